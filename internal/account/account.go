@@ -1,0 +1,120 @@
+// Package account has the words for who is in the house: accounts, the
+// people who work in them, their roles, and what each role may do.
+package account
+
+import (
+	"slices"
+
+	"catchment/internal/account/internal/scope"
+	"catchment/internal/ident"
+)
+
+// Scope is an account's handle: see account/admit, which alone makes one.
+type Scope = scope.Scope
+
+// Identifiers of an account and of what belongs to its set-up.
+type (
+	ID        = ident.ID[scope.Account]
+	UserID    = ident.ID[userKind]
+	KeyID     = ident.ID[keyKind]
+	SessionID = ident.ID[sessionKind]
+	ProjectID = ident.ID[projectKind]
+	SourceID  = ident.ID[sourceKind]
+	PoolID    = ident.ID[poolKind]
+)
+
+type (
+	userKind    struct{}
+	keyKind     struct{}
+	sessionKind struct{}
+	projectKind struct{}
+	sourceKind  struct{}
+	poolKind    struct{}
+)
+
+func (userKind) Prefix() string    { return "user" }
+func (keyKind) Prefix() string     { return "key" }
+func (sessionKind) Prefix() string { return "sess" }
+func (projectKind) Prefix() string { return "proj" }
+func (sourceKind) Prefix() string  { return "src" }
+func (poolKind) Prefix() string    { return "pool" }
+
+// Role is what a user or a secret key is in an account, or on the platform.
+type Role string
+
+// The roles. Support and Operator belong to the platform, not to an account.
+const (
+	Salesperson Role = "salesperson"
+	Manager     Role = "manager"
+	Marketer    Role = "marketer"
+	Admin       Role = "admin"
+	Auditor     Role = "auditor"
+	Support     Role = "support"
+	Operator    Role = "operator"
+)
+
+// AccountRoles lists the roles that an account's own users and keys can have.
+func AccountRoles() []Role { return []Role{Salesperson, Manager, Marketer, Admin, Auditor} }
+
+// Permission is what a route asks for. Every route declares exactly one.
+type Permission string
+
+// The permissions. Own means: only what the visitor owns or is offered.
+const (
+	ReadLeads      Permission = "leads:read"       // every lead of the account, without persons
+	ReadOwnLeads   Permission = "leads:read-own"   // leads owned by or on offer to the visitor
+	OpenPersons    Permission = "persons:open"     // personal data of every lead one may read
+	OpenOwnPersons Permission = "persons:open-own" // personal data of one's own leads
+	AnswerOffers   Permission = "offers:answer"    // presence, own offers, accept and decline
+	WorkLeads      Permission = "leads:work"       // attempts, notes, stages, follow-ups of any lead
+	WorkOwnLeads   Permission = "leads:work-own"   // the same, of one's own leads
+	MoveLeads      Permission = "leads:move"       // transfer, merge, unmerge, dead letters
+	ReadSetup      Permission = "setup:read"       // projects, sources, pools, stages, people's presence
+	ManageRouting  Permission = "routing:manage"   // pools and their members, shifts
+	ManageSetup    Permission = "setup:manage"     // projects, sources, stages
+	ManagePeople   Permission = "people:manage"    // users
+	ManageKeys     Permission = "keys:manage"      // publishable and secret keys
+	ReadReports    Permission = "reports:read"     // counts, never a person
+	ReadRecord     Permission = "record:read"      // who opened what, when and why
+	FollowEvents   Permission = "events:follow"    // the live stream, filtered to what one may read
+	UseOwnSession  Permission = "session:own"      // one's own session and profile
+	RunPlatform    Permission = "platform:run"     // accounts and health, nothing personal
+	Public         Permission = "public"           // no credential: sign-in, documents, health
+	Capture        Permission = "capture"          // hand in a lead
+)
+
+var grants = map[Role][]Permission{
+	Salesperson: {ReadOwnLeads, OpenOwnPersons, AnswerOffers, WorkOwnLeads, FollowEvents, UseOwnSession, ReadSetup},
+	Manager: {ReadLeads, ReadOwnLeads, OpenPersons, OpenOwnPersons, AnswerOffers, WorkLeads, WorkOwnLeads, MoveLeads,
+		ReadSetup, ManageRouting, ReadReports, FollowEvents, UseOwnSession, Capture},
+	Marketer: {ReadSetup, ReadReports, UseOwnSession, Capture},
+	Admin: {ReadLeads, ReadOwnLeads, OpenPersons, OpenOwnPersons, AnswerOffers, WorkLeads, WorkOwnLeads, MoveLeads,
+		ReadSetup, ManageRouting, ManageSetup, ManagePeople, ManageKeys, ReadReports, ReadRecord, FollowEvents, UseOwnSession, Capture},
+	Auditor:  {ReadSetup, ReadReports, ReadRecord, UseOwnSession},
+	Operator: {RunPlatform, UseOwnSession},
+	Support:  {UseOwnSession},
+}
+
+// May reports whether the role holds the permission. An unknown role holds none.
+func (r Role) May(p Permission) bool {
+	return p == Public || slices.Contains(grants[r], p)
+}
+
+// Valid reports whether r is a role of this list.
+func (r Role) Valid() bool { _, ok := grants[r]; return ok }
+
+// Presence is what a salesperson declares.
+type Presence string
+
+// The presences that a person can declare. Off-hours is computed from shifts.
+const (
+	Available Presence = "available"
+	Engaged   Presence = "engaged"
+	Away      Presence = "away"
+	LoggedOff Presence = "logged-off"
+)
+
+// Valid reports whether p is one that a person can declare.
+func (p Presence) Valid() bool {
+	return p == Available || p == Engaged || p == Away || p == LoggedOff
+}

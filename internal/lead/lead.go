@@ -1,0 +1,197 @@
+// Package lead has the words for what is worked on: persons, enquiries,
+// leads, offers, attempts; the states each can be in, and which state may
+// follow which. It does no I/O and reads no clock.
+package lead
+
+import "catchment/internal/ident"
+
+// Identifiers.
+type (
+	ID           = ident.ID[leadKind]
+	EnquiryID    = ident.ID[enquiryKind]
+	PersonID     = ident.ID[personKind]
+	SubmissionID = ident.ID[submissionKind]
+	OfferID      = ident.ID[offerKind]
+	RoundID      = ident.ID[roundKind]
+	AttemptID    = ident.ID[attemptKind]
+	NoteID       = ident.ID[noteKind]
+	StageID      = ident.ID[stageKind]
+	MergeID      = ident.ID[mergeKind]
+	DeadID       = ident.ID[deadKind]
+)
+
+type (
+	leadKind       struct{}
+	enquiryKind    struct{}
+	personKind     struct{}
+	submissionKind struct{}
+	offerKind      struct{}
+	roundKind      struct{}
+	attemptKind    struct{}
+	noteKind       struct{}
+	stageKind      struct{}
+	mergeKind      struct{}
+	deadKind       struct{}
+)
+
+func (leadKind) Prefix() string       { return "lead" }
+func (enquiryKind) Prefix() string    { return "enq" }
+func (personKind) Prefix() string     { return "prsn" }
+func (submissionKind) Prefix() string { return "subm" }
+func (offerKind) Prefix() string      { return "offr" }
+func (roundKind) Prefix() string      { return "rnd" }
+func (attemptKind) Prefix() string    { return "attm" }
+func (noteKind) Prefix() string       { return "note" }
+func (stageKind) Prefix() string      { return "stg" }
+func (mergeKind) Prefix() string      { return "mrg" }
+func (deadKind) Prefix() string       { return "dead" }
+
+// Category is what every account's own stages have in common.
+type Category string
+
+// The categories. A lead is open in the first two and closed in the others.
+const (
+	New      Category = "new"
+	FollowUp Category = "follow-up"
+	Won      Category = "won"
+	Dropped  Category = "dropped"
+)
+
+// Categories lists them in the order of a lead's life.
+func Categories() []Category { return []Category{New, FollowUp, Won, Dropped} }
+
+// Open reports whether a lead of this category is still worked on.
+func (c Category) Open() bool { return c == New || c == FollowUp }
+
+// Valid reports whether c is one of the four.
+func (c Category) Valid() bool { return c.Open() || c == Won || c == Dropped }
+
+// EnquiryState is where an enquiry has got to.
+type EnquiryState string
+
+// The states of an enquiry.
+const (
+	Attached    EnquiryState = "attached"    // it belongs to a lead
+	Quarantined EnquiryState = "quarantined" // kept, waits for a look
+	Dead        EnquiryState = "dead"        // accepted but not processable; see dead letters
+	Erased      EnquiryState = "erased"
+)
+
+// RouteState says whose move it is.
+type RouteState string
+
+// The states of a lead's way to a salesperson.
+const (
+	Waiting  RouteState = "waiting"  // for somebody eligible
+	Offered  RouteState = "offered"  // an offer is open
+	Owned    RouteState = "owned"    // somebody is accountable
+	Unrouted RouteState = "unrouted" // never offered: a test lead
+)
+
+// OfferState is where an offer has got to.
+type OfferState string
+
+// The states of an offer, in their order; the last five are final.
+const (
+	OfferQueued   OfferState = "queued"
+	OfferPushed   OfferState = "pushed"
+	OfferAcked    OfferState = "acked"
+	OfferSeen     OfferState = "seen"
+	OfferAccepted OfferState = "accepted"
+	OfferDeclined OfferState = "declined"
+	OfferExpired  OfferState = "expired"
+	OfferLost     OfferState = "lost"
+	OfferError    OfferState = "error"
+)
+
+// Open reports whether the offer can still be accepted.
+func (s OfferState) Open() bool { return s.rank() < offerFinal }
+
+const offerFinal = 4
+
+func (s OfferState) rank() int {
+	switch s {
+	case OfferQueued:
+		return 0
+	case OfferPushed:
+		return 1
+	case OfferAcked:
+		return 2
+	case OfferSeen:
+		return 3
+	}
+	return offerFinal
+}
+
+// MayBecome reports whether next may follow s: forward through the open
+// states, skipping any, and from every open state to every final one.
+func (s OfferState) MayBecome(next OfferState) bool {
+	return s.Open() && next.rank() > s.rank()
+}
+
+// Channel is how an attempt was made.
+type Channel string
+
+// The channels.
+const (
+	ByCall     Channel = "call"
+	ByWhatsApp Channel = "whatsapp"
+	BySMS      Channel = "sms"
+	ByEmail    Channel = "email"
+	InPerson   Channel = "in-person"
+)
+
+// Valid reports whether c is one of the list.
+func (c Channel) Valid() bool {
+	return c == ByCall || c == ByWhatsApp || c == BySMS || c == ByEmail || c == InPerson
+}
+
+// Disposition is the result of an attempt.
+type Disposition string
+
+// The dispositions. Reached tells which of them are a contact.
+const (
+	Interested    Disposition = "interested"
+	NotInterested Disposition = "not-interested"
+	CallBack      Disposition = "call-back"
+	Spoke         Disposition = "spoke"
+	NoAnswer      Disposition = "no-answer"
+	LineBusy      Disposition = "busy"
+	WrongNumber   Disposition = "wrong-number"
+	Unreachable   Disposition = "unreachable"
+	Sent          Disposition = "sent"
+)
+
+// Dispositions lists them.
+func Dispositions() []Disposition {
+	return []Disposition{Interested, NotInterested, CallBack, Spoke, NoAnswer, LineBusy, WrongNumber, Unreachable, Sent}
+}
+
+// Valid reports whether d is one of the list.
+func (d Disposition) Valid() bool {
+	for _, x := range Dispositions() {
+		if x == d {
+			return true
+		}
+	}
+	return false
+}
+
+// Reached reports whether the attempt reached the person.
+func (d Disposition) Reached() bool {
+	return d == Interested || d == NotInterested || d == CallBack || d == Spoke
+}
+
+// Flag marks something odd that was kept rather than refused.
+type Flag string
+
+// The flags of an enquiry.
+const (
+	PhoneUnparseable  Flag = "phone_unparseable"
+	PhoneImpossible   Flag = "phone_impossible"
+	EmailUnparseable  Flag = "email_unparseable"
+	NameOdd           Flag = "name_odd"
+	ControlCharacters Flag = "control_characters"
+	UnknownProject    Flag = "unknown_project"
+	ManyCustom        Flag = "many_custom_fields"
+)
