@@ -23,6 +23,25 @@ type (
 	PoolID    = ident.ID[poolKind]
 )
 
+// NewID makes the id of a new account. (Its kind is not exported, so that
+// ident.New cannot be called for it from elsewhere.)
+func NewID() ID { return ident.New[scope.Account]() }
+
+// NewUserID and its siblings make fresh ids.
+func NewUserID() UserID       { return ident.New[userKind]() }
+func NewKeyID() KeyID         { return ident.New[keyKind]() }
+func NewSessionID() SessionID { return ident.New[sessionKind]() }
+func NewProjectID() ProjectID { return ident.New[projectKind]() }
+func NewSourceID() SourceID   { return ident.New[sourceKind]() }
+func NewPoolID() PoolID       { return ident.New[poolKind]() }
+
+// ParseID and its siblings read the text forms.
+func ParseID(s string) (ID, error)               { return ident.Parse[scope.Account](s) }
+func ParseUserID(s string) (UserID, error)       { return ident.Parse[userKind](s) }
+func ParseKeyID(s string) (KeyID, error)         { return ident.Parse[keyKind](s) }
+func ParseProjectID(s string) (ProjectID, error) { return ident.Parse[projectKind](s) }
+func ParseSourceID(s string) (SourceID, error)   { return ident.Parse[sourceKind](s) }
+
 type (
 	userKind    struct{}
 	keyKind     struct{}

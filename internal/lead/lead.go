@@ -20,6 +20,33 @@ type (
 	DeadID       = ident.ID[deadKind]
 )
 
+// NewID and its siblings make fresh ids.
+func NewID() ID                     { return ident.New[leadKind]() }
+func NewEnquiryID() EnquiryID       { return ident.New[enquiryKind]() }
+func NewPersonID() PersonID         { return ident.New[personKind]() }
+func NewSubmissionID() SubmissionID { return ident.New[submissionKind]() }
+func NewOfferID() OfferID           { return ident.New[offerKind]() }
+func NewRoundID() RoundID           { return ident.New[roundKind]() }
+func NewAttemptID() AttemptID       { return ident.New[attemptKind]() }
+func NewNoteID() NoteID             { return ident.New[noteKind]() }
+func NewStageID() StageID           { return ident.New[stageKind]() }
+func NewMergeID() MergeID           { return ident.New[mergeKind]() }
+func NewDeadID() DeadID             { return ident.New[deadKind]() }
+
+// KeyedEnquiryID is the enquiry's id under an idempotency key: the same on
+// every node and after every restart (see ident.Keyed).
+func KeyedEnquiryID(key []byte, scope, idempotencyKey string) EnquiryID {
+	return ident.Keyed[enquiryKind](key, []byte(scope), []byte(idempotencyKey))
+}
+
+// ParseID and its siblings read the text forms.
+func ParseID(s string) (ID, error)               { return ident.Parse[leadKind](s) }
+func ParseEnquiryID(s string) (EnquiryID, error) { return ident.Parse[enquiryKind](s) }
+func ParseOfferID(s string) (OfferID, error)     { return ident.Parse[offerKind](s) }
+
+// EnquiryIDFrom reads the 16 bytes of an enquiry's id.
+func EnquiryIDFrom(b []byte) (EnquiryID, error) { return ident.FromBytes[enquiryKind](b) }
+
 type (
 	leadKind       struct{}
 	enquiryKind    struct{}

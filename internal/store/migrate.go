@@ -1,0 +1,202 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // goose speaks database/sql
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+// Migrate brings the schema to this program's version and returns the version
+// before and after. Several instances may call it at once: one migrates.
+// On PostgreSQL it needs a role that may create tables and roles.
+func Migrate(ctx context.Context, o Options) (from, to int64, err error) {
+	p, db, err := provider(o)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer db.Close()
+	if from, err = p.GetDBVersion(ctx); err != nil {
+		return 0, 0, fmt.Errorf("store: read schema version: %w", err)
+	}
+	if _, err = p.Up(ctx); err != nil {
+		return from, 0, fmt.Errorf("store: migrate: %w", err)
+	}
+	to, err = p.GetDBVersion(ctx)
+	return from, to, err
+}
+
+// Versions returns the version of the database and the one this program has.
+func Versions(ctx context.Context, o Options) (have, want int64, err error) {
+	p, db, err := provider(o)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer db.Close()
+	if have, err = p.GetDBVersion(ctx); err != nil {
+		return 0, 0, err
+	}
+	for _, s := range p.ListSources() {
+		want = max(want, s.Version)
+	}
+	return have, want, nil
+}
+
+func provider(o Options) (*goose.Provider, *sql.DB, error) {
+	if err := o.check(); err != nil {
+		return nil, nil, err
+	}
+	migrations, err := load(o.engine())
+	if err != nil {
+		return nil, nil, err
+	}
+	opts := []goose.ProviderOption{goose.WithGoMigrations(migrations...), goose.WithDisableGlobalRegistry(true)}
+	if o.engine() == SQLite {
+		db, err := sql.Open("sqlite", sqliteDSN(o.Path, false))
+		if err != nil {
+			return nil, nil, err
+		}
+		db.SetMaxOpenConns(1)
+		p, err := goose.NewProvider(database.DialectSQLite3, db, nil, opts...)
+		return p, db, err
+	}
+	db, err := sql.Open("pgx", o.ownerURL())
+	if err != nil {
+		return nil, nil, fmt.Errorf("store: database-url: %w", err)
+	}
+	locker, err := lock.NewPostgresTableLocker()
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := goose.NewProvider(database.DialectPostgres, db, nil, append(opts, goose.WithLocker(locker))...)
+	return p, db, err
+}
+
+func load(e Engine) ([]*goose.Migration, error) {
+	names, err := fs.Glob(migrationFiles, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	var out []*goose.Migration
+	for _, name := range names {
+		text, err := migrationFiles.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		version, err := strconv.ParseInt(path.Base(name)[:4], 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("store: migration %s: name must begin with four digits", name)
+		}
+		run := func(ctx context.Context, tx *sql.Tx) error { return apply(ctx, tx, e, string(text)) }
+		out = append(out, goose.NewGoMigration(version, &goose.GoFunc{RunTx: run}, nil))
+	}
+	return out, nil
+}
+
+func apply(ctx context.Context, tx *sql.Tx, e Engine, text string) error {
+	statements := strings.Split(dialect(e, text), ";\n")
+	if e == Postgres {
+		statements = append(statements, protect(text)...)
+	}
+	for _, s := range statements {
+		if strings.TrimSpace(s) == "" {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, s); err != nil {
+			return fmt.Errorf("%w, in: %.200s", err, s)
+		}
+	}
+	return nil
+}
+
+var (
+	comment   = regexp.MustCompile(`(?m)--.*$`)
+	typeWords = regexp.MustCompile(`\b(ID|BYTES|INT|BOOL|TEXT)\b`)
+	endWord   = regexp.MustCompile(`(?m)^END;`)
+	tableName = regexp.MustCompile(`(?m)^CREATE TABLE (\w+) \(`)
+)
+
+// dialect writes the engine's types for ID, BYTES, INT and BOOL. TEXT gets the
+// C collation on PostgreSQL, so that both engines compare bytes.
+func dialect(e Engine, text string) string {
+	types := map[string]string{"ID": "BLOB", "BYTES": "BLOB", "INT": "INTEGER", "BOOL": "INTEGER", "TEXT": "TEXT"}
+	end := ") STRICT, WITHOUT ROWID;"
+	if e == Postgres {
+		types = map[string]string{"ID": "uuid", "BYTES": "bytea", "INT": "bigint", "BOOL": "boolean", "TEXT": `text COLLATE "C"`}
+		end = ");"
+	}
+	text = comment.ReplaceAllString(text, "")
+	text = endWord.ReplaceAllString(text, end)
+	return typeWords.ReplaceAllStringFunc(text, func(w string) string { return types[w] })
+}
+
+// The cross-account tables, which only the directory's role reads as a whole.
+// The application's role sees its account's rows of them, as of all others.
+const (
+	appRole       = "catchment_app"
+	directoryRole = "catchment_directory"
+)
+
+// directoryTables are visible across accounts to the directory's role.
+var directoryTables = map[string]bool{
+	"account": true, "account_keyset": true, "operator": true, "credential": true, "session": true,
+	"api_key": true, "one_time_link": true, "journal_cursor": true, "job": true, "event_batch": true, "event_head": true,
+	"project": true, "source": true, // read only, for the doors' snapshot
+}
+
+// unbound tables have no account_id to check.
+var unbound = map[string]bool{"journal_cursor": true, "operator": true}
+
+// insertOnly is what nobody can rewrite.
+var insertOnly = map[string]bool{"audit_event": true}
+
+// protect gives the two roles their rights and forces row-level security.
+// A setting that was never made reads as ”, hence nullif; the scalar
+// sub-select is evaluated once a statement instead of once a row.
+func protect(text string) []string {
+	var out []string
+	for _, role := range []string{appRole, directoryRole} {
+		out = append(out, fmt.Sprintf(`DO $$ BEGIN CREATE ROLE %s NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$`, role),
+			fmt.Sprintf(`DO $$ BEGIN GRANT %s TO CURRENT_USER; EXCEPTION WHEN OTHERS THEN NULL; END $$`, role),
+			fmt.Sprintf(`DO $$ BEGIN EXECUTE format('GRANT USAGE ON SCHEMA %%I TO %s', current_schema()); END $$`, role))
+	}
+	const mine = `account_id = (SELECT nullif(current_setting('app.account', true), '')::uuid)`
+	for _, m := range tableName.FindAllStringSubmatch(text, -1) {
+		t := m[1]
+		rights := "SELECT, INSERT, UPDATE, DELETE"
+		if insertOnly[t] {
+			rights = "SELECT, INSERT"
+		}
+		if directoryTables[t] {
+			out = append(out, fmt.Sprintf(`GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %s`, t, directoryRole))
+		}
+		if t == "operator" {
+			continue // the application's role has no business there
+		}
+		out = append(out, fmt.Sprintf(`GRANT %s ON %s TO %s`, rights, t, appRole))
+		if unbound[t] {
+			continue
+		}
+		out = append(out,
+			fmt.Sprintf(`ALTER TABLE %s ENABLE ROW LEVEL SECURITY`, t),
+			fmt.Sprintf(`ALTER TABLE %s FORCE ROW LEVEL SECURITY`, t),
+			fmt.Sprintf(`CREATE POLICY account ON %s TO %s USING (%s) WITH CHECK (%s)`, t, appRole, mine, mine))
+		if directoryTables[t] {
+			out = append(out, fmt.Sprintf(`CREATE POLICY directory ON %s TO %s USING (true) WITH CHECK (true)`, t, directoryRole))
+		}
+	}
+	return out
+}
