@@ -112,6 +112,9 @@ type DropBox struct {
 // OpeningID identifies one entry of the record of openings.
 type OpeningID = ident.ID[openingKind]
 
+// NewOpeningID returns a fresh one.
+func NewOpeningID() OpeningID { return ident.New[openingKind]() }
+
 type openingKind struct{}
 
 func (openingKind) Prefix() string { return "open" }

@@ -1,0 +1,221 @@
+package keyring
+
+import (
+	"context"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/hpke"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"catchment/internal/account"
+	"catchment/internal/vault"
+)
+
+// keysetContent is an account's keyset before it is wrapped, as JSON. A
+// rotation adds a generation and drops none; the other keys stay as they are,
+// because what they hashed stays in the tables.
+type keysetContent struct {
+	Version     int          `json:"v"`
+	Generations []generation `json:"generations"` // oldest first; the last one seals
+	Index       []byte       `json:"index"`       // the blind-index keys are derived from it
+	CaptureID   []byte       `json:"capture_id"`  // HMAC-SHA-256 key of enquiry ids
+}
+
+type generation struct {
+	Number  uint32 `json:"n"`        // in wrapped subject keys and drop boxes
+	Wrap    []byte `json:"wrap"`     // AES-256-GCM key over subject keys
+	DropBox []byte `json:"drop_box"` // HPKE private key (RFC 9180, 7.1.2)
+}
+
+// AccountKeys is an account's keyset, ready for use.
+type AccountKeys struct {
+	id      account.ID
+	newest  uint32
+	wraps   map[uint32]cipher.AEAD
+	boxes   map[uint32]hpke.PrivateKey
+	dropBox vault.DropBox
+	index   map[vault.IndexField][]byte
+	master  []byte // of index
+	capture []byte
+	content keysetContent // for Rotate
+}
+
+// The drop box's HPKE suite. The KEM is X-Wing: it stands as long as either
+// X25519 or ML-KEM-768 does.
+func dropBoxKEM() hpke.KEM { return hpke.MLKEM768X25519() }
+
+// NewAccount makes the keyset of a new account. The caller stores wrapped
+// under AccountKeys.Version before it seals anything.
+func (k *Keyring) NewAccount(ctx context.Context, id account.ID) (wrapped []byte, keys *AccountKeys, err error) {
+	g, err := newGeneration(1)
+	if err != nil {
+		return nil, nil, err
+	}
+	return k.wrapAccount(ctx, id, keysetContent{
+		Version:     formatVersion,
+		Generations: []generation{g},
+		Index:       newKey(),
+		CaptureID:   newKey(),
+	})
+}
+
+// Rotate gives the account new keys to seal with; what the old ones sealed
+// still opens. The caller stores wrapped under the new Version, publishes the
+// new DropBox and lets its Accounts Forget the account.
+func (k *Keyring) Rotate(ctx context.Context, keys *AccountKeys) (wrapped []byte, rotated *AccountKeys, err error) {
+	g, err := newGeneration(keys.newest + 1)
+	if err != nil {
+		return nil, nil, err
+	}
+	content := keys.content
+	content.Generations = append(slices.Clip(content.Generations), g)
+	return k.wrapAccount(ctx, keys.id, content)
+}
+
+func newGeneration(n uint32) (generation, error) {
+	private, err := dropBoxKEM().GenerateKey()
+	if err != nil {
+		return generation{}, fmt.Errorf("keyring: new drop box: %w", err)
+	}
+	box, err := private.Bytes()
+	if err != nil {
+		return generation{}, fmt.Errorf("keyring: new drop box: %w", err)
+	}
+	return generation{Number: n, Wrap: newKey(), DropBox: box}, nil
+}
+
+func (k *Keyring) wrapAccount(ctx context.Context, id account.ID, content keysetContent) ([]byte, *AccountKeys, error) {
+	if id.IsZero() {
+		return nil, nil, errors.New("keyring: an account keyset needs an account")
+	}
+	plain, err := json.Marshal(content)
+	if err != nil {
+		return nil, nil, fmt.Errorf("keyring: keyset: %w", err)
+	}
+	defer clear(plain)
+	keys, err := parseKeyset(id, plain)
+	if err != nil {
+		return nil, nil, fmt.Errorf("keyring: keyset of %s: %w", id, err)
+	}
+	wrapped, err := k.root.EncryptWithContext(ctx, plain, keysetAAD(id))
+	if err != nil {
+		return nil, nil, fmt.Errorf("keyring: wrap the keyset of %s: %w", id, err)
+	}
+	return wrapped, keys, nil
+}
+
+// LoadAccount unwraps what NewAccount or Rotate gave for this account. It is
+// slow (a fraction of a millisecond here, a round trip with a key service):
+// use it through Accounts.
+func (k *Keyring) LoadAccount(ctx context.Context, id account.ID, wrapped []byte) (*AccountKeys, error) {
+	plain, err := k.root.DecryptWithContext(ctx, wrapped, keysetAAD(id))
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("keyring: unwrap the keyset of %s: %w", id, ctx.Err())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("keyring: unwrap the keyset of %s: %w; it was changed, or wrapped by another keyring (%v)", id, ErrDamaged, err)
+	}
+	defer clear(plain)
+	keys, err := parseKeyset(id, plain)
+	if err != nil {
+		return nil, fmt.Errorf("keyring: keyset of %s: %w", id, err)
+	}
+	return keys, nil
+}
+
+func keysetAAD(id account.ID) []byte {
+	return append([]byte("catchment-account-keyset-v1\n"), id.Bytes()...)
+}
+
+// parseKeyset reads a keyset's content and makes its keys ready.
+func parseKeyset(id account.ID, plain []byte) (*AccountKeys, error) {
+	var c keysetContent
+	if err := decodeStrict(plain, &c); err != nil {
+		return nil, err
+	}
+	if c.Version != formatVersion {
+		return nil, fmt.Errorf("format %d is not known to this version of the program", c.Version)
+	}
+	if len(c.Index) != 32 || len(c.CaptureID) != 32 || len(c.Generations) == 0 {
+		return nil, errors.New("a key is missing or has the wrong length")
+	}
+	keys := &AccountKeys{
+		id:      id,
+		wraps:   map[uint32]cipher.AEAD{},
+		boxes:   map[uint32]hpke.PrivateKey{},
+		index:   map[vault.IndexField][]byte{},
+		master:  c.Index,
+		capture: c.CaptureID,
+		content: c,
+	}
+	for _, g := range c.Generations {
+		if err := keys.add(g); err != nil {
+			return nil, err
+		}
+	}
+	for _, f := range []vault.IndexField{vault.ByPhone, vault.ByEmail, vault.ByRawPhone, vault.ByRawEmail} {
+		keys.index[f] = keys.deriveIndex(f)
+	}
+	return keys, nil
+}
+
+func (a *AccountKeys) add(g generation) error {
+	if g.Number <= a.newest || len(g.Wrap) != 32 {
+		return errors.New("the key generations are not in order")
+	}
+	private, err := dropBoxKEM().NewPrivateKey(g.DropBox)
+	if err != nil {
+		return errors.New("a drop-box key cannot be read")
+	}
+	a.newest = g.Number
+	a.wraps[g.Number] = mustGCM(g.Wrap)
+	a.boxes[g.Number] = private
+	a.dropBox = vault.DropBox{Account: a.id, KeyID: g.Number, Public: private.PublicKey().Bytes()}
+	return nil
+}
+
+// ID returns whose keys they are.
+func (a *AccountKeys) ID() account.ID { return a.id }
+
+// Version is the number of the newest generation: the keyset_version of the
+// rows that are written with these keys.
+func (a *AccountKeys) Version() uint32 { return a.newest }
+
+// DropBox returns the public half of the newest drop box, for the snapshot.
+func (a *AccountKeys) DropBox() vault.DropBox {
+	d := a.dropBox
+	d.Public = slices.Clone(d.Public)
+	return d
+}
+
+// CaptureIDKey returns the key for ident.Keyed of an enquiry under an
+// Idempotency-Key. The doors get it in the sealed snapshot.
+func (a *AccountKeys) CaptureIDKey() []byte { return slices.Clone(a.capture) }
+
+// Index returns the blind index of a normalised value. Test leads live in an
+// index of their own: they never meet a real person.
+func (a *AccountKeys) Index(field vault.IndexField, test bool, normalised string) vault.MAC {
+	key, ok := a.index[field]
+	if !ok {
+		key = a.deriveIndex(field)
+	}
+	world := "live\n"
+	if test {
+		world = "test\n"
+	}
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(world))
+	h.Write([]byte(normalised))
+	var sum [sha256.Size]byte
+	h.Sum(sum[:0])
+	return vault.MAC(sum[:16])
+}
+
+// deriveIndex gives each field a key of its own; a new field needs no rotation.
+func (a *AccountKeys) deriveIndex(field vault.IndexField) []byte {
+	return mac(a.master, "catchment-index-v1\n"+string(field))
+}

@@ -1,0 +1,163 @@
+// Package keyring implements the vault: it keeps the keys and is the only
+// place where personal data turns into ciphertext and back.
+//
+// The keys hang together like this (docs/decisions/0003-keys.md):
+//
+//	identity file or passphrase
+//	  └ keyring.age        the root key and the platform's own keys
+//	      └ account keyset one for each account, wrapped by the root; its caller stores it
+//	          └ subject key one for each person or user, wrapped by the keyset; its caller stores it
+//	              └ values  a name, a phone number, …
+//
+// A caller may rely on this: what a Sealer, a SubjectKey or a keyset sealed
+// opens only in the place it was sealed for, a changed byte is refused, no
+// error contains a key or a person's data, and all types are safe for
+// concurrent use unless they say otherwise.
+//
+// The package does no SQL: rows with wrapped keys reach it through small
+// functions that its callers hand over.
+package keyring
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"catchment/internal/vault"
+)
+
+// Root wraps and unwraps account keysets. It is the method pair of tink, so a
+// key service's client (AWS, GCP, Vault) fits without an adapter. Each
+// call may be a network round trip: it stays off the path of a lead.
+type Root = tink.AEADWithContext
+
+// Errors that callers tell apart with errors.Is.
+var (
+	// ErrLocked: the identity or the passphrase does not fit the keyring file.
+	ErrLocked = errors.New("keyring: locked")
+	// ErrDamaged: a ciphertext was changed, or belongs to another place, account or key.
+	ErrDamaged = errors.New("keyring: the ciphertext does not open here")
+	// ErrUnknownKey: a ciphertext names a key generation that this keyset does
+	// not have; a keyset cached before a rotation says so too.
+	ErrUnknownKey = errors.New("keyring: no key of this generation")
+)
+
+// Names of the files in Options.Dir.
+const (
+	KeyringFile  = "keyring.age"
+	IdentityFile = "identity.txt"
+	DoorFile     = "door.age"
+)
+
+// Options says where the keys lie and what seals them.
+type Options struct {
+	// Dir holds keyring.age. It is made with mode 0700 when absent.
+	Dir string
+	// Passphrase, when set, is asked once and seals the file in place of an
+	// identity (age's scrypt recipient, about a second).
+	Passphrase func() (string, error)
+	// IdentityFile is an age identity file; empty means Dir/identity.txt,
+	// which is made at the first start. One that is named here is never made.
+	IdentityFile string
+	// MustExist refuses to make a new keyring: set it when there is data that
+	// was sealed under an old one.
+	MustExist bool
+
+	workFactor int // log2 of scrypt's cost, for tests; 0 is age's default
+}
+
+// Keyring is an opened keyring file: the local root and the platform's keys.
+type Keyring struct {
+	root Root
+	keys platformKeys
+}
+
+// Open reads the keyring of o.Dir, or makes one there at the first start. Two
+// processes that start at once get the same one. What was just made has been
+// read back from disk before Open returns.
+func Open(o Options) (*Keyring, error) {
+	if o.Passphrase != nil {
+		o.Passphrase = sync.OnceValues(o.Passphrase) // making and reading back ask once
+	}
+	path := filepath.Join(o.Dir, KeyringFile)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := o.create(path); err != nil {
+			return nil, err
+		}
+		data, err = os.ReadFile(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("keyring: %w", err)
+	}
+	plain, err := o.unseal(path, data)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(plain)
+	keys, root, err := parsePlatform(plain)
+	if err != nil {
+		return nil, fmt.Errorf("keyring: %s: %w", path, err)
+	}
+	return &Keyring{root: root, keys: *keys}, nil
+}
+
+// create makes the file unless another process makes it first.
+func (o Options) create(path string) error {
+	if o.MustExist {
+		return fmt.Errorf("keyring: %s is missing, but there is data sealed under it: put it back from its backup; a new one cannot open what the old one sealed", path)
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return fmt.Errorf("keyring: %w", err)
+	}
+	l, err := o.lock(true)
+	if err != nil {
+		return err
+	}
+	plain, err := newPlatform()
+	if err != nil {
+		return err
+	}
+	defer clear(plain)
+	return l.write(path, plain)
+}
+
+// LoginIndex is the blind index by which a user is found at sign-in, before
+// the account is known. Give it a normalised address.
+func (k *Keyring) LoginIndex(normalised string) vault.MAC {
+	var m vault.MAC
+	copy(m[:], mac(k.keys.LoginIndex, normalised))
+	return m
+}
+
+// TokenMAC is what the directory keeps of a session token or a one-time link
+// ("session", "admin-link", …): a token of one kind is none of another, and a
+// copy of the table lets nobody in.
+func (k *Keyring) TokenMAC(kind, token string) [32]byte {
+	return [32]byte(mac(k.keys.Token, kind+"\x00"+token))
+}
+
+func mac(key []byte, text string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(text))
+	return h.Sum(nil)
+}
+
+// localRoot gives tink's local AEAD the shape of one over the network.
+type localRoot struct{ aead tink.AEAD }
+
+func (r localRoot) EncryptWithContext(_ context.Context, plain, aad []byte) ([]byte, error) {
+	return r.aead.Encrypt(plain, aad)
+}
+
+func (r localRoot) DecryptWithContext(_ context.Context, sealed, aad []byte) ([]byte, error) {
+	return r.aead.Decrypt(sealed, aad)
+}

@@ -1,0 +1,215 @@
+package keyring
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+)
+
+// platformKeys is the content of keyring.age, as JSON. All of it is secret.
+type platformKeys struct {
+	Version int             `json:"v"`
+	Root    json.RawMessage `json:"root"` // a tink keyset of AES-256-GCM keys
+	doorKeys
+	SnapshotSeed []byte `json:"snapshot_signing"` // Ed25519 seed
+	LoginIndex   []byte `json:"login_index"`      // HMAC-SHA-256 key
+	Token        []byte `json:"token"`            // HMAC-SHA-256 key
+}
+
+// doorKeys is what a door needs of it; alone, the content of door.age.
+type doorKeys struct {
+	Receipt        []receiptKey `json:"receipt_signing"`  // oldest first, the last one signs
+	SnapshotSeal   []byte       `json:"snapshot_sealing"` // AES-256-GCM key
+	SnapshotPublic []byte       `json:"snapshot_public"`  // Ed25519 public key
+}
+
+type receiptKey struct {
+	Seed      []byte    `json:"seed"` // Ed25519 seed
+	NotBefore time.Time `json:"not_before"`
+}
+
+const formatVersion = 1
+
+// newPlatform makes the content of a new keyring.
+func newPlatform() ([]byte, error) {
+	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		return nil, fmt.Errorf("keyring: new root key: %w", err)
+	}
+	var root bytes.Buffer
+	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&root)); err != nil {
+		return nil, fmt.Errorf("keyring: new root key: %w", err)
+	}
+	seed := newKey()
+	k := platformKeys{
+		Version: formatVersion,
+		Root:    root.Bytes(),
+		doorKeys: doorKeys{
+			Receipt:        []receiptKey{{Seed: newKey(), NotBefore: time.Now().UTC().Truncate(time.Second)}},
+			SnapshotSeal:   newKey(),
+			SnapshotPublic: ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey),
+		},
+		SnapshotSeed: seed,
+		LoginIndex:   newKey(),
+		Token:        newKey(),
+	}
+	return json.Marshal(k)
+}
+
+// newKey gives 32 fresh random bytes. crypto/rand does not fail.
+func newKey() []byte {
+	k := make([]byte, 32)
+	rand.Read(k)
+	return k
+}
+
+// parsePlatform reads the content of keyring.age.
+func parsePlatform(plain []byte) (*platformKeys, Root, error) {
+	var k platformKeys
+	if err := decodeStrict(plain, &k); err != nil {
+		return nil, nil, err
+	}
+	if err := k.check(); err != nil {
+		return nil, nil, err
+	}
+	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(k.Root)))
+	if err != nil {
+		return nil, nil, errors.New("the root key cannot be read")
+	}
+	primitive, err := aead.New(handle)
+	if err != nil {
+		return nil, nil, errors.New("the root key is not an AEAD key")
+	}
+	return &k, localRoot{primitive}, nil
+}
+
+func (k *platformKeys) check() error {
+	if k.Version != formatVersion {
+		return fmt.Errorf("format %d is not known to this version of the program", k.Version)
+	}
+	for _, key := range [][]byte{k.SnapshotSeed, k.LoginIndex, k.Token} {
+		if len(key) != 32 {
+			return errors.New("a key has the wrong length")
+		}
+	}
+	public := ed25519.NewKeyFromSeed(k.SnapshotSeed).Public().(ed25519.PublicKey)
+	if !public.Equal(ed25519.PublicKey(k.SnapshotPublic)) {
+		return errors.New("the snapshot's keys are not a pair")
+	}
+	return k.doorKeys.check()
+}
+
+func (k *doorKeys) check() error {
+	if len(k.Receipt) == 0 {
+		return errors.New("no receipt key")
+	}
+	for _, r := range k.Receipt {
+		if len(r.Seed) != ed25519.SeedSize {
+			return errors.New("a key has the wrong length")
+		}
+	}
+	if len(k.SnapshotSeal) != 32 || len(k.SnapshotPublic) != ed25519.PublicKeySize {
+		return errors.New("a key has the wrong length")
+	}
+	return nil
+}
+
+// decodeStrict reads one JSON value and nothing after it. Its errors name no
+// value: the input is keys.
+func decodeStrict(b []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if d.Decode(into) != nil || d.InputOffset() != int64(len(b)) {
+		return errors.New("the content is not of the expected form")
+	}
+	return nil
+}
+
+// Signer signs receipts. KeyID tells a verifier which public key to take.
+type Signer struct {
+	KeyID string
+	key   ed25519.PrivateKey
+}
+
+// Sign returns the Ed25519 signature (RFC 8032) of the message.
+func (s Signer) Sign(message []byte) []byte { return ed25519.Sign(s.key, message) }
+
+// PublicKey is one that verifies receipts.
+type PublicKey struct {
+	KeyID     string
+	Key       ed25519.PublicKey
+	NotBefore time.Time
+}
+
+// keyID names an Ed25519 key by the first 8 bytes of its public half's SHA-256, in hex.
+func keyID(public ed25519.PublicKey) string {
+	sum := sha256.Sum256(public)
+	return hex.EncodeToString(sum[:8])
+}
+
+func (k *doorKeys) receiptSigner() Signer {
+	key := ed25519.NewKeyFromSeed(k.Receipt[len(k.Receipt)-1].Seed)
+	return Signer{keyID(key.Public().(ed25519.PublicKey)), key}
+}
+
+func (k *doorKeys) receiptPublicKeys() []PublicKey {
+	var out []PublicKey
+	for _, r := range k.Receipt {
+		public := ed25519.NewKeyFromSeed(r.Seed).Public().(ed25519.PublicKey)
+		out = append(out, PublicKey{keyID(public), public, r.NotBefore})
+	}
+	return out
+}
+
+// ReceiptSigner returns the signer with the newest receipt key.
+func (k *Keyring) ReceiptSigner() Signer { return k.keys.receiptSigner() }
+
+// ReceiptPublicKeys lists the keys for /.well-known/catchment-receipt-keys.json, oldest first.
+func (k *Keyring) ReceiptPublicKeys() []PublicKey { return k.keys.receiptPublicKeys() }
+
+// Door returns what a process that only captures may hold: it signs receipts
+// and reads snapshots, and neither makes a snapshot nor opens a lead.
+func (k *Keyring) Door() *Door { return &Door{k.keys.doorKeys} }
+
+// Door holds a door's keys.
+type Door struct{ keys doorKeys }
+
+// ReceiptSigner returns the signer with the newest receipt key.
+func (d *Door) ReceiptSigner() Signer { return d.keys.receiptSigner() }
+
+// ReceiptPublicKeys lists the keys that verify receipts, oldest first.
+func (d *Door) ReceiptPublicKeys() []PublicKey { return d.keys.receiptPublicKeys() }
+
+// SaveDoor writes a door's keys to DIR/door.age under the lock of o, for a
+// machine that only captures. It replaces an older one.
+func (k *Keyring) SaveDoor(o Options) error {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return fmt.Errorf("keyring: door keys: %w", err)
+	}
+	l, err := o.lock(true)
+	if err != nil {
+		return err
+	}
+	plain, err := json.Marshal(k.keys.doorKeys)
+	if err != nil {
+		return fmt.Errorf("keyring: door keys: %w", err)
+	}
+	defer clear(plain)
+	sealed, err := l.seal(plain)
+	if err != nil {
+		return fmt.Errorf("keyring: door keys: %w", err)
+	}
+	return replaceFile(filepath.Join(o.Dir, DoorFile), sealed)
+}

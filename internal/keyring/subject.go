@@ -1,0 +1,113 @@
+package keyring
+
+import (
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+
+	"catchment/internal/account"
+	"catchment/internal/vault"
+	"catchment/internal/vault/reveal"
+)
+
+// A wrapped subject key is version ‖ generation (4 bytes, big-endian) ‖ nonce
+// ‖ AES-256-GCM of the 32 random bytes, bound to the account and the subject.
+const wrappedHeader = 1 + 4
+
+// SubjectKey seals what is personal to one person or user. It is random, not
+// derived, so that destroying its wrapped form destroys what it sealed.
+type SubjectKey struct {
+	account account.ID
+	subject vault.Subject
+	aead    cipher.AEAD
+}
+
+// NewSubjectKey makes a key for the subject. The caller stores wrapped in the
+// transaction that stores what the key sealed.
+func (a *AccountKeys) NewSubjectKey(subject vault.Subject) (wrapped []byte, key SubjectKey) {
+	var fresh [32]byte
+	rand.Read(fresh[:])
+	defer clear(fresh[:])
+	wrapped = make([]byte, wrappedHeader, wrappedHeader+len(fresh)+28)
+	wrapped[0] = formatVersion
+	binary.BigEndian.PutUint32(wrapped[1:], a.newest)
+	var aad [subjectAADSize]byte
+	wrapped = a.wraps[a.newest].Seal(wrapped, nil, fresh[:], a.subjectAAD(aad[:0], subject))
+	return wrapped, SubjectKey{a.id, subject, mustGCM(fresh[:])}
+}
+
+// OpenSubjectKey unwraps what NewSubjectKey gave for this subject. The error
+// is ErrDamaged or ErrUnknownKey.
+func (a *AccountKeys) OpenSubjectKey(subject vault.Subject, wrapped []byte) (SubjectKey, error) {
+	if len(wrapped) < wrappedHeader || wrapped[0] != formatVersion {
+		return SubjectKey{}, fmt.Errorf("subject key: %w", ErrDamaged)
+	}
+	aead, ok := a.wraps[binary.BigEndian.Uint32(wrapped[1:])]
+	if !ok {
+		return SubjectKey{}, fmt.Errorf("subject key: %w", ErrUnknownKey)
+	}
+	var aad [subjectAADSize]byte
+	fresh, err := aead.Open(nil, nil, wrapped[wrappedHeader:], a.subjectAAD(aad[:0], subject))
+	if err != nil || len(fresh) != 32 {
+		return SubjectKey{}, fmt.Errorf("subject key: %w", ErrDamaged)
+	}
+	defer clear(fresh)
+	return SubjectKey{a.id, subject, mustGCM(fresh)}, nil
+}
+
+const (
+	subjectAADPrefix = "catchment-subject-key-v1\n"
+	subjectAADSize   = len(subjectAADPrefix) + 32
+)
+
+func (a *AccountKeys) subjectAAD(b []byte, subject vault.Subject) []byte {
+	id := a.id.UUID()
+	b = append(b, subjectAADPrefix...)
+	b = append(b, id[:]...)
+	return append(b, subject[:]...)
+}
+
+// Subject returns whose key it is.
+func (k SubjectKey) Subject() vault.Subject { return k.subject }
+
+// Seal encrypts the value for its place: version ‖ nonce ‖ AES-256-GCM. An
+// empty value gives empty Data. A length of the text can be told from Data.
+func (k SubjectKey) Seal(at vault.Binding, value vault.Personal) vault.Sealed {
+	s := vault.Sealed{Binding: at, Subject: k.subject}
+	if value.Empty() {
+		return s
+	}
+	text := reveal.Text(value)
+	s.Data = make([]byte, 1, 1+k.aead.Overhead()+len(text))
+	s.Data[0] = formatVersion
+	var aad [128]byte
+	s.Data = k.aead.Seal(s.Data, nil, []byte(text), k.valueAAD(aad[:0], at))
+	return s
+}
+
+// open is for the Opener, which has written the record.
+func (k SubjectKey) open(s vault.Sealed) (vault.Personal, error) {
+	if s.Empty() {
+		return vault.Personal{}, nil
+	}
+	if s.Data[0] != formatVersion {
+		return vault.Personal{}, ErrDamaged
+	}
+	var aad [128]byte
+	text, err := k.aead.Open(nil, nil, s.Data[1:], k.valueAAD(aad[:0], s.Binding))
+	if err != nil {
+		return vault.Personal{}, ErrDamaged
+	}
+	return vault.Hide(string(text)), nil
+}
+
+// valueAAD is table ‖ account ‖ row ‖ field; the two texts carry their lengths.
+func (k SubjectKey) valueAAD(b []byte, at vault.Binding) []byte {
+	id := k.account.UUID()
+	b = append(b, "catchment-value-v1\n"...)
+	b = appendPrefixed(b, at.Table)
+	b = append(b, id[:]...)
+	b = append(b, at.Row[:]...)
+	return appendPrefixed(b, string(at.Field))
+}
