@@ -1,0 +1,287 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Delivery is a group of messages, oldest first unless some come again.
+// What they hold stays readable after the handler has returned.
+type Delivery struct{ Messages []Message }
+
+// Entries counts what the messages hold.
+func (d Delivery) Entries() (n int) {
+	for _, m := range d.Messages {
+		n += len(m.Entries)
+	}
+	return n
+}
+
+// Message is one commit as it is read back. It has no entries when it only
+// fills a sequence number.
+type Message struct {
+	Seq         uint64
+	Stored      time.Time
+	Redelivered bool
+	Entries     []Record
+}
+
+const (
+	ackWait       = 10 * time.Second
+	maxAckPending = 256 // messages
+	groupEntries  = 1000
+	pollFor       = 500 * time.Millisecond
+	backoffFirst  = 250 * time.Millisecond
+	backoffLast   = 5 * time.Second
+)
+
+// Consume gives every message of the journal to handle, in groups of about a
+// thousand entries, from where the durable reader of this name stopped; the
+// first time from the beginning. A group is acknowledged when handle returns
+// nil, else it comes again, first after 250 ms, then ever later up to 5 s. A
+// message may come more than once and out of order: handle must bear that.
+// What it cannot process it has to set aside itself and return nil.
+//
+// Several calls with one name, here or elsewhere, share the messages.
+// It returns when ctx ends or the journal closes, after the group in hand.
+func (j *Journal) Consume(ctx context.Context, name string, handle func(context.Context, Delivery) error) error {
+	if !j.begin() {
+		return ErrBusy{retryAfter, BusyClosing}
+	}
+	defer j.workers.Done()
+	c := &consumer{j: j, name: name, handle: handle, perMessage: 1}
+	for !j.stopped(ctx) {
+		if err := c.attach(ctx); err == nil {
+			err = c.run(ctx)
+			j.logUnlessStopped(ctx, "journal: reader", err)
+		} else {
+			j.logUnlessStopped(ctx, "journal: attach reader", err)
+		}
+		j.pause(ctx, backoffFirst)
+	}
+	return nil
+}
+
+func (j *Journal) stopped(ctx context.Context) bool {
+	select {
+	case <-j.stop:
+		return true
+	case <-ctx.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+func (j *Journal) pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-j.stop:
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+func (j *Journal) logUnlessStopped(ctx context.Context, message string, err error) {
+	if err != nil && !j.stopped(ctx) {
+		j.log.Warn(message, "error", err)
+	}
+}
+
+// consumer is one puller.
+type consumer struct {
+	j          *Journal
+	name       string
+	handle     func(context.Context, Delivery) error
+	pull       jetstream.Consumer
+	perMessage float64 // entries in a message, lately
+	failures   int
+}
+
+func (c *consumer) attach(ctx context.Context) error {
+	var err error
+	c.pull, err = c.j.stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+		Durable: c.name, DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy,
+		AckWait: ackWait, MaxAckPending: maxAckPending, MaxDeliver: -1,
+	})
+	return err
+}
+
+// run handles groups until something is wrong with the connection or it is
+// time to stop. Nothing is fetched ahead: a message that waited in a buffer
+// could run out of its AckWait.
+func (c *consumer) run(ctx context.Context) error {
+	for !c.j.stopped(ctx) {
+		msgs, err := c.group()
+		if err != nil {
+			return err
+		}
+		if len(msgs) > 0 {
+			c.work(ctx, msgs)
+		}
+	}
+	return nil
+}
+
+// group waits for one message and takes what else is there already. It is not
+// interrupted: the server would send to nobody, and send again after AckWait.
+func (c *consumer) group() ([]jetstream.Msg, error) {
+	msgs, err := collect(c.pull.Fetch(1, jetstream.FetchMaxWait(pollFor)))
+	if err != nil || len(msgs) == 0 {
+		return msgs, err
+	}
+	want := min(int(groupEntries/c.perMessage), maxAckPending) - 1
+	if want < 1 {
+		return msgs, nil
+	}
+	more, err := collect(c.pull.FetchNoWait(want))
+	if len(more) == 0 {
+		return msgs, nil // whatever is wrong, the next fetch meets it too
+	}
+	return append(msgs, more...), err
+}
+
+func collect(batch jetstream.MessageBatch, err error) ([]jetstream.Msg, error) {
+	if err != nil {
+		return nil, err
+	}
+	var msgs []jetstream.Msg
+	for m := range batch.Messages() {
+		msgs = append(msgs, m)
+	}
+	if err := batch.Error(); err != nil && len(msgs) == 0 {
+		return nil, err
+	}
+	return msgs, nil
+}
+
+func (c *consumer) work(ctx context.Context, msgs []jetstream.Msg) {
+	d := c.decode(msgs)
+	err := c.handled(ctx, d, msgs)
+	if err == nil {
+		c.failures = 0
+		for _, m := range msgs {
+			_ = m.Ack() // lost: it comes again
+		}
+		c.j.stats.Consumed.Add(uint64(d.Entries()))
+		return
+	}
+	wait := min(backoffFirst<<min(c.failures, 10), backoffLast)
+	c.failures++
+	for _, m := range msgs {
+		_ = m.NakWithDelay(wait)
+	}
+	c.j.log.Warn("journal: group not handled", "reader", c.name, "messages", len(msgs), "again_in", wait, "error", err)
+	c.j.pause(ctx, wait)
+}
+
+// handled calls the handler and tells the server meanwhile that it is at work.
+func (c *consumer) handled(ctx context.Context, d Delivery, msgs []jetstream.Msg) (err error) {
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		tick := time.NewTicker(ackWait / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				for _, m := range msgs {
+					_ = m.InProgress()
+				}
+			}
+		}
+	}()
+	return c.handle(ctx, d)
+}
+
+func (c *consumer) decode(msgs []jetstream.Msg) Delivery {
+	d := Delivery{Messages: make([]Message, 0, len(msgs))}
+	for _, m := range msgs {
+		if msg, ok := c.j.read(m); ok {
+			d.Messages = append(d.Messages, msg)
+			c.perMessage += (float64(max(1, len(msg.Entries))) - c.perMessage) / 8
+		}
+	}
+	return d
+}
+
+// read turns a stored message into entries; what cannot be read becomes one
+// record that says so.
+func (j *Journal) read(m jetstream.Msg) (Message, bool) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return Message{}, false
+	}
+	out := Message{Seq: meta.Sequence.Stream, Stored: meta.Timestamp, Redelivered: meta.NumDelivered > 1}
+	if out.Redelivered {
+		j.stats.Redelivered.Add(1)
+	}
+	_, out.Entries, err = decodeBatch(m.Data())
+	if err != nil {
+		out.Entries = []Record{{Index: -1, Data: m.Data(), Err: err}}
+	}
+	for i := range out.Entries {
+		if out.Entries[i].Err != nil {
+			j.stats.Damaged.Add(1)
+			j.log.Error("journal: damaged entry", "seq", out.Seq, "index", out.Entries[i].Index)
+		}
+	}
+	return out, true
+}
+
+// scan gives f every stored message from sequence number from to the last
+// that is there now, in order, until f returns false.
+func (j *Journal) scan(ctx context.Context, from uint64, headersOnly bool, f func(jetstream.Msg, *jetstream.MsgMetadata) bool) error {
+	info, err := j.stream.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("journal: state: %w", err)
+	}
+	from, last := max(from, info.State.FirstSeq, 1), info.State.LastSeq
+	if info.State.Msgs == 0 || from > last {
+		return nil
+	}
+	pull, err := j.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from, HeadersOnly: headersOnly,
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: 30 * time.Second,
+	})
+	if err != nil {
+		return fmt.Errorf("journal: read: %w", err)
+	}
+	defer func() { _ = j.stream.DeleteConsumer(context.WithoutCancel(ctx), pull.CachedInfo().Name) }()
+	n := 16 // messages of up to 8 MiB
+	if headersOnly {
+		n = 500
+	}
+	return scanWith(ctx, pull, n, last, f)
+}
+
+func scanWith(ctx context.Context, pull jetstream.Consumer, n int, last uint64, f func(jetstream.Msg, *jetstream.MsgMetadata) bool) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		msgs, err := collect(pull.FetchNoWait(n))
+		if err != nil && !errors.Is(err, jetstream.ErrNoMessages) {
+			return fmt.Errorf("journal: read: %w", err)
+		}
+		if len(msgs) == 0 {
+			return nil
+		}
+		for _, m := range msgs {
+			meta, err := m.Metadata()
+			if err != nil {
+				return fmt.Errorf("journal: read: %w", err)
+			}
+			if meta.Sequence.Stream > last || !f(m, meta) || meta.Sequence.Stream == last {
+				return nil
+			}
+		}
+	}
+}
