@@ -1,0 +1,219 @@
+package submission
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/ident"
+	"catchment/internal/lead"
+	"catchment/internal/vault"
+)
+
+// An envelope is what the door puts into the journal for one lead: a header in
+// clear, by which intake can sort and the idempotency window can be rebuilt
+// without a key, and the payload sealed to the account's drop box with the
+// header as associated data. Nothing in the header is personal.
+//
+// Version 1, integers big-endian:
+//
+//	  0   1  version, 1
+//	  1  16  account
+//	 17  16  enquiry
+//	 33  16  source
+//	 49  16  project
+//	 65  16  key that was used; zeros for a form
+//	 81   8  received at, microseconds since 1970 UTC
+//	 89   1  format: 1 JSON, 2 form
+//	 90   1  flags: 1 test lead
+//	 91  16  keyed hash of the body, see BodyMAC
+//	107   1  length of the content type
+//	108   n  content type of a form, else empty
+//	      …  sealed payload
+//
+// The payload, before it is sealed: version, 1; the receipt's salt, 16 bytes;
+// then body, address, user agent, referrer and idempotency key, each after its
+// length as an unsigned varint.
+//
+// The salt is sealed because everything else of the receipt's leaf except the
+// body's hash stands in the journal in clear: with it, a guessed telephone
+// number could be told from a wrong one.
+const (
+	envelopeVersion = 1
+	envelopeFixed   = 108
+	payloadFixed    = 1 + 16
+
+	// MaxContentType bounds the content type that an envelope can hold.
+	MaxContentType = 255
+
+	maxTrace = 4 << 10 // bytes of each of the payload's texts beside the body
+)
+
+// ErrEnvelope says that bytes are not an envelope, or not a payload.
+var ErrEnvelope = errors.New("submission: not an envelope of a known version")
+
+// BodyMAC is a keyed hash of a raw body: enough to tell a repetition from
+// another body under the same idempotency key, and of no use without the key.
+type BodyMAC [16]byte
+
+// MACBody hashes a raw body under the account's capture-id key. The prefix
+// keeps it apart from the enquiry ids that are made with the same key.
+func MACBody(captureIDKey, body []byte) (mac BodyMAC) {
+	h := hmac.New(sha256.New, captureIDKey)
+	h.Write([]byte("catchment-body-v1\n"))
+	h.Write(body)
+	var sum [sha256.Size]byte
+	copy(mac[:], h.Sum(sum[:0]))
+	return mac
+}
+
+// Header is the clear part of an envelope.
+type Header struct {
+	Account     account.ID
+	Enquiry     lead.EnquiryID
+	Source      account.SourceID
+	Project     account.ProjectID
+	Key         account.KeyID // zero for a form
+	ReceivedAt  time.Time     // to the microsecond
+	Format      Kind
+	ContentType string // of a form: it says how the body is to be read
+	Test        bool
+	BodyMAC     BodyMAC
+}
+
+// Append appends the header's bytes; they are the seal's associated data. It
+// panics on a content type over MaxContentType, which the door refuses.
+func (h *Header) Append(dst []byte) []byte {
+	if len(h.ContentType) > MaxContentType {
+		panic("submission: the content type is too long for an envelope")
+	}
+	dst = append(dst, envelopeVersion)
+	for _, id := range [...][16]byte{h.Account.UUID(), h.Enquiry.UUID(), h.Source.UUID(), h.Project.UUID(), h.Key.UUID()} {
+		dst = append(dst, id[:]...)
+	}
+	dst = binary.BigEndian.AppendUint64(dst, uint64(h.ReceivedAt.UnixMicro()))
+	dst = append(dst, formatCode(h.Format), flagBits(h.Test))
+	dst = append(dst, h.BodyMAC[:]...)
+	dst = append(dst, byte(len(h.ContentType)))
+	return append(dst, h.ContentType...)
+}
+
+func formatCode(k Kind) byte {
+	if k == AsForm {
+		return 2
+	}
+	return 1
+}
+
+func flagBits(test bool) byte {
+	if test {
+		return 1
+	}
+	return 0
+}
+
+// Envelope is a header with its sealed payload. AAD is the header as it stood,
+// for the drop box to check; AAD and Data point into the bytes that were parsed.
+type Envelope struct {
+	Header
+	AAD  []byte
+	Data []byte
+}
+
+// ParseEnvelope reads an envelope. An id that must be there is not zero, and
+// encoding the header again gives the same bytes.
+func ParseEnvelope(b []byte) (*Envelope, error) {
+	if len(b) < envelopeFixed || b[0] != envelopeVersion {
+		return nil, ErrEnvelope
+	}
+	end := envelopeFixed + int(b[envelopeFixed-1])
+	if len(b) < end {
+		return nil, fmt.Errorf("%w: cut short", ErrEnvelope)
+	}
+	e := &Envelope{AAD: b[:end:end], Data: b[end:]}
+	h := &e.Header
+	readID(&h.Account, b[1:])
+	readID(&h.Enquiry, b[17:])
+	readID(&h.Source, b[33:])
+	readID(&h.Project, b[49:])
+	readID(&h.Key, b[65:])
+	h.ReceivedAt = time.UnixMicro(int64(binary.BigEndian.Uint64(b[81:]))).UTC()
+	h.BodyMAC = BodyMAC(b[91:107])
+	h.ContentType = string(b[envelopeFixed:end])
+	switch b[89] {
+	case 1:
+		h.Format = AsJSON
+	case 2:
+		h.Format = AsForm
+	default:
+		return nil, fmt.Errorf("%w: unknown format", ErrEnvelope)
+	}
+	if b[90] > 1 {
+		return nil, fmt.Errorf("%w: unknown flags", ErrEnvelope)
+	}
+	h.Test = b[90] == 1
+	if h.Account.IsZero() || h.Enquiry.IsZero() || h.Source.IsZero() || h.Project.IsZero() {
+		return nil, fmt.Errorf("%w: an id is missing", ErrEnvelope)
+	}
+	return e, nil
+}
+
+func readID[K ident.Kind](id *ident.ID[K], b []byte) {
+	*id, _ = ident.FromBytes[K](b[:16]) // fails on another length only
+}
+
+// Payload is what was sealed: the submission as it came, and what the door saw
+// of its sender. Everything in it is personal.
+type Payload struct {
+	Salt           [16]byte // of the receipt
+	Body           []byte   // points into the bytes that were parsed
+	IP             vault.Personal
+	UserAgent      vault.Personal
+	Referrer       vault.Personal // the Referer header
+	IdempotencyKey vault.Personal // senders put names and numbers into it
+}
+
+// AppendPayload appends the payload's bytes, to be sealed at once. The texts
+// are cut after four kibibytes each; the body never is.
+func AppendPayload(dst []byte, salt [16]byte, body []byte, ip, userAgent, referrer, idempotencyKey string) []byte {
+	dst = append(dst, envelopeVersion)
+	dst = append(dst, salt[:]...)
+	dst = binary.AppendUvarint(dst, uint64(len(body)))
+	dst = append(dst, body...)
+	for _, s := range [...]string{ip, userAgent, referrer, idempotencyKey} {
+		s = s[:min(len(s), maxTrace)]
+		dst = binary.AppendUvarint(dst, uint64(len(s)))
+		dst = append(dst, s...)
+	}
+	return dst
+}
+
+// ParsePayload reads what AppendPayload wrote. Its errors name no value.
+func ParsePayload(b []byte) (*Payload, error) {
+	if len(b) < payloadFixed || b[0] != envelopeVersion {
+		return nil, ErrEnvelope
+	}
+	p := &Payload{Salt: [16]byte(b[1:payloadFixed])}
+	b = b[payloadFixed:]
+	var parts [5][]byte
+	for i := range parts {
+		n, used := binary.Uvarint(b)
+		if used <= 0 || n > math.MaxInt32 || int(n) > len(b)-used {
+			return nil, fmt.Errorf("%w: the payload is cut short", ErrEnvelope)
+		}
+		end := used + int(n)
+		parts[i], b = b[used:end:end], b[end:]
+	}
+	if len(b) != 0 {
+		return nil, fmt.Errorf("%w: something follows the payload", ErrEnvelope)
+	}
+	p.Body = parts[0]
+	p.IP, p.UserAgent = vault.Hide(string(parts[1])), vault.Hide(string(parts[2]))
+	p.Referrer, p.IdempotencyKey = vault.Hide(string(parts[3])), vault.Hide(string(parts[4]))
+	return p, nil
+}
