@@ -35,13 +35,15 @@ type generation struct {
 type AccountKeys struct {
 	id      account.ID
 	newest  uint32
-	wraps   map[uint32]cipher.AEAD
-	boxes   map[uint32]hpke.PrivateKey
 	dropBox vault.DropBox
+	secrets hidden[accountSecrets]
+}
+
+type accountSecrets struct {
+	content keysetContent
+	wraps   map[uint32]cipher.AEAD // by generation
+	boxes   map[uint32]hpke.PrivateKey
 	index   map[vault.IndexField][]byte
-	master  []byte // of index
-	capture []byte
-	content keysetContent // for Rotate
 }
 
 // The drop box's HPKE suite. The KEM is X-Wing: it stands as long as either
@@ -71,7 +73,7 @@ func (k *Keyring) Rotate(ctx context.Context, keys *AccountKeys) (wrapped []byte
 	if err != nil {
 		return nil, nil, err
 	}
-	content := keys.content
+	content := keys.secrets().content
 	content.Generations = append(slices.Clip(content.Generations), g)
 	return k.wrapAccount(ctx, keys.id, content)
 }
@@ -110,14 +112,16 @@ func (k *Keyring) wrapAccount(ctx context.Context, id account.ID, content keyset
 
 // LoadAccount unwraps what NewAccount or Rotate gave for this account. It is
 // slow (a fraction of a millisecond here, a round trip with a key service):
-// use it through Accounts.
+// use it through Accounts. It is
+// ErrDamaged when wrapped was changed, or wrapped by another keyring or for
+// another account.
 func (k *Keyring) LoadAccount(ctx context.Context, id account.ID, wrapped []byte) (*AccountKeys, error) {
 	plain, err := k.root.DecryptWithContext(ctx, wrapped, keysetAAD(id))
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("keyring: unwrap the keyset of %s: %w", id, ctx.Err())
+	if errors.Is(err, ErrDamaged) {
+		return nil, fmt.Errorf("the keyset of %s was changed, or wrapped by another keyring: %w", id, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("keyring: unwrap the keyset of %s: %w; it was changed, or wrapped by another keyring (%v)", id, ErrDamaged, err)
+		return nil, fmt.Errorf("keyring: unwrap the keyset of %s: %w", id, err)
 	}
 	defer clear(plain)
 	keys, err := parseKeyset(id, plain)
@@ -143,22 +147,20 @@ func parseKeyset(id account.ID, plain []byte) (*AccountKeys, error) {
 	if len(c.Index) != 32 || len(c.CaptureID) != 32 || len(c.Generations) == 0 {
 		return nil, errors.New("a key is missing or has the wrong length")
 	}
-	keys := &AccountKeys{
-		id:      id,
+	secrets := &accountSecrets{
+		content: c,
 		wraps:   map[uint32]cipher.AEAD{},
 		boxes:   map[uint32]hpke.PrivateKey{},
 		index:   map[vault.IndexField][]byte{},
-		master:  c.Index,
-		capture: c.CaptureID,
-		content: c,
 	}
+	keys := &AccountKeys{id: id, secrets: hide(secrets)}
 	for _, g := range c.Generations {
 		if err := keys.add(g); err != nil {
 			return nil, err
 		}
 	}
 	for _, f := range []vault.IndexField{vault.ByPhone, vault.ByEmail, vault.ByRawPhone, vault.ByRawEmail} {
-		keys.index[f] = keys.deriveIndex(f)
+		secrets.index[f] = secrets.deriveIndex(f)
 	}
 	return keys, nil
 }
@@ -172,8 +174,8 @@ func (a *AccountKeys) add(g generation) error {
 		return errors.New("a drop-box key cannot be read")
 	}
 	a.newest = g.Number
-	a.wraps[g.Number] = mustGCM(g.Wrap)
-	a.boxes[g.Number] = private
+	a.secrets().wraps[g.Number] = mustGCM(g.Wrap)
+	a.secrets().boxes[g.Number] = private
 	a.dropBox = vault.DropBox{Account: a.id, KeyID: g.Number, Public: private.PublicKey().Bytes()}
 	return nil
 }
@@ -194,14 +196,14 @@ func (a *AccountKeys) DropBox() vault.DropBox {
 
 // CaptureIDKey returns the key for ident.Keyed of an enquiry under an
 // Idempotency-Key. The doors get it in the sealed snapshot.
-func (a *AccountKeys) CaptureIDKey() []byte { return slices.Clone(a.capture) }
+func (a *AccountKeys) CaptureIDKey() []byte { return slices.Clone(a.secrets().content.CaptureID) }
 
 // Index returns the blind index of a normalised value. Test leads live in an
 // index of their own: they never meet a real person.
 func (a *AccountKeys) Index(field vault.IndexField, test bool, normalised string) vault.MAC {
-	key, ok := a.index[field]
+	key, ok := a.secrets().index[field]
 	if !ok {
-		key = a.deriveIndex(field)
+		key = a.secrets().deriveIndex(field)
 	}
 	world := "live\n"
 	if test {
@@ -216,6 +218,6 @@ func (a *AccountKeys) Index(field vault.IndexField, test bool, normalised string
 }
 
 // deriveIndex gives each field a key of its own; a new field needs no rotation.
-func (a *AccountKeys) deriveIndex(field vault.IndexField) []byte {
-	return mac(a.master, "catchment-index-v1\n"+string(field))
+func (s *accountSecrets) deriveIndex(field vault.IndexField) []byte {
+	return mac(s.content.Index, "catchment-index-v1\n"+string(field))
 }

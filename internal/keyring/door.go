@@ -25,7 +25,7 @@ func OpenDoor(o Options) (*Door, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keyring: %s: %w", path, err)
 	}
-	return &Door{*k}, nil
+	return &Door{hide(k)}, nil
 }
 
 func parseDoor(plain []byte) (*doorKeys, error) {
@@ -42,8 +42,8 @@ func parseDoor(plain []byte) (*doorKeys, error) {
 // cannot pass off one entry as another. An older state of the same entry still
 // opens: the content must carry what tells old from new.
 func (k *Keyring) SealSnapshot(name string, plain []byte) []byte {
-	signature := ed25519.Sign(ed25519.NewKeyFromSeed(k.keys.SnapshotSeed), snapshotMessage(name, plain))
-	aead := mustGCM(k.keys.SnapshotSeal)
+	signature := ed25519.Sign(ed25519.NewKeyFromSeed(k.keys().SnapshotSeed), snapshotMessage(name, plain))
+	aead := mustGCM(k.keys().SnapshotSeal)
 	out := make([]byte, 1, 1+aead.Overhead()+len(signature)+len(plain))
 	out[0] = formatVersion
 	return aead.Seal(out, nil, append(signature, plain...), snapshotMessage(name, nil))
@@ -51,12 +51,12 @@ func (k *Keyring) SealSnapshot(name string, plain []byte) []byte {
 
 // OpenSnapshot opens what SealSnapshot gave for this name, or returns ErrDamaged.
 func (d *Door) OpenSnapshot(name string, sealed []byte) ([]byte, error) {
-	return d.keys.openSnapshot(name, sealed)
+	return d.keys().openSnapshot(name, sealed)
 }
 
 // OpenSnapshot is the door's, for a process that holds the whole keyring.
 func (k *Keyring) OpenSnapshot(name string, sealed []byte) ([]byte, error) {
-	return k.keys.openSnapshot(name, sealed)
+	return k.keys().openSnapshot(name, sealed)
 }
 
 func (k *doorKeys) openSnapshot(name string, sealed []byte) ([]byte, error) {

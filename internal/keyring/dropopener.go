@@ -79,7 +79,7 @@ func decapsulate(keys *AccountKeys, box []byte) (*openBox, error) {
 		return nil, fmt.Errorf("drop box: %w", ErrDamaged)
 	}
 	keyID := binary.BigEndian.Uint32(box[1:])
-	private, ok := keys.boxes[keyID]
+	private, ok := keys.secrets().boxes[keyID]
 	if !ok {
 		return nil, fmt.Errorf("drop box: %w", ErrUnknownKey)
 	}

@@ -77,7 +77,7 @@ type Options struct {
 // Keyring is an opened keyring file: the local root and the platform's keys.
 type Keyring struct {
 	root Root
-	keys platformKeys
+	keys hidden[platformKeys]
 }
 
 // Open reads the keyring of o.Dir, or makes one there at the first start. Two
@@ -107,7 +107,7 @@ func Open(o Options) (*Keyring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keyring: %s: %w", path, err)
 	}
-	return &Keyring{root: root, keys: *keys}, nil
+	return &Keyring{root, hide(keys)}, nil
 }
 
 // create makes the file unless another process makes it first.
@@ -134,7 +134,7 @@ func (o Options) create(path string) error {
 // the account is known. Give it a normalised address.
 func (k *Keyring) LoginIndex(normalised string) vault.MAC {
 	var m vault.MAC
-	copy(m[:], mac(k.keys.LoginIndex, normalised))
+	copy(m[:], mac(k.keys().LoginIndex, normalised))
 	return m
 }
 
@@ -142,7 +142,7 @@ func (k *Keyring) LoginIndex(normalised string) vault.MAC {
 // ("session", "admin-link", …): a token of one kind is none of another, and a
 // copy of the table lets nobody in.
 func (k *Keyring) TokenMAC(kind, token string) [32]byte {
-	return [32]byte(mac(k.keys.Token, kind+"\x00"+token))
+	return [32]byte(mac(k.keys().Token, kind+"\x00"+token))
 }
 
 func mac(key []byte, text string) []byte {
@@ -159,5 +159,9 @@ func (r localRoot) EncryptWithContext(_ context.Context, plain, aad []byte) ([]b
 }
 
 func (r localRoot) DecryptWithContext(_ context.Context, sealed, aad []byte) ([]byte, error) {
-	return r.aead.Decrypt(sealed, aad)
+	plain, err := r.aead.Decrypt(sealed, aad)
+	if err != nil {
+		return nil, ErrDamaged // there is no other reason without a network
+	}
+	return plain, nil
 }

@@ -92,6 +92,8 @@ func parsePlatform(plain []byte) (*platformKeys, Root, error) {
 	if err != nil {
 		return nil, nil, errors.New("the root key is not an AEAD key")
 	}
+	clear(k.Root)
+	k.Root = nil
 	return &k, localRoot{primitive}, nil
 }
 
@@ -140,11 +142,11 @@ func decodeStrict(b []byte, into any) error {
 // Signer signs receipts. KeyID tells a verifier which public key to take.
 type Signer struct {
 	KeyID string
-	key   ed25519.PrivateKey
+	key   hidden[ed25519.PrivateKey]
 }
 
 // Sign returns the Ed25519 signature (RFC 8032) of the message.
-func (s Signer) Sign(message []byte) []byte { return ed25519.Sign(s.key, message) }
+func (s Signer) Sign(message []byte) []byte { return ed25519.Sign(*s.key(), message) }
 
 // PublicKey is one that verifies receipts.
 type PublicKey struct {
@@ -161,7 +163,7 @@ func keyID(public ed25519.PublicKey) string {
 
 func (k *doorKeys) receiptSigner() Signer {
 	key := ed25519.NewKeyFromSeed(k.Receipt[len(k.Receipt)-1].Seed)
-	return Signer{keyID(key.Public().(ed25519.PublicKey)), key}
+	return Signer{keyID(key.Public().(ed25519.PublicKey)), hide(&key)}
 }
 
 func (k *doorKeys) receiptPublicKeys() []PublicKey {
@@ -174,23 +176,23 @@ func (k *doorKeys) receiptPublicKeys() []PublicKey {
 }
 
 // ReceiptSigner returns the signer with the newest receipt key.
-func (k *Keyring) ReceiptSigner() Signer { return k.keys.receiptSigner() }
+func (k *Keyring) ReceiptSigner() Signer { return k.keys().receiptSigner() }
 
 // ReceiptPublicKeys lists the keys for /.well-known/catchment-receipt-keys.json, oldest first.
-func (k *Keyring) ReceiptPublicKeys() []PublicKey { return k.keys.receiptPublicKeys() }
+func (k *Keyring) ReceiptPublicKeys() []PublicKey { return k.keys().receiptPublicKeys() }
 
 // Door returns what a process that only captures may hold: it signs receipts
 // and reads snapshots, and neither makes a snapshot nor opens a lead.
-func (k *Keyring) Door() *Door { return &Door{k.keys.doorKeys} }
+func (k *Keyring) Door() *Door { return &Door{hide(&k.keys().doorKeys)} }
 
 // Door holds a door's keys.
-type Door struct{ keys doorKeys }
+type Door struct{ keys hidden[doorKeys] }
 
 // ReceiptSigner returns the signer with the newest receipt key.
-func (d *Door) ReceiptSigner() Signer { return d.keys.receiptSigner() }
+func (d *Door) ReceiptSigner() Signer { return d.keys().receiptSigner() }
 
 // ReceiptPublicKeys lists the keys that verify receipts, oldest first.
-func (d *Door) ReceiptPublicKeys() []PublicKey { return d.keys.receiptPublicKeys() }
+func (d *Door) ReceiptPublicKeys() []PublicKey { return d.keys().receiptPublicKeys() }
 
 // SaveDoor writes a door's keys to DIR/door.age under the lock of o, for a
 // machine that only captures. It replaces an older one.
@@ -202,7 +204,7 @@ func (k *Keyring) SaveDoor(o Options) error {
 	if err != nil {
 		return err
 	}
-	plain, err := json.Marshal(k.keys.doorKeys)
+	plain, err := json.Marshal(k.keys().doorKeys)
 	if err != nil {
 		return fmt.Errorf("keyring: door keys: %w", err)
 	}

@@ -50,7 +50,7 @@ type epoch struct {
 
 	mu    sync.Mutex
 	box   []byte
-	state ratchet
+	state hidden[ratchet]
 	next  int // index of the next lead; EpochLeads when it is over
 	err   error
 }
@@ -124,8 +124,7 @@ func (s *Sealer) epochFor(id account.ID, drop vault.DropBox) (*epoch, error) {
 	if ok {
 		old.wipe()
 	}
-	e.box, e.state, e.err = encapsulate(drop)
-	err := e.err
+	err := e.begin(drop)
 	e.mu.Unlock()
 	if err != nil {
 		s.retire(id, e)
@@ -152,7 +151,14 @@ func (e *epoch) take() (key [32]byte, index int, ok bool, err error) {
 	}
 	index = e.next
 	e.next++
-	return e.state.step(), index, true, nil
+	return e.state().step(), index, true, nil
+}
+
+// begin is called with the lock held. Its error stays for those who wait.
+func (e *epoch) begin(drop vault.DropBox) error {
+	box, start, err := encapsulate(drop)
+	e.box, e.state, e.err = box, hide(start), err
+	return err
 }
 
 func (e *epoch) wipe() {
@@ -160,27 +166,28 @@ func (e *epoch) wipe() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.next = EpochLeads
-	clear(e.state[:])
+	if start := e.state(); start != nil {
+		clear(start[:])
+	}
 }
 
 // encapsulate begins an epoch: a fresh secret that the drop box's private key
 // finds again in the box (RFC 9180, 5.3, secret export). HPKE's own context is
 // dropped here; the ratchet takes its place.
-func encapsulate(drop vault.DropBox) (box []byte, start ratchet, err error) {
+func encapsulate(drop vault.DropBox) (box []byte, start *ratchet, err error) {
 	public, err := dropBoxKEM().NewPublicKey(drop.Public)
 	if err != nil {
-		return nil, start, fmt.Errorf("keyring: drop box of %s: %w", drop.Account, err)
+		return nil, nil, fmt.Errorf("keyring: drop box of %s: %w", drop.Account, err)
 	}
 	enc, sender, err := hpke.NewSender(public, hpke.HKDFSHA256(), hpke.AES256GCM(), dropBoxInfo(drop.Account, drop.KeyID))
 	if err != nil {
-		return nil, start, fmt.Errorf("keyring: drop box of %s: %w", drop.Account, err)
+		return nil, nil, fmt.Errorf("keyring: drop box of %s: %w", drop.Account, err)
 	}
-	secret, err := sender.Export(epochContext, len(start))
+	secret, err := sender.Export(epochContext, len(ratchet{}))
 	if err != nil {
-		return nil, start, fmt.Errorf("keyring: drop box of %s: %w", drop.Account, err)
+		return nil, nil, fmt.Errorf("keyring: drop box of %s: %w", drop.Account, err)
 	}
-	copy(start[:], secret)
-	clear(secret)
+	start = (*ratchet)(secret)
 	box = make([]byte, boxHeader, boxHeader+len(enc))
 	box[0] = formatVersion
 	binary.BigEndian.PutUint32(box[1:], drop.KeyID)

@@ -20,7 +20,7 @@ const wrappedHeader = 1 + 4
 type SubjectKey struct {
 	account account.ID
 	subject vault.Subject
-	aead    cipher.AEAD
+	aead    hidden[cipher.AEAD]
 }
 
 // NewSubjectKey makes a key for the subject. The caller stores wrapped in the
@@ -33,8 +33,8 @@ func (a *AccountKeys) NewSubjectKey(subject vault.Subject) (wrapped []byte, key 
 	wrapped[0] = formatVersion
 	binary.BigEndian.PutUint32(wrapped[1:], a.newest)
 	var aad [subjectAADSize]byte
-	wrapped = a.wraps[a.newest].Seal(wrapped, nil, fresh[:], a.subjectAAD(aad[:0], subject))
-	return wrapped, SubjectKey{a.id, subject, mustGCM(fresh[:])}
+	wrapped = a.secrets().wraps[a.newest].Seal(wrapped, nil, fresh[:], a.subjectAAD(aad[:0], subject))
+	return wrapped, a.subjectKey(subject, fresh[:])
 }
 
 // OpenSubjectKey unwraps what NewSubjectKey gave for this subject. The error
@@ -43,7 +43,7 @@ func (a *AccountKeys) OpenSubjectKey(subject vault.Subject, wrapped []byte) (Sub
 	if len(wrapped) < wrappedHeader || wrapped[0] != formatVersion {
 		return SubjectKey{}, fmt.Errorf("subject key: %w", ErrDamaged)
 	}
-	aead, ok := a.wraps[binary.BigEndian.Uint32(wrapped[1:])]
+	aead, ok := a.secrets().wraps[binary.BigEndian.Uint32(wrapped[1:])]
 	if !ok {
 		return SubjectKey{}, fmt.Errorf("subject key: %w", ErrUnknownKey)
 	}
@@ -53,7 +53,12 @@ func (a *AccountKeys) OpenSubjectKey(subject vault.Subject, wrapped []byte) (Sub
 		return SubjectKey{}, fmt.Errorf("subject key: %w", ErrDamaged)
 	}
 	defer clear(fresh)
-	return SubjectKey{a.id, subject, mustGCM(fresh)}, nil
+	return a.subjectKey(subject, fresh), nil
+}
+
+func (a *AccountKeys) subjectKey(subject vault.Subject, key []byte) SubjectKey {
+	aead := mustGCM(key)
+	return SubjectKey{a.id, subject, hide(&aead)}
 }
 
 const (
@@ -78,11 +83,11 @@ func (k SubjectKey) Seal(at vault.Binding, value vault.Personal) vault.Sealed {
 	if value.Empty() {
 		return s
 	}
-	text := reveal.Text(value)
-	s.Data = make([]byte, 1, 1+k.aead.Overhead()+len(text))
+	text, aead := reveal.Text(value), *k.aead()
+	s.Data = make([]byte, 1, 1+aead.Overhead()+len(text))
 	s.Data[0] = formatVersion
 	var aad [128]byte
-	s.Data = k.aead.Seal(s.Data, nil, []byte(text), k.valueAAD(aad[:0], at))
+	s.Data = aead.Seal(s.Data, nil, []byte(text), k.valueAAD(aad[:0], at))
 	return s
 }
 
@@ -95,7 +100,7 @@ func (k SubjectKey) open(s vault.Sealed) (vault.Personal, error) {
 		return vault.Personal{}, ErrDamaged
 	}
 	var aad [128]byte
-	text, err := k.aead.Open(nil, nil, s.Data[1:], k.valueAAD(aad[:0], s.Binding))
+	text, err := (*k.aead()).Open(nil, nil, s.Data[1:], k.valueAAD(aad[:0], s.Binding))
 	if err != nil {
 		return vault.Personal{}, ErrDamaged
 	}
