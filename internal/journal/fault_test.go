@@ -1,0 +1,457 @@
+package journal
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// proxy stands between a client and a server and can hold back what the
+// server says, or everything.
+type proxy struct {
+	ln     net.Listener
+	target string
+	mu     sync.Mutex
+	moved  *sync.Cond
+	mute   bool // nothing comes back
+	deaf   bool // nothing goes there either
+}
+
+func newProxy(t *testing.T, target string) (*proxy, string) {
+	t.Helper()
+	u, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{ln: ln, target: u.Host}
+	p.moved = sync.NewCond(&p.mu)
+	go p.serve()
+	t.Cleanup(func() { ln.Close(); p.set(false, false) })
+	return p, "nats://" + ln.Addr().String()
+}
+
+func (p *proxy) set(mute, deaf bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mute, p.deaf = mute, deaf
+	p.moved.Broadcast()
+}
+
+func (p *proxy) serve() {
+	for {
+		c, err := p.ln.Accept()
+		if err != nil {
+			return
+		}
+		s, err := net.Dial("tcp", p.target)
+		if err != nil {
+			c.Close()
+			continue
+		}
+		go p.copy(s, c, &p.deaf)
+		go p.copy(c, s, &p.mute)
+	}
+}
+
+func (p *proxy) copy(to, from net.Conn, held *bool) {
+	defer to.Close()
+	defer from.Close()
+	b := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(b)
+		p.mu.Lock()
+		for *held {
+			p.moved.Wait()
+		}
+		p.mu.Unlock()
+		if n > 0 {
+			if _, err := to.Write(b[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// The server stores the message, its answer is lost: the same id again gives
+// one message and a true answer.
+func TestLostAnswerIsAskedForAgain(t *testing.T) {
+	p, addr := newProxy(t, external(t))
+	j := open(t, Options{URL: addr, MaxBytes: 1 << 30, PublishTimeout: 300 * time.Millisecond})
+	if _, err := j.Append(context.Background(), entry(0)); err != nil {
+		t.Fatal(err)
+	}
+	p.set(true, false)
+	time.AfterFunc(time.Second, func() { p.set(false, false) })
+	e := entry(1)
+	a, err := j.Append(context.Background(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkAck(t, e, a)
+	s := j.Stats()
+	if s.Timeouts == 0 || s.Duplicates != 1 {
+		t.Errorf("timeouts %d, duplicates %d", s.Timeouts, s.Duplicates)
+	}
+	got := readAll(t, j, "reader", map[string]Ack{string(e.Data): a})
+	if got[string(e.Data)] != 1 {
+		t.Errorf("stored %d times", got[string(e.Data)])
+	}
+}
+
+// A server that has gone quiet: those who come are refused within a second,
+// nobody is told a lie, and it goes on by itself afterwards.
+func TestQuietServerIsRefusedInASecond(t *testing.T) {
+	p, addr := newProxy(t, external(t))
+	j := open(t, Options{URL: addr, MaxBytes: 1 << 30, PublishTimeout: 300 * time.Millisecond, PublishGiveUp: 2 * time.Second})
+	acked := appendMany(t, j, 20)
+	p.set(true, true)
+	inFlight := make(chan error, 1)
+	go func() { _, err := j.Append(context.Background(), entry(1)); inFlight <- err }()
+	time.Sleep(50 * time.Millisecond)
+	for range 20 {
+		began := time.Now()
+		_, err := j.Append(context.Background(), entry(2))
+		if took := time.Since(began); !errors.As(err, new(ErrBusy)) || took > time.Second {
+			t.Fatalf("%v after %v", err, took)
+		}
+	}
+	if j.Admit() == nil {
+		t.Error("admits what it would refuse")
+	}
+	if err := <-inFlight; !busy(err, BusyUnknown) {
+		t.Errorf("the one in flight: %v", err)
+	}
+	p.set(false, false)
+	waitUntil(t, func() bool { return j.Admit() == nil })
+	for data, a := range appendMany(t, j, 20) {
+		acked[data] = a
+	}
+	readAll(t, j, "reader", acked)
+}
+
+func waitUntil(t testing.TB, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("waited for 20 s")
+		}
+	}
+}
+
+func TestQueueIsBounded(t *testing.T) {
+	p, addr := newProxy(t, external(t))
+	j := open(t, Options{URL: addr, MaxBytes: 1 << 30, QueueEntries: 10, PublishTimeout: 300 * time.Millisecond, PublishGiveUp: time.Second})
+	p.set(true, false)
+	var reasons sync.Map
+	var wg sync.WaitGroup
+	for i := range 100 {
+		wg.Go(func() {
+			_, err := j.Append(context.Background(), entry(i))
+			var b ErrBusy
+			if !errors.As(err, &b) {
+				t.Errorf("got %v", err)
+			}
+			reasons.Store(b.Reason, true)
+		})
+	}
+	wg.Wait()
+	if _, ok := reasons.Load(BusyQueue); !ok {
+		t.Error("100 entries fitted into a queue of 10")
+	}
+	p.set(false, false)
+	waitUntil(t, func() bool { return j.Admit() == nil })
+}
+
+func TestCallerWhoLeavesTheQueue(t *testing.T) {
+	p, addr := newProxy(t, external(t))
+	j := open(t, Options{URL: addr, MaxBytes: 1 << 30})
+	p.set(true, false)
+	go func() { _, _ = j.Append(context.Background(), entry(0)) }()
+	waitUntil(t, func() bool { return j.Admit() != nil || inFlight(j) })
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := j.Append(ctx, entry(1)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if n := j.Stats().QueuedEntries; n != 0 {
+		t.Errorf("%d entries are still queued", n)
+	}
+	p.set(false, false)
+}
+
+func inFlight(j *Journal) bool {
+	j.queue.mu.Lock()
+	defer j.queue.mu.Unlock()
+	return !j.queue.flightSince.IsZero()
+}
+
+func TestWatermarkRefuses(t *testing.T) {
+	j := open(t, Options{Dir: t.TempDir(), Watermark: 1 << 60})
+	if _, err := j.Append(context.Background(), entry(1)); !busy(err, BusyDisk) {
+		t.Errorf("append: %v", err)
+	}
+	if err := j.Admit(); !busy(err, BusyDisk) {
+		t.Errorf("admit: %v", err)
+	}
+	if n := j.LastSeq(); n != 0 {
+		t.Errorf("%d messages were stored", n)
+	}
+}
+
+func TestFullStreamRefusesUntilTrimmed(t *testing.T) {
+	onBoth(t, func(t *testing.T, o Options) {
+		o.MaxBytes = 1 << 20
+		j := open(t, o)
+		acked := make(map[string]Ack)
+		var err error
+		for i := 0; err == nil; i++ {
+			e := Entry{Data: append(fmt.Appendf(nil, "%d", i), make([]byte, 50_000)...)}
+			e.Leaf = sha256.Sum256(e.Data)
+			var a Ack
+			if a, err = j.Append(context.Background(), e); err == nil {
+				acked[string(e.Data)] = a
+			}
+		}
+		if !busy(err, BusyFull) || len(acked) < 10 {
+			t.Fatalf("after %d: %v", len(acked), err)
+		}
+		readAll(t, j, "reader", acked)
+		waitUntil(t, func() bool {
+			n, err := j.Trim(context.Background(), j.LastSeq(), 0, 0)
+			return err == nil && n == len(acked)
+		})
+		waitUntil(t, func() bool {
+			_, err := j.Append(context.Background(), entry(1))
+			return err == nil
+		})
+	})
+}
+
+// A store that failed is restarted while callers go on; nothing that was
+// acknowledged is lost and nothing is read twice over.
+func TestFailedStoreIsRestarted(t *testing.T) {
+	j := open(t, Options{Dir: t.TempDir()})
+	acked := make(map[string]Ack)
+	ctx, cancel := context.WithCancel(context.Background())
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			for i := w; ctx.Err() == nil; i += 8 {
+				e := entry(i)
+				if a, err := j.Append(context.Background(), e); err == nil {
+					mu.Lock()
+					acked[string(e.Data)] = a
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for n := range uint64(3) {
+		time.Sleep(100 * time.Millisecond)
+		j.server.broken.Store(true)
+		j.keeper.alarm()
+		waitUntil(t, func() bool { return j.Stats().Restarts == n+1 && j.Admit() == nil })
+	}
+	cancel()
+	wg.Wait()
+	readAll(t, j, "reader", acked)
+	if rep, err := j.Verify(context.Background()); err != nil || !rep.Whole() {
+		t.Errorf("%+v, %v", rep, err)
+	}
+}
+
+// A real small file system runs full. With the watermark nothing ever fails;
+// without one the store fails and comes back when there is room.
+func TestDiskFull(t *testing.T) {
+	for _, watermark := range []int64{4 << 20, 1} {
+		t.Run(fmt.Sprintf("watermark=%d", watermark), func(t *testing.T) { diskFull(t, watermark) })
+	}
+}
+
+func diskFull(t *testing.T, watermark int64) {
+	dir := t.TempDir()
+	if err := unix.Mount("none", dir, "tmpfs", 0, "size=24m"); err != nil {
+		t.Skipf("needs the right to mount a small file system: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Errorf("unmount: %v", err)
+		}
+	})
+	// Limits out of the way: the disk itself is to run out.
+	j := open(t, Options{Dir: filepath.Join(dir, "j"), Watermark: watermark, MaxBytes: 15 << 20,
+		PublishTimeout: 300 * time.Millisecond, PublishGiveUp: time.Second})
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 12<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	acked := fillUp(t, j)
+	if watermark > 1 && j.Stats().Restarts+j.Stats().Failed > 0 {
+		t.Errorf("the watermark did not hold: %+v", j.Stats())
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, func() bool {
+		e := entry(7)
+		a, err := j.Append(context.Background(), e)
+		acked[string(e.Data)] = a
+		if err != nil {
+			delete(acked, string(e.Data))
+		}
+		return err == nil
+	})
+	t.Logf("%d acknowledged, %+v", len(acked), j.Stats())
+	readAll(t, j, "reader", acked)
+}
+
+func fillUp(t *testing.T, j *Journal) map[string]Ack {
+	t.Helper()
+	acked := make(map[string]Ack)
+	refused := 0
+	for i := 0; refused < 20; i++ {
+		e := Entry{Data: append(fmt.Appendf(nil, "%d", i), make([]byte, 60_000)...)}
+		e.Leaf = sha256.Sum256(e.Data)
+		a, err := j.Append(context.Background(), e)
+		switch {
+		case err == nil:
+			acked[string(e.Data)] = a
+		case errors.As(err, new(ErrBusy)):
+			refused++
+			time.Sleep(20 * time.Millisecond)
+		default:
+			t.Fatal(err)
+		}
+		if i > 100_000 {
+			t.Fatal("the disk never ran full")
+		}
+	}
+	return acked
+}
+
+// What a bit flipped on disk takes away is noticed after an unclean stop, and
+// its number is not given to another message.
+func TestFlippedBitOnDiskIsNoticed(t *testing.T) {
+	for _, where := range []float64{0.5, 0.999} {
+		t.Run(fmt.Sprint(where), func(t *testing.T) {
+			dir := t.TempDir()
+			j := open(t, Options{Dir: dir})
+			for i := range 100 {
+				if _, err := j.Append(context.Background(), entry(i)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			last := j.LastSeq()
+			killed := filepath.Join(t.TempDir(), "killed")
+			if err := os.CopyFS(killed, os.DirFS(dir)); err != nil {
+				t.Fatal(err)
+			}
+			flip(t, killed, where)
+			again := open(t, Options{Dir: killed})
+			s := again.Stats()
+			if s.Gaps+s.WentBack == 0 {
+				t.Fatal("nothing noticed")
+			}
+			a, err := again.Append(context.Background(), entry(1))
+			if err != nil || a.Seq <= last {
+				t.Errorf("number %d after %d was acknowledged: %v", a.Seq, last, err)
+			}
+		})
+	}
+	t.Run("control", func(t *testing.T) {
+		dir := t.TempDir()
+		j := open(t, Options{Dir: dir})
+		appendMany(t, j, 100)
+		killed := filepath.Join(t.TempDir(), "killed")
+		if err := os.CopyFS(killed, os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+		again := open(t, Options{Dir: killed})
+		if s := again.Stats(); s.Gaps+s.WentBack != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func flip(t *testing.T, dir string, where float64) {
+	t.Helper()
+	blocks, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "catchment-journal", "msgs", "*.blk"))
+	if err != nil || len(blocks) == 0 {
+		t.Fatalf("no blocks: %v", err)
+	}
+	f, err := os.OpenFile(blocks[0], os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	size, _ := f.Seek(0, io.SeekEnd)
+	at := int64(float64(size) * where)
+	b := make([]byte, 1)
+	if _, err := f.ReadAt(b, at); err != nil {
+		t.Fatal(err)
+	}
+	b[0] ^= 1
+	if _, err := f.WriteAt(b, at); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRaiseTo(t *testing.T) {
+	onBoth(t, func(t *testing.T, o Options) {
+		j := open(t, o)
+		ctx := context.Background()
+		for _, to := range []uint64{1_000_000, 1_000_050, 3} { // empty, by fillers, nothing to do
+			if err := j.RaiseTo(ctx, to); err != nil {
+				t.Fatal(err)
+			}
+			a, err := j.Append(ctx, entry(1))
+			if err != nil || a.Seq <= to {
+				t.Fatalf("%d after %d: %v", a.Seq, to, err)
+			}
+		}
+		if err := j.RaiseTo(ctx, 9_000_000); err == nil {
+			t.Error("eight million fillers were written")
+		}
+		if rep, err := j.Verify(ctx); err != nil || !rep.Whole() || rep.Entries != 3 {
+			t.Errorf("%+v, %v", rep, err)
+		}
+	})
+}
+
+func TestUnsignedIsNotAcknowledged(t *testing.T) {
+	var fail atomic.Bool
+	fail.Store(true)
+	j := open(t, Options{Dir: t.TempDir(), Seal: func(string, uint64, int, [32]byte) ([]byte, string, error) {
+		if fail.Load() {
+			return nil, "", errors.New("no key")
+		}
+		return []byte("s"), "k", nil
+	}})
+	if _, err := j.Append(context.Background(), entry(1)); !busy(err, BusyUnknown) {
+		t.Errorf("got %v", err)
+	}
+	fail.Store(false)
+	if _, err := j.Append(context.Background(), entry(1)); err != nil {
+		t.Error(err)
+	}
+}
