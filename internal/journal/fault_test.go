@@ -378,6 +378,7 @@ func TestFlippedBitOnDiskIsNoticed(t *testing.T) {
 			}
 		})
 	}
+	t.Run("in the middle", flippedInTheMiddle)
 	t.Run("control", func(t *testing.T) {
 		dir := t.TempDir()
 		j := open(t, Options{Dir: dir})
@@ -391,6 +392,40 @@ func TestFlippedBitOnDiskIsNoticed(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
+}
+
+// The first of several blocks is damaged: the reader gets all the others.
+func flippedInTheMiddle(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, Options{Dir: dir})
+	acked := make(map[string]Ack)
+	for i := range 40 { // blocks are of 8 MiB
+		e := Entry{Data: append(fmt.Appendf(nil, "%d", i), make([]byte, 500_000)...)}
+		a, err := j.Append(context.Background(), e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		acked[string(e.Data)] = a
+	}
+	killed := filepath.Join(t.TempDir(), "killed")
+	if err := os.CopyFS(killed, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	flip(t, killed, 0.5)
+	again := open(t, Options{Dir: killed})
+	gaps := again.Stats().Gaps
+	if gaps == 0 || gaps > 20 {
+		t.Fatalf("%d missing", gaps)
+	}
+	if rep, err := again.Verify(context.Background()); err != nil || rep.Missing != gaps || rep.Broken == 0 {
+		t.Errorf("%+v, %v", rep, err)
+	}
+	for data, a := range acked {
+		if a.Seq > 8 && a.Seq <= 17 { // the second half of the first block
+			delete(acked, data)
+		}
+	}
+	readAll(t, again, "reader", acked)
 }
 
 func flip(t *testing.T, dir string, where float64) {
