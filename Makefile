@@ -1,0 +1,50 @@
+# Catchment. `make demo` shows it, `make test` checks it; the rest is for those
+# who work on it. Needs Go and Node; `make deps` installs what tests need besides.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GOFLAGS_BUILD = -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+DATA ?= ./demo-data
+LISTEN ?= 127.0.0.1:8080
+
+.PHONY: build demo test fast race lint bench prove fuzz deps clean
+
+build:
+	go build $(GOFLAGS_BUILD) -o bin/catchment ./cmd/catchment
+
+demo: build
+	./bin/catchment demo --data $(DATA) --listen $(LISTEN)
+
+# The whole suite: format, vet, the picture of the house, both databases, and
+# the command built and run. PostgreSQL is installed when it is missing.
+test: deps lint build
+	go test -timeout 15m ./...
+
+# Without PostgreSQL.
+fast:
+	go test -short ./...
+
+race:
+	go test -race -timeout 30m ./internal/...
+
+lint:
+	@bad=$$(gofmt -l cmd internal); if [ -n "$$bad" ]; then echo "not gofmt'ed:"; echo "$$bad"; exit 1; fi
+	go vet ./...
+
+bench: build
+	./bin/catchment prove bench
+
+# The long proofs: each prints its figures and has a control that must fail.
+prove: build deps
+	./bin/catchment prove all
+
+FUZZTIME ?= 20s
+fuzz:
+	@go list -f '{{$$p := .ImportPath}}{{range .TestGoFiles}}{{$$p}} {{end}}{{range .XTestGoFiles}}{{$$p}} {{end}}' ./internal/... | tr ' ' '\n' | sort -u | while read pkg; do \
+	  [ -z "$$pkg" ] || go test -list '^Fuzz' $$pkg | grep '^Fuzz' | while read f; do \
+	    echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; done || exit 1; done
+
+deps:
+	@sh scripts/deps.sh
+
+clean:
+	rm -rf bin demo-data

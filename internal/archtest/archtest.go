@@ -1,0 +1,40 @@
+// Package archtest keeps the picture of the house true: which package is on
+// which floor, that imports only point down, and who holds the permissions
+// that are given by import. Its tests are its content.
+package archtest
+
+// floors lists the packages from the roof to the ground. A package may import
+// those of lower floors only, and none of its own floor. A line's packages
+// below a family (store/people) count as the family's room, see families.
+var floors = []struct {
+	name     string
+	packages []string
+}{
+	{"the command", []string{"cmd/catchment"}},
+	{"doors", []string{"capture", "desk", "console", "operate"}},
+	{"hall", []string{"web"}},
+	{"stages", []string{"intake", "routing", "followup", "insight", "publish"}},
+	{"keeps", []string{"keyring", "directory", "events", "audit", "jobs", "snapshot"}},
+	{"cellars: tables", []string{
+		"store/access", "store/answers", "store/counts", "store/cursor", "store/eventlog", "store/keys", "store/leads",
+		"store/members", "store/offers", "store/people", "store/record", "store/setup", "store/work"}},
+	{"cellars", []string{"store", "journal"}},
+	{"keys to rooms", []string{"account/admit", "vault/reveal"}},
+	{"words about leads", []string{"submission", "receipt"}},
+	{"vault", []string{"vault"}},
+	{"words", []string{"lead", "account", "problem"}},
+	{"letters", []string{"ident"}},
+}
+
+// permissions: importing the package is a right, held by these.
+var permissions = map[string][]string{
+	// Who makes a Scope: each has just checked a credential, or takes the
+	// account from a row that an admitted caller wrote.
+	"account/admit": {"directory", "jobs", "events", "intake", "publish", "cmd/catchment"},
+	// Who reads a Personal: those who seal, and those who answer a screen.
+	"vault/reveal": {"keyring", "submission", "intake", "desk", "console", "directory", "capture"},
+	// Who sees across accounts (store.Dir) is listed by the guard test.
+}
+
+// testOnly are helpers for tests, scratch servers for tests and proofs.
+var testOnly = []string{"archtest", "store/storetest", "store/scratch"}

@@ -1,0 +1,163 @@
+package archtest
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"catchment/internal/store"
+	"catchment/internal/store/storetest"
+
+	// Every package that registers statements.
+	_ "catchment/internal/store/access"
+	_ "catchment/internal/store/answers"
+	_ "catchment/internal/store/counts"
+	_ "catchment/internal/store/cursor"
+	_ "catchment/internal/store/eventlog"
+	_ "catchment/internal/store/keys"
+	_ "catchment/internal/store/leads"
+	_ "catchment/internal/store/members"
+	_ "catchment/internal/store/offers"
+	_ "catchment/internal/store/people"
+	_ "catchment/internal/store/record"
+	_ "catchment/internal/store/setup"
+	_ "catchment/internal/store/work"
+
+	_ "modernc.org/sqlite"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+var parameter = regexp.MustCompile(`\$(\d+)`)
+
+// The guard: SQLite's planner must reach every table of a bound statement by
+// account_id, and an insert must put $1 into account_id.
+func TestEveryStatementIsBoundToItsAccount(t *testing.T) {
+	o := storetest.SQLiteOptions(t)
+	db, err := sql.Open("sqlite", "file:"+o.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	bound := 0
+	for _, st := range store.Statements() {
+		if st.Unbound || strings.HasPrefix(st.Name, "test.") {
+			continue
+		}
+		bound++
+		if fault := inspect(t, db, st.Text); fault != "" {
+			t.Errorf("%s: %s\n%s", st.Name, fault, st.Text)
+		}
+	}
+	if bound < 20 {
+		t.Errorf("only %d statements were inspected", bound)
+	}
+}
+
+// Controls: the guard refuses what it must refuse.
+func TestTheGuardRefuses(t *testing.T) {
+	o := storetest.SQLiteOptions(t)
+	db, err := sql.Open("sqlite", "file:"+o.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, text := range []string{
+		`SELECT lead_id FROM lead WHERE $1 IS NOT NULL`,
+		`SELECT l.lead_id FROM lead l JOIN offer o ON o.lead_id = l.lead_id WHERE l.account_id = $1`,
+		`UPDATE lead SET version = 1 WHERE lead_id = $2 OR account_id = $1`,
+		`DELETE FROM note WHERE created_at < $2 AND $1 = $1`,
+		`INSERT INTO event_head (account_id, next_position) VALUES ($2, $1)`,
+	} {
+		if inspect(t, db, text) == "" {
+			t.Errorf("the guard lets this pass: %s", text)
+		}
+	}
+}
+
+var (
+	insertHead = regexp.MustCompile(`(?is)^\s*INSERT INTO (\w+)\s*\(\s*account_id\b`)
+	insertRow  = regexp.MustCompile(`(?is)(VALUES\s*\(\s*\$1\b|SELECT\s+\$1\b|SELECT\s+CAST\(\$1\b)`)
+)
+
+func inspect(t *testing.T, db *sql.DB, text string) string {
+	t.Helper()
+	if strings.HasPrefix(strings.ToUpper(strings.TrimSpace(text)), "INSERT") && (!insertHead.MatchString(text) || !insertRow.MatchString(text)) {
+		return "an insert begins with account_id, and its value is $1"
+	}
+	n := 0
+	for _, m := range parameter.FindAllStringSubmatch(text, -1) {
+		var k int
+		fmt.Sscan(m[1], &k)
+		n = max(n, k)
+	}
+	args := make([]any, n)
+	rows, err := db.QueryContext(context.Background(), "EXPLAIN QUERY PLAN "+parameter.ReplaceAllString(text, "?$1"), args...)
+	if err != nil {
+		return err.Error()
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		if fault := step(detail); fault != "" {
+			return fault
+		}
+	}
+	return ""
+}
+
+// step judges one line of the plan.
+func step(detail string) string {
+	switch {
+	case strings.HasPrefix(detail, "SEARCH "):
+		if !strings.Contains(detail, "(account_id=?") {
+			return "reached other than by account_id: " + detail
+		}
+	case strings.HasPrefix(detail, "SCAN CONSTANT ROW"), strings.HasPrefix(detail, "SCAN json_each"):
+	case regexp.MustCompile(`^SCAN \(?(subquery|\w+-ROW|\d+ CONSTANT)`).MatchString(detail):
+	case strings.HasPrefix(detail, "SCAN "):
+		return "a scan: " + detail
+	}
+	return ""
+}
+
+// unbound lists each statement that runs for any account, with its reason in
+// the words of its name. A new one is added here on purpose.
+var unbound = []string{}
+
+func TestUnboundStatementsAreListed(t *testing.T) {
+	var have []string
+	for _, st := range store.Statements() {
+		if st.Unbound && !strings.HasPrefix(st.Name, "test.") {
+			have = append(have, st.Name)
+		}
+	}
+	for _, name := range have {
+		if !slices.Contains(unbound, name) {
+			t.Errorf("%s is not bound to an account and not listed", name)
+		}
+	}
+	for _, name := range unbound {
+		if !slices.Contains(have, name) {
+			t.Errorf("%s is listed and does not exist", name)
+		}
+	}
+}
+
+// leadTables are what the directory's role must never read.
+func TestUnboundStatementsReachNoLead(t *testing.T) {
+	personal := regexp.MustCompile(`(?i)\b(person|person_key|person_index|submission|enquiry|lead|note|attempt|offer|decision|round|dead_letter|audit_event)\b`)
+	for _, st := range store.Statements() {
+		if st.Unbound && !strings.HasPrefix(st.Name, "test.") && personal.MatchString(st.Text) {
+			t.Errorf("%s reads %s", st.Name, personal.FindString(st.Text))
+		}
+	}
+}

@@ -1,0 +1,319 @@
+// Package web is the hall: it turns a request into a Visit, with the
+// account's handle and the visitor's rights, and an error into a reply.
+//
+// Every route is registered through See, Do or Meet with an Op that declares
+// its permission; the OpenAPI document is made from the same declarations.
+package web
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/directory"
+	"catchment/internal/problem"
+	"catchment/internal/store"
+	"catchment/internal/store/answers"
+	"catchment/internal/vault"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	jsonv2 "github.com/go-json-experiment/json"
+)
+
+// Visit is who asks, what they may, and when. Handlers get it instead of the
+// request's headers.
+type Visit struct {
+	directory.Principal
+	Purpose   vault.Purpose // as stated in Catchment-Purpose, else the session's task; "" for a key that states none
+	RequestID string
+	At        time.Time
+}
+
+// May reports whether the visitor's role holds the permission.
+func (v *Visit) May(p account.Permission) bool { return v.Role.May(p) }
+
+// Reads reports whether the visitor may read a lead of that owner: any lead,
+// or their own.
+func (v *Visit) Reads(owner account.UserID) bool {
+	return v.May(account.ReadLeads) || (v.May(account.ReadOwnLeads) && !owner.IsZero() && owner == v.User)
+}
+
+// Authenticator finds out who holds a bearer token. directory implements it.
+type Authenticator interface {
+	Authenticate(ctx context.Context, bearer string) (directory.Principal, error)
+}
+
+// Op declares a route.
+type Op struct {
+	Method, Path string
+	Name         string // operationId, kebab-case
+	Tag          string // the group in the document
+	Summary      string
+	Detail       string
+	Permission   account.Permission
+	Status       int   // of success; 200 when zero
+	MaxBody      int64 // bytes; 64 KiB when zero
+}
+
+// API collects routes and serves them.
+type API struct {
+	mux  *http.ServeMux
+	huma huma.API
+	db   *store.DB
+	auth Authenticator
+	log  *slog.Logger
+	now  func() time.Time
+	more []Fragment
+	ops  []Op
+}
+
+// Options is what an API needs. Now defaults to time.Now.
+type Options struct {
+	DB      *store.DB
+	Auth    Authenticator
+	Log     *slog.Logger
+	Now     func() time.Time
+	Version string
+	Mux     *http.ServeMux // where routes go; a new one when nil
+}
+
+// New makes an API without routes.
+func New(o Options) *API {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Mux == nil {
+		o.Mux = http.NewServeMux()
+	}
+	huma.NewErrorWithContext = fromHuma // the library's only hook for its own errors
+	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
+		return fromHuma(nil, status, msg, errs...)
+	}
+	c := huma.DefaultConfig("Catchment", o.Version)
+	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", "" // served by document.go
+	c.CreateHooks = nil
+	c.Transformers = nil
+	c.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
+	c.DefaultFormat = "application/json"
+	c.Info.Description = "Leads in, offers out. See docs/api.md for the course of a lead."
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"key": {Type: "http", Scheme: "bearer", Description: "A session's token (cst_…), a secret key (csk_…), or for capture a publishable key (cpk_…)."},
+	}
+	return &API{mux: o.Mux, huma: humago.New(o.Mux, c), db: o.DB, auth: o.Auth, log: o.Log, now: o.Now}
+}
+
+// strictJSON refuses repeated names, unknown members (through the schema) and
+// broken UTF-8, which encoding/json lets through.
+var strictJSON = huma.Format{
+	Marshal: func(w io.Writer, v any) error {
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		return e.Encode(v)
+	},
+	Unmarshal: func(data []byte, v any) error { return jsonv2.Unmarshal(data, v) },
+}
+
+// Meet registers a route whose handler makes its own transactions: sign-in,
+// and what opens personal data. It is the plainest of the three.
+func Meet[I, T any](a *API, op Op, f func(ctx context.Context, v *Visit, in *I) (*T, error)) {
+	type out struct {
+		Body *T
+	}
+	huma.Register(a.huma, a.operation(op), func(ctx context.Context, in *I) (*out, error) {
+		v, _ := ctx.Value(visitKey{}).(*Visit)
+		body, err := f(ctx, v, in)
+		if err != nil {
+			return nil, a.fault(v, op, err)
+		}
+		return &out{body}, nil
+	})
+}
+
+// See registers a read: the handler runs in one read-only transaction.
+func See[I, T any](a *API, op Op, f func(v *Visit, tx *store.Tx, in *I) (*T, error)) {
+	Meet(a, op, func(ctx context.Context, v *Visit, in *I) (body *T, err error) {
+		err = a.db.Read(ctx, v.Scope, func(tx *store.Tx) error {
+			body, err = f(v, tx, in)
+			return err
+		})
+		return body, err
+	})
+}
+
+// Do registers a change: the handler runs in one transaction, and its answer
+// is kept under the request's Idempotency-Key, so a repeat gets the same one.
+// The answer therefore never contains personal data.
+func Do[I, T any](a *API, op Op, f func(v *Visit, tx *store.Tx, in *I) (*T, error)) {
+	Meet(a, op, func(ctx context.Context, v *Visit, in *I) (body *T, err error) {
+		key, err := idempotencyKey(ctx)
+		if err != nil {
+			return nil, err
+		}
+		err = a.db.Write(ctx, v.Scope, func(tx *store.Tx) error {
+			if key == "" {
+				body, err = f(v, tx, in)
+				return err
+			}
+			body, err = once(tx, v, op, key, in, f)
+			return err
+		})
+		return body, err
+	})
+}
+
+func once[I, T any](tx *store.Tx, v *Visit, op Op, key string, in *I, f func(*Visit, *store.Tx, *I) (*T, error)) (*T, error) {
+	asked, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	hash := sha256.Sum256(append([]byte(op.Name+"\n"), asked...))
+	known, err := answers.Find(tx, v.Actor, key)
+	if err == nil {
+		if string(known.RequestHash) != string(hash[:]) {
+			return nil, problem.Conflict("idempotency_conflict", "This Idempotency-Key was used for another request. Send a new key.")
+		}
+		body := new(T)
+		return body, json.Unmarshal(known.Body, body)
+	}
+	if !errors.Is(err, store.ErrNone) {
+		return nil, err
+	}
+	body, err := f(v, tx, in)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	return body, answers.Add(tx, v.Actor, key, answers.Answer{RequestHash: hash[:], Status: op.status(), Body: text}, v.At)
+}
+
+func (op Op) status() int {
+	if op.Status == 0 {
+		return http.StatusOK
+	}
+	return op.Status
+}
+
+type (
+	visitKey struct{}
+	keyKey   struct{}
+)
+
+func idempotencyKey(ctx context.Context) (string, error) {
+	key, _ := ctx.Value(keyKey{}).(string)
+	if len(key) > 255 {
+		return "", problem.Unreadable("bad_idempotency_key", "Idempotency-Key takes up to 255 printable ASCII characters.")
+	}
+	for i := range len(key) {
+		if key[i] < 0x21 || key[i] > 0x7e {
+			return "", problem.Unreadable("bad_idempotency_key", "Idempotency-Key takes printable ASCII characters without spaces.")
+		}
+	}
+	return key, nil
+}
+
+func (a *API) operation(op Op) huma.Operation {
+	if op.Permission == "" {
+		panic("web: " + op.Name + " declares no permission")
+	}
+	a.ops = append(a.ops, op)
+	h := huma.Operation{
+		Method: op.Method, Path: op.Path, OperationID: op.Name, Summary: op.Summary, Description: op.Detail,
+		Tags: []string{op.Tag}, DefaultStatus: op.status(), MaxBodyBytes: op.MaxBody, BodyReadTimeout: 10 * time.Second,
+		RejectUnknownQueryParameters: true,
+		Extensions:                   map[string]any{"x-permission": string(op.Permission)},
+		Errors:                       []int{400, 401, 403, 404, 409, 413, 415, 422, 429, 503},
+		Middlewares:                  huma.Middlewares{a.admit(op)},
+	}
+	if h.MaxBodyBytes == 0 {
+		h.MaxBodyBytes = 64 << 10
+	}
+	if op.Permission == account.Public {
+		h.Errors = []int{400, 401, 413, 415, 422, 429, 503}
+	} else {
+		h.Security = []map[string][]string{{"key": {}}}
+	}
+	if op.Method != http.MethodGet {
+		h.Parameters = append(h.Parameters, &huma.Param{Name: "Idempotency-Key", In: "header", Schema: &huma.Schema{Type: "string", MaxLength: new(255)},
+			Description: "A repeat with the same key and body gets the same answer; with another body 409."})
+	}
+	return h
+}
+
+// admit runs before the request's body is read.
+func (a *API) admit(op Op) func(huma.Context, func(huma.Context)) {
+	return func(c huma.Context, next func(huma.Context)) {
+		c.SetHeader("Cache-Control", "no-store")
+		v, err := a.visit(c.Context(), op, c.Header)
+		if err == nil && c.Header("Content-Encoding") != "" {
+			err = problem.WrongType("Send the body without Content-Encoding.")
+		}
+		if err == nil && op.Method != http.MethodGet && c.Header("Content-Type") != "" && !jsonType(c.Header("Content-Type")) {
+			err = problem.WrongType("Send application/json.")
+		}
+		if err != nil {
+			writeProblem(c, a.problem(v, op, err))
+			return
+		}
+		c = huma.WithValue(c, visitKey{}, v)
+		next(huma.WithValue(c, keyKey{}, c.Header("Idempotency-Key")))
+	}
+}
+
+func jsonType(ct string) bool {
+	base, param, _ := strings.Cut(ct, ";")
+	param = strings.ToLower(strings.ReplaceAll(strings.TrimSpace(param), `"`, ""))
+	return strings.EqualFold(strings.TrimSpace(base), "application/json") && (param == "" || param == "charset=utf-8")
+}
+
+func (a *API) visit(ctx context.Context, op Op, header func(string) string) (*Visit, error) {
+	v := &Visit{RequestID: RequestID(ctx), At: store.Clock(a.now())}
+	if op.Permission == account.Public {
+		return v, nil
+	}
+	token, ok := strings.CutPrefix(header("Authorization"), "Bearer ")
+	if !ok || token == "" {
+		return v, problem.Unauthenticated("Send an Authorization header: Bearer and a session's token or a secret key.")
+	}
+	p, err := a.auth.Authenticate(ctx, token)
+	if err != nil {
+		return v, err
+	}
+	v.Principal = p
+	if !p.Role.May(op.Permission) {
+		return v, problem.Forbidden("forbidden", "The role %s may not do this (it needs %s).", p.Role, op.Permission)
+	}
+	if !p.Scope.Valid() && op.Permission != account.RunPlatform && op.Permission != account.UseOwnSession {
+		return v, problem.Forbidden("forbidden", "This belongs to an account.")
+	}
+	return v, v.state(header("Catchment-Purpose"))
+}
+
+// state settles the purpose of the visit: as said, else the session's task.
+func (v *Visit) state(said string) error {
+	v.Purpose = vault.Purpose(said)
+	if said != "" {
+		if !v.Purpose.Valid() {
+			return problem.InvalidField("Catchment-Purpose", "bad_purpose", "Up to 100 letters, digits, spaces and - _ . : say why the data is opened.")
+		}
+		return nil
+	}
+	if v.User.IsZero() {
+		return nil // a secret key that says nothing gets no person
+	}
+	v.Purpose = vault.ForOversight
+	if v.Role == account.Salesperson {
+		v.Purpose = vault.ForContact
+	}
+	return nil
+}
