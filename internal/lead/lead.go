@@ -221,4 +221,6 @@ const (
 	ControlCharacters Flag = "control_characters"
 	UnknownProject    Flag = "unknown_project"
 	ManyCustom        Flag = "many_custom_fields"
+	ConsentTimeOdd    Flag = "consent_time_odd"
+	HoneypotFilled    Flag = "honeypot_filled" // a form's field that people cannot see
 )
