@@ -32,6 +32,7 @@ const (
 	Note    Field = "note"
 	Raw     Field = "raw"   // a submission's body as it came
 	Trace   Field = "trace" // IP address, user agent, referrer, query strings, as one JSON object
+	Consent Field = "consent" // evidence of permission, as one JSON object
 )
 
 // Binding is what a ciphertext belongs to: it opens only there.

@@ -194,6 +194,7 @@ CREATE TABLE person (
   created_at INT NOT NULL,
   PRIMARY KEY (account_id, person_id)
 END;
+CREATE INDEX person_merged ON person (account_id, merged_into) WHERE merged_into IS NOT NULL;
 
 CREATE TABLE person_key (
   account_id ID NOT NULL,
@@ -231,6 +232,7 @@ CREATE TABLE merge (
   undone_at INT,
   PRIMARY KEY (account_id, merge_id)
 END;
+CREATE INDEX merge_list ON merge (account_id, done_at, merge_id);
 
 -- Leads -----------------------------------------------------------------------
 
@@ -379,6 +381,7 @@ CREATE TABLE dead_letter (
   PRIMARY KEY (account_id, dead_id),
   UNIQUE (account_id, stream, seq, place)
 END;
+CREATE INDEX dead_list ON dead_letter (account_id, received_at, dead_id);
 
 -- Offers ----------------------------------------------------------------------
 
@@ -430,8 +433,9 @@ CREATE TABLE job (
   key TEXT NOT NULL,                     -- a second job of the same kind and key is the same job
   run_at INT NOT NULL,
   rev INT NOT NULL,                      -- counts the times it was asked for
-  tries INT NOT NULL,
+  tries INT NOT NULL,                    -- times it was begun since it was last done
   leased_until INT NOT NULL,
+  lease INT NOT NULL DEFAULT 0,          -- a random number for each lease: who lost it cannot settle the job
   error TEXT NOT NULL,
   created_at INT NOT NULL,
   PRIMARY KEY (account_id, kind, key)

@@ -1,0 +1,183 @@
+// Package leads keeps what is worked on: submissions, enquiries, leads, dead
+// letters, and what is done with them. It alone writes these tables. Rows go
+// in and out as they are; what may follow what is decided by the stages.
+package leads
+
+import (
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/lead"
+	"catchment/internal/store"
+)
+
+// Lead is a row of lead: a person's interest in a project. Times that have
+// not come yet are zero.
+type Lead struct {
+	ID          lead.ID
+	Person      lead.PersonID
+	Project     account.ProjectID
+	Source      account.SourceID // of the first enquiry
+	Test        bool
+	Stage       lead.StageID
+	Category    lead.Category
+	Reason      string // of the last change of stage
+	RouteState  lead.RouteState
+	Owner       account.UserID
+	Offer       lead.OfferID // the open one
+	WaitingAt   time.Time
+	QueuedAt    time.Time
+	OffersMade  int64
+	Enquiries   int64
+	Previous    lead.ID // the closed lead of the same person and project
+	Version     int64
+	CreatedAt   time.Time // when its first enquiry was received
+	EnquiredAt  time.Time // the newest enquiry
+	OfferedAt   time.Time
+	AcceptedAt  time.Time
+	AttemptedAt time.Time
+	ContactedAt time.Time
+	NextAt      time.Time
+	NextWhat    string
+	ClosedAt    time.Time
+}
+
+const leadColumns = `lead_id, person_id, project_id, source_id, test, stage_id, category, reason, route_state, owner_id, offer_id,
+	waiting_at, queued_at, offers_made, enquiries, previous_id, version, created_at, enquired_at, offered_at, accepted_at,
+	attempted_at, contacted_at, next_at, next_what, closed_at`
+
+// leadFilter goes with leadArgs; a parameter that is NULL asks for nothing.
+// The casts tell PostgreSQL the types.
+const leadFilter = `(CAST($4 AS uuid) IS NULL OR project_id = $4) AND (CAST($5 AS uuid) IS NULL OR source_id = $5)
+	AND (CAST($6 AS text) IS NULL OR category = $6) AND (CAST($7 AS uuid) IS NULL OR stage_id = $7)
+	AND (CAST($8 AS text) IS NULL OR route_state = $8) AND ($9 OR NOT test) AND (created_at, lead_id) < ($2, $3)
+	ORDER BY created_at DESC, lead_id DESC LIMIT $10`
+
+var (
+	addLead = store.Bulk("leads.lead.add", `INSERT INTO lead (account_id, lead_id, person_id, project_id, source_id, test, stage_id, category,
+		reason, route_state, waiting_at, decided, offers_made, enquiries, previous_id, version, created_at, enquired_at, next_what) VALUES`,
+		`($1, $2, $3, $4, $5, $6, $7, $8, '', $9, $10, false, 0, $11, $12, 1, $13, $14, '')`, `ON CONFLICT DO NOTHING`)
+	// A lead counts its enquiries anew, so that taking one twice counts it once.
+	attach = store.List("leads.lead.attach", `UPDATE lead SET version = version + 1,
+		enquiries = (SELECT count(*) FROM enquiry e WHERE e.account_id = $1 AND e.lead_id = lead.lead_id),
+		enquired_at = (SELECT max(e.received_at) FROM enquiry e WHERE e.account_id = $1 AND e.lead_id = lead.lead_id)
+		WHERE account_id = $1 AND lead_id IN (LIST) AND closed_at IS NULL`)
+	personsLeads = store.List("leads.lead.of_persons", `SELECT lead_id, person_id, project_id, created_at, closed_at FROM lead
+		WHERE account_id = $1 AND person_id IN (LIST)`)
+	getLead   = store.List("leads.lead.get", `SELECT `+leadColumns+` FROM lead WHERE account_id = $1 AND lead_id IN (LIST)`)
+	listLeads = store.Register("leads.lead.list", `SELECT `+leadColumns+` FROM lead WHERE account_id = $1 AND `+leadFilter)
+	listOwned = store.Register("leads.lead.list_owned", `SELECT `+leadColumns+` FROM lead
+		WHERE account_id = $1 AND owner_id = $11 AND `+leadFilter)
+	listPersons = store.Register("leads.lead.list_person", `SELECT `+leadColumns+` FROM lead
+		WHERE account_id = $1 AND person_id = $11 AND `+leadFilter)
+)
+
+// AddLeads inserts leads with what a new one has: ID to Stage, Category,
+// RouteState, WaitingAt, Enquiries, Previous, CreatedAt and EnquiredAt. It
+// returns how many there were: fewer than given means that somebody else
+// opened one for the same person and project.
+func AddLeads(tx *store.Tx, all []*Lead) (int64, error) {
+	rows := make([][]any, len(all))
+	for i, l := range all {
+		rows[i] = []any{l.ID, l.Person, l.Project, l.Source, l.Test, l.Stage, string(l.Category), string(l.RouteState),
+			store.Micro(l.WaitingAt), l.Enquiries, l.Previous, store.Micro(l.CreatedAt), store.Micro(l.EnquiredAt)}
+	}
+	return tx.Bulk(addLead, rows)
+}
+
+// Attach brings open leads up to date with their enquiries, and returns how
+// many of them are still open.
+func Attach(tx *store.Tx, ids []lead.ID) (int64, error) {
+	return tx.ExecList(attach, nil, anys(ids))
+}
+
+// Brief is as much of a lead as intake asks for.
+type Brief struct {
+	ID        lead.ID
+	Person    lead.PersonID
+	Project   account.ProjectID
+	CreatedAt time.Time
+	ClosedAt  time.Time
+}
+
+// LeadsOfPersons returns every lead of these persons, in no order.
+func LeadsOfPersons(tx *store.Tx, persons []lead.PersonID) (out []Brief, err error) {
+	err = tx.QueryList(personsLeads, nil, anys(persons), func(scan func(...any) error) error {
+		var b Brief
+		err := scan(&b.ID, &b.Person, &b.Project, store.Time(&b.CreatedAt), store.Time(&b.ClosedAt))
+		out = append(out, b)
+		return err
+	})
+	return out, err
+}
+
+// LeadByID returns the lead, or store.ErrNone.
+func LeadByID(tx *store.Tx, id lead.ID) (Lead, error) {
+	found, err := LeadsByID(tx, id)
+	if err == nil && len(found) == 0 {
+		err = store.ErrNone
+	}
+	if err != nil {
+		return Lead{}, err
+	}
+	return found[0], nil
+}
+
+// LeadsByID returns those leads that exist, in no order.
+func LeadsByID(tx *store.Tx, ids ...lead.ID) (out []Lead, err error) {
+	err = tx.QueryList(getLead, nil, anys(ids), func(scan func(...any) error) error {
+		l, err := scanLead(scan)
+		out = append(out, l)
+		return err
+	})
+	return out, err
+}
+
+// LeadFilter says which leads to list; zero values ask for nothing.
+type LeadFilter struct {
+	Project    account.ProjectID
+	Source     account.SourceID
+	Category   lead.Category
+	Stage      lead.StageID
+	RouteState lead.RouteState
+	Owner      account.UserID
+	Person     lead.PersonID
+	Test       bool // test leads too
+}
+
+// LeadPage is the place after which a list goes on; the zero value begins it.
+type LeadPage struct {
+	CreatedAt time.Time
+	ID        lead.ID
+}
+
+// ListLeads returns up to limit leads, newest first.
+func ListLeads(tx *store.Tx, f LeadFilter, after LeadPage, limit int) (out []Lead, err error) {
+	at := after.CreatedAt.UnixMicro()
+	if after.CreatedAt.IsZero() {
+		at, after.ID = endOfTime, lead.NewID()
+	}
+	args := []any{at, after.ID, f.Project, f.Source, textOrNull(string(f.Category)), f.Stage, textOrNull(string(f.RouteState)), f.Test, limit}
+	st := listLeads
+	switch {
+	case !f.Person.IsZero():
+		st, args = listPersons, append(args, f.Person)
+	case !f.Owner.IsZero():
+		st, args = listOwned, append(args, f.Owner)
+	}
+	rows, err := tx.Query(st, args...)
+	err = store.Each(rows, err, func(scan func(...any) error) error {
+		l, err := scanLead(scan)
+		out = append(out, l)
+		return err
+	})
+	return out, err
+}
+
+func scanLead(scan func(...any) error) (l Lead, err error) {
+	err = scan(&l.ID, &l.Person, &l.Project, &l.Source, &l.Test, &l.Stage, &l.Category, &l.Reason, &l.RouteState, &l.Owner, &l.Offer,
+		store.Time(&l.WaitingAt), store.Time(&l.QueuedAt), &l.OffersMade, &l.Enquiries, &l.Previous, &l.Version,
+		store.Time(&l.CreatedAt), store.Time(&l.EnquiredAt), store.Time(&l.OfferedAt), store.Time(&l.AcceptedAt),
+		store.Time(&l.AttemptedAt), store.Time(&l.ContactedAt), store.Time(&l.NextAt), &l.NextWhat, store.Time(&l.ClosedAt))
+	return l, err
+}
