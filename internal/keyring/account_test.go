@@ -146,12 +146,19 @@ func TestAccountsLoadOnceAndAgain(t *testing.T) {
 		wrapped, keys := testAccount(t, k)
 		var loads atomic.Int32
 		release := make(chan struct{})
-		accounts := NewAccounts(k, func(context.Context, account.ID) ([]byte, error) {
+		accounts := NewAccounts(k, func(ctx context.Context, _ account.ID) ([]byte, error) {
 			loads.Add(1)
 			<-release
-			return wrapped, nil
+			return wrapped, ctx.Err()
 		})
 		var wg sync.WaitGroup
+		ctx, cancel := context.WithCancel(t.Context())
+		wg.Go(func() { // the first to come is the first to go
+			if _, err := accounts.Get(ctx, keys.ID()); !errors.Is(err, context.Canceled) {
+				t.Errorf("a caller who left: %v", err)
+			}
+		})
+		synctest.Wait()
 		for range 20 {
 			wg.Go(func() {
 				if got, err := accounts.Get(t.Context(), keys.ID()); err != nil || got.ID() != keys.ID() {
@@ -159,12 +166,6 @@ func TestAccountsLoadOnceAndAgain(t *testing.T) {
 				}
 			})
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		wg.Go(func() {
-			if _, err := accounts.Get(ctx, keys.ID()); !errors.Is(err, context.Canceled) {
-				t.Errorf("a caller who left: %v", err)
-			}
-		})
 		synctest.Wait()
 		cancel()
 		synctest.Wait()

@@ -112,18 +112,20 @@ func TestAnotherAccountSubjectOrByteDoesNotOpen(t *testing.T) {
 }
 
 func FuzzOpenSealed(f *testing.F) {
-	_, keys := testAccount(f, memoryKeyring(f))
-	wrapped, key := keys.NewSubjectKey(vault.Subject{7})
-	at := vault.Binding{Table: "person", Field: vault.Name}
-	good := key.Seal(at, vault.Hide("Ada")).Data
+	v := readVector(f)
+	keys, wrapped, good, at := v.keys(f), v.Wrapped, v.Value, vectorBinding
+	key, err := keys.OpenSubjectKey(vectorSubject, wrapped)
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Add(wrapped, good)
 	f.Add([]byte{1}, []byte{1})
 	f.Add([]byte{}, []byte{})
 	f.Fuzz(func(t *testing.T, w, data []byte) {
-		if _, err := keys.OpenSubjectKey(vault.Subject{7}, w); (err == nil) != bytes.Equal(w, wrapped) {
+		if _, err := keys.OpenSubjectKey(vectorSubject, w); (err == nil) != bytes.Equal(w, wrapped) {
 			t.Errorf("a forged key was taken, or a good one refused: %v", err)
 		}
-		_, err := key.open(vault.Sealed{Binding: at, Subject: vault.Subject{7}, Data: data})
+		_, err := key.open(vault.Sealed{Binding: at, Subject: vectorSubject, Data: data})
 		if (err == nil) != (len(data) == 0 || bytes.Equal(data, good)) {
 			t.Errorf("a forged value was taken, or a good one refused: %v", err)
 		}
