@@ -1,0 +1,315 @@
+package leads
+
+import (
+	"errors"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/lead"
+	"catchment/internal/store"
+)
+
+// This file has the columns of a lead's way to a salesperson (route_state,
+// owner_id, offer_id, waiting_at, queued_at, decided, offers_made, offered_at,
+// accepted_at) and the table assignment. Package routing alone writes them,
+// after intake made the row.
+//
+// offer_id is the fence: a lead is won, or given back, only by the statement
+// that finds its own offer there.
+
+// Route is how a lead stands.
+type Route struct {
+	Lead      lead.ID
+	Project   account.ProjectID
+	Source    account.SourceID
+	Test      bool
+	State     lead.RouteState
+	Owner     account.UserID // zero: nobody
+	Offer     lead.OfferID   // zero: none open
+	WaitingAt time.Time      // zero: it does not wait
+	QueuedAt  time.Time      // zero: not in the named queue
+	CreatedAt time.Time
+	ClosedAt  time.Time // zero: open
+	Version   int64
+}
+
+var routeGet = store.Register("leads.route_get", `SELECT lead_id, project_id, source_id, test, route_state, owner_id, offer_id,
+	waiting_at, queued_at, created_at, closed_at, version FROM lead WHERE account_id = $1 AND lead_id = $2`)
+
+// RouteOf reads how a lead stands; store.ErrNone when there is no such lead.
+func RouteOf(tx *store.Tx, id lead.ID) (r Route, err error) {
+	err = tx.Row(routeGet, id).Scan(&r.Lead, &r.Project, &r.Source, &r.Test, &r.State, &r.Owner, &r.Offer,
+		store.Time(&r.WaitingAt), store.Time(&r.QueuedAt), store.Time(&r.CreatedAt), store.Time(&r.ClosedAt), &r.Version)
+	return r, err
+}
+
+// Waiting leads ---------------------------------------------------------------
+
+// RouteWaiting is a lead that waits. Times are microseconds.
+type RouteWaiting struct {
+	Lead       lead.ID
+	Source     account.SourceID
+	WaitingAt  int64
+	QueuedAt   int64 // 0: not queued
+	Decided    bool
+	OffersMade int64
+}
+
+// RouteFrom is where a page begins: after this time and lead. The zero value
+// is the beginning.
+type RouteFrom struct {
+	At   int64
+	Lead lead.ID
+}
+
+var (
+	routeWaiting = store.Register("leads.route_waiting", `SELECT lead_id, source_id, waiting_at, COALESCE(queued_at, 0), decided, offers_made FROM lead
+		WHERE account_id = $1 AND project_id = $2 AND decided = $3 AND waiting_at IS NOT NULL AND (waiting_at, lead_id) > ($4, $5)
+		ORDER BY waiting_at, lead_id LIMIT $6`)
+	routeUnqueued = store.Register("leads.route_unqueued", `SELECT lead_id, source_id, waiting_at, 0, decided, offers_made FROM lead
+		WHERE account_id = $1 AND project_id = $2 AND decided = $3 AND waiting_at IS NOT NULL AND queued_at IS NULL
+		ORDER BY waiting_at, lead_id LIMIT $4`)
+	routeQueuedAny = store.Register("leads.route_queued_any", `SELECT lead_id FROM lead
+		WHERE account_id = $1 AND project_id = $2 AND decided = $3 AND waiting_at IS NOT NULL AND queued_at IS NOT NULL
+		ORDER BY waiting_at, lead_id LIMIT 1`)
+	routeAny = store.Register("leads.route_waiting_any", `SELECT lead_id FROM lead
+		WHERE account_id = $1 AND project_id = $2 AND waiting_at IS NOT NULL LIMIT 1`)
+	routeQueue = store.List("leads.route_queue", `UPDATE lead SET queued_at = $2, version = version + 1
+		WHERE account_id = $1 AND waiting_at IS NOT NULL AND queued_at IS NULL AND lead_id IN (LIST)`)
+)
+
+// RouteWaitingPage lists a project's waiting leads, oldest first: those of
+// which the ledger already says why they wait (decided), or the others.
+func RouteWaitingPage(tx *store.Tx, p account.ProjectID, decided bool, from RouteFrom, limit int) ([]RouteWaiting, error) {
+	if from.Lead.IsZero() {
+		from.At = -1 // before every time, so that the missing id does not matter
+	}
+	rows, err := tx.Query(routeWaiting, p, decided, from.At, from.Lead, limit)
+	return scanWaiting(rows, err)
+}
+
+// RouteUnqueuedPage lists the waiting leads outside the named queue, oldest first.
+func RouteUnqueuedPage(tx *store.Tx, p account.ProjectID, decided bool, limit int) ([]RouteWaiting, error) {
+	rows, err := tx.Query(routeUnqueued, p, decided, limit)
+	return scanWaiting(rows, err)
+}
+
+func scanWaiting(rows store.Rows, err error) (out []RouteWaiting, _ error) {
+	err = store.Each(rows, err, func(scan func(...any) error) error {
+		var w RouteWaiting
+		if err := scan(&w.Lead, &w.Source, &w.WaitingAt, &w.QueuedAt, &w.Decided, &w.OffersMade); err != nil {
+			return err
+		}
+		out = append(out, w)
+		return nil
+	})
+	return out, err
+}
+
+// RouteAnyQueued reports whether a waiting lead of the project stands in the
+// named queue.
+func RouteAnyQueued(tx *store.Tx, p account.ProjectID) (bool, error) {
+	for _, decided := range []bool{true, false} {
+		if any, err := found(tx.Row(routeQueuedAny, p, decided)); any || err != nil {
+			return any, err
+		}
+	}
+	return false, nil
+}
+
+// RouteAnyWaiting reports whether any lead of the project waits.
+func RouteAnyWaiting(tx *store.Tx, p account.ProjectID) (bool, error) {
+	return found(tx.Row(routeAny, p))
+}
+
+func found(row store.Row) (bool, error) {
+	var id lead.ID
+	err := row.Scan(&id)
+	if errors.Is(err, store.ErrNone) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// RouteQueue puts waiting leads into the named queue. It returns how many were
+// not in it before and still wait.
+func RouteQueue(tx *store.Tx, ids []lead.ID, at time.Time) (int64, error) {
+	list := make([]any, len(ids))
+	for i, id := range ids {
+		list[i] = id
+	}
+	return tx.ExecList(routeQueue, []any{store.Micro(at)}, list)
+}
+
+// Rounds ----------------------------------------------------------------------
+
+var (
+	routeOffer = store.Register("leads.route_offer", `UPDATE lead SET route_state = 'offered', offer_id = o.offer_id,
+		waiting_at = NULL, queued_at = NULL, offers_made = lead.offers_made + 1, offered_at = COALESCE(lead.offered_at, o.made_at),
+		version = lead.version + 1
+		FROM offer o WHERE lead.account_id = $1 AND o.account_id = $1 AND o.round_id = $2
+		AND lead.lead_id = o.lead_id AND lead.route_state = 'waiting' AND lead.closed_at IS NULL`)
+	routeDecided = store.Register("leads.route_decided", `UPDATE lead SET decided = $3
+		FROM decision d WHERE lead.account_id = $1 AND d.account_id = $1 AND d.round_id = $2 AND d.user_id IS NULL
+		AND lead.lead_id = d.lead_id AND lead.waiting_at IS NOT NULL`)
+	routeReturnRound = store.Register("leads.route_return_round", `UPDATE lead SET route_state = 'waiting', offer_id = NULL,
+		waiting_at = lead.created_at, queued_at = NULL, decided = $3, version = lead.version + 1
+		FROM offer o WHERE lead.account_id = $1 AND o.account_id = $1 AND o.round_id = $2 AND o.open AND o.expires_at <= $4
+		AND lead.lead_id = o.lead_id AND lead.offer_id = o.offer_id AND lead.route_state = 'offered'`)
+)
+
+// RouteOffer marks the waiting leads of a round's offers as offered and
+// returns their number: fewer than the offers means that a lead was taken
+// meanwhile, and the round must be decided again.
+func RouteOffer(tx *store.Tx, round lead.RoundID) (int64, error) { return tx.Exec(routeOffer, round) }
+
+// RouteDecided marks the leads that a round gave to nobody: the ledger now
+// says why they wait.
+func RouteDecided(tx *store.Tx, round lead.RoundID) (int64, error) {
+	return tx.Exec(routeDecided, round, true)
+}
+
+// RouteReturnRound gives back the leads of a round's open offers that ended
+// at or before the given time. They wait again, with their first time, so that
+// their age stays honest.
+func RouteReturnRound(tx *store.Tx, round lead.RoundID, at time.Time) (int64, error) {
+	return tx.Exec(routeReturnRound, round, false, store.Micro(at))
+}
+
+// One lead --------------------------------------------------------------------
+
+var (
+	routeWin = store.Register("leads.route_win", `UPDATE lead SET route_state = 'owned', owner_id = $4, offer_id = NULL,
+		accepted_at = COALESCE(accepted_at, $5), version = version + 1
+		WHERE account_id = $1 AND lead_id = $2 AND offer_id = $3 AND route_state = 'offered'`)
+	routeReturn = store.Register("leads.route_return", `UPDATE lead SET route_state = 'waiting', offer_id = NULL,
+		waiting_at = created_at, queued_at = NULL, decided = $4, version = version + 1
+		WHERE account_id = $1 AND lead_id = $2 AND offer_id = $3 AND route_state = 'offered'`)
+	routeClaim = store.Register("leads.route_claim", `UPDATE lead SET route_state = 'owned', owner_id = $3, waiting_at = NULL, queued_at = NULL,
+		accepted_at = COALESCE(accepted_at, $4), version = version + 1
+		WHERE account_id = $1 AND lead_id = $2 AND route_state = 'waiting' AND closed_at IS NULL`)
+	routeMove = store.Register("leads.route_move", `UPDATE lead SET route_state = 'owned', owner_id = $4, offer_id = NULL,
+		waiting_at = NULL, queued_at = NULL, version = version + 1
+		WHERE account_id = $1 AND lead_id = $2 AND version = $3`)
+	routeWithdraw = store.Register("leads.route_withdraw", `UPDATE lead SET route_state = 'unrouted', offer_id = NULL,
+		waiting_at = NULL, queued_at = NULL, version = version + 1
+		WHERE account_id = $1 AND lead_id = $2 AND version = $3`)
+)
+
+// RouteWin gives the lead to the winner of its open offer. False: the offer is
+// not the lead's open one any more.
+func RouteWin(tx *store.Tx, id lead.ID, offer lead.OfferID, owner account.UserID, at time.Time) (bool, error) {
+	n, err := tx.Exec(routeWin, id, offer, owner, store.Micro(at))
+	return n == 1, err
+}
+
+// RouteReturn has the lead wait again after its open offer was declined. False:
+// the offer is not the lead's open one any more.
+func RouteReturn(tx *store.Tx, id lead.ID, offer lead.OfferID) (bool, error) {
+	n, err := tx.Exec(routeReturn, id, offer, false)
+	return n == 1, err
+}
+
+// RouteClaim gives a waiting lead to who took it first. False: it does not wait.
+func RouteClaim(tx *store.Tx, id lead.ID, owner account.UserID, at time.Time) (bool, error) {
+	n, err := tx.Exec(routeClaim, id, owner, store.Micro(at))
+	return n == 1, err
+}
+
+// RouteMove gives the lead to a new owner, whatever its state was, if it is
+// still as it was read (version). False: it is not.
+func RouteMove(tx *store.Tx, r Route, owner account.UserID) (bool, error) {
+	n, err := tx.Exec(routeMove, r.Lead, r.Version, owner)
+	return n == 1, err
+}
+
+// RouteWithdraw takes a lead that nobody owns out of routing, because it was
+// closed. False: it is not as it was read (version).
+func RouteWithdraw(tx *store.Tx, r Route) (bool, error) {
+	n, err := tx.Exec(routeWithdraw, r.Lead, r.Version)
+	return n == 1, err
+}
+
+// Owners ----------------------------------------------------------------------
+
+// Assignment is an interval in which somebody owned a lead.
+type Assignment struct {
+	Lead   lead.ID
+	User   account.UserID
+	From   time.Time
+	Until  time.Time // zero: still
+	Reason string    // accepted, transferred, claimed
+	By     string    // the actor
+}
+
+var (
+	assignmentClose = store.Register("leads.assignment_close", `UPDATE assignment SET until_at = $3
+		WHERE account_id = $1 AND lead_id = $2 AND until_at IS NULL`)
+	assignmentLast = store.Register("leads.assignment_last", `SELECT from_at FROM assignment
+		WHERE account_id = $1 AND lead_id = $2 ORDER BY from_at DESC LIMIT 1`)
+	assignmentAdd = store.Register("leads.assignment_add", `INSERT INTO assignment (account_id, lead_id, from_at, user_id, reason, by_actor)
+		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`)
+	assignmentList = store.Register("leads.assignment_list", `SELECT lead_id, user_id, from_at, until_at, reason, by_actor FROM assignment
+		WHERE account_id = $1 AND lead_id = $2 ORDER BY from_at`)
+)
+
+// RouteAssign ends the present owner's interval and begins a.User's at a.From,
+// or a microsecond after the one before when clocks disagree.
+func RouteAssign(tx *store.Tx, a Assignment) error {
+	var last time.Time
+	if err := tx.Row(assignmentLast, a.Lead).Scan(store.Time(&last)); err != nil && !errors.Is(err, store.ErrNone) {
+		return err
+	}
+	if !a.From.After(last) {
+		a.From = last.Add(time.Microsecond)
+	}
+	if _, err := tx.Exec(assignmentClose, a.Lead, store.Micro(a.From)); err != nil {
+		return err
+	}
+	n, err := tx.Exec(assignmentAdd, a.Lead, store.Micro(a.From), a.User, a.Reason, a.By)
+	if err == nil && n != 1 {
+		return store.ErrAgain
+	}
+	return err
+}
+
+// Assignments lists a lead's owners, the first one first.
+func Assignments(tx *store.Tx, id lead.ID) (out []Assignment, err error) {
+	rows, err := tx.Query(assignmentList, id)
+	err = store.Each(rows, err, func(scan func(...any) error) error {
+		var a Assignment
+		if err := scan(&a.Lead, &a.User, store.Time(&a.From), store.Time(&a.Until), &a.Reason, &a.By); err != nil {
+			return err
+		}
+		out = append(out, a)
+		return nil
+	})
+	return out, err
+}
+
+// The board -------------------------------------------------------------------
+
+// RouteCount is how many leads of a project wait.
+type RouteCount struct {
+	Project account.ProjectID
+	Waiting int64
+	Queued  int64
+	Oldest  time.Time // of those waiting
+}
+
+var routeBoard = store.Register("leads.route_board", `SELECT project_id, count(*), count(queued_at), min(waiting_at) FROM lead
+	WHERE account_id = $1 AND waiting_at IS NOT NULL GROUP BY project_id`)
+
+// RouteBoard counts the waiting leads of every project that has any.
+func RouteBoard(tx *store.Tx) (out []RouteCount, err error) {
+	rows, err := tx.Query(routeBoard)
+	err = store.Each(rows, err, func(scan func(...any) error) error {
+		var c RouteCount
+		if err := scan(&c.Project, &c.Waiting, &c.Queued, store.Time(&c.Oldest)); err != nil {
+			return err
+		}
+		out = append(out, c)
+		return nil
+	})
+	return out, err
+}
