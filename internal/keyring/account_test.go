@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -246,6 +247,37 @@ func TestLRUForgetsTheOldest(t *testing.T) {
 	}
 	if v, ok := l.get(3); !ok || v != "d" {
 		t.Errorf("got %q", v)
+	}
+}
+
+func TestKeysetsThatCannotBeReadAreRefused(t *testing.T) {
+	_, keys := testAccount(t, memoryKeyring(t))
+	for what, change := range map[string]func(c *keysetContent){
+		"a later format":           func(c *keysetContent) { c.Version = 2 },
+		"no generation":            func(c *keysetContent) { c.Generations = nil },
+		"a generation twice":       func(c *keysetContent) { c.Generations = append(c.Generations, c.Generations[0]) },
+		"generation 0":             func(c *keysetContent) { c.Generations[0].Number = 0 },
+		"a short wrapping key":     func(c *keysetContent) { c.Generations[0].Wrap = c.Generations[0].Wrap[:16] },
+		"a short drop-box key":     func(c *keysetContent) { c.Generations[0].DropBox = c.Generations[0].DropBox[:16] },
+		"a short index key":        func(c *keysetContent) { c.Index = c.Index[:31] },
+		"no key for enquiries ids": func(c *keysetContent) { c.CaptureID = nil },
+	} {
+		content := keys.secrets().content
+		content.Generations = slices.Clone(content.Generations)
+		change(&content)
+		b, err := json.Marshal(content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := parseKeyset(keys.ID(), b); err == nil {
+			t.Errorf("%s was taken", what)
+		}
+	}
+	good, _ := json.Marshal(keys.secrets().content)
+	for _, b := range []string{"", "null", "{}", string(good) + "{}", strings.Replace(string(good), `"v"`, `"w":1,"v"`, 1)} {
+		if _, err := parseKeyset(keys.ID(), []byte(b)); err == nil {
+			t.Errorf("%.20q was taken", b)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package keyring
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -350,6 +351,37 @@ func TestDoorFile(t *testing.T) {
 	for _, word := range []string{"root", "snapshot_signing", "login_index", `"token"`} {
 		if strings.Contains(string(plain), word) {
 			t.Errorf("the door's file holds %s", word)
+		}
+	}
+}
+
+func TestContentsThatCannotBeReadAreRefused(t *testing.T) {
+	good, err := newPlatform()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, change := range map[string]func(k *platformKeys){
+		"a later format":              func(k *platformKeys) { k.Version = 2 },
+		"no root":                     func(k *platformKeys) { k.Root = json.RawMessage(`{}`) },
+		"no receipt key":              func(k *platformKeys) { k.Receipt = nil },
+		"a short receipt key":         func(k *platformKeys) { k.Receipt[0].Seed = k.Receipt[0].Seed[:31] },
+		"a short sealing key":         func(k *platformKeys) { k.SnapshotSeal = k.SnapshotSeal[:16] },
+		"another snapshot key's half": func(k *platformKeys) { k.SnapshotPublic = newKey() },
+		"no login index":              func(k *platformKeys) { k.LoginIndex = nil },
+		"a short token key":           func(k *platformKeys) { k.Token = k.Token[:31] },
+		"nothing":                     func(*platformKeys) {}, // the control
+	} {
+		var k platformKeys
+		if err := json.Unmarshal(good, &k); err != nil {
+			t.Fatal(err)
+		}
+		change(&k)
+		b, err := json.Marshal(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := parsePlatform(b); (err == nil) != (what == "nothing") {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
 }
