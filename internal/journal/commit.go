@@ -221,6 +221,11 @@ func (j *Journal) answer(group []*request, t tree, pub *jetstream.PubAck, err er
 	if err == nil {
 		base, err = j.sealed(t, pub)
 	}
+	if err != nil {
+		j.stats.Failed.Add(uint64(len(group)))
+	} else {
+		j.stats.Appended.Add(uint64(base.Size))
+	}
 	i := 0
 	for _, r := range group {
 		if err != nil {
@@ -234,10 +239,6 @@ func (j *Journal) answer(group []*request, t tree, pub *jetstream.PubAck, err er
 			i++
 		}
 		r.done <- result{acks: acks}
-	}
-	j.stats.Appended.Add(uint64(i))
-	if err != nil {
-		j.stats.Failed.Add(uint64(len(group)))
 	}
 }
 
@@ -272,7 +273,7 @@ func (j *Journal) publish(id string, body []byte) (*jetstream.PubAck, error) {
 			return nil, ErrBusy{retryAfter, BusyFull}
 		case outcome == refused, outcome == notSent && !unknown:
 			return nil, ErrBusy{retryAfter, BusyServer}
-		case time.Now().After(giveUp):
+		case time.Now().After(giveUp), errors.Is(err, nats.ErrConnectionClosed):
 			return nil, ErrBusy{retryAfter, BusyUnknown}
 		}
 		unknown = true

@@ -34,6 +34,7 @@ const (
 	ackWait       = 10 * time.Second
 	maxAckPending = 256 // messages
 	groupEntries  = 1000
+	fetchAtMost   = 32 // messages: what comes at once is bounded also when they turn out large
 	pollFor       = 500 * time.Millisecond
 	backoffFirst  = 250 * time.Millisecond
 	backoffLast   = 5 * time.Second
@@ -117,33 +118,57 @@ func (c *consumer) attach(ctx context.Context) error {
 // could run out of its AckWait.
 func (c *consumer) run(ctx context.Context) error {
 	for !c.j.stopped(ctx) {
-		msgs, err := c.group()
+		g, err := c.group()
 		if err != nil {
 			return err
 		}
-		if len(msgs) > 0 {
-			c.work(ctx, msgs)
+		if len(g.raw) > 0 {
+			c.work(ctx, g)
 		}
 	}
 	return nil
 }
 
-// group waits for one message and takes what else is there already. It is not
-// interrupted: the server would send to nobody, and send again after AckWait.
-func (c *consumer) group() ([]jetstream.Msg, error) {
+// group is what one call of the handler gets.
+type group struct {
+	raw      []jetstream.Msg
+	delivery Delivery
+}
+
+// group waits for one message and then takes what is there already, until
+// there are about a thousand entries. It is not interrupted: the server would
+// send to nobody, and send again after AckWait.
+func (c *consumer) group() (*group, error) {
+	g := &group{}
 	msgs, err := collect(c.pull.Fetch(1, jetstream.FetchMaxWait(pollFor)))
-	if err != nil || len(msgs) == 0 {
-		return msgs, err
+	if err != nil {
+		return g, err
 	}
-	want := min(int(groupEntries/c.perMessage), maxAckPending) - 1
-	if want < 1 {
-		return msgs, nil
+	entries := c.add(g, msgs)
+	for len(msgs) > 0 && entries < groupEntries && len(g.raw) < maxAckPending {
+		want := min(int(float64(groupEntries-entries)/c.perMessage)+1, fetchAtMost, maxAckPending-len(g.raw))
+		msgs, _ = collect(c.pull.FetchNoWait(want)) // whatever is wrong, the next Fetch meets it too
+		entries += c.add(g, msgs)
+		if len(msgs) < want {
+			break
+		}
 	}
-	more, err := collect(c.pull.FetchNoWait(want))
-	if len(more) == 0 {
-		return msgs, nil // whatever is wrong, the next fetch meets it too
+	return g, nil
+}
+
+// add decodes the messages into the group and counts their entries.
+func (c *consumer) add(g *group, msgs []jetstream.Msg) (entries int) {
+	for _, m := range msgs {
+		msg, ok := c.j.read(m)
+		if !ok {
+			continue
+		}
+		g.raw = append(g.raw, m)
+		g.delivery.Messages = append(g.delivery.Messages, msg)
+		entries += len(msg.Entries)
+		c.perMessage += (float64(max(1, len(msg.Entries))) - c.perMessage) / 8
 	}
-	return append(msgs, more...), err
+	return entries
 }
 
 func collect(batch jetstream.MessageBatch, err error) ([]jetstream.Msg, error) {
@@ -160,28 +185,27 @@ func collect(batch jetstream.MessageBatch, err error) ([]jetstream.Msg, error) {
 	return msgs, nil
 }
 
-func (c *consumer) work(ctx context.Context, msgs []jetstream.Msg) {
-	d := c.decode(msgs)
-	err := c.handled(ctx, d, msgs)
+func (c *consumer) work(ctx context.Context, g *group) {
+	err := c.handled(ctx, g)
 	if err == nil {
 		c.failures = 0
-		for _, m := range msgs {
+		for _, m := range g.raw {
 			_ = m.Ack() // lost: it comes again
 		}
-		c.j.stats.Consumed.Add(uint64(d.Entries()))
+		c.j.stats.Consumed.Add(uint64(g.delivery.Entries()))
 		return
 	}
 	wait := min(backoffFirst<<min(c.failures, 10), backoffLast)
 	c.failures++
-	for _, m := range msgs {
+	for _, m := range g.raw {
 		_ = m.NakWithDelay(wait)
 	}
-	c.j.log.Warn("journal: group not handled", "reader", c.name, "messages", len(msgs), "again_in", wait, "error", err)
+	c.j.log.Warn("journal: group not handled", "reader", c.name, "messages", len(g.raw), "again_in", wait, "error", err)
 	c.j.pause(ctx, wait)
 }
 
 // handled calls the handler and tells the server meanwhile that it is at work.
-func (c *consumer) handled(ctx context.Context, d Delivery, msgs []jetstream.Msg) (err error) {
+func (c *consumer) handled(ctx context.Context, g *group) error {
 	done := make(chan struct{})
 	defer close(done)
 	go func() {
@@ -192,24 +216,13 @@ func (c *consumer) handled(ctx context.Context, d Delivery, msgs []jetstream.Msg
 			case <-done:
 				return
 			case <-tick.C:
-				for _, m := range msgs {
+				for _, m := range g.raw {
 					_ = m.InProgress()
 				}
 			}
 		}
 	}()
-	return c.handle(ctx, d)
-}
-
-func (c *consumer) decode(msgs []jetstream.Msg) Delivery {
-	d := Delivery{Messages: make([]Message, 0, len(msgs))}
-	for _, m := range msgs {
-		if msg, ok := c.j.read(m); ok {
-			d.Messages = append(d.Messages, msg)
-			c.perMessage += (float64(max(1, len(msg.Entries))) - c.perMessage) / 8
-		}
-	}
-	return d
+	return c.handle(ctx, g.delivery)
 }
 
 // read turns a stored message into entries; what cannot be read becomes one

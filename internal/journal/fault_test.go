@@ -247,7 +247,7 @@ func TestFullStreamRefusesUntilTrimmed(t *testing.T) {
 }
 
 // A store that failed is restarted while callers go on; nothing that was
-// acknowledged is lost and nothing is read twice over.
+// acknowledged is lost, and what was in flight is not stored twice.
 func TestFailedStoreIsRestarted(t *testing.T) {
 	j := open(t, Options{Dir: t.TempDir()})
 	acked := make(map[string]Ack)
@@ -274,7 +274,11 @@ func TestFailedStoreIsRestarted(t *testing.T) {
 	}
 	cancel()
 	wg.Wait()
-	readAll(t, j, "reader", acked)
+	for data, n := range readAll(t, j, "reader", acked) {
+		if n != 1 {
+			t.Errorf("%.12q is stored %d times", data, n)
+		}
+	}
 	if rep, err := j.Verify(context.Background()); err != nil || !rep.Whole() {
 		t.Errorf("%+v, %v", rep, err)
 	}
@@ -379,6 +383,7 @@ func TestFlippedBitOnDiskIsNoticed(t *testing.T) {
 		})
 	}
 	t.Run("in the middle", flippedInTheMiddle)
+	t.Run("with a current index", flippedUnderAnIndex)
 	t.Run("control", func(t *testing.T) {
 		dir := t.TempDir()
 		j := open(t, Options{Dir: dir})
@@ -392,6 +397,38 @@ func TestFlippedBitOnDiskIsNoticed(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
+}
+
+// The server wrote its index, then a bit flipped: with that index it would
+// not look at the block. The marker of an unclean stop makes it look, and so
+// does the option.
+func flippedUnderAnIndex(t *testing.T) {
+	for _, unclean := range []bool{true, false} {
+		dir := t.TempDir()
+		j := open(t, Options{Dir: dir})
+		appendMany(t, j, 100)
+		closeIt(t, j)
+		if found, _ := filepath.Glob(filepath.Join(dir, indexes)); len(found) == 0 {
+			t.Fatal("the server leaves no index any more: forgetIndexes looks in the wrong place")
+		}
+		flip(t, dir, 0.5)
+		if !unclean { // without either the start trusts the index, but Verify reads
+			j := open(t, Options{Dir: dir})
+			if rep, err := j.Verify(context.Background()); err != nil || rep.Whole() {
+				t.Errorf("verify: %+v, %v", rep, err)
+			}
+			closeIt(t, j)
+		}
+		if unclean {
+			if err := os.WriteFile(filepath.Join(dir, "RUNNING"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := open(t, Options{Dir: dir, Scan: !unclean}).Stats()
+		if s.Gaps+s.WentBack == 0 {
+			t.Errorf("unclean %v: nothing noticed", unclean)
+		}
+	}
 }
 
 // The first of several blocks is damaged: the reader gets all the others.

@@ -123,11 +123,14 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
+// indexes are the server's own files: jetstream/ACCOUNT/streams/STREAM/msgs.
+const indexes = "jetstream/*/streams/*/msgs/index.db"
+
 // forgetIndexes removes the server's saved state of each stream. It then reads
 // every block and checks every message; with a current index it trusts blocks
 // that it has not read, and a consumer later skips what is damaged in them.
 func (e *embedded) forgetIndexes() error {
-	found, err := filepath.Glob(filepath.Join(e.dir, "jetstream", "*", "streams", "*", "msgs", "index.db"))
+	found, err := filepath.Glob(filepath.Join(e.dir, indexes))
 	if err != nil {
 		return err
 	}
