@@ -154,7 +154,7 @@ func TestSignedMessage(t *testing.T) {
 
 // Every byte of the receipt's text is changed to every other: none passes.
 func TestAnyChangedByteIsRefused(t *testing.T) {
-	for _, r := range []*Receipt{one(1, 0), one(5, 2), one(5, 4)} {
+	for _, r := range []*Receipt{one(1, 0), one(5, 2)} {
 		text := AppendJSON(nil, r)
 		accept := func(b []byte) bool {
 			got, err := Parse(b)

@@ -84,7 +84,8 @@ func parseMultipart(body []byte, boundary string) ([]pair, error) {
 		}
 		name := part.FormName()
 		if part.FileName() != "" {
-			return nil, problem.InvalidField(shown(strings.ToValidUTF8(name, "?")), "file_refused", "Files are not taken here. Send the other fields without it.")
+			field := shown(strings.ToValidUTF8(name, "?"))
+			return nil, problem.InvalidField(field, "file_refused", "Files are not taken here. Send the other fields without it.")
 		}
 		pairs = append(pairs, pair{name, string(value)})
 	}

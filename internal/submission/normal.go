@@ -19,7 +19,7 @@ import (
 // is in use: tables of assigned prefixes lag behind, and a lead is not lost for
 // that. A local number without its area code is not ok: many people share it.
 func Phone(s, region string) (e164, country string, ok bool) {
-	n, flag := readPhone(s, region)
+	n, e164, flag := readPhone(s, region)
 	if flag != "" {
 		return "", "", false
 	}
@@ -27,7 +27,7 @@ func Phone(s, region string) (e164, country string, ok bool) {
 	if len(country) != 2 || country == "ZZ" { // 001 is a number of no country
 		country = ""
 	}
-	return phonenumbers.Format(n, phonenumbers.E164), country, true
+	return e164, country, true
 }
 
 // PhoneFlag is what is odd about the phone: lead.PhoneUnparseable,
@@ -37,26 +37,39 @@ func PhoneFlag(s, region string) lead.Flag {
 	if blank(s) {
 		return ""
 	}
-	_, flag := readPhone(s, region)
+	_, _, flag := readPhone(s, region)
 	return flag
 }
 
-func readPhone(s, region string) (*phonenumbers.PhoneNumber, lead.Flag) {
+func readPhone(s, region string) (n *phonenumbers.PhoneNumber, e164 string, flag lead.Flag) {
 	s = strings.TrimSpace(visible(s))
 	if len(s) > 4*MaxPhone {
-		return nil, lead.PhoneUnparseable
+		return nil, "", lead.PhoneUnparseable
 	}
 	if region == "" && strings.HasPrefix(s, "00") {
 		s = "+" + s[2:] // the prefix that ITU E.164 recommends for calls abroad
 	}
 	n, err := phonenumbers.Parse(s, strings.ToUpper(region))
 	if err != nil {
-		return nil, lead.PhoneUnparseable
+		return nil, "", lead.PhoneUnparseable
 	}
 	if phonenumbers.IsPossibleNumberWithReason(n) != phonenumbers.IS_POSSIBLE {
-		return nil, lead.PhoneImpossible
+		return nil, "", lead.PhoneImpossible
 	}
-	return n, ""
+	e164 = phonenumbers.Format(n, phonenumbers.E164)
+	if !isFixed(e164) {
+		return nil, "", lead.PhoneImpossible
+	}
+	return n, e164, ""
+}
+
+// isFixed reports whether a normal form is its own normal form. Nonsense such
+// as ten zeros loses a zero with each reading, and would be somebody else's
+// number the next time.
+func isFixed(e164 string) bool {
+	n, err := phonenumbers.Parse(e164, "")
+	return err == nil && phonenumbers.Format(n, phonenumbers.E164) == e164 &&
+		phonenumbers.IsPossibleNumberWithReason(n) == phonenumbers.IS_POSSIBLE
 }
 
 // Email gives the form by which an address is found again: NFC, without white
