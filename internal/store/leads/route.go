@@ -64,10 +64,10 @@ type RouteFrom struct {
 
 var (
 	routeWaiting = store.Register("leads.route_waiting", `SELECT lead_id, source_id, waiting_at, COALESCE(queued_at, 0), decided, offers_made FROM lead
-		WHERE account_id = $1 AND project_id = $2 AND decided = $3 AND waiting_at IS NOT NULL AND (waiting_at, lead_id) > ($4, $5)
+		WHERE account_id = $1 AND project_id = $2 AND decided = $3 AND waiting_at IS NOT NULL AND closed_at IS NULL AND (waiting_at, lead_id) > ($4, $5)
 		ORDER BY waiting_at, lead_id LIMIT $6`)
 	routeUnqueued = store.Register("leads.route_unqueued", `SELECT lead_id, source_id, waiting_at, 0, decided, offers_made FROM lead
-		WHERE account_id = $1 AND project_id = $2 AND decided = $3 AND waiting_at IS NOT NULL AND queued_at IS NULL
+		WHERE account_id = $1 AND project_id = $2 AND decided = $3 AND waiting_at IS NOT NULL AND closed_at IS NULL AND queued_at IS NULL
 		ORDER BY waiting_at, lead_id LIMIT $4`)
 	routeQueuedAny = store.Register("leads.route_queued_any", `SELECT lead_id FROM lead
 		WHERE account_id = $1 AND project_id = $2 AND decided = $3 AND waiting_at IS NOT NULL AND queued_at IS NOT NULL

@@ -177,8 +177,10 @@ CREATE TABLE pool_member (
   active BOOL NOT NULL,
   last_offer_at INT NOT NULL,            -- 0: never
   offers_made INT NOT NULL,
+  open_offers INT NOT NULL,              -- of this pool; kept in the transaction that makes or resolves an offer
   PRIMARY KEY (account_id, pool_id, user_id)
 END;
+CREATE INDEX pool_member_user ON pool_member (account_id, user_id);
 
 -- Persons ---------------------------------------------------------------------
 
@@ -310,7 +312,7 @@ CREATE TABLE lead (
 END;
 CREATE INDEX lead_list ON lead (account_id, created_at, lead_id);
 CREATE INDEX lead_owner ON lead (account_id, owner_id, created_at, lead_id) WHERE owner_id IS NOT NULL;
-CREATE INDEX lead_waiting ON lead (account_id, project_id, waiting_at, lead_id) WHERE waiting_at IS NOT NULL;
+CREATE INDEX lead_waiting ON lead (account_id, project_id, decided, waiting_at, lead_id) WHERE waiting_at IS NOT NULL;
 CREATE INDEX lead_person ON lead (account_id, person_id, project_id, created_at);
 CREATE UNIQUE INDEX lead_open ON lead (account_id, person_id, project_id) WHERE closed_at IS NULL;
 
@@ -397,6 +399,7 @@ CREATE TABLE offer (
   made_at INT NOT NULL,
   expires_at INT NOT NULL,
   resolved_at INT,
+  reason TEXT NOT NULL,                  -- a code: why it was declined or lost
   PRIMARY KEY (account_id, offer_id)
 END;
 CREATE INDEX offer_open ON offer (account_id, user_id, expires_at) WHERE open;

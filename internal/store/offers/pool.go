@@ -105,6 +105,9 @@ var (
 		WHERE m.account_id = $1 AND m.user_id = $2 AND m.active AND p.project_id = $3`)
 	memberProjects = store.Register("offers.member_projects", `SELECT p.project_id FROM pool_member m JOIN pool p ON p.account_id = $1 AND p.pool_id = m.pool_id
 		WHERE m.account_id = $1 AND m.user_id = $2 AND m.active ORDER BY p.project_id`)
+	memberShared = store.Register("offers.member_shared", `SELECT DISTINCT p.project_id FROM pool_member a
+		JOIN pool_member b ON b.account_id = $1 AND b.user_id = a.user_id JOIN pool p ON p.account_id = $1 AND p.pool_id = b.pool_id
+		WHERE a.account_id = $1 AND a.pool_id = $2 ORDER BY p.project_id`)
 )
 
 // SetMember puts a user into a pool, or (active false) out of it. The row
@@ -146,6 +149,14 @@ func IsMember(tx *store.Tx, u account.UserID, p account.ProjectID) (bool, error)
 // ProjectsOf lists the projects in whose pools the user is.
 func ProjectsOf(tx *store.Tx, u account.UserID) (ids []account.ProjectID, err error) {
 	rows, err := tx.Query(memberProjects, u)
+	err = each(rows, err, &ids)
+	return ids, err
+}
+
+// ProjectsSharing lists the pool's own project and those whose pools have a
+// member in common with it.
+func ProjectsSharing(tx *store.Tx, p account.PoolID) (ids []account.ProjectID, err error) {
+	rows, err := tx.Query(memberShared, p)
 	err = each(rows, err, &ids)
 	return ids, err
 }
