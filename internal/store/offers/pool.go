@@ -53,7 +53,9 @@ func scanPool(scan func(...any) error) (p Pool, err error) {
 }
 
 // GetPool reads a pool; store.ErrNone when there is none.
-func GetPool(tx *store.Tx, id account.PoolID) (Pool, error) { return scanPool(tx.Row(poolGet, id).Scan) }
+func GetPool(tx *store.Tx, id account.PoolID) (Pool, error) {
+	return scanPool(tx.Row(poolGet, id).Scan)
+}
 
 // PoolOf reads a project's pool; store.ErrNone when it has none.
 func PoolOf(tx *store.Tx, p account.ProjectID) (Pool, error) { return scanPool(tx.Row(poolOf, p).Scan) }
@@ -136,7 +138,9 @@ func CountMembers(tx *store.Tx, p account.PoolID, cs []Count) error {
 }
 
 // FreeMember counts one open offer less.
-func FreeMember(tx *store.Tx, p account.PoolID, u account.UserID) error { return tx.Must(memberFree, p, u) }
+func FreeMember(tx *store.Tx, p account.PoolID, u account.UserID) error {
+	return tx.Must(memberFree, p, u)
+}
 
 // IsMember reports whether the user is in the project's pool.
 func IsMember(tx *store.Tx, u account.UserID, p account.ProjectID) (bool, error) {
