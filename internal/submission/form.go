@@ -80,7 +80,6 @@ type form struct {
 	s       *Submission
 	mapping map[string]string
 	key     string
-	keySent bool
 
 	first, last, name string // put together at the end
 	seen              map[string]bool
@@ -99,7 +98,7 @@ func (f *form) take(p pair) {
 	case "", fieldCharset:
 		return
 	case FieldKey:
-		f.key, f.keySent = p.value, true
+		f.key = p.value // an empty one is a script that did not run: as good as none
 		return
 	case FieldHoneypot:
 		if !blank(p.value) {
@@ -130,7 +129,7 @@ func (f *form) path(name string) string {
 	if path, ok := jsonStyle(name); ok {
 		return path
 	}
-	if path, ok := synonyms[fold(name)]; ok {
+	if path, ok := synonym(name); ok {
 		return path
 	}
 	return "custom." + name
@@ -221,7 +220,12 @@ func (f *form) fullName() string {
 	return strings.Join(parts, " ")
 }
 
+// containsWords passes over names that are too long anyway: the search is
+// quadratic.
 func containsWords(all, part string) bool {
+	if len(all) > 4*MaxName || len(part) > 4*MaxName {
+		return false
+	}
 	have := strings.Fields(strings.ToLower(all))
 	for _, w := range strings.Fields(strings.ToLower(part)) {
 		if !slices.Contains(have, w) {
@@ -271,7 +275,7 @@ func (f *form) finish() (*Submission, string, error) {
 	for _, x := range f.fields {
 		f.addCustom(f.s, x.name, f.json(x.values))
 	}
-	if f.keySent {
+	if f.key != "" {
 		if err := checkKey(FieldKey, f.key); err != nil {
 			p, _ := problem.Of(err)
 			f.list = append(f.list, p.Errors...)

@@ -75,8 +75,9 @@ func TestFormOwnFields(t *testing.T) {
 		fmt.Sprint(s.Consent.Channels) != "[call email]" || len(s.Custom) != 0 {
 		t.Errorf("%q %+v", key, s)
 	}
-	if s, _, err := DecodeForm(urlencoded, []byte("tel=1&_hp="), nil); err != nil || len(s.Flags) != 0 {
-		t.Errorf("an empty honeypot: %v", err)
+	s, key, err = DecodeForm(urlencoded, []byte("tel=1&_hp=&_key="), nil)
+	if err != nil || key != "" || len(s.Flags) != 0 || len(s.Custom) != 0 {
+		t.Errorf("an empty honeypot and key: %v", err)
 	}
 }
 
@@ -142,7 +143,7 @@ func TestFormRefusals(t *testing.T) {
 		{"nobody", urlencoded, "name=Ada", 422, "contact_missing", "person"},
 		{"blank contact", urlencoded, "tel=+&email=%20", 422, "contact_missing", "person"},
 		{"bad key", urlencoded, "tel=1&_key=a%0Ab", 422, "invalid_key", "_key"},
-		{"empty key", urlencoded, "tel=1&_key=", 422, "invalid_key", "_key"},
+		{"long key", urlencoded, "tel=1&_key=" + strings.Repeat("k", 256), 422, "invalid_key", "_key"},
 		{"long phone", urlencoded, "tel=" + strings.Repeat("1", 41), 422, "too_long", "person.phone"},
 		{"long name in parts", urlencoded, "tel=1&first=x&first_name=" + strings.Repeat("a", 150) + "&last_name=" + strings.Repeat("b", 150), 422, "too_long", "person.name"},
 		{"long custom name", urlencoded, "tel=1&" + strings.Repeat("n", 65) + "=x", 422, "name_length", "custom." + strings.Repeat("n", 40) + "…"},

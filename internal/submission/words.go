@@ -86,6 +86,19 @@ func makeSynonyms(by map[string]string) map[string]string {
 	return m
 }
 
+// longestName is more than any known name needs, in bytes before folding. It
+// keeps a body that is one long name from being folded.
+const longestName = 64
+
+// synonym finds the path that a form's name stands for.
+func synonym(name string) (path string, ok bool) {
+	if len(name) > longestName {
+		return "", false
+	}
+	path, ok = synonyms[fold(name)]
+	return path, ok
+}
+
 // fold gives names that differ in case, accents and punctuation one form. A
 // leading underscore stays: such names are ours, not the form's.
 func fold(name string) string {
@@ -124,16 +137,19 @@ func shown(name string) string {
 // nearest suggests the key that somebody meant who wrote name into the object
 // at prefix ("" or "person." …), as a whole path; "" if nothing is near.
 func nearest(prefix, name string, keys []string) string {
-	best, limit := "", 3
+	if len(name) > longestName {
+		return ""
+	}
+	best, limit, folded := "", 3, fold(name)
 	for _, k := range keys {
-		if d := distance(fold(name), fold(k)); d < limit && d < len(k) {
+		if d := distance(folded, fold(k)); d < limit && d < len(k) {
 			best, limit = prefix+k, d
 		}
 	}
 	if best != "" {
 		return best
 	}
-	switch path := synonyms[fold(name)]; path {
+	switch path, _ := synonym(name); path {
 	case pathFirst, pathLast:
 		return pathName
 	default:
@@ -144,9 +160,6 @@ func nearest(prefix, name string, keys []string) string {
 // distance is the number of letters to change, add, leave out or swap with
 // their neighbour (optimal string alignment).
 func distance(a, b string) int {
-	if len(a) > 40 || len(b) > 40 {
-		return 40
-	}
 	x, y := []rune(a), []rune(b)
 	two, one := make([]int, len(y)+1), make([]int, len(y)+1)
 	for j := range one {
