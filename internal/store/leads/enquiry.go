@@ -55,8 +55,9 @@ var (
 		WHERE account_id = $1 AND enquiry_id IN (LIST) AND NOT conflict`)
 	dropDead = store.List("leads.enquiry.drop_dead", `DELETE FROM enquiry
 		WHERE account_id = $1 AND enquiry_id IN (LIST) AND state = 'dead'`)
-	getEnquiry  = store.List("leads.enquiry.get", `SELECT `+enquiryColumns+` FROM enquiry WHERE account_id = $1 AND enquiry_id IN (LIST)`)
-	enquiriesOf = store.Register("leads.enquiry.of", `SELECT `+enquiryColumns+` FROM enquiry
+	enquiryStates = store.List("leads.enquiry.states", `SELECT enquiry_id, state FROM enquiry WHERE account_id = $1 AND enquiry_id IN (LIST)`)
+	getEnquiry    = store.List("leads.enquiry.get", `SELECT `+enquiryColumns+` FROM enquiry WHERE account_id = $1 AND enquiry_id IN (LIST)`)
+	enquiriesOf   = store.Register("leads.enquiry.of", `SELECT `+enquiryColumns+` FROM enquiry
 		WHERE account_id = $1 AND lead_id = $2 ORDER BY received_at, enquiry_id LIMIT $3`)
 	listEnquiries = store.Register("leads.enquiry.list", `SELECT `+enquiryColumns+` FROM enquiry
 		WHERE account_id = $1 AND `+enquiryFilter)
@@ -79,6 +80,19 @@ func AddEnquiries(tx *store.Tx, all []*Enquiry) (int64, error) {
 func DropDeadEnquiries(tx *store.Tx, ids []lead.EnquiryID) error {
 	_, err := tx.ExecList(dropDead, nil, anys(ids))
 	return err
+}
+
+// EnquiryStates returns the states of those enquiries that exist.
+func EnquiryStates(tx *store.Tx, ids []lead.EnquiryID) (map[lead.EnquiryID]lead.EnquiryState, error) {
+	out := map[lead.EnquiryID]lead.EnquiryState{}
+	err := tx.QueryList(enquiryStates, nil, anys(ids), func(scan func(...any) error) error {
+		var id lead.EnquiryID
+		var s lead.EnquiryState
+		err := scan(&id, &s)
+		out[id] = s
+		return err
+	})
+	return out, err
 }
 
 // EnquiryByID returns the enquiry, or store.ErrNone.

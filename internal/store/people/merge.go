@@ -20,6 +20,9 @@ var (
 		VALUES ($1, $2, $3, $4, $5, $6)`)
 	setMerged = store.Register("people.set_merged", `UPDATE person SET merged_into = $3
 		WHERE account_id = $1 AND person_id = $2 AND merged_into IS NULL`)
+	// holdKept changes nothing and holds the row: of two merges that would close a circle, the later one waits and then sees.
+	holdKept = store.Register("people.hold_kept", `UPDATE person SET merged_into = NULL
+		WHERE account_id = $1 AND person_id = $2 AND merged_into IS NULL`)
 	clearMerged = store.Register("people.clear_merged", `UPDATE person SET merged_into = NULL
 		WHERE account_id = $1 AND person_id = $2 AND merged_into = $3`)
 	undoMerge = store.Register("people.undo_merge", `UPDATE merge SET undone_at = $3
@@ -30,9 +33,13 @@ var (
 		WHERE account_id = $1 AND (done_at, merge_id) < ($2, $3) ORDER BY done_at DESC, merge_id DESC LIMIT $4`)
 )
 
-// SetMerged records the merge. False says that the person is merged already.
+// SetMerged records the merge. False says that one of the two is merged already.
 func SetMerged(tx *store.Tx, m Merge) (bool, error) {
-	n, err := tx.Exec(setMerged, m.Merged, m.Kept)
+	n, err := tx.Exec(holdKept, m.Kept)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	n, err = tx.Exec(setMerged, m.Merged, m.Kept)
 	if err != nil || n == 0 {
 		return false, err
 	}

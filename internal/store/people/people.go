@@ -139,4 +139,3 @@ func anys[T any](in []T) []any {
 	}
 	return out
 }
-
