@@ -1,0 +1,177 @@
+// Package capture is the door through which leads come in from the internet.
+// It needs the journal and the snapshot and no SQL. What it answers with 202
+// or 303 is on disk, sealed to its account, once; what it refuses has left
+// nothing behind, and the answer names the field and the way out.
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/journal"
+	"catchment/internal/problem"
+	"catchment/internal/receipt"
+	"catchment/internal/snapshot"
+	"catchment/internal/submission"
+)
+
+// Journal is where leads go. Append and AppendAll return when the entries are
+// durable, all or none; Admit says beforehand whether they would be refused.
+// *journal.Journal is one.
+type Journal interface {
+	Admit() error
+	Append(ctx context.Context, e journal.Entry) (journal.Ack, error)
+	AppendAll(ctx context.Context, es []journal.Entry) ([]journal.Ack, error)
+	Recent(ctx context.Context, maxEntries int, f func(seq uint64, r journal.Record)) error
+}
+
+// Sealer seals to an account's drop box, bound to aad, and cannot open.
+// *keyring.Sealer is one.
+type Sealer interface {
+	Seal(id account.ID, plaintext, aad []byte) (box, data []byte, err error)
+}
+
+// Options is what a Door needs.
+type Options struct {
+	Journal  Journal
+	Snapshot *snapshot.Reader
+	Sealer   Sealer
+	Keys     receipt.Keys // published for those who check receipts
+	Log      *slog.Logger // default slog.Default()
+
+	Now         func() time.Time // default time.Now
+	BodyTimeout time.Duration    // for the whole of a body, default 10 s
+	Window      int              // idempotency keys remembered, default 200,000
+}
+
+// Door answers the capture routes. It is safe for concurrent use.
+type Door struct {
+	o      Options
+	window *window
+	stats  Stats
+	keys   []byte // the published document
+}
+
+// New returns a Door. Call Rebuild before it takes traffic.
+func New(o Options) (*Door, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.BodyTimeout == 0 {
+		o.BodyTimeout = 10 * time.Second
+	}
+	if o.Window == 0 {
+		o.Window = 200_000
+	}
+	keys, err := receipt.MarshalKeys(o.Keys)
+	if err != nil {
+		return nil, fmt.Errorf("capture: %w", err)
+	}
+	return &Door{o: o, window: newWindow(o.Window), keys: keys}, nil
+}
+
+// Rebuild fills the window of recent idempotency keys from the journal, whose
+// headers can be read without a key.
+func (d *Door) Rebuild(ctx context.Context) error {
+	now := d.o.Now()
+	defer d.window.learned()
+	return d.o.Journal.Recent(ctx, d.o.Window, func(_ uint64, r journal.Record) {
+		if r.Err != nil {
+			return
+		}
+		if e, err := submission.ParseEnvelope(r.Data); err == nil && e.Enquiry.UUID().Version() == keyedVersion {
+			d.window.learn(e.Enquiry, e.BodyMAC, e.ReceivedAt, now)
+		}
+	})
+}
+
+// keyedVersion is the UUID version of an enquiry under an idempotency key.
+const keyedVersion = 8
+
+// Stats gives the door's counters.
+func (d *Door) Stats() *Stats { return &d.stats }
+
+// Register puts the door's routes on a mux that it shares with others. It
+// leaves other methods of /v1/leads to them.
+func (d *Door) Register(mux *http.ServeMux) {
+	mux.Handle("POST /v1/leads", d.handler(d.postLead))
+	mux.Handle("OPTIONS /v1/leads", d.handler(d.preflight))
+	mux.Handle("POST /v1/leads:batch", d.handler(d.postBatch))
+	mux.Handle("OPTIONS /v1/leads:batch", d.handler(d.preflight))
+	mux.Handle("/v1/leads:batch", d.handler(only("POST, OPTIONS")))
+	mux.Handle("POST /f/{source}", d.handler(d.postForm))
+	mux.Handle("OPTIONS /f/{source}", d.handler(d.preflightForm))
+	mux.Handle("/f/{source}", d.handler(only("POST, OPTIONS")))
+	mux.Handle("GET /f/{source}/thanks", d.handler(d.thanks))
+	mux.Handle("/f/{source}/thanks", d.handler(only("GET, HEAD")))
+	mux.Handle("GET /.well-known/catchment-receipt-keys.json", d.handler(d.receiptKeys))
+	mux.Handle("/.well-known/catchment-receipt-keys.json", d.handler(only("GET, HEAD")))
+}
+
+// Handler answers the door's routes alone, for a process that only captures.
+func (d *Door) Handler() http.Handler {
+	mux := http.NewServeMux()
+	d.Register(mux)
+	mux.Handle("/v1/leads", d.handler(only("POST, OPTIONS")))
+	mux.Handle("/", d.handler(func(http.ResponseWriter, *http.Request) error { return problem.NotFound() }))
+	return mux
+}
+
+// only refuses every method: those that are taken have their own patterns.
+func only(allow string) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header()["Allow"] = []string{allow}
+		return &problem.Problem{
+			Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Title: "This method is not taken here",
+			Detail: "Use one of: " + allow + ".",
+		}
+	}
+}
+
+// handler turns an error into the answer, in one place.
+func (d *Door) handler(f func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		if h["X-Request-Id"] == nil { // a door alone; else web has given one
+			h["X-Request-Id"] = []string{requestID()}
+		}
+		h["X-Content-Type-Options"] = nosniff
+		if err := f(w, r); err != nil {
+			d.refuse(w, r, err)
+		}
+	})
+}
+
+// problem says what an error means for the caller.
+func (d *Door) problem(err error) *problem.Problem {
+	if p, ok := problem.Of(err); ok {
+		return p
+	}
+	var busy journal.ErrBusy
+	switch {
+	case errors.As(err, &busy) && busy.Reason == journal.BusyUnknown:
+		return problem.Busy("unconfirmed", busy.RetryAfter, "It is not known whether the lead was stored. Repeat the request with the same Idempotency-Key and body.").Because(err)
+	case errors.As(err, &busy):
+		return problem.Busy("busy", busy.RetryAfter, "Nothing was stored. Repeat the request after the seconds in Retry-After.").Because(err)
+	case errors.Is(err, journal.ErrTooLarge):
+		return problem.TooLarge("body_too_large", "The batch does not fit into one commit. Send it in two parts.").Because(err)
+	}
+	return problem.Busy("unavailable", 5*time.Second, "Nothing was acknowledged. Repeat the request with the same Idempotency-Key and body.").Because(err)
+}
+
+func (d *Door) receiptKeys(w http.ResponseWriter, r *http.Request) error {
+	h := w.Header()
+	h["Content-Type"] = jsonType
+	h["Access-Control-Allow-Origin"] = []string{"*"}
+	h["Cache-Control"] = []string{"public, max-age=300"}
+	_, _ = w.Write(d.keys) // the caller has gone
+	return nil
+}
