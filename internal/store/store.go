@@ -169,6 +169,11 @@ func (db *DB) Directory(ctx context.Context, f func(*Dir) error) error {
 	return db.run(ctx, mode{directory: true}, func(b *base) error { return f(&Dir{b}) })
 }
 
+// ReadDirectory is Directory, read only: it waits for no writer.
+func (db *DB) ReadDirectory(ctx context.Context, f func(*Dir) error) error {
+	return db.run(ctx, mode{readOnly: true, directory: true}, func(b *base) error { return f(&Dir{b}) })
+}
+
 const retries = 12
 
 func (db *DB) run(ctx context.Context, m mode, f func(*base) error) error {
