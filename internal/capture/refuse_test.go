@@ -126,7 +126,7 @@ func TestRefusals(t *testing.T) {
 		{"publishable key, another source", post(goodLead, "Authorization", "Bearer "+publishable, "Origin", "https://example.com"), 403, "source_not_allowed", ""},
 		// Forms.
 		{"form without contact", form("name=Ada"), 422, "invalid", "person"},
-		{"form with a bad key", form("tel=1&_key="+strings.Repeat("k", 256)), 422, "invalid", "_key"},
+		{"form with a bad key", form("tel=1&_key=" + strings.Repeat("k", 256)), 422, "invalid", "_key"},
 		{"form of another page", request{path: h.form("bound"), body: "tel=1", header: pairs([]string{"Origin", "https://evil.example", "Accept", "application/json"})}, 403, "origin_not_allowed", ""},
 		{"form of a source that is off", request{path: h.form("off"), body: "tel=1", header: pairs([]string{"Accept", "application/json"})}, 422, "invalid", "source"},
 		{"form of no source", request{path: "/f/src_01h455vb4pex5vsknk084sn02q", body: "tel=1", header: pairs([]string{"Accept", "application/json"})}, 404, "not_found", ""},
