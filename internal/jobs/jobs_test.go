@@ -286,6 +286,9 @@ func TestALostLeaseCannotSettle(t *testing.T) {
 		s, now := storetest.Account(), time.Now()
 		var late error
 		r.Handle("k", func(ctx context.Context, j jobs.Job) error {
+			if late != nil {
+				return nil
+			}
 			if n, err := other.Drain(ctx, now.Add(10*time.Second)); n != 0 || err != nil {
 				b.Errorf("%d ran under another's lease, %v", n, err)
 			}

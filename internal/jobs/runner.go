@@ -340,9 +340,11 @@ func pause(tries int) time.Duration {
 
 // Drain runs, one after the other and as if it were now, all jobs that are
 // due, until none is. It is for tests and for commands that run once; jobs
-// that fail are planned for later, as always, and the first error is returned.
+// that fail are planned for later, as always, and their errors are returned.
+// A job that asks for itself without end is an error, too.
 func (r *Runner) Drain(ctx context.Context, now time.Time) (ran int, err error) {
 	clock := func() time.Time { return now }
+	times := map[jobID]int{}
 	for ctx.Err() == nil {
 		jobs, _, dueErr := r.due(ctx, now, 64)
 		if dueErr != nil || len(jobs) == 0 {
@@ -354,6 +356,9 @@ func (r *Runner) Drain(ctx context.Context, now time.Time) (ran int, err error) 
 				continue
 			}
 			ran++
+			if times[idOf(row)]++; times[idOf(row)] > 1000 {
+				return ran, errors.Join(err, fmt.Errorf("jobs: %s asks for itself without end", row.Kind))
+			}
 			if e := r.run(ctx, j); e != nil {
 				err = errors.Join(err, e)
 				at := now.Add(pause(j.Tries))
