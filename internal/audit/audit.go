@@ -1,0 +1,86 @@
+// Package audit is the record of who did what to whose data, and why. An
+// entry is written in the action's own transaction: no entry, no action. It is
+// never changed or removed. It holds ids, names of fields and counts, and
+// nothing personal.
+package audit
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"catchment/internal/store"
+	"catchment/internal/store/record"
+	"catchment/internal/vault"
+)
+
+// Entry is what is to be recorded.
+type Entry struct {
+	Actor   string        // a user's, a key's or an operator's id, or "system:" and the part of the program
+	Action  string        // "lead.accepted"; see docs/api.md
+	Purpose vault.Purpose // of an opening; "" for what opens nothing
+	About   string        // the id of the thing, "" when there are several: see Detail
+	Detail  any           // becomes JSON: ids, fields, counts; nil for nothing
+}
+
+// ID identifies an entry of the record.
+type ID = record.ID
+
+// Record is an entry as it stands.
+type Record struct {
+	ID      ID              `json:"id"`
+	At      time.Time       `json:"at"`
+	Actor   string          `json:"actor"`
+	Action  string          `json:"action"`
+	Purpose vault.Purpose   `json:"purpose,omitempty"`
+	About   string          `json:"about,omitempty"`
+	Detail  json.RawMessage `json:"detail,omitempty"`
+}
+
+// Write records the entry in the account of the transaction.
+func Write(tx *store.Tx, at time.Time, e Entry) error {
+	if e.Actor == "" || e.Action == "" {
+		return errors.New("audit: an entry needs an actor and an action")
+	}
+	if e.Purpose != "" && !e.Purpose.Valid() {
+		return errors.New("audit: the purpose cannot be put on the record")
+	}
+	row := record.Row{ID: record.NewID(), At: at, Actor: e.Actor, Action: e.Action, Purpose: string(e.Purpose), About: e.About}
+	if e.Detail != nil {
+		b, err := json.Marshal(e.Detail)
+		if err != nil {
+			return fmt.Errorf("audit: %s: %w", e.Action, err)
+		}
+		row.Detail = string(b)
+	}
+	return record.Add(tx, row)
+}
+
+// Filter chooses entries; empty fields choose all.
+type Filter struct{ Actor, Action, About string }
+
+// Place is where a page of the record ends: the last entry's time and id.
+type Place struct {
+	At time.Time
+	ID ID
+}
+
+// List reads up to limit entries, newest first, that come after the place in
+// that order; the zero Place begins with the newest.
+func List(tx *store.Tx, f Filter, after Place, limit int) ([]Record, error) {
+	var before *record.Row
+	if after != (Place{}) {
+		before = &record.Row{At: after.At, ID: after.ID}
+	}
+	rows, err := record.List(tx, record.Row{Actor: f.Actor, Action: f.Action, About: f.About}, before, limit)
+	out := make([]Record, 0, len(rows))
+	for _, r := range rows {
+		rec := Record{ID: r.ID, At: r.At, Actor: r.Actor, Action: r.Action, Purpose: vault.Purpose(r.Purpose), About: r.About}
+		if r.Detail != "" {
+			rec.Detail = json.RawMessage(r.Detail)
+		}
+		out = append(out, rec)
+	}
+	return out, err
+}
