@@ -1,0 +1,243 @@
+package routing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/audit"
+	"catchment/internal/events"
+	"catchment/internal/jobs"
+	"catchment/internal/lead"
+	"catchment/internal/problem"
+	"catchment/internal/store"
+	"catchment/internal/store/leads"
+	"catchment/internal/store/offers"
+)
+
+// Accept makes the user the lead's owner, if the offer is the user's and still
+// open. Accepting again gives the same answer. 404: no such offer of this
+// user; 409 offer_expired, offer_declined, offer_lost: too late.
+//
+// The fence is the lead's own row: its one open offer is there, and only the
+// statement that finds it wins.
+func (r *Router) Accept(tx *store.Tx, id lead.OfferID, user account.UserID, now time.Time) (offers.Offer, error) {
+	o, err := own(tx, id, user)
+	if err != nil || o.State == lead.OfferAccepted {
+		return o, err
+	}
+	if err := answerable(o, now); err != nil {
+		return offers.Offer{}, err
+	}
+	now = store.Clock(now)
+	won, err := leads.RouteWin(tx, o.Lead, o.ID, user, now)
+	if err != nil || !won {
+		return offers.Offer{}, errors.Join(err, unless(won)) // resolved meanwhile: read again
+	}
+	if o, err = r.resolve(tx, o, lead.OfferAccepted, now, ""); err != nil {
+		return offers.Offer{}, err
+	}
+	if err := leads.RouteAssign(tx, leads.Assignment{Lead: o.Lead, User: user, From: now, Reason: "accepted", By: user.String()}); err != nil {
+		return offers.Offer{}, err
+	}
+	r.events.Emit(tx, ofOffer(events.OfferAccepted, o, now), ofOffer(events.LeadAssigned, o, now))
+	return o, audit.Write(tx, now, audit.Entry{Actor: user.String(), Action: "lead.accepted", About: o.Lead.String(),
+		Detail: map[string]any{"offer_id": o.ID}})
+}
+
+// code is what a reason may be: a word for programs, never free text about a
+// person.
+var code = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}$`)
+
+func checkReason(reason string) error {
+	if reason != "" && !code.MatchString(reason) {
+		return problem.InvalidField("reason", "not_a_code", "Send a short code such as \"too-busy\": a-z, 0-9, - and _, up to 40.")
+	}
+	return nil
+}
+
+// Decline gives the lead back; this person is not offered it again. Declining
+// again gives the same answer. The reason is a code and may be empty.
+func (r *Router) Decline(tx *store.Tx, id lead.OfferID, user account.UserID, reason string, now time.Time) (offers.Offer, error) {
+	if err := checkReason(reason); err != nil {
+		return offers.Offer{}, err
+	}
+	o, err := own(tx, id, user)
+	if err != nil || o.State == lead.OfferDeclined {
+		return o, err
+	}
+	if err := answerable(o, now); err != nil {
+		return offers.Offer{}, err
+	}
+	now = store.Clock(now)
+	back, err := leads.RouteReturn(tx, o.Lead, o.ID)
+	if err != nil || !back {
+		return offers.Offer{}, errors.Join(err, unless(back))
+	}
+	if o, err = r.resolve(tx, o, lead.OfferDeclined, now, reason); err != nil {
+		return offers.Offer{}, err
+	}
+	e := ofOffer(events.OfferDeclined, o, now)
+	if reason != "" {
+		e.Data = map[string]any{"reason": reason}
+	}
+	r.events.Emit(tx, e)
+	return o, nil
+}
+
+// own reads the user's offer; another's is not there.
+func own(tx *store.Tx, id lead.OfferID, user account.UserID) (offers.Offer, error) {
+	o, err := offers.Get(tx, id)
+	if errors.Is(err, store.ErrNone) || err == nil && o.User != user {
+		return offers.Offer{}, problem.NotFound()
+	}
+	return o, err
+}
+
+// answerable says why an offer can no longer be answered.
+func answerable(o offers.Offer, now time.Time) error {
+	switch {
+	case o.State == lead.OfferAccepted:
+		return problem.Conflict("offer_accepted", "This offer was accepted before.")
+	case o.State == lead.OfferDeclined:
+		return problem.Conflict("offer_declined", "This offer was declined before.")
+	case o.State == lead.OfferExpired, o.Open && !now.Before(o.ExpiresAt):
+		return problem.Conflict("offer_expired", "The time to accept is over; the lead goes to the next person.")
+	case !o.Open:
+		return problem.Conflict("offer_lost", "The lead has gone to somebody else.")
+	}
+	return nil
+}
+
+// resolve ends an open offer and counts its person free. The caller has moved
+// the lead's fence already, so nobody else resolves it.
+func (r *Router) resolve(tx *store.Tx, o offers.Offer, s lead.OfferState, now time.Time, reason string) (offers.Offer, error) {
+	ok, err := offers.Resolve(tx, o.ID, s, now, reason)
+	if err != nil || !ok {
+		return o, errors.Join(err, unless(ok))
+	}
+	if err := offers.FreeMember(tx, o.Pool, o.User); err != nil {
+		return o, err
+	}
+	o.State, o.Open, o.ResolvedAt, o.Reason = s, false, now, reason
+	return o, r.freed(tx, o.User, now, o.Project)
+}
+
+// freed asks for a round in every pool of a person who can take more, and in
+// the given projects, always in the order of their ids, so that two
+// transactions do not wait for each other.
+func (r *Router) freed(tx *store.Tx, user account.UserID, now time.Time, also ...account.ProjectID) error {
+	projects, err := offers.ProjectsOf(tx, user)
+	if err != nil {
+		return err
+	}
+	return r.wantedAll(tx, append(projects, also...), now)
+}
+
+func (r *Router) wantedAll(tx *store.Tx, projects []account.ProjectID, now time.Time) error {
+	keys := make([]string, len(projects))
+	for i, p := range projects {
+		keys[i] = p.String()
+	}
+	slices.Sort(keys)
+	for _, k := range slices.Compact(keys) {
+		if err := r.jobs.Add(tx, KindRoute, k, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func ofOffer(k events.Kind, o offers.Offer, at time.Time) events.Event {
+	return events.Event{Kind: k, At: at, Lead: o.Lead, Offer: o.ID, User: o.User, Project: o.Project, Source: o.Source}
+}
+
+// Pushed, Acked and Seen note how far an open offer got on its way to the
+// person's eyes. They never go back, and say nothing about an offer that is
+// not open any more.
+func (r *Router) Pushed(tx *store.Tx, id lead.OfferID, user account.UserID) error {
+	return r.mark(tx, id, user, lead.OfferPushed, time.Time{})
+}
+
+// Acked notes that a device of the person has the offer.
+func (r *Router) Acked(tx *store.Tx, id lead.OfferID, user account.UserID) error {
+	return r.mark(tx, id, user, lead.OfferAcked, time.Time{})
+}
+
+// Seen notes that the person looked at the offer.
+func (r *Router) Seen(tx *store.Tx, id lead.OfferID, user account.UserID, now time.Time) error {
+	return r.mark(tx, id, user, lead.OfferSeen, now)
+}
+
+func (r *Router) mark(tx *store.Tx, id lead.OfferID, user account.UserID, to lead.OfferState, now time.Time) error {
+	o, err := own(tx, id, user)
+	if err != nil || !o.State.MayBecome(to) {
+		return err
+	}
+	ok, err := offers.Mark(tx, id, o.State, to)
+	if err != nil || !ok {
+		return errors.Join(err, unless(ok))
+	}
+	if to == lead.OfferSeen {
+		r.events.Emit(tx, ofOffer(events.OfferSeen, o, store.Clock(now)))
+	}
+	return nil
+}
+
+// expire is the job of a round: its offers that nobody answered in time end,
+// and their leads wait again.
+func (r *Router) expire(ctx context.Context, j jobs.Job) error {
+	round, err := parseRound(j.Key)
+	if err != nil {
+		return fmt.Errorf("routing: job expire: %w", err)
+	}
+	return r.db.Write(ctx, j.Scope, func(tx *store.Tx) error {
+		if err := r.end(tx, round, r.clock()); err != nil {
+			return err
+		}
+		next, err := offers.NextDue(tx, round)
+		if errors.Is(err, store.ErrNone) {
+			return j.Done(tx)
+		}
+		if err != nil {
+			return err
+		}
+		return j.Later(tx, next)
+	})
+}
+
+func (r *Router) end(tx *store.Tx, round lead.RoundID, now time.Time) error {
+	due, err := offers.Due(tx, round, now)
+	if err != nil || len(due) == 0 {
+		return err
+	}
+	n, err := leads.RouteReturnRound(tx, round, now)
+	if err != nil || n != int64(len(due)) {
+		return errors.Join(err, unless(n == int64(len(due)))) // one was answered meanwhile
+	}
+	n, err = offers.Expire(tx, round, now)
+	if err != nil || n != int64(len(due)) {
+		return errors.Join(err, unless(n == int64(len(due))))
+	}
+	open := map[account.UserID]int64{}
+	for _, o := range due {
+		open[o.User]--
+		r.events.Emit(tx, ofOffer(events.OfferExpired, o, now))
+	}
+	counts := make([]offers.Count, 0, len(open))
+	for u, n := range open {
+		counts = append(counts, offers.Count{User: u, Open: n})
+	}
+	if err := offers.CountMembers(tx, due[0].Pool, counts); err != nil {
+		return err
+	}
+	projects, err := offers.ProjectsSharing(tx, due[0].Pool)
+	if err != nil {
+		return err
+	}
+	return r.wantedAll(tx, append(projects, due[0].Project), now)
+}

@@ -1,0 +1,336 @@
+package routing
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/audit"
+	"catchment/internal/events"
+	"catchment/internal/jobs"
+	"catchment/internal/lead"
+	"catchment/internal/store"
+	"catchment/internal/store/leads"
+	"catchment/internal/store/offers"
+)
+
+const (
+	roundSize   = 500 // leads of a round at most
+	roundSpare  = 32  // leads looked at beyond those that can be offered
+	roundsARun  = 400 // then the job makes room for others
+	systemActor = "system:routing"
+)
+
+// route is the job of a project: round after round until nobody is free or no
+// lead is left, each round in a transaction of its own.
+func (r *Router) route(ctx context.Context, j jobs.Job) error {
+	project, err := parseProject(j.Key)
+	if err != nil {
+		return fmt.Errorf("routing: job route: %w", err)
+	}
+	var from leads.RouteFrom
+	for range roundsARun {
+		var s step
+		err := r.db.Write(ctx, j.Scope, func(tx *store.Tx) error {
+			var err error
+			if s, err = r.round(tx, project, from); err != nil || s.more {
+				return err
+			}
+			if s.next.IsZero() {
+				return j.Done(tx)
+			}
+			return j.Later(tx, s.next)
+		})
+		if err != nil || !s.more {
+			return err
+		}
+		from = s.from
+	}
+	return r.db.Write(ctx, j.Scope, func(tx *store.Tx) error { return j.Later(tx, r.clock()) })
+}
+
+// step is what a round leaves to do.
+type step struct {
+	more bool // look at the leads after from
+	from leads.RouteFrom
+	next time.Time // when a shift begins or ends, if leads wait
+}
+
+// round loads, decides and saves once.
+func (r *Router) round(tx *store.Tx, project account.ProjectID, from leads.RouteFrom) (step, error) {
+	if err := offers.Turn(tx); err != nil {
+		return step{}, err
+	}
+	pool, err := offers.PoolOf(tx, project)
+	if errors.Is(err, store.ErrNone) {
+		return step{}, nil // making a pool asks again
+	}
+	if err != nil {
+		return step{}, err
+	}
+	in := Round{At: r.clock().UnixMicro(), Pool: settings(pool)}
+	next, err := r.roster(tx, &in)
+	if err != nil {
+		return step{}, err
+	}
+	page, full, err := r.page(tx, &in, from)
+	if err != nil {
+		return step{}, err
+	}
+	if err := r.save(tx, pool, in, page); err != nil {
+		return step{}, err
+	}
+	if full {
+		last := page[len(page)-1]
+		return step{more: true, from: leads.RouteFrom{At: last.WaitingAt, Lead: last.Lead}}, nil
+	}
+	waits, err := leads.RouteAnyWaiting(tx, project)
+	if err != nil || !waits {
+		return step{}, err
+	}
+	return step{next: next}, nil
+}
+
+func settings(p offers.Pool) Settings {
+	return Settings{ID: p.ID, Project: p.Project, AcceptSeconds: p.AcceptSeconds, OffersAtOnce: p.OffersAtOnce,
+		Queue: p.QueueName, AlarmSeconds: p.AlarmSeconds}
+}
+
+// roster fills in the candidates, and says when a shift next begins or ends.
+func (r *Router) roster(tx *store.Tx, in *Round) (next time.Time, err error) {
+	members, err := offers.Roster(tx, in.Pool.ID)
+	if err != nil {
+		return next, err
+	}
+	at := time.UnixMicro(in.At).UTC()
+	in.Candidates = make([]Candidate, len(members))
+	for i, m := range members {
+		h := r.hours.of(m.Shifts, r.zone(m.Zone), at)
+		c := candidate(m, h)
+		if c.Active && !h.Next.IsZero() && (next.IsZero() || h.Next.Before(next)) {
+			next = h.Next
+		}
+		in.Candidates[i] = c
+	}
+	return next, nil
+}
+
+func candidate(m offers.Member, h Hours) Candidate {
+	c := Candidate{User: m.User, Active: m.Active && m.State == "active", OnShift: h.On, Presence: m.Presence,
+		Since: m.PresenceAt, LastOfferAt: m.LastOfferAt, OffersMade: m.OffersMade, OpenOffers: m.OpenOffers}
+	if h.On && !h.Since.IsZero() {
+		c.Since = max(c.Since, h.Since.UnixMicro())
+	}
+	return c
+}
+
+// page fills in the leads. While somebody is free these are the oldest ones
+// after from, about as many as can be offered; when nobody is, only those of
+// which the ledger does not yet say why they wait. full: there may be more.
+func (r *Router) page(tx *store.Tx, in *Round, from leads.RouteFrom) (page []leads.RouteWaiting, full bool, err error) {
+	var free int64
+	for _, c := range in.Candidates {
+		free += c.free(in.Pool.OffersAtOnce)
+	}
+	project, limit := in.Pool.Project, roundSize
+	if free > 0 {
+		limit = int(min(free+roundSpare, roundSize))
+		var fresh []leads.RouteWaiting
+		if fresh, err = leads.RouteWaitingPage(tx, project, false, from, limit); err != nil {
+			return nil, false, err
+		}
+		if page, err = leads.RouteWaitingPage(tx, project, true, from, limit); err != nil {
+			return nil, false, err
+		}
+		page = merge(fresh, page)
+	} else if page, err = leads.RouteWaitingPage(tx, project, false, leads.RouteFrom{}, limit); err != nil {
+		return nil, false, err
+	}
+	if full = len(page) >= limit; full {
+		page = page[:limit]
+	}
+	return page, full, r.tried(tx, in, page)
+}
+
+// merge makes one list of two, oldest first.
+func merge(a, b []leads.RouteWaiting) []leads.RouteWaiting {
+	if len(a) == 0 {
+		return b
+	}
+	if len(b) == 0 {
+		return a
+	}
+	out := make([]leads.RouteWaiting, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if older(a[0], b[0]) {
+			out, a = append(out, a[0]), a[1:]
+		} else {
+			out, b = append(out, b[0]), b[1:]
+		}
+	}
+	return append(append(out, a...), b...)
+}
+
+func older(a, b leads.RouteWaiting) bool {
+	if a.WaitingAt != b.WaitingAt {
+		return a.WaitingAt < b.WaitingAt
+	}
+	x, y := a.Lead.UUID(), b.Lead.UUID()
+	return bytes.Compare(x[:], y[:]) < 0
+}
+
+// tried fills in who had the leads of the page before.
+func (r *Router) tried(tx *store.Tx, in *Round, page []leads.RouteWaiting) error {
+	in.Leads = make([]Waiting, len(page))
+	place := map[lead.ID]int{}
+	var before []lead.ID
+	for i, w := range page {
+		in.Leads[i] = Waiting{Lead: w.Lead, WaitingAt: w.WaitingAt, QueuedAt: w.QueuedAt, Decided: w.Decided}
+		if w.OffersMade > 0 {
+			place[w.Lead] = i
+			before = append(before, w.Lead)
+		}
+	}
+	return offers.TriedOf(tx, before, func(t offers.Tried) {
+		l := &in.Leads[place[t.Lead]]
+		l.Tried = append(l.Tried, Tried{User: t.User, At: t.At, State: t.State})
+	})
+}
+
+// save decides and writes what came of it. Leads that wait on for a reason
+// that the ledger has already are left out of it: leaving out a lead that
+// nobody gets changes nothing for the others.
+func (r *Router) save(tx *store.Tx, pool offers.Pool, in Round, page []leads.RouteWaiting) error {
+	out := Decide(in)
+	w := writing{round: lead.NewRoundID(), at: time.UnixMicro(in.At).UTC(), pool: pool, before: in.Candidates}
+	kept := in
+	kept.Leads = nil
+	for i, d := range out.Decisions {
+		l := in.Leads[i]
+		if d.Chosen == Nobody && l.Decided && (!d.Exhausted || l.QueuedAt != 0) {
+			continue
+		}
+		kept.Leads = append(kept.Leads, l)
+		w.add(l, page[i].Source, d)
+	}
+	if len(kept.Leads) == 0 {
+		return nil
+	}
+	w.after = out.Candidates
+	return r.write(tx, kept, w)
+}
+
+// writing gathers the rows of a round.
+type writing struct {
+	round         lead.RoundID
+	at            time.Time
+	pool          offers.Pool
+	before, after []Candidate
+	decisions     []offers.Decision
+	offers        []offers.Offer
+	events        []events.Event
+	queued        []lead.ID // to the named queue: everybody had them
+	drained       bool      // some stood in the named queue
+	alarmAt       int64     // when the first of the others has waited too long; 0: none
+}
+
+func (w *writing) add(l Waiting, source account.SourceID, d Decision) {
+	row := offers.Decision{Lead: l.Lead, N: len(w.decisions), Reasons: d.Reasons}
+	e := events.Event{At: w.at, Lead: l.Lead, Project: w.pool.Project, Source: source}
+	switch {
+	case d.Chosen != Nobody:
+		row.User, row.Offer = w.before[d.Chosen].User, lead.NewOfferID()
+		o := offers.Offer{ID: row.Offer, Lead: l.Lead, Pool: w.pool.ID, User: row.User, Round: w.round, MadeAt: w.at,
+			ExpiresAt: w.at.Add(time.Duration(w.pool.AcceptSeconds) * time.Second)}
+		w.offers = append(w.offers, o)
+		w.drained = w.drained || l.QueuedAt != 0
+		e.Kind, e.Offer, e.User, e.Data = events.OfferMade, o.ID, o.User, map[string]any{"expires_at": o.ExpiresAt}
+		w.events = append(w.events, e)
+	case !l.Decided:
+		e.Kind = events.LeadWaiting
+		w.events = append(w.events, e)
+	}
+	w.decisions = append(w.decisions, row)
+	if d.Chosen != Nobody || l.QueuedAt != 0 {
+		return
+	}
+	if d.Exhausted {
+		w.queued = append(w.queued, l.Lead)
+	} else if at := l.WaitingAt + w.pool.AlarmSeconds*1e6; w.alarmAt == 0 || at < w.alarmAt {
+		w.alarmAt = at
+	}
+}
+
+func (r *Router) write(tx *store.Tx, kept Round, w writing) error {
+	if ok, err := offers.NextRound(tx, w.pool); err != nil || !ok {
+		return errors.Join(err, unless(ok))
+	}
+	input, err := Pack(kept)
+	if err != nil {
+		return err
+	}
+	if err := offers.AddRound(tx, offers.Round{ID: w.round, Pool: w.pool.ID, At: w.at, Input: input}, w.decisions); err != nil {
+		return err
+	}
+	if err := r.writeOffers(tx, w); err != nil {
+		return err
+	}
+	if len(w.decisions) > len(w.offers) {
+		if _, err := leads.RouteDecided(tx, w.round); err != nil {
+			return err
+		}
+	}
+	if err := r.queue(tx, w.pool, w.queued, w.at); err != nil {
+		return err
+	}
+	if w.alarmAt != 0 {
+		if err := r.jobs.Add(tx, KindAlarm, w.pool.Project.String(), time.UnixMicro(max(w.alarmAt, kept.At))); err != nil {
+			return err
+		}
+	}
+	r.events.Emit(tx, w.events...)
+	return audit.Write(tx, w.at, audit.Entry{Actor: systemActor, Action: "leads.offered", About: w.round.String(),
+		Detail: map[string]any{"project_id": w.pool.Project, "offers": len(w.offers), "nobody": len(w.decisions) - len(w.offers)}})
+}
+
+// unless turns a lost compare-and-set into another run of the transaction.
+func unless(ok bool) error {
+	if ok {
+		return nil
+	}
+	return store.ErrAgain
+}
+
+func (r *Router) writeOffers(tx *store.Tx, w writing) error {
+	if len(w.offers) == 0 {
+		return nil
+	}
+	if err := offers.Add(tx, w.offers); err != nil {
+		return err
+	}
+	n, err := leads.RouteOffer(tx, w.round)
+	if err != nil {
+		return err
+	}
+	if n != int64(len(w.offers)) {
+		return store.ErrAgain // a lead was taken meanwhile
+	}
+	var counts []offers.Count
+	for i, c := range w.after {
+		if made := c.OffersMade - w.before[i].OffersMade; made > 0 {
+			counts = append(counts, offers.Count{User: c.User, LastOfferAt: c.LastOfferAt, Made: made, Open: made})
+		}
+	}
+	if err := offers.CountMembers(tx, w.pool.ID, counts); err != nil {
+		return err
+	}
+	if w.drained {
+		if err := r.cleared(tx, w.pool, w.at); err != nil {
+			return err
+		}
+	}
+	return r.jobs.Add(tx, KindExpire, w.round.String(), w.offers[0].ExpiresAt)
+}
