@@ -1,0 +1,236 @@
+package leads
+
+import (
+	"database/sql"
+	"errors"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/lead"
+	"catchment/internal/store"
+	"catchment/internal/vault"
+)
+
+// NoteTable is the name that a note's ciphertext is bound to.
+const NoteTable = "note"
+
+// NotePlace is what the text of a note is bound to.
+func NotePlace(id lead.NoteID) vault.Binding {
+	return vault.Binding{Table: NoteTable, Row: id.UUID(), Field: vault.Note}
+}
+
+// Attempt is a row of attempt: one try to reach the person.
+type Attempt struct {
+	ID          lead.AttemptID
+	Lead        lead.ID
+	User        account.UserID // zero when a key reported it
+	Channel     lead.Channel
+	Disposition lead.Disposition
+	Reached     bool
+	Evidence    string // said, seen, measured
+	StartedAt   time.Time
+	Talk        sql.Null[int64] // milliseconds
+	CreatedAt   time.Time
+}
+
+// Note is a row of note. Its text opens with the person's key.
+type Note struct {
+	ID        lead.NoteID
+	Lead      lead.ID
+	Person    lead.PersonID
+	By        string // the actor
+	Text      vault.Sealed
+	CreatedAt time.Time
+}
+
+// StageChange is a row of stage_change.
+type StageChange struct {
+	Lead     lead.ID
+	At       time.Time
+	From, To lead.StageID
+	Reason   string
+	By       string
+}
+
+var (
+	workAddAttempt = store.Register("leads.work.add_attempt", `INSERT INTO attempt (account_id, attempt_id, lead_id, user_id, channel, disposition,
+		reached, evidence, started_at, talk_ms, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`)
+	// An attempt may be reported late, so "first" is the earliest begun, not the first told.
+	workAttempted = store.Register("leads.work.attempted", `UPDATE lead SET version = version + 1,
+		attempted_at = CASE WHEN attempted_at IS NULL OR attempted_at > $4 THEN $4 ELSE attempted_at END,
+		contacted_at = CASE WHEN $5 AND (contacted_at IS NULL OR contacted_at > $4) THEN $4 ELSE contacted_at END
+		WHERE account_id = $1 AND lead_id = $2 AND version = $3`)
+	workAttempts = store.Register("leads.work.attempts", `SELECT attempt_id, lead_id, user_id, channel, disposition, reached, evidence, started_at,
+		talk_ms, created_at FROM attempt WHERE account_id = $1 AND lead_id = $2 AND (started_at, attempt_id) < ($3, $4)
+		ORDER BY started_at DESC, attempt_id DESC LIMIT $5`)
+
+	workAddNote = store.Register("leads.work.add_note", `INSERT INTO note (account_id, note_id, lead_id, person_id, by_actor, text, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)`)
+	workNotes = store.Register("leads.work.notes", `SELECT note_id, lead_id, person_id, by_actor, text, created_at FROM note
+		WHERE account_id = $1 AND lead_id = $2 AND (created_at, note_id) < ($3, $4) ORDER BY created_at DESC, note_id DESC LIMIT $5`)
+
+	workSetStage = store.Register("leads.work.set_stage", `UPDATE lead SET version = version + 1, stage_id = $4, category = $5, reason = $6, closed_at = $7
+		WHERE account_id = $1 AND lead_id = $2 AND version = $3`)
+	workAddChange = store.Register("leads.work.add_change", `INSERT INTO stage_change (account_id, lead_id, at, from_stage, to_stage, reason, by_actor)
+		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`)
+	workChanges = store.Register("leads.work.changes", `SELECT lead_id, at, from_stage, to_stage, reason, by_actor FROM stage_change
+		WHERE account_id = $1 AND lead_id = $2 ORDER BY at LIMIT $3`)
+	workOpenLead = store.Register("leads.work.open_lead", `SELECT lead_id FROM lead
+		WHERE account_id = $1 AND person_id = $2 AND project_id = $3 AND closed_at IS NULL`)
+	workNext = store.Register("leads.work.next", `UPDATE lead SET version = version + 1, next_at = $4, next_what = $5
+		WHERE account_id = $1 AND lead_id = $2 AND version = $3`)
+	workOwners = store.List("leads.work.owners", `SELECT lead_id FROM lead WHERE account_id = $1 AND owner_id = $2 AND lead_id IN (LIST)`)
+	workReach  = store.Register("leads.work.of_person_and_owner", `SELECT count(*) FROM lead
+		WHERE account_id = $1 AND person_id = $2 AND owner_id = $3`)
+)
+
+// WorkAddAttempt keeps the attempt and sets the lead's firsts. l is the lead as
+// it was read in this transaction; store.ErrAgain when it has changed since.
+func WorkAddAttempt(tx *store.Tx, l *Lead, a Attempt) error {
+	var talk any
+	if a.Talk.Valid {
+		talk = a.Talk.V
+	}
+	err := tx.Must(workAddAttempt, a.ID, l.ID, nobody(a.User), string(a.Channel), string(a.Disposition), a.Reached, a.Evidence,
+		store.Micro(a.StartedAt), talk, store.Micro(a.CreatedAt))
+	if err != nil {
+		return err
+	}
+	if err := fenced(tx.Exec(workAttempted, l.ID, l.Version, store.Micro(a.StartedAt), a.Reached)); err != nil {
+		return err
+	}
+	l.Version++
+	if l.AttemptedAt.IsZero() || l.AttemptedAt.After(a.StartedAt) {
+		l.AttemptedAt = a.StartedAt
+	}
+	if a.Reached && (l.ContactedAt.IsZero() || l.ContactedAt.After(a.StartedAt)) {
+		l.ContactedAt = a.StartedAt
+	}
+	return nil
+}
+
+// nobody is how an absent user stands in a column that cannot be NULL.
+func nobody(u account.UserID) any {
+	if u.IsZero() {
+		return make([]byte, 16)
+	}
+	return u
+}
+
+// fenced turns "no row changed" of a compare-and-set into store.ErrAgain.
+func fenced(n int64, err error) error {
+	if err == nil && n != 1 {
+		return store.ErrAgain
+	}
+	return err
+}
+
+// WorkAttempts lists up to limit attempts of the lead that began before at, or
+// at it with a lower id, newest first; the zero time begins the list.
+func WorkAttempts(tx *store.Tx, id lead.ID, at time.Time, after lead.AttemptID, limit int) (out []Attempt, err error) {
+	from, place := workPlace(at, after)
+	rows, err := tx.Query(workAttempts, id, from, place, limit)
+	err = store.Each(rows, err, func(scan func(...any) error) error {
+		var a Attempt
+		err := scan(&a.ID, &a.Lead, &a.User, &a.Channel, &a.Disposition, &a.Reached, &a.Evidence,
+			store.Time(&a.StartedAt), &a.Talk, store.Time(&a.CreatedAt))
+		out = append(out, a)
+		return err
+	})
+	return out, err
+}
+
+// workPlace is where a list goes on: after everything when it begins.
+func workPlace[T interface{ IsZero() bool }](at time.Time, after T) (int64, any) {
+	if at.IsZero() {
+		return endOfTime, make([]byte, 16)
+	}
+	return at.UnixMicro(), after
+}
+
+// WorkAddNote keeps the note.
+func WorkAddNote(tx *store.Tx, n Note) error {
+	return tx.Must(workAddNote, n.ID, n.Lead, n.Person, n.By, n.Text.Data, store.Micro(n.CreatedAt))
+}
+
+// WorkNotes lists up to limit notes of the lead, newest first, from the place
+// that WorkAttempts describes.
+func WorkNotes(tx *store.Tx, id lead.ID, at time.Time, after lead.NoteID, limit int) (out []Note, err error) {
+	from, place := workPlace(at, after)
+	rows, err := tx.Query(workNotes, id, from, place, limit)
+	err = store.Each(rows, err, func(scan func(...any) error) error {
+		var n Note
+		err := scan(&n.ID, &n.Lead, &n.Person, &n.By, &n.Text.Data, store.Time(&n.CreatedAt))
+		n.Text.Binding, n.Text.Subject = NotePlace(n.ID), vault.Subject(n.Person.UUID())
+		out = append(out, n)
+		return err
+	})
+	return out, err
+}
+
+// WorkSetStage moves the lead to c.To of the category, writes the history and
+// brings l up to date. closed is zero for an open category. The change's time
+// is moved on by microseconds while the history has one at that time.
+func WorkSetStage(tx *store.Tx, l *Lead, c StageChange, category lead.Category, closed time.Time) error {
+	err := fenced(tx.Exec(workSetStage, l.ID, l.Version, c.To, string(category), c.Reason, store.Micro(closed)))
+	if err != nil {
+		return err
+	}
+	l.Version, l.Stage, l.Category, l.Reason, l.ClosedAt = l.Version+1, c.To, category, c.Reason, closed
+	for {
+		n, err := tx.Exec(workAddChange, l.ID, store.Micro(c.At), c.From, c.To, c.Reason, c.By)
+		if err != nil || n == 1 {
+			return err
+		}
+		c.At = c.At.Add(time.Microsecond)
+	}
+}
+
+// WorkChanges lists up to limit changes of stage of the lead, oldest first.
+func WorkChanges(tx *store.Tx, id lead.ID, limit int) (out []StageChange, err error) {
+	rows, err := tx.Query(workChanges, id, limit)
+	err = store.Each(rows, err, func(scan func(...any) error) error {
+		var c StageChange
+		err := scan(&c.Lead, store.Time(&c.At), &c.From, &c.To, &c.Reason, &c.By)
+		out = append(out, c)
+		return err
+	})
+	return out, err
+}
+
+// WorkOpenLead returns the open lead of the person and project; zero: none.
+func WorkOpenLead(tx *store.Tx, p lead.PersonID, of account.ProjectID) (id lead.ID, err error) {
+	err = tx.Row(workOpenLead, p, of).Scan(&id)
+	if errors.Is(err, store.ErrNone) {
+		err = nil
+	}
+	return id, err
+}
+
+// WorkSetNext sets the next follow-up; the zero time takes it away.
+func WorkSetNext(tx *store.Tx, l *Lead, at time.Time, what string) error {
+	if err := fenced(tx.Exec(workNext, l.ID, l.Version, store.Micro(at), what)); err != nil {
+		return err
+	}
+	l.Version, l.NextAt, l.NextWhat = l.Version+1, at, what
+	return nil
+}
+
+// WorkOwned returns which of the leads the user owns.
+func WorkOwned(tx *store.Tx, owner account.UserID, ids []lead.ID) (map[lead.ID]bool, error) {
+	out := map[lead.ID]bool{}
+	err := tx.QueryList(workOwners, []any{owner}, anys(ids), func(scan func(...any) error) error {
+		var id lead.ID
+		err := scan(&id)
+		out[id] = true
+		return err
+	})
+	return out, err
+}
+
+// WorkOwnsOf reports whether the user owns a lead of the person.
+func WorkOwnsOf(tx *store.Tx, owner account.UserID, p lead.PersonID) (bool, error) {
+	var n int64
+	err := tx.Row(workReach, p, owner).Scan(&n)
+	return n > 0, err
+}
