@@ -482,6 +482,13 @@ CREATE TABLE audit_event (
 END;
 CREATE INDEX audit_list ON audit_event (account_id, at, event_id);
 
+CREATE TABLE published (
+  account_id ID NOT NULL,
+  name TEXT NOT NULL,                    -- what was published: snapshot
+  version INT NOT NULL,                  -- of the newest; grows even when an older database is restored
+  PRIMARY KEY (account_id, name)
+END;
+
 CREATE TABLE answered (
   account_id ID NOT NULL,
   principal TEXT NOT NULL,
