@@ -153,7 +153,7 @@ const (
 // directoryTables are visible across accounts to the directory's role.
 var directoryTables = map[string]bool{
 	"account": true, "account_keyset": true, "operator": true, "credential": true, "session": true,
-	"api_key": true, "one_time_link": true, "journal_cursor": true, "job": true, "event_batch": true, "event_head": true,
+	"api_key": true, "one_time_link": true, "journal_cursor": true, "job": true, "event_batch": true, "event_head": true, "event_cursor": true,
 	"project": true, "source": true, // read only, for the doors' snapshot
 }
 
