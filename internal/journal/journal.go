@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -438,8 +437,3 @@ func (j *Journal) release() error {
 	}
 	return err
 }
-
-// highWater keeps the highest acknowledged sequence number beside the store.
-// It is written without a sync: it survives the process, and after a power
-// cut it may be low, never too high.
-type highWater struct{ f *os.File }

@@ -1,10 +1,8 @@
 package journal
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -13,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
@@ -237,145 +234,3 @@ func (l *serverLog) Errorf(format string, v ...any) {
 }
 
 func (l *serverLog) Fatalf(format string, v ...any) { l.Errorf(format, v...) }
-
-const highSize = 12
-
-func openHighWater(dir string) (*highWater, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "HIGH"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("journal: high water: %w", err)
-	}
-	return &highWater{f}, nil
-}
-
-// read gives 0 when nothing readable was written.
-func (h *highWater) read() uint64 {
-	var b [highSize]byte
-	if n, _ := h.f.ReadAt(b[:], 0); n < highSize {
-		return 0
-	}
-	if crc32.Checksum(b[:8], castagnoli) != binary.BigEndian.Uint32(b[8:]) {
-		return 0
-	}
-	return binary.BigEndian.Uint64(b[:8])
-}
-
-// write may fail on a full disk; the mark is then low, which only makes the
-// check at the next start weaker.
-func (h *highWater) write(seq uint64) {
-	var b [highSize]byte
-	binary.BigEndian.PutUint64(b[:8], seq)
-	binary.BigEndian.PutUint32(b[8:], crc32.Checksum(b[:8], castagnoli))
-	_, _ = h.f.WriteAt(b[:], 0)
-}
-
-func (h *highWater) close() error { return h.f.Close() }
-
-// keeper watches over a server that stopped answering. While it is suspect,
-// nothing is taken: callers are not used to find out whether it is back.
-type keeper struct {
-	wake    chan struct{}
-	mu      sync.Mutex
-	wakers  map[int]func() // called after every reconnection
-	nextID  int
-	suspect atomic.Bool
-	silent  int // probes without an answer; only keep uses it
-}
-
-func (k *keeper) init() {
-	k.wake = make(chan struct{}, 1)
-	k.wakers = make(map[int]func())
-}
-
-// alarm makes the server suspect until a probe is answered.
-func (k *keeper) alarm() {
-	k.suspect.Store(true)
-	select {
-	case k.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (k *keeper) reconnected() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, f := range k.wakers {
-		f()
-	}
-}
-
-func (k *keeper) onReconnect(f func()) (remove func()) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	id := k.nextID
-	k.nextID++
-	k.wakers[id] = f
-	return func() {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		delete(k.wakers, id)
-	}
-}
-
-const probeEvery = 250 * time.Millisecond
-
-// keep runs for the journal's life and brings a suspect server back.
-func (j *Journal) keep() {
-	for {
-		select {
-		case <-j.stop:
-			return
-		case <-j.keeper.wake:
-		}
-		for j.keeper.suspect.Load() && !j.recoverOnce() {
-			select {
-			case <-j.stop:
-				return
-			case <-time.After(probeEvery):
-			}
-		}
-	}
-}
-
-// recoverOnce tries one step towards an answering server and reports whether
-// it answers again.
-func (j *Journal) recoverOnce() bool {
-	if j.server != nil && j.server.broken.Load() && !j.restartServer() {
-		return false
-	}
-	if outcome, err := j.probe(); err != nil {
-		// Embedded, and twice without an answer: only a restart helps. A
-		// message that was not sent just means that it is coming up.
-		if outcome != notSent {
-			j.keeper.silent++
-		}
-		if j.server != nil && j.keeper.silent >= 2 {
-			j.server.broken.Store(true)
-			j.keeper.silent = 0
-		}
-		return false
-	}
-	j.keeper.silent = 0
-	if j.server != nil && j.server.broken.Load() {
-		return false // it failed again since
-	}
-	j.keeper.suspect.Store(false)
-	j.log.Info("journal: takes entries again")
-	return true
-}
-
-// restartServer waits for room first: a store that is restarted on a full
-// disk fails at once.
-func (j *Journal) restartServer() bool {
-	if j.queue.freeNow() <= 0 {
-		return false
-	}
-	j.log.Warn("journal: restarting the embedded server after a failed write")
-	if err := j.server.restart(); err != nil {
-		j.server.broken.Store(true)
-		j.log.Error("journal: restart", "error", err)
-		return false
-	}
-	j.stats.Restarts.Add(1)
-	return true
-}
