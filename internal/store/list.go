@@ -6,50 +6,69 @@ import (
 	"strings"
 )
 
-// ListStmt is a statement with a list of values of any length in it: run in a
-// few statements of fixed lengths, so that each is prepared once and one text
-// serves both engines.
-type ListStmt struct{ few, many *Stmt }
+// ListStmt is a statement that is run for a list of values of any length: in
+// a few statements of fixed lengths, each prepared once.
+type ListStmt struct{ few, many, fewPG, manyPG *Stmt }
 
 const (
 	listFew  = 4
 	listMany = 64 // see liteChunk: longer lists cost the square of their length
 )
 
-// List registers a statement in whose text the word LIST stands for a list of
-// parameters, after the others. A list is filled up by repeating its last
-// value, so the statement must not mind a value twice.
+// List registers a statement with IN (LIST) in its text, once; the values of
+// the list follow the other parameters. A statement of fixed length is filled
+// up with NULL, which IN never finds.
 //
 //	List("people.names", `SELECT name FROM person WHERE account_id = $1 AND person_id IN (LIST)`)
+//
+// For a SELECT, PostgreSQL gets one SELECT for each value, with = and UNION
+// ALL: before a table was first analysed its planner takes an IN for dearer
+// than reading all of the account's rows. So a SELECT may have no ORDER BY.
 func List(name, text string) *ListStmt {
 	first := 1
 	for _, m := range parameter.FindAllStringSubmatch(text, -1) {
 		n, _ := strconv.Atoi(m[1])
 		first = max(first, n+1)
 	}
-	sized := func(n int) *Stmt {
+	if strings.Count(text, "IN (LIST)") != 1 {
+		panic("store: " + name + " has not one IN (LIST)")
+	}
+	in := func(n int) *Stmt {
 		list := make([]string, n)
 		for i := range list {
 			list[i] = "$" + strconv.Itoa(first+i)
 		}
 		return Register(fmt.Sprintf("%s.%d", name, n), strings.ReplaceAll(text, "LIST", strings.Join(list, ", ")))
 	}
-	return &ListStmt{sized(listFew), sized(listMany)}
+	union := func(n int) *Stmt {
+		each := make([]string, n)
+		for i := range each {
+			each[i] = strings.ReplaceAll(text, "IN (LIST)", "= $"+strconv.Itoa(first+i))
+		}
+		return Register(fmt.Sprintf("%s.%d.union", name, n), strings.Join(each, " UNION ALL "))
+	}
+	l := &ListStmt{few: in(listFew), many: in(listMany)}
+	l.fewPG, l.manyPG = l.few, l.many
+	if strings.HasPrefix(strings.TrimSpace(text), "SELECT") {
+		l.fewPG, l.manyPG = union(listFew), union(listMany)
+	}
+	return l
 }
 
-// each gives f the arguments of one statement after the other.
-func (l *ListStmt) each(args, list []any, f func(*Stmt, []any) error) error {
+// each gives f one statement with its arguments after the other.
+func (l *ListStmt) each(tx *Tx, args, list []any, f func(*Stmt, []any) error) error {
+	few, many := l.few, l.many
+	if _, pg := tx.s.(*pgSession); pg {
+		few, many = l.fewPG, l.manyPG
+	}
 	for len(list) > 0 {
-		st, size := l.many, listMany
+		st, size := many, listMany
 		if len(list) <= listFew {
-			st, size = l.few, listFew
+			st, size = few, listFew
 		}
 		n := min(size, len(list))
-		all := make([]any, 0, len(args)+size)
-		all = append(append(all, args...), list[:n]...)
-		for range size - n {
-			all = append(all, list[n-1])
-		}
+		all := make([]any, len(args)+size) // the rest stays nil: NULL
+		copy(all[copy(all, args):], list[:n])
 		if err := f(st, all); err != nil {
 			return err
 		}
@@ -61,7 +80,7 @@ func (l *ListStmt) each(args, list []any, f func(*Stmt, []any) error) error {
 // QueryList runs a List's query and calls f with the Scan of each row. args
 // are $2, $3, … and the list follows them.
 func (tx *Tx) QueryList(l *ListStmt, args, list []any, f func(scan func(...any) error) error) error {
-	return l.each(args, list, func(st *Stmt, all []any) error {
+	return l.each(tx, args, list, func(st *Stmt, all []any) error {
 		rows, err := tx.Query(st, all...)
 		return Each(rows, err, f)
 	})
@@ -70,7 +89,7 @@ func (tx *Tx) QueryList(l *ListStmt, args, list []any, f func(scan func(...any) 
 // ExecList runs a List's statement and returns the number of rows changed,
 // which is right only if no value is in the list twice.
 func (tx *Tx) ExecList(l *ListStmt, args, list []any) (total int64, err error) {
-	err = l.each(args, list, func(st *Stmt, all []any) error {
+	err = l.each(tx, args, list, func(st *Stmt, all []any) error {
 		n, err := tx.Exec(st, all...)
 		total += n
 		return err

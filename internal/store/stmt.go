@@ -21,6 +21,8 @@ type Stmt struct {
 	tail    string // Bulk: what follows the rows
 	bulkRow []int  // Bulk: the parameters of a row, in the order of the text
 
+	texts sync.Map // Bulk: size → text, made once; see many
+
 	lite     string // text with ?, for SQLite
 	liteArgs []int  // which argument each ? takes
 }
@@ -84,6 +86,19 @@ func register(st *Stmt) *Stmt {
 // many is the text of a Bulk with n rows, and which value each parameter of a
 // row takes. lite writes ? instead of $1.
 func (st *Stmt) many(n int, lite bool) string {
+	type size struct {
+		n    int
+		lite bool
+	}
+	if text, ok := st.texts.Load(size{n, lite}); ok {
+		return text.(string)
+	}
+	text := st.write(n, lite)
+	st.texts.Store(size{n, lite}, text)
+	return text
+}
+
+func (st *Stmt) write(n int, lite bool) string {
 	head := strings.TrimSuffix(st.text, st.row+" "+st.tail)
 	var b strings.Builder
 	b.WriteString(head)
