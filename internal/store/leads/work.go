@@ -73,6 +73,8 @@ var (
 		WHERE account_id = $1 AND lead_id = $2 AND version = $3`)
 	workAddChange = store.Register("leads.work.add_change", `INSERT INTO stage_change (account_id, lead_id, at, from_stage, to_stage, reason, by_actor)
 		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`)
+	workLastChange = store.Register("leads.work.last_change", `SELECT at FROM stage_change
+		WHERE account_id = $1 AND lead_id = $2 ORDER BY at DESC LIMIT 1`)
 	workChanges = store.Register("leads.work.changes", `SELECT lead_id, at, from_stage, to_stage, reason, by_actor FROM stage_change
 		WHERE account_id = $1 AND lead_id = $2 ORDER BY at LIMIT $3`)
 	workOpenLead = store.Register("leads.work.open_lead", `SELECT lead_id FROM lead
@@ -169,21 +171,23 @@ func WorkNotes(tx *store.Tx, id lead.ID, at time.Time, after lead.NoteID, limit 
 }
 
 // WorkSetStage moves the lead to c.To of the category, writes the history and
-// brings l up to date. closed is zero for an open category. The change's time
-// is moved on by microseconds while the history has one at that time.
+// brings l up to date. closed is zero for an open category. The history keeps
+// the order of the changes: one whose clock is behind stands a microsecond
+// after the one before it.
 func WorkSetStage(tx *store.Tx, l *Lead, c StageChange, category lead.Category, closed time.Time) error {
 	err := fenced(tx.Exec(workSetStage, l.ID, l.Version, c.To, string(category), c.Reason, store.Micro(closed)))
 	if err != nil {
 		return err
 	}
 	l.Version, l.Stage, l.Category, l.Reason, l.ClosedAt = l.Version+1, c.To, category, c.Reason, closed
-	for {
-		n, err := tx.Exec(workAddChange, l.ID, store.Micro(c.At), c.From, c.To, c.Reason, c.By)
-		if err != nil || n == 1 {
-			return err
-		}
-		c.At = c.At.Add(time.Microsecond)
+	var last time.Time
+	if err := tx.Row(workLastChange, l.ID).Scan(store.Time(&last)); err != nil && !errors.Is(err, store.ErrNone) {
+		return err
 	}
+	if !c.At.After(last) {
+		c.At = last.Add(time.Microsecond)
+	}
+	return fenced(tx.Exec(workAddChange, l.ID, store.Micro(c.At), c.From, c.To, c.Reason, c.By))
 }
 
 // WorkChanges lists up to limit changes of stage of the lead, oldest first.
