@@ -1,0 +1,257 @@
+// Package access is the SQL of who may come in, by hash (tables credential,
+// session, api_key, one_time_link and operator).
+package access
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/store"
+	"catchment/internal/vault"
+)
+
+// Hash is SHA-256 of a token or key: each holds 256 random bits, so that a
+// copy of the table lets nobody in.
+type Hash = [32]byte
+
+var (
+	addCredential = store.Register("access.credential.add", `INSERT INTO credential (account_id, user_id, login_mac, password_hash, changed_at)
+		VALUES ($1, $2, $3, '', $4) ON CONFLICT DO NOTHING`)
+	setLogin = store.Register("access.credential.login", `UPDATE credential SET login_mac = $3 WHERE account_id = $1 AND user_id = $2
+		AND NOT EXISTS (SELECT 1 FROM credential o WHERE o.account_id = $1 AND o.login_mac = $3 AND o.user_id <> $2)`)
+	setPassword = store.Register("access.credential.password", `UPDATE credential SET password_hash = $3, changed_at = $4 WHERE account_id = $1 AND user_id = $2`)
+	getPassword = store.Register("access.credential.get", `SELECT password_hash FROM credential WHERE account_id = $1 AND user_id = $2`)
+	endSessions = store.Register("access.sessions.end", `UPDATE session SET revoked_at = $3
+		WHERE account_id = $1 AND user_id = $2 AND revoked_at IS NULL AND session_id <> $4`)
+
+	addKey = store.Register("access.key.add", `INSERT INTO api_key (account_id, key_id, kind, role, name, key_hash, tail, sources, origins, any_origin, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`)
+	revokeKey = store.Register("access.key.revoke", `UPDATE api_key SET revoked_at = $3 WHERE account_id = $1 AND key_id = $2 AND revoked_at IS NULL`)
+	allKeys   = store.Register("access.keys", `SELECT `+keyColumns+` FROM api_key WHERE account_id = $1 ORDER BY created_at DESC, key_id DESC`)
+
+	addLink  = store.Register("access.link.add", `INSERT INTO one_time_link (account_id, token_hash, user_id, expires_at) VALUES ($1, $2, $3, $4)`)
+	useLink  = store.Register("access.link.use", `UPDATE one_time_link SET used_at = $3 WHERE account_id = $1 AND token_hash = $2 AND used_at IS NULL AND expires_at > $3`)
+	endLinks = store.Register("access.links.end", `UPDATE one_time_link SET used_at = $3 WHERE account_id = $1 AND user_id = $2 AND used_at IS NULL`)
+
+	byLogin      = store.Unbound("access.credential.by-login", `SELECT account_id, user_id, password_hash FROM credential WHERE login_mac = $1 ORDER BY account_id`)
+	addSession   = store.Unbound("access.session.add", `INSERT INTO session (account_id, session_id, user_id, token_hash, created_at, seen_at, expires_at) VALUES ($1, $2, $3, $4, $5, $5, $6)`)
+	sessionBy    = store.Unbound("access.session.by-token", `SELECT account_id, session_id, user_id, seen_at, expires_at FROM session WHERE token_hash = $1 AND revoked_at IS NULL`)
+	seeSession   = store.Unbound("access.session.seen", `UPDATE session SET seen_at = $2 WHERE session_id = $1 AND seen_at < $2`)
+	endSession   = store.Unbound("access.session.end", `UPDATE session SET revoked_at = $2 WHERE session_id = $1 AND revoked_at IS NULL`)
+	keyBy        = store.Unbound("access.key.by-hash", `SELECT account_id, `+keyColumns+` FROM api_key WHERE key_hash = $1 AND revoked_at IS NULL`)
+	linkBy       = store.Unbound("access.link.by-token", `SELECT account_id, user_id, expires_at FROM one_time_link WHERE token_hash = $1 AND used_at IS NULL`)
+	addOperator  = store.Unbound("access.operator.add", `INSERT INTO operator (operator_id, name, login_mac, password_hash, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`)
+	operatorBy   = store.Unbound("access.operator.by-login", `SELECT operator_id, name, password_hash FROM operator WHERE login_mac = $1`)
+	operatorByID = store.Unbound("access.operator", `SELECT name FROM operator WHERE operator_id = $1`)
+)
+
+const keyColumns = `key_id, kind, role, name, key_hash, tail, sources, origins, any_origin, created_at, expires_at, revoked_at`
+
+// AddCredential lets a user sign in with the address behind mac, once a
+// password is set. False: another user of the account has it.
+func AddCredential(tx *store.Tx, id account.UserID, mac vault.MAC, at time.Time) (bool, error) {
+	n, err := tx.Exec(addCredential, id, mac[:], at.UnixMicro())
+	return n == 1, err
+}
+
+// SetLogin changes the address. False: another user of the account has it.
+func SetLogin(tx *store.Tx, id account.UserID, mac vault.MAC) (bool, error) {
+	n, err := tx.Exec(setLogin, id, mac[:])
+	return n == 1, err
+}
+
+// SetPassword stores the PHC string of a new password.
+func SetPassword(tx *store.Tx, id account.UserID, phc string, at time.Time) error {
+	return tx.Must(setPassword, id, phc, at.UnixMicro())
+}
+
+// Password reads the PHC string; "" when none is set yet.
+func Password(tx *store.Tx, id account.UserID) (phc string, err error) {
+	err = tx.Row(getPassword, id).Scan(&phc)
+	return phc, err
+}
+
+// EndSessions revokes a user's sessions but the given one (zero: all).
+func EndSessions(tx *store.Tx, id account.UserID, but account.SessionID, at time.Time) error {
+	if but.IsZero() {
+		but = account.NewSessionID() // <> NULL would match nothing
+	}
+	_, err := tx.Exec(endSessions, id, at.UnixMicro(), but)
+	return err
+}
+
+// Credential is a candidate of a sign-in.
+type Credential struct {
+	Account  account.ID // zero for an operator
+	User     account.UserID
+	Password string // PHC string
+	Name     string // of an operator
+}
+
+// ByLogin lists, over all accounts and operators, who signs in with this
+// address.
+func ByLogin(d *store.Dir, mac vault.MAC) (out []Credential, err error) {
+	rows, err := d.Query(byLogin, mac[:])
+	err = store.Each(rows, err, func(scan func(...any) error) error {
+		var c Credential
+		err := scan(&c.Account, &c.User, &c.Password)
+		out = append(out, c)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	rows, err = d.Query(operatorBy, mac[:])
+	err = store.Each(rows, err, func(scan func(...any) error) error {
+		var c Credential
+		err := scan(&c.User, &c.Name, &c.Password)
+		out = append(out, c)
+		return err
+	})
+	return out, err
+}
+
+// AddOperator stores an operator of the platform. False: the address is taken.
+func AddOperator(d *store.Dir, id account.UserID, name string, mac vault.MAC, phc string, at time.Time) (bool, error) {
+	n, err := d.Exec(addOperator, id, name, mac[:], phc, at.UnixMicro())
+	return n == 1, err
+}
+
+// Operator reads an operator's name; store.ErrNone when there is none.
+func Operator(d *store.Dir, id account.UserID) (name string, err error) {
+	err = d.Row(operatorByID, id).Scan(&name)
+	return name, err
+}
+
+// Session is a signed-in user's.
+type Session struct {
+	Account   account.ID // zero for an operator
+	ID        account.SessionID
+	User      account.UserID
+	SeenAt    time.Time
+	ExpiresAt time.Time
+}
+
+// AddSession stores a session under the hash of its token.
+func AddSession(d *store.Dir, s Session, token Hash) error {
+	_, err := d.Exec(addSession, s.Account, s.ID, s.User, token[:], s.SeenAt.UnixMicro(), s.ExpiresAt.UnixMicro())
+	return err
+}
+
+// SessionBy finds a session that is not revoked; store.ErrNone.
+func SessionBy(d *store.Dir, token Hash) (s Session, err error) {
+	err = d.Row(sessionBy, token[:]).Scan(&s.Account, &s.ID, &s.User, store.Time(&s.SeenAt), store.Time(&s.ExpiresAt))
+	return s, err
+}
+
+// SeeSession notes that it was used.
+func SeeSession(d *store.Dir, id account.SessionID, at time.Time) error {
+	_, err := d.Exec(seeSession, id, at.UnixMicro())
+	return err
+}
+
+// EndSession revokes it.
+func EndSession(d *store.Dir, id account.SessionID, at time.Time) error {
+	_, err := d.Exec(endSession, id, at.UnixMicro())
+	return err
+}
+
+// Key is a publishable or secret key of an account. Its text is nowhere.
+type Key struct {
+	Account   account.ID
+	ID        account.KeyID
+	Kind      string       // "publishable" or "secret"
+	Role      account.Role // of a secret key
+	Name      string
+	Hash      Hash
+	Tail      string             // the last four characters of the text
+	Sources   []account.SourceID // none means every source
+	Origins   []string
+	AnyOrigin bool
+	CreatedAt time.Time
+	ExpiresAt time.Time // zero: never
+	RevokedAt time.Time // zero: it is valid
+}
+
+// AddKey stores a key.
+func AddKey(tx *store.Tx, k Key) error {
+	sources, origins := []byte("[]"), []byte("[]")
+	if len(k.Sources) > 0 {
+		sources, _ = json.Marshal(k.Sources) // ids and strings cannot fail
+	}
+	if len(k.Origins) > 0 {
+		origins, _ = json.Marshal(k.Origins)
+	}
+	return tx.Must(addKey, k.ID, k.Kind, string(k.Role), k.Name, k.Hash[:], k.Tail, string(sources), string(origins), k.AnyOrigin,
+		k.CreatedAt.UnixMicro(), store.Micro(k.ExpiresAt))
+}
+
+// RevokeKey ends a key; store.ErrNone when there is no valid one of that id.
+func RevokeKey(tx *store.Tx, id account.KeyID, at time.Time) error {
+	return tx.Must(revokeKey, id, at.UnixMicro())
+}
+
+// Keys reads all keys of the account, newest first, revoked ones, too.
+func Keys(tx *store.Tx) (out []Key, err error) {
+	rows, err := tx.Query(allKeys)
+	err = store.Each(rows, err, func(scan func(...any) error) error {
+		k := Key{Account: tx.Account()}
+		out = append(out, k)
+		return out[len(out)-1].scan(scan)
+	})
+	return out, err
+}
+
+// KeyBy finds a key that is not revoked; store.ErrNone.
+func KeyBy(d *store.Dir, h Hash) (k Key, err error) {
+	row := d.Row(keyBy, h[:])
+	err = k.scan(func(dest ...any) error { return row.Scan(append([]any{&k.Account}, dest...)...) })
+	return k, err
+}
+
+func (k *Key) scan(scan func(...any) error) error {
+	var role, sources, origins string
+	var hash []byte
+	err := scan(&k.ID, &k.Kind, &role, &k.Name, &hash, &k.Tail, &sources, &origins, &k.AnyOrigin,
+		store.Time(&k.CreatedAt), store.Time(&k.ExpiresAt), store.Time(&k.RevokedAt))
+	if err != nil {
+		return err
+	}
+	k.Role = account.Role(role)
+	copy(k.Hash[:], hash)
+	if err := json.Unmarshal([]byte(sources), &k.Sources); err != nil {
+		return fmt.Errorf("access: sources of %s: %w", k.ID, err)
+	}
+	if err := json.Unmarshal([]byte(origins), &k.Origins); err != nil {
+		return fmt.Errorf("access: origins of %s: %w", k.ID, err)
+	}
+	return nil
+}
+
+// AddLink stores a one-time link and ends the user's earlier ones.
+func AddLink(tx *store.Tx, id account.UserID, token Hash, now, expires time.Time) error {
+	if _, err := tx.Exec(endLinks, id, now.UnixMicro()); err != nil {
+		return err
+	}
+	return tx.Must(addLink, token[:], id, expires.UnixMicro())
+}
+
+// EndLinks makes a user's links useless.
+func EndLinks(tx *store.Tx, id account.UserID, now time.Time) error {
+	_, err := tx.Exec(endLinks, id, now.UnixMicro())
+	return err
+}
+
+// UseLink uses up a link. False: it was used, or its time is over.
+func UseLink(tx *store.Tx, token Hash, now time.Time) (bool, error) {
+	n, err := tx.Exec(useLink, token[:], now.UnixMicro())
+	return n == 1, err
+}
+
+// LinkBy finds whose unused link it is; store.ErrNone.
+func LinkBy(d *store.Dir, token Hash) (acct account.ID, user account.UserID, expires time.Time, err error) {
+	err = d.Row(linkBy, token[:]).Scan(&acct, &user, store.Time(&expires))
+	return acct, user, expires, err
+}
