@@ -82,23 +82,29 @@ func tooLarge(limit int64) *problem.Problem {
 	return problem.TooLarge("body_too_large", "Send at most %d KiB.", limit>>10)
 }
 
-// readBody reads the body into buf, at most limit bytes within the door's time.
-func (d *Door) readBody(w http.ResponseWriter, r *http.Request, buf []byte, limit int64) ([]byte, error) {
+// limitTime gives the whole of the body the door's time from now. It comes
+// before the first refusal: net/http reads what is left of a body before it
+// answers, and would wait for one that never comes.
+func (d *Door) limitTime(w http.ResponseWriter) {
 	// A recorder in a test has no deadlines; a real connection has.
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(d.o.Now().Add(d.o.BodyTimeout))
-	buf, err := readAll(r.Body, grow(buf, r.ContentLength, limit), limit)
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d.o.BodyTimeout))
+}
+
+// readBody reads the body into buf, at most limit bytes.
+func (d *Door) readBody(w http.ResponseWriter, r *http.Request, buf []byte, limit int64) ([]byte, error) {
+	buf, err := readAll(r.Body, grow(buf, r.ContentLength), limit)
 	if err != nil {
 		w.Header()["Connection"] = closing // the rest of the body is not worth reading
 		return buf, bodyProblem(err, limit)
 	}
-	_ = rc.SetReadDeadline(time.Time{})
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	return buf, nil
 }
 
-// grow makes room for what was announced, and for the read that finds the end.
-func grow(buf []byte, announced, limit int64) []byte {
-	want := int(min(max(announced, 511), limit)) + 1
+// grow makes room for what was announced, and for the read that finds the
+// end; for a batch only as it comes, because announcing costs nothing.
+func grow(buf []byte, announced int64) []byte {
+	want := int(min(max(announced, 511), submission.MaxBody)) + 1
 	if cap(buf) >= want {
 		return buf[:0]
 	}

@@ -54,8 +54,12 @@ type Door struct {
 	o      Options
 	window *window
 	stats  Stats
-	keys   []byte // the published document
+	keys   []byte        // the published document
+	turns  chan struct{} // of batches
 }
+
+// batchesAtOnce bounds the memory that batches need.
+const batchesAtOnce = 4
 
 // New returns a Door. Call Rebuild before it takes traffic.
 func New(o Options) (*Door, error) {
@@ -75,7 +79,7 @@ func New(o Options) (*Door, error) {
 	if err != nil {
 		return nil, fmt.Errorf("capture: %w", err)
 	}
-	return &Door{o: o, window: newWindow(o.Window), keys: keys}, nil
+	return &Door{o: o, window: newWindow(o.Window), keys: keys, turns: make(chan struct{}, batchesAtOnce)}, nil
 }
 
 // Rebuild fills the window of recent idempotency keys from the journal, whose

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"catchment/internal/receipt"
@@ -276,5 +277,24 @@ func TestCrossOrigin(t *testing.T) {
 	c := h.send(t, post(`{"source":"bound"}`, "Authorization", "Bearer "+publishable, "Origin", "https://example.com"))
 	if c.StatusCode != http.StatusUnprocessableEntity || c.Header.Get("Access-Control-Allow-Origin") == "" {
 		t.Error("the page cannot read what was wrong")
+	}
+}
+
+// More batches than are worked on at once: they wait for their turn.
+func TestBatchesTakeTurns(t *testing.T) {
+	h := newHouse(t)
+	lead := `{"source":"site","person":{"phone":"+442079460001"}}`
+	body := "[" + strings.Repeat(lead+",", 99) + lead + "]"
+	var all sync.WaitGroup
+	for range 12 {
+		all.Go(func() {
+			if a := h.send(t, request{path: "/v1/leads:batch", body: body}); a.StatusCode != http.StatusAccepted {
+				t.Errorf("got %d %.200s", a.StatusCode, a.text)
+			}
+		})
+	}
+	all.Wait()
+	if n := len(h.all(t)); n != 1200 {
+		t.Errorf("stored %d", n)
 	}
 }

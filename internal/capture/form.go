@@ -18,6 +18,7 @@ import (
 // postForm takes a plain HTML form at its source's address. A browser gets a
 // page to look at, a script that accepts JSON gets the answer of postLead.
 func (d *Door) postForm(w http.ResponseWriter, r *http.Request) error {
+	d.limitTime(w)
 	w.Header()["Access-Control-Allow-Origin"] = []string{"*"} // a receipt is for whoever sent the form
 	if err := checkForm(r); err != nil {
 		return err

@@ -29,6 +29,7 @@ type visitor struct {
 
 // postLead takes one lead as JSON.
 func (d *Door) postLead(w http.ResponseWriter, r *http.Request) error {
+	d.limitTime(w)
 	d.cors(w, r)
 	if err := checkJSON(r, submission.MaxBody); err != nil {
 		return err
@@ -65,6 +66,7 @@ func (d *Door) postLead(w http.ResponseWriter, r *http.Request) error {
 
 // postBatch takes up to a thousand leads as a JSON array, all or none.
 func (d *Door) postBatch(w http.ResponseWriter, r *http.Request) error {
+	d.limitTime(w)
 	d.cors(w, r)
 	if err := checkJSON(r, submission.MaxBatchBody); err != nil {
 		return err
@@ -82,6 +84,10 @@ func (d *Door) postBatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := d.turn(r); err != nil {
+		return err
+	}
+	defer func() { <-d.turns }()
 	items, err := d.batch(v, s.body, key)
 	if err != nil {
 		return err
@@ -99,6 +105,21 @@ func (d *Door) postBatch(w http.ResponseWriter, r *http.Request) error {
 	s.reply = append(s.reply, ']')
 	writeAccepted(w, s.reply)
 	return nil
+}
+
+// turn waits until few enough batches are worked on: each needs several times
+// its size of memory.
+func (d *Door) turn(r *http.Request) error {
+	t := time.NewTimer(500 * time.Millisecond)
+	defer t.Stop()
+	select {
+	case d.turns <- struct{}{}:
+		return nil
+	case <-t.C:
+	case <-r.Context().Done():
+	}
+	d.stats.Shed.Add(1)
+	return problem.Busy("busy", 2*time.Second, "Too many batches at once. Nothing was stored.")
 }
 
 // batch checks every element and gives every fault its index. A key that may

@@ -252,6 +252,13 @@ func TestSlowBody(t *testing.T) {
 	if status != 408 || !strings.Contains(text, "body_too_slow") || time.Since(start) > 3*time.Second {
 		t.Errorf("after %v got %d %s", time.Since(start), status, text)
 	}
+	// One that is refused before its body came is told so as well.
+	status, _ = h.raw(t, func(c net.Conn) {
+		fmt.Fprint(c, strings.Replace(head, secret, "csk_unknown", 1)+"Content-Length: 500\r\n\r\n{")
+	})
+	if status != 401 {
+		t.Errorf("a refused slow body got %d", status)
+	}
 	// A body that dribbles has no more time than one that stands still.
 	status, _ = h.raw(t, func(c net.Conn) {
 		fmt.Fprint(c, head+"Content-Length: 500\r\n\r\n")
