@@ -17,7 +17,7 @@ var floors = []struct {
 	{"keeps", []string{"keyring", "directory", "events", "audit", "jobs", "snapshot"}},
 	{"cellars: tables", []string{
 		"store/access", "store/answers", "store/counts", "store/cursor", "store/eventlog", "store/keys", "store/leads",
-		"store/members", "store/offers", "store/people", "store/record", "store/setup", "store/work"}},
+		"store/members", "store/offers", "store/people", "store/published", "store/record", "store/setup", "store/work"}},
 	{"cellars", []string{"store", "journal"}},
 	{"keys to rooms", []string{"account/admit", "vault/reveal"}},
 	{"words about leads", []string{"submission", "receipt"}},
@@ -30,9 +30,9 @@ var floors = []struct {
 var permissions = map[string][]string{
 	// Who makes a Scope: each has just checked a credential, or takes the
 	// account from a row that an admitted caller wrote.
-	"account/admit": {"directory", "jobs", "events", "intake", "publish", "cmd/catchment"},
+	"account/admit": {"directory", "jobs", "events", "intake", "cmd/catchment"},
 	// Who reads a Personal: those who seal, and those who answer a screen.
-	"vault/reveal": {"keyring", "submission", "intake", "desk", "console", "directory", "capture"},
+	"vault/reveal": {"keyring", "submission", "intake", "desk", "console", "directory"},
 	// Who sees across accounts (store.Dir) is listed by the guard test.
 }
 

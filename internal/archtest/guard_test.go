@@ -23,6 +23,7 @@ import (
 	_ "catchment/internal/store/members"
 	_ "catchment/internal/store/offers"
 	_ "catchment/internal/store/people"
+	_ "catchment/internal/store/published"
 	_ "catchment/internal/store/record"
 	_ "catchment/internal/store/setup"
 	_ "catchment/internal/store/work"
