@@ -119,6 +119,9 @@ func apply(ctx context.Context, tx *sql.Tx, e Engine, text string) error {
 			return fmt.Errorf("%w, in: %.200s", err, s)
 		}
 	}
+	if e == SQLite {
+		return foretell(ctx, tx)
+	}
 	return nil
 }
 

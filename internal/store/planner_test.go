@@ -1,0 +1,55 @@
+package store_test
+
+import (
+	"database/sql"
+	"strings"
+	"testing"
+
+	"catchment/internal/store/storetest"
+)
+
+// A new SQLite file's planner looks into the index of two columns instead of
+// reading an account by the primary key.
+func TestNewFileUsesItsIndexes(t *testing.T) {
+	db, err := sql.Open("sqlite", "file:"+storetest.SQLiteOptions(t).Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for query, want := range map[string]string{
+		`SELECT state FROM offer WHERE account_id = ?1 AND lead_id = ?2`:                                                "offer_lead",
+		`SELECT state FROM offer WHERE account_id = ?1 AND lead_id IN (?2` + strings.Repeat(", ?", 63) + `)`:            "offer_lead",
+		`SELECT state FROM offer WHERE account_id = ?1 AND round_id = ?2 AND open`:                                      "offer_round",
+		`SELECT next_what FROM lead WHERE account_id = ?1 AND owner_id = ?2 ORDER BY created_at DESC, lead_id DESC`:     "lead_owner",
+		`SELECT next_what FROM lead WHERE account_id = ?1 ORDER BY created_at DESC, lead_id DESC LIMIT 50`:              "lead_list",
+		`SELECT next_what FROM lead WHERE account_id = ?1 AND lead_id = ?2 AND closed_at IS NULL AND waiting_at > 0`:    "PRIMARY KEY (account_id=? AND lead_id=?)",
+		`SELECT text FROM note WHERE account_id = ?1 AND lead_id = ?2 ORDER BY created_at`:                              "note_lead",
+		`SELECT evidence FROM attempt WHERE account_id = ?1 AND lead_id = ?2 ORDER BY started_at`:                       "attempt_lead",
+		`SELECT custom FROM enquiry WHERE account_id = ?1 AND lead_id = ?2`:                                             "enquiry_lead",
+		`SELECT person_id FROM person_index WHERE account_id = ?1 AND field = ?2 AND mac IN (?3, ?4, ?5, ?6, ?7, ?8)`:   "(account_id=? AND field=? AND mac=?)",
+		`SELECT count(*) FROM offer WHERE account_id = ?1 AND user_id = ?2 AND open`:                                    "offer_open",
+		`SELECT next_what FROM lead WHERE account_id = ?1 AND person_id = ?2 AND project_id = ?3 ORDER BY created_at`:   "lead_person",
+		`SELECT key FROM job WHERE run_at <= ?1 ORDER BY run_at LIMIT 8`:                                                "job_due",
+		`SELECT detail FROM audit_event WHERE account_id = ?1 AND (at, event_id) < (?2, ?3) ORDER BY at DESC LIMIT 100`: "audit_list",
+	} {
+		args := make([]any, strings.Count(query, "?"))
+		rows, err := db.Query("EXPLAIN QUERY PLAN "+query, args...)
+		if err != nil {
+			t.Errorf("%s: %v", query, err)
+			continue
+		}
+		var plan []string
+		for rows.Next() {
+			var n int
+			var line string
+			if err := rows.Scan(&n, &n, &n, &line); err != nil {
+				t.Fatal(err)
+			}
+			plan = append(plan, line)
+		}
+		rows.Close()
+		if got := strings.Join(plan, "; "); !strings.Contains(got, want) {
+			t.Errorf("%s\n\tplan: %s\n\twant: %s", query, got, want)
+		}
+	}
+}
