@@ -215,7 +215,11 @@ func (r *Router) end(tx *store.Tx, round lead.RoundID, now time.Time) error {
 	if err != nil || len(due) == 0 {
 		return err
 	}
-	n, err := leads.RouteReturnRound(tx, round, now)
+	ids := make([]lead.ID, len(due))
+	for i, o := range due {
+		ids[i] = o.Lead
+	}
+	n, err := leads.RouteReturnAll(tx, ids)
 	if err != nil || n != int64(len(due)) {
 		return errors.Join(err, unless(n == int64(len(due)))) // one was answered meanwhile
 	}

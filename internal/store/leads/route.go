@@ -134,46 +134,51 @@ func found(row store.Row) (bool, error) {
 // RouteQueue puts waiting leads into the named queue. It returns how many were
 // not in it before and still wait.
 func RouteQueue(tx *store.Tx, ids []lead.ID, at time.Time) (int64, error) {
-	list := make([]any, len(ids))
-	for i, id := range ids {
-		list[i] = id
-	}
-	return tx.ExecList(routeQueue, []any{store.Micro(at)}, list)
+	return tx.ExecList(routeQueue, []any{store.Micro(at)}, list(ids))
 }
 
 // Rounds ----------------------------------------------------------------------
 
+// These take lists of ids rather than joins: PostgreSQL's planner, which knows
+// nothing of a young account, otherwise begins a join at the wrong end.
 var (
-	routeOffer = store.Register("leads.route_offer", `UPDATE lead SET route_state = 'offered', offer_id = o.offer_id,
-		waiting_at = NULL, queued_at = NULL, offers_made = lead.offers_made + 1, offered_at = COALESCE(lead.offered_at, o.made_at),
-		version = lead.version + 1
-		FROM offer o WHERE lead.account_id = $1 AND o.account_id = $1 AND o.round_id = $2
-		AND lead.lead_id = o.lead_id AND lead.route_state = 'waiting' AND lead.closed_at IS NULL`)
-	routeDecided = store.Register("leads.route_decided", `UPDATE lead SET decided = $3
-		FROM decision d WHERE lead.account_id = $1 AND d.account_id = $1 AND d.round_id = $2 AND d.user_id IS NULL
-		AND lead.lead_id = d.lead_id AND lead.waiting_at IS NOT NULL`)
-	routeReturnRound = store.Register("leads.route_return_round", `UPDATE lead SET route_state = 'waiting', offer_id = NULL,
-		waiting_at = lead.created_at, queued_at = NULL, decided = $3, version = lead.version + 1
-		FROM offer o WHERE lead.account_id = $1 AND o.account_id = $1 AND o.round_id = $2 AND o.open AND o.expires_at <= $4
-		AND lead.lead_id = o.lead_id AND lead.offer_id = o.offer_id AND lead.route_state = 'offered'`)
+	routeOffer = store.List("leads.route_offer", `UPDATE lead SET route_state = 'offered',
+		offer_id = (SELECT o.offer_id FROM offer o WHERE o.account_id = $1 AND o.lead_id = lead.lead_id AND o.state = 'queued'),
+		waiting_at = NULL, queued_at = NULL, offers_made = offers_made + 1, offered_at = COALESCE(offered_at, $2), version = version + 1
+		WHERE account_id = $1 AND route_state = 'waiting' AND closed_at IS NULL AND lead_id IN (LIST)`)
+	routeDecided = store.List("leads.route_decided", `UPDATE lead SET decided = true
+		WHERE account_id = $1 AND waiting_at IS NOT NULL AND lead_id IN (LIST)`)
+	routeReturnAll = store.List("leads.route_return_all", `UPDATE lead SET route_state = 'waiting', offer_id = NULL,
+		waiting_at = created_at, queued_at = NULL, decided = false, version = version + 1
+		WHERE account_id = $1 AND route_state = 'offered' AND lead_id IN (LIST)`)
 )
 
-// RouteOffer marks the waiting leads of a round's offers as offered and
-// returns their number: fewer than the offers means that a lead was taken
-// meanwhile, and the round must be decided again.
-func RouteOffer(tx *store.Tx, round lead.RoundID) (int64, error) { return tx.Exec(routeOffer, round) }
-
-// RouteDecided marks the leads that a round gave to nobody: the ledger now
-// says why they wait.
-func RouteDecided(tx *store.Tx, round lead.RoundID) (int64, error) {
-	return tx.Exec(routeDecided, round, true)
+// RouteOffer marks waiting leads, for which an open offer was just made, as
+// offered and returns their number: fewer than given means that a lead was
+// taken meanwhile, and the round must be decided again.
+func RouteOffer(tx *store.Tx, ids []lead.ID, at time.Time) (int64, error) {
+	return tx.ExecList(routeOffer, []any{store.Micro(at)}, list(ids))
 }
 
-// RouteReturnRound gives back the leads of a round's open offers that ended
-// at or before the given time. They wait again, with their first time, so that
-// their age stays honest.
-func RouteReturnRound(tx *store.Tx, round lead.RoundID, at time.Time) (int64, error) {
-	return tx.Exec(routeReturnRound, round, false, store.Micro(at))
+// RouteDecided marks waiting leads that a round gave to nobody: the ledger now
+// says why they wait.
+func RouteDecided(tx *store.Tx, ids []lead.ID) (int64, error) {
+	return tx.ExecList(routeDecided, nil, list(ids))
+}
+
+// RouteReturnAll gives back leads whose open offers the caller ends in the same
+// transaction, and checks that it ended every one of them. The leads wait
+// again, with their first time, so that their age stays honest.
+func RouteReturnAll(tx *store.Tx, ids []lead.ID) (int64, error) {
+	return tx.ExecList(routeReturnAll, nil, list(ids))
+}
+
+func list(ids []lead.ID) []any {
+	out := make([]any, len(ids))
+	for i, id := range ids {
+		out[i] = id
+	}
+	return out
 }
 
 // One lead --------------------------------------------------------------------
