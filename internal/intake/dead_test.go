@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib"
 
@@ -178,6 +179,39 @@ func poisonTable(t *testing.T, o store.Options, id lead.EnquiryID) {
 		if _, err := db.Exec(s); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// A database that takes nothing at all is at fault itself: nothing is set
+// aside until it has taken something else, or for a minute.
+func TestASickDatabaseIsNotPoison(t *testing.T) {
+	o := storetest.SQLiteOptions(t)
+	db, err := store.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	h := newHouse(t, db)
+	var entries []Entry
+	for i := range 40 {
+		s := sent{enquiry: lead.NewEnquiryID(), body: body("P", fmt.Sprintf("+4420794601%02d", i), "")}
+		poisonTable(t, o, s.enquiry)
+		entries = append(entries, h.entry(h.tenant, s))
+	}
+	for range 2 {
+		if err := h.in.take(t.Context(), entries, false); err == nil || len(h.dead("")) != 0 {
+			t.Fatalf("%v, %d set aside", err, len(h.dead("")))
+		}
+	}
+	h.post(sent{body: body("Ada", "+442079460199", "")})
+	h.take(entries...)
+	if n := len(h.dead("")); n != 40 {
+		t.Errorf("%d set aside", n)
+	}
+	var s sickness
+	s.first = map[uint64]time.Time{}
+	if !s.wait(1, start) || !s.wait(1, start.Add(patience-1)) || s.wait(1, start.Add(patience)) {
+		t.Error("patience")
 	}
 }
 

@@ -81,6 +81,7 @@ type Intake struct {
 	o     Options
 	facts factsCache
 	stats Stats
+	sick  sickness
 }
 
 // New returns an intake.
@@ -94,7 +95,8 @@ func New(o Options) *Intake {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Intake{o: o, facts: factsCache{db: o.DB, of: map[account.ID]cachedFacts{}}}
+	return &Intake{o: o, facts: factsCache{db: o.DB, of: map[account.ID]cachedFacts{}},
+		sick: sickness{first: map[uint64]time.Time{}}}
 }
 
 // Stats returns the counters.
@@ -162,31 +164,6 @@ func (in *Intake) take(ctx context.Context, entries []Entry, careful bool) error
 func poisonous(ctx context.Context, err error) bool {
 	return ctx.Err() == nil && !errors.Is(err, store.ErrAway) && !errors.Is(err, store.ErrAgain) && !errors.Is(err, context.Canceled) &&
 		!errors.Is(err, context.DeadlineExceeded)
-}
-
-// bisect halves a batch that fails until the entries that make it fail stand
-// alone, and sets those aside.
-func (in *Intake) bisect(ctx context.Context, items []*item, cause error) error {
-	if len(items) == 1 {
-		it := items[0]
-		if it.dead != "" { // it is the setting aside that fails: nothing is gained by more of it
-			return cause
-		}
-		in.o.Log.Error("intake: the database refuses an entry", "account", it.head.Account, "enquiry", it.head.Enquiry, "seq", it.Seq, "place", it.Place, "error", cause)
-		it.dead = ReasonRefused
-		return in.write(ctx, items, true)
-	}
-	half := len(items) / 2
-	for _, part := range [][]*item{items[:half], items[half:]} {
-		err := in.write(ctx, part, true)
-		if err != nil && poisonous(ctx, err) {
-			err = in.bisect(ctx, part, err)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // factsCache keeps accounts' facts for a second: what a batch needs is read

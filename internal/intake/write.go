@@ -48,6 +48,7 @@ func (in *Intake) write(ctx context.Context, items []*item, careful bool) error 
 	})
 	if err == nil {
 		in.stats.add(done)
+		in.sick.committed()
 	}
 	return err
 }
