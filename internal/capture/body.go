@@ -84,7 +84,8 @@ func tooLarge(limit int64) *problem.Problem {
 
 // limitTime gives the whole of the body the door's time from now. It comes
 // before the first refusal: net/http reads what is left of a body before it
-// answers, and would wait for one that never comes.
+// answers, and would wait for one that never comes. For the connection's next
+// request net/http sets the deadline anew.
 func (d *Door) limitTime(w http.ResponseWriter) {
 	// A recorder in a test has no deadlines; a real connection has.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d.o.BodyTimeout))
@@ -97,7 +98,6 @@ func (d *Door) readBody(w http.ResponseWriter, r *http.Request, buf []byte, limi
 		w.Header()["Connection"] = closing // the rest of the body is not worth reading
 		return buf, bodyProblem(err, limit)
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	return buf, nil
 }
 
