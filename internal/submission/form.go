@@ -135,6 +135,9 @@ func (f *form) path(name string) string {
 	return "custom." + name
 }
 
+// Target reports whether a source's mapping may lead to the path.
+func Target(path string) bool { return isTarget(path) }
+
 func isTarget(path string) bool {
 	if _, ok := textFields[path]; ok {
 		return true
