@@ -101,9 +101,9 @@ func (d *Door) refuse(w http.ResponseWriter, r *http.Request, err error) {
 func (d *Door) note(p *problem.Problem, err error) {
 	switch {
 	case p.Status < 500, p.Code == "busy", p.Code == "not_ready":
-		d.o.Log.Debug("capture: refused", "code", p.Code, "request", p.RequestID)
+		d.o.Log.Debug("capture: refused", "code", p.Code, "request_id", p.RequestID)
 	default:
-		d.o.Log.Error("capture: refused", "code", p.Code, "request", p.RequestID, "error", err)
+		d.o.Log.Error("capture: refused", "code", p.Code, "request_id", p.RequestID, "error", err)
 	}
 }
 

@@ -115,35 +115,55 @@ func (p *Publisher) publish(ctx context.Context, scope account.Scope) error {
 }
 
 // read fills the entry. It may run again from the start.
-func (p *Publisher) read(tx *store.Tx, a *snapshot.Account) error {
-	version, err := published.Next(tx, Snapshot, p.o.Now())
+func (p *Publisher) read(tx *store.Tx, a *snapshot.Account) (err error) {
+	if a.Version, err = published.Next(tx, Snapshot, p.o.Now()); err != nil {
+		return err
+	}
+	own, err := setup.GetAccount(tx)
 	if err != nil {
 		return err
 	}
-	doors, err := setup.ReadDoors(tx)
-	if err != nil {
+	a.DefaultRegion = own.DefaultRegion
+	if a.Projects, err = projects(tx); err != nil {
 		return err
 	}
-	keys, err := access.DoorKeys(tx)
-	if err != nil {
+	if a.Sources, err = sources(tx); err != nil {
 		return err
 	}
-	a.Version, a.DefaultRegion = version, doors.Region
-	a.Projects, a.Sources, a.Keys = nil, nil, nil
-	for _, x := range doors.Projects {
-		a.Projects = append(a.Projects, snapshot.Project(x))
+	a.Keys, err = keys(tx)
+	return err
+}
+
+func projects(tx *store.Tx) (out []snapshot.Project, err error) {
+	all, err := setup.Projects(tx)
+	for _, x := range all {
+		out = append(out, snapshot.Project{ID: x.ID, Slug: x.Slug, Active: x.Active})
 	}
-	for _, x := range doors.Sources {
-		a.Sources = append(a.Sources, snapshot.Source{
+	return out, err
+}
+
+func sources(tx *store.Tx) (out []snapshot.Source, err error) {
+	all, err := setup.Sources(tx)
+	for _, x := range all {
+		out = append(out, snapshot.Source{
 			ID: x.ID, Slug: x.Slug, Name: x.Name, Project: x.Project, NonPersonal: x.NonPersonal,
 			Mapping: x.Mapping, ThanksURL: x.ThanksURL, Active: x.Active,
 		})
 	}
-	for _, x := range keys {
-		a.Keys = append(a.Keys, snapshot.Key{
+	return out, err
+}
+
+// keys are those that are not revoked; the door itself looks at the clock.
+func keys(tx *store.Tx) (out []snapshot.Key, err error) {
+	all, err := access.Keys(tx)
+	for _, x := range all {
+		if !x.RevokedAt.IsZero() {
+			continue
+		}
+		out = append(out, snapshot.Key{
 			ID: x.ID, Kind: x.Kind, Role: x.Role, Hash: x.Hash, Sources: x.Sources,
 			Origins: x.Origins, AnyOrigin: x.AnyOrigin, ExpiresAt: x.ExpiresAt,
 		})
 	}
-	return nil
+	return out, err
 }

@@ -18,23 +18,13 @@ import (
 	"catchment/internal/publish"
 	"catchment/internal/snapshot"
 	"catchment/internal/store"
+	"catchment/internal/store/access"
 	"catchment/internal/store/published"
+	"catchment/internal/store/setup"
 	"catchment/internal/store/storetest"
 )
 
 func TestMain(m *testing.M) { storetest.Main(m) }
-
-var (
-	addAccount = store.Register("publish_test.account", `INSERT INTO account (account_id, name, default_region, created_at) VALUES ($1, 'Example', 'GB', 1)`)
-	addProject = store.Register("publish_test.project", `INSERT INTO project (account_id, project_id, slug, name, time_zone, active, created_at)
-		VALUES ($1, $2, 'harbour', 'Harbour', 'Europe/London', $3, 1)`)
-	addSource = store.Register("publish_test.source", `INSERT INTO source (account_id, source_id, project_id, slug, name, kind, non_personal, mapping, thanks_url, active, created_at)
-		VALUES ($1, $2, $3, 'site', 'Site', 'form', '["budget"]', '{"field_7":"person.phone"}', 'https://example.com/thanks', $4, 1)`)
-	addKey = store.Register("publish_test.key", `INSERT INTO api_key (account_id, key_id, kind, role, name, key_hash, tail, sources, origins, any_origin, created_at, expires_at)
-		VALUES ($1, $2, 'publishable', '', 'Page', $3, 'abcd', $4, '["https://example.com"]', $5, 1, $6)`)
-	revoke = store.Register("publish_test.revoke", `UPDATE api_key SET revoked_at = 2 WHERE account_id = $1 AND key_id = $2`)
-	rename = store.Register("publish_test.rename", `UPDATE source SET name = $2 WHERE account_id = $1`)
-)
 
 type house struct {
 	db     *store.DB
@@ -94,16 +84,28 @@ func (h *house) add(t *testing.T) account.Scope {
 		t.Fatal(err)
 	}
 	h.keys[scope.Account()] = keys
-	h.write(t, scope, func(tx *store.Tx) error { return tx.Must(addAccount) })
+	h.write(t, scope, func(tx *store.Tx) error {
+		return setup.AddAccount(tx, setup.Account{Name: "Example", DefaultRegion: "GB", CreatedAt: day})
+	})
 	if len(h.all) > 0 {
 		return scope
 	}
-	h.write(t, scope, func(tx *store.Tx) error {
-		expires := time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC)
-		return errors.Join(tx.Must(addProject, h.project, true), tx.Must(addSource, h.source, h.project, true),
-			tx.Must(addKey, h.key, keyHash[:], `["`+h.source.String()+`"]`, false, store.Micro(expires)))
-	})
+	h.write(t, scope, h.furnish)
 	return scope
+}
+
+var day = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func (h *house) furnish(tx *store.Tx) error {
+	_, err1 := setup.AddProject(tx, setup.Project{ID: h.project, Slug: "harbour", Name: "Harbour", TimeZone: "Europe/London", Active: true, CreatedAt: day})
+	_, err2 := setup.AddSource(tx, h.site("Site"))
+	return errors.Join(err1, err2, access.AddKey(tx, access.Key{ID: h.key, Kind: snapshot.Publishable, Hash: keyHash, Tail: "mple",
+		Sources: []account.SourceID{h.source}, Origins: []string{"https://example.com"}, CreatedAt: day, ExpiresAt: day.AddDate(14, 0, 0)}))
+}
+
+func (h *house) site(name string) setup.Source {
+	return setup.Source{ID: h.source, Project: h.project, Slug: "site", Name: name, Kind: "form", NonPersonal: []string{"budget"},
+		Mapping: map[string]string{"field_7": "person.phone"}, ThanksURL: "https://example.com/thanks", Active: true, CreatedAt: day}
 }
 
 func (h *house) write(t *testing.T, scope account.Scope, f func(*store.Tx) error) {
@@ -164,7 +166,9 @@ func TestSetUpReachesTheDoors(t *testing.T) {
 		}
 
 		start := time.Now()
-		h.write(t, h.all[0], func(tx *store.Tx) error { return errors.Join(tx.Must(revoke, h.key), h.pub.Changed(tx)) })
+		h.write(t, h.all[0], func(tx *store.Tx) error {
+			return errors.Join(access.RevokeKey(tx, h.key, time.Now()), h.pub.Changed(tx))
+		})
 		eventually(t, "the revocation is known", func() bool { _, k := h.reader.ByKey(keyHash); return k == nil })
 		if took := time.Since(start); took > 5*time.Second {
 			t.Errorf("a revocation took %v", took)
@@ -182,12 +186,12 @@ func TestLastChangeWins(t *testing.T) {
 			all.Go(func() {
 				for n := range 5 {
 					name := string(rune('a'+i)) + string(rune('0'+n))
-					h.write(t, h.all[0], func(tx *store.Tx) error { return errors.Join(tx.Must(rename, name), h.pub.Changed(tx)) })
+					h.write(t, h.all[0], func(tx *store.Tx) error { return errors.Join(setup.SetSource(tx, h.site(name)), h.pub.Changed(tx)) })
 				}
 			})
 		}
 		all.Wait()
-		h.write(t, h.all[0], func(tx *store.Tx) error { return errors.Join(tx.Must(rename, "last"), h.pub.Changed(tx)) })
+		h.write(t, h.all[0], func(tx *store.Tx) error { return errors.Join(setup.SetSource(tx, h.site("last")), h.pub.Changed(tx)) })
 		eventually(t, "the last name is known", func() bool {
 			a := h.reader.ByID(h.all[0].Account())
 			return a != nil && a.Source("site").Name == "last"
