@@ -68,6 +68,7 @@ CREATE TABLE credential (
   PRIMARY KEY (account_id, user_id)
 END;
 CREATE INDEX credential_login ON credential (login_mac);
+CREATE UNIQUE INDEX credential_once ON credential (account_id, login_mac);
 
 CREATE TABLE session (
   account_id ID,                         -- NULL for an operator's
