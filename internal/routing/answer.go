@@ -36,7 +36,7 @@ func (r *Router) Accept(tx *store.Tx, id lead.OfferID, user account.UserID, now 
 	now = store.Clock(now)
 	won, err := leads.RouteWin(tx, o.Lead, o.ID, user, now)
 	if err != nil || !won {
-		return offers.Offer{}, errors.Join(err, unless(won)) // resolved meanwhile: read again
+		return offers.Offer{}, lost(err) // resolved meanwhile: read again
 	}
 	if o, err = r.resolve(tx, o, lead.OfferAccepted, now, ""); err != nil {
 		return offers.Offer{}, err
@@ -76,7 +76,7 @@ func (r *Router) Decline(tx *store.Tx, id lead.OfferID, user account.UserID, rea
 	now = store.Clock(now)
 	back, err := leads.RouteReturn(tx, o.Lead, o.ID)
 	if err != nil || !back {
-		return offers.Offer{}, errors.Join(err, unless(back))
+		return offers.Offer{}, lost(err)
 	}
 	if o, err = r.resolve(tx, o, lead.OfferDeclined, now, reason); err != nil {
 		return offers.Offer{}, err
@@ -118,7 +118,7 @@ func answerable(o offers.Offer, now time.Time) error {
 func (r *Router) resolve(tx *store.Tx, o offers.Offer, s lead.OfferState, now time.Time, reason string) (offers.Offer, error) {
 	ok, err := offers.Resolve(tx, o.ID, s, now, reason)
 	if err != nil || !ok {
-		return o, errors.Join(err, unless(ok))
+		return o, lost(err)
 	}
 	if err := offers.FreeMember(tx, o.Pool, o.User); err != nil {
 		return o, err
@@ -180,7 +180,7 @@ func (r *Router) mark(tx *store.Tx, id lead.OfferID, user account.UserID, to lea
 	}
 	ok, err := offers.Mark(tx, id, o.State, to)
 	if err != nil || !ok {
-		return errors.Join(err, unless(ok))
+		return lost(err)
 	}
 	if to == lead.OfferSeen {
 		r.events.Emit(tx, ofOffer(events.OfferSeen, o, store.Clock(now)))
@@ -221,11 +221,11 @@ func (r *Router) end(tx *store.Tx, round lead.RoundID, now time.Time) error {
 	}
 	n, err := leads.RouteReturnAll(tx, ids)
 	if err != nil || n != int64(len(due)) {
-		return errors.Join(err, unless(n == int64(len(due)))) // one was answered meanwhile
+		return lost(err) // one was answered meanwhile
 	}
 	n, err = offers.Expire(tx, round, now)
 	if err != nil || n != int64(len(due)) {
-		return errors.Join(err, unless(n == int64(len(due))))
+		return lost(err)
 	}
 	open := map[account.UserID]int64{}
 	for _, o := range due {

@@ -40,7 +40,7 @@ func (r *Router) Transfer(tx *store.Tx, id lead.ID, to account.UserID, reason, a
 	}
 	now = store.Clock(now)
 	if ok, err := leads.RouteMove(tx, was, to); err != nil || !ok {
-		return was, errors.Join(err, unless(ok))
+		return was, lost(err)
 	}
 	if err := r.lose(tx, was, "transferred", now); err != nil {
 		return was, err
@@ -91,7 +91,7 @@ func (r *Router) Claim(tx *store.Tx, id lead.ID, user account.UserID, now time.T
 	}
 	now = store.Clock(now)
 	if ok, err := leads.RouteClaim(tx, id, user, now); err != nil || !ok {
-		return was, errors.Join(err, unless(ok))
+		return was, lost(err)
 	}
 	if err := leads.RouteAssign(tx, leads.Assignment{Lead: id, User: user, From: now, Reason: "claimed", By: user.String()}); err != nil {
 		return was, err
@@ -120,7 +120,7 @@ func (r *Router) Withdraw(tx *store.Tx, id lead.ID, now time.Time) error {
 	}
 	now = store.Clock(now)
 	if ok, err := leads.RouteWithdraw(tx, was); err != nil || !ok {
-		return errors.Join(err, unless(ok))
+		return lost(err)
 	}
 	if err := r.lose(tx, was, "closed", now); err != nil {
 		return err

@@ -270,7 +270,7 @@ func (w *writing) add(l Waiting, source account.SourceID, d Decision) {
 
 func (r *Router) write(tx *store.Tx, kept Round, w writing) error {
 	if ok, err := offers.NextRound(tx, w.pool); err != nil || !ok {
-		return errors.Join(err, unless(ok))
+		return lost(err)
 	}
 	input, err := Pack(kept)
 	if err != nil {
@@ -298,10 +298,11 @@ func (r *Router) write(tx *store.Tx, kept Round, w writing) error {
 		Detail: map[string]any{"project_id": w.pool.Project, "offers": len(w.offers), "nobody": len(w.decisions) - len(w.offers)}})
 }
 
-// unless turns a lost compare-and-set into another run of the transaction.
-func unless(ok bool) error {
-	if ok {
-		return nil
+// lost is the error of a compare-and-set that failed or changed nothing:
+// somebody else was first, and the transaction runs again.
+func lost(err error) error {
+	if err != nil {
+		return err
 	}
 	return store.ErrAgain
 }

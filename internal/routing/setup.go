@@ -85,7 +85,7 @@ func (r *Router) UpdatePool(tx *store.Tx, id account.PoolID, c PoolChange, actor
 	}
 	ok, err := offers.SetPool(tx, p)
 	if err != nil || !ok {
-		return p, errors.Join(err, unless(ok))
+		return p, lost(err)
 	}
 	p.Version++
 	return p, r.changed(tx, p, "pool.changed", actor, store.Clock(now), nil)
@@ -126,6 +126,9 @@ func (r *Router) changed(tx *store.Tx, p offers.Pool, action, actor string, now 
 	r.events.Emit(tx, events.Event{Kind: events.SetupChanged, At: now, Project: p.Project, Data: map[string]any{"what": "pool"}})
 	if err := audit.Write(tx, now, audit.Entry{Actor: actor, Action: action, About: p.ID.String(), Detail: detail}); err != nil {
 		return err
+	}
+	if err := r.jobs.Add(tx, KindAlarm, p.Project.String(), now); err != nil {
+		return err // its time may be another now
 	}
 	return r.Wanted(tx, p.Project, now)
 }
