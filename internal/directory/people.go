@@ -1,0 +1,242 @@
+package directory
+
+import (
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/problem"
+	"catchment/internal/store"
+	"catchment/internal/store/access"
+	"catchment/internal/store/members"
+	"catchment/internal/store/setup"
+	"catchment/internal/vault"
+)
+
+// Member is one who works in the account.
+type Member = members.Member
+
+// NewMember is who is invited. Email is what they sign in with.
+type NewMember struct {
+	Name     string
+	Role     account.Role
+	TimeZone string         // "" is UTC
+	Phone    vault.Personal // may be empty
+	Email    vault.Personal
+}
+
+// MemberChange says what changes; nil leaves a value as it is.
+type MemberChange struct {
+	Name     *string
+	Role     *account.Role
+	State    *members.State // Active or Deactivated
+	TimeZone *string
+	Phone    *vault.Personal
+	Email    *vault.Personal
+}
+
+// CreateMember invites somebody: link is the token of their one-time link,
+// valid for 72 hours.
+func (d *Directory) CreateMember(tx *store.Tx, n NewMember) (m *Member, link string, err error) {
+	a, err := setup.GetAccount(tx)
+	if err != nil {
+		return nil, "", none(err)
+	}
+	k, err := d.o.Keys.Account(tx.Context(), tx.Account())
+	if err != nil {
+		return nil, "", err
+	}
+	return d.addMember(tx, k, a.DefaultRegion, n)
+}
+
+func (d *Directory) addMember(tx *store.Tx, k AccountKeys, region string, n NewMember) (*Member, string, error) {
+	now := d.now()
+	var f faults
+	m := &Member{ID: account.NewUserID(), State: members.Invited, Presence: account.LoggedOff, PresenceAt: now, CreatedAt: now}
+	m.Name = f.name("name", n.Name)
+	m.Role = f.role("role", n.Role)
+	m.TimeZone = f.timeZone("time_zone", n.TimeZone)
+	phone := f.phone("phone", n.Phone, region)
+	email, normal := f.email("email", n.Email)
+	if err := f.err(); err != nil {
+		return nil, "", err
+	}
+	wrapped, seal := k.NewMember(m.ID)
+	m.Phone = seal(members.Binding(m.ID, vault.Phone), phone).Data
+	m.Email = seal(members.Binding(m.ID, vault.Email), email).Data
+	if err := members.Add(tx, m); err != nil {
+		return nil, "", err
+	}
+	if err := members.AddKey(tx, m.ID, k.Version(), wrapped); err != nil {
+		return nil, "", err
+	}
+	ok, err := access.AddCredential(tx, m.ID, d.o.Keys.LoginIndex(normal), now)
+	if err != nil {
+		return nil, "", err
+	}
+	if !ok {
+		return nil, "", errEmailTaken()
+	}
+	link, err := d.addLink(tx, m.ID, now)
+	return m, link, err
+}
+
+func errEmailTaken() error {
+	return problem.Conflict("email_taken", "Another user of the account has this e-mail address.")
+}
+
+func (f *faults) role(field string, r account.Role) account.Role {
+	for _, known := range account.AccountRoles() {
+		if r == known {
+			return r
+		}
+	}
+	f.add(field, "unknown_role", "Use one of: salesperson, manager, marketer, admin, auditor.")
+	return r
+}
+
+func (d *Directory) addLink(tx *store.Tx, id account.UserID, now time.Time) (string, error) {
+	link, hash := newToken(linkPrefix)
+	return link, access.AddLink(tx, id, hash, now, now.Add(linkLife))
+}
+
+// NewLink makes a new one-time link for a user, who then chooses a new
+// password; earlier links are useless from now on.
+func (d *Directory) NewLink(tx *store.Tx, id account.UserID) (link string, expires time.Time, err error) {
+	m, err := members.Get(tx, id)
+	if err != nil {
+		return "", time.Time{}, none(err)
+	}
+	if m.State == members.Deactivated {
+		return "", time.Time{}, problem.Conflict("deactivated", "Activate the user first.")
+	}
+	now := d.now()
+	link, err = d.addLink(tx, id, now)
+	return link, now.Add(linkLife), err
+}
+
+// GetMember reads a member.
+func (d *Directory) GetMember(tx *store.Tx, id account.UserID) (*Member, error) {
+	m, err := members.Get(tx, id)
+	return m, none(err)
+}
+
+// Members reads all members, the first one first.
+func (d *Directory) Members(tx *store.Tx) ([]*Member, error) { return members.All(tx) }
+
+// UpdateMember changes a member. An account always keeps an active admin. Who
+// is deactivated is signed out everywhere, at once; their open offers are
+// routing's to take back.
+func (d *Directory) UpdateMember(tx *store.Tx, id account.UserID, c MemberChange) (*Member, error) {
+	if c.Role != nil || c.State != nil {
+		if err := setup.LockAccount(tx); err != nil { // two admins may not demote each other at once
+			return nil, none(err)
+		}
+	}
+	m, err := members.Get(tx, id)
+	if err != nil {
+		return nil, none(err)
+	}
+	was := *m
+	if err := d.change(tx, m, c); err != nil {
+		return nil, err
+	}
+	leads := func(m *Member) bool { return m.Role == account.Admin && m.State == members.Active }
+	if leads(&was) && !leads(m) {
+		n, err := members.OtherAdmins(tx, id)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return nil, problem.Conflict("last_admin", "The account needs an active admin; make somebody else admin first.")
+		}
+	}
+	if m.State == members.Deactivated && was.State != m.State {
+		if err := access.EndSessions(tx, id, account.SessionID{}, d.now()); err != nil {
+			return nil, err
+		}
+		if err := access.EndLinks(tx, id, d.now()); err != nil {
+			return nil, err
+		}
+	}
+	d.revoked(tx)
+	return m, none(members.Update(tx, m))
+}
+
+func (d *Directory) change(tx *store.Tx, m *Member, c MemberChange) error {
+	var f faults
+	if c.Name != nil {
+		m.Name = f.name("name", *c.Name)
+	}
+	if c.Role != nil {
+		m.Role = f.role("role", *c.Role)
+	}
+	if c.TimeZone != nil {
+		m.TimeZone = f.timeZone("time_zone", *c.TimeZone)
+	}
+	if c.State != nil {
+		if err := d.changeState(tx, m, *c.State, &f); err != nil {
+			return err
+		}
+	}
+	if err := f.err(); err != nil {
+		return err
+	}
+	return d.changePersonal(tx, m, c)
+}
+
+func (d *Directory) changeState(tx *store.Tx, m *Member, to members.State, f *faults) error {
+	switch to {
+	case members.Deactivated, m.State:
+		m.State = to
+	case members.Active:
+		phc, err := access.Password(tx, m.ID)
+		if err != nil {
+			return err
+		}
+		if m.State = members.Active; phc == "" {
+			m.State = members.Invited // they have no password yet
+		}
+	default:
+		f.add("state", "bad_state", "Use active or deactivated.")
+	}
+	return nil
+}
+
+func (d *Directory) changePersonal(tx *store.Tx, m *Member, c MemberChange) error {
+	if c.Phone == nil && c.Email == nil {
+		return nil
+	}
+	a, err := setup.GetAccount(tx)
+	if err != nil {
+		return err
+	}
+	k, err := d.o.Keys.Account(tx.Context(), tx.Account())
+	if err != nil {
+		return err
+	}
+	wrapped, err := members.Key(tx, m.ID)
+	if err != nil {
+		return none(err)
+	}
+	seal, err := k.Member(m.ID, wrapped)
+	if err != nil {
+		return err
+	}
+	var f faults
+	if c.Phone != nil {
+		m.Phone = seal(members.Binding(m.ID, vault.Phone), f.phone("phone", *c.Phone, a.DefaultRegion)).Data
+	}
+	if c.Email == nil {
+		return f.err()
+	}
+	email, normal := f.email("email", *c.Email)
+	if err := f.err(); err != nil {
+		return err
+	}
+	m.Email = seal(members.Binding(m.ID, vault.Email), email).Data
+	ok, err := access.SetLogin(tx, m.ID, d.o.Keys.LoginIndex(normal))
+	if err == nil && !ok {
+		err = errEmailTaken()
+	}
+	return err
+}

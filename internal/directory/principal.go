@@ -1,0 +1,20 @@
+package directory
+
+import (
+	"time"
+
+	"catchment/internal/account"
+)
+
+// Principal is who asks: a user in a session, a secret key, or an operator of
+// the platform, who has no Scope.
+type Principal struct {
+	Scope    account.Scope
+	Actor    string         // the id of the user, key or operator, for the record
+	User     account.UserID // zero for a key
+	Key      account.KeyID  // zero for a session
+	Role     account.Role
+	Session  account.SessionID // zero for a key
+	Operator bool
+	Expires  time.Time // of the session or key at the latest; zero: never
+}
