@@ -1,0 +1,191 @@
+// Package console is the manager's and the admin's door, and the integrator's:
+// what is sold, where leads come in, who works, how leads are offered, and
+// what came of it. Callers may rely on this: what belongs to another account
+// answers exactly like what never was; every change is on the record and
+// reaches the doors through the snapshot; and users' phones and e-mails leave
+// only when asked for, with a purpose, after the opening is on the record.
+package console
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/audit"
+	"catchment/internal/directory"
+	"catchment/internal/events"
+	"catchment/internal/keyring"
+	"catchment/internal/lead"
+	"catchment/internal/problem"
+	"catchment/internal/routing"
+	"catchment/internal/store"
+	"catchment/internal/vault"
+	"catchment/internal/web"
+)
+
+// Opener opens sealed values for an actor with one entry on the record, which
+// is committed before anything is decrypted. keyring.Opener is one.
+type Opener interface {
+	Open(ctx context.Context, scope account.Scope, actor string, purpose vault.Purpose, sealed ...vault.Sealed) (keyring.Opened, error)
+}
+
+// Replayer asks for a dead letter to be tried again. intake.Intake is one.
+type Replayer interface {
+	AskReplay(tx *store.Tx, id lead.DeadID, actor string) error
+}
+
+// Parts is what the console is made of. All are needed.
+type Parts struct {
+	API       *web.API
+	DB        *store.DB
+	Directory *directory.Directory
+	Routing   *routing.Router
+	Events    *events.Log
+	Replayer  Replayer
+	Opener    Opener
+	PublicURL string // where the doors are, for snippets: "https://leads.example"
+}
+
+// Console is the door, with its routes on Parts.API.
+type Console struct{ Parts }
+
+// New registers the routes.
+func New(p Parts) *Console {
+	c := &Console{p}
+	c.accountRoutes()
+	c.projectRoutes()
+	c.sourceRoutes()
+	c.stageRoutes()
+	c.userRoutes()
+	c.shiftRoutes()
+	c.keyRoutes()
+	c.poolRoutes()
+	c.boardRoutes()
+	c.deadRoutes()
+	c.recordRoutes()
+	c.reportRoutes()
+	return c
+}
+
+// changed puts a change of the set-up on the record and tells who follows.
+// what is a word such as "project"; detail names fields, never a person's.
+func (c *Console) changed(tx *store.Tx, v *web.Visit, what, action, about string, detail any) error {
+	e := events.Event{Kind: events.SetupChanged, At: v.At, Data: map[string]any{"what": what, "id": about}}
+	switch what {
+	case "project":
+		e.Project, _ = account.ParseProjectID(about)
+	case "source":
+		e.Source, _ = account.ParseSourceID(about)
+	case "user":
+		e.User, _ = account.ParseUserID(about)
+	}
+	c.Events.Emit(tx, e)
+	return audit.Write(tx, v.At, audit.Entry{Actor: v.Actor, Action: action, About: about, Detail: detail})
+}
+
+// given lists the names of the fields of a change that were sent.
+func given(fields map[string]bool) map[string]any {
+	names := []string{}
+	for name, sent := range fields {
+		if sent {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return map[string]any{"fields": names}
+}
+
+// known reads an id of a path. What is no id answers like one that never was.
+func known[T any](s string, parse func(string) (T, error)) (T, error) {
+	id, err := parse(s)
+	if err != nil {
+		return id, problem.NotFound()
+	}
+	return id, nil
+}
+
+// placed is the id of a page's beginning as the list's own kind.
+func placed[T any, P interface {
+	*T
+	Scan(any) error
+}](from web.Place) (id T) {
+	if from.At.IsZero() {
+		return id
+	}
+	_ = P(&id).Scan(from.ID[:]) // 16 bytes always fit
+	return id
+}
+
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func timeOrNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// cut makes a page of items that stand in T, newest first, from up to limit+1
+// rows.
+func cut[R, T any](p web.Page, rows []R, place func(R) web.Place, view func(R) T) *web.List[T] {
+	page := web.NewList(p, rows, place)
+	out := &web.List[T]{Items: make([]T, len(page.Items)), NextCursor: page.NextCursor}
+	for i, r := range page.Items {
+		out.Items[i] = view(r)
+	}
+	return out
+}
+
+// whole is a list that always fits on one page.
+func whole[R, T any](rows []R, view func(R) T) *web.List[T] {
+	out := &web.List[T]{Items: make([]T, len(rows))}
+	for i, r := range rows {
+		out.Items[i] = view(r)
+	}
+	return out
+}
+
+// window makes a page of a list that is read whole, because an account has few
+// of them. rows are newest first.
+func window[R, T any](p web.Page, rows []R, place func(R) web.Place, view func(R) T) (*web.List[T], error) {
+	from, err := p.Start()
+	if err != nil {
+		return nil, err
+	}
+	if !from.At.IsZero() {
+		rows = slices.DeleteFunc(rows, func(r R) bool { return !before(place(r), from) })
+	}
+	return cut(p, rows, place, view), nil
+}
+
+// before reports whether a comes after b in a list that is newest first.
+func before(a, b web.Place) bool {
+	if !a.At.Equal(b.At) {
+		return a.At.Before(b.At)
+	}
+	return bytes.Compare(a.ID[:], b.ID[:]) < 0
+}
+
+func only[T any](list []T, keep func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(list), func(x T) bool { return !keep(x) })
+}
+
+// parsed reads an id whose kind has no function for it.
+func parsed[T interface{ IsZero() bool }, P interface {
+	*T
+	UnmarshalText([]byte) error
+}](s string) (id T, err error) {
+	err = P(&id).UnmarshalText([]byte(s))
+	if err == nil && id.IsZero() {
+		err = errors.New("console: an empty id")
+	}
+	return id, err
+}

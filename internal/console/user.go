@@ -1,0 +1,324 @@
+package console
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/directory"
+	"catchment/internal/keyring"
+	"catchment/internal/problem"
+	"catchment/internal/store"
+	"catchment/internal/store/members"
+	"catchment/internal/store/offers"
+	"catchment/internal/vault"
+	"catchment/internal/vault/reveal"
+	"catchment/internal/web"
+)
+
+// Colleague is one who works in the account. The name is what colleagues call
+// them; phone and e-mail are personal.
+type Colleague struct {
+	ID            string    `json:"id" example:"user_01h455vb4pex5vsknk084sn02q"`
+	Role          string    `json:"role" enum:"salesperson,manager,marketer,admin,auditor"`
+	State         string    `json:"state" enum:"invited,active,deactivated" doc:"invited: has not used the one-time link yet."`
+	Name          string    `json:"name" example:"Ravi Example"`
+	TimeZone      string    `json:"time_zone" example:"Europe/London"`
+	Presence      string    `json:"presence" enum:"available,engaged,away,logged-off"`
+	PresenceSince time.Time `json:"presence_since"`
+	CreatedAt     time.Time `json:"created_at"`
+	Person        *Contact  `json:"person,omitempty" doc:"With include=person, the permission people:manage and a purpose; the opening is on the record."`
+}
+
+// Contact is how to reach a user.
+type Contact struct {
+	Phone *string `json:"phone" doc:"E.164." example:"+442079460123"`
+	Email *string `json:"email" example:"ravi@example.com"`
+}
+
+// Invitation is a user with a one-time link.
+type Invitation struct {
+	Colleague
+	Link      string    `json:"link" doc:"Give it to the user: POST /v1/links/redeem takes it, with the password of their choice. It is shown this once, and empty in the answer to a repeated request."`
+	ExpiresAt time.Time `json:"link_expires_at"`
+}
+
+func colleague(m *members.Member) Colleague {
+	return Colleague{ID: m.ID.String(), Role: string(m.Role), State: string(m.State), Name: m.Name, TimeZone: m.TimeZone,
+		Presence: string(m.Presence), PresenceSince: m.PresenceAt, CreatedAt: m.CreatedAt}
+}
+
+// userPath is the input of a route about one user.
+type userPath struct {
+	ID string `path:"id" doc:"The user's id." example:"user_01h455vb4pex5vsknk084sn02q"`
+}
+
+func (p userPath) member(tx *store.Tx) (*members.Member, error) {
+	id, err := known(p.ID, account.ParseUserID)
+	if err != nil {
+		return nil, err
+	}
+	return members.Get(tx, id)
+}
+
+type including struct {
+	Include string `query:"include" enum:"person" doc:"person: with phone and e-mail."`
+}
+
+type usersIn struct {
+	web.Page
+	including
+	Role  string `query:"role" enum:"salesperson,manager,marketer,admin,auditor" doc:"Only these."`
+	State string `query:"state" enum:"invited,active,deactivated" doc:"Only these."`
+}
+
+type userIn struct {
+	userPath
+	including
+}
+
+type newUserIn struct {
+	Body struct {
+		Role     string `json:"role" enum:"salesperson,manager,marketer,admin,auditor"`
+		Name     string `json:"name" minLength:"1" maxLength:"120" doc:"What colleagues call them. It is shown to everybody in the account." example:"Ravi Example"`
+		Phone    string `json:"phone,omitempty" maxLength:"40" doc:"Best with + and the country." example:"+442079460123"`
+		Email    string `json:"email" minLength:"3" maxLength:"254" doc:"The user signs in with it." example:"ravi@example.com"`
+		TimeZone string `json:"time_zone,omitempty" maxLength:"60" doc:"An IANA name. Left out: UTC." example:"Europe/London"`
+	}
+}
+
+type changeUserIn struct {
+	userPath
+	Body struct {
+		Role     *string `json:"role,omitempty" enum:"salesperson,manager,marketer,admin,auditor"`
+		State    *string `json:"state,omitempty" enum:"active,deactivated" doc:"deactivated: signed out at once, and open offers go to others. active: back again."`
+		Name     *string `json:"name,omitempty" minLength:"1" maxLength:"120"`
+		Phone    *string `json:"phone,omitempty" maxLength:"40" doc:"Empty: none."`
+		Email    *string `json:"email,omitempty" minLength:"3" maxLength:"254"`
+		TimeZone *string `json:"time_zone,omitempty" maxLength:"60"`
+	}
+}
+
+func (c *Console) userRoutes() {
+	web.Meet(c.API, web.Op{Method: "GET", Path: "/v1/users", Name: "list-users", Tag: "people", Permission: account.ReadSetup,
+		Summary: "Who works here", Detail: "Phones and e-mails only with include=person, which needs people:manage and a purpose; the page is one opening on the record."}, c.listUsers)
+	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/users", Name: "create-user", Tag: "people", Permission: account.ManagePeople, Status: 201,
+		Summary: "Invite a user", Detail: "The answer has a one-time link. 409 email_taken when another user of the account has the address."}, c.newUser)
+	web.Meet(c.API, web.Op{Method: "GET", Path: "/v1/users/{id}", Name: "get-user", Tag: "people", Permission: account.ReadSetup,
+		Summary: "One user", Detail: "Phone and e-mail as in the list."}, c.getUser)
+	web.Do(c.API, web.Op{Method: "PATCH", Path: "/v1/users/{id}", Name: "change-user", Tag: "people", Permission: account.ManagePeople,
+		Summary: "Change a user", Detail: "What is left out stays. Who is deactivated, or gets a role without offers, loses open offers to others; leads they own stay theirs until they are transferred. 409 last_admin: there is always an active admin."}, c.changeUser)
+	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/users/{id}/link", Name: "create-user-link", Tag: "people", Permission: account.ManagePeople, Status: 201,
+		Summary: "Give a user a new one-time link", Detail: "For an invitation that was not used in time, or a forgotten password. Earlier links stop working."}, c.newLink)
+}
+
+// mayInclude settles whether the visitor gets phones and e-mails: nil error
+// and false when no purpose is stated.
+func (in including) mayInclude(v *web.Visit) (bool, error) {
+	if in.Include == "" {
+		return false, nil
+	}
+	if !v.May(account.ManagePeople) {
+		return false, problem.Forbidden("forbidden", "The role %s may not see users' phones and e-mails (it needs %s).", v.Role, account.ManagePeople)
+	}
+	return v.Purpose != "", nil
+}
+
+func (c *Console) listUsers(ctx context.Context, v *web.Visit, in *usersIn) (*web.List[Colleague], error) {
+	with, err := in.mayInclude(v)
+	if err != nil {
+		return nil, err
+	}
+	var all []*members.Member
+	err = c.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
+		all, err = members.All(tx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(all) // newest first
+	all = only(all, func(m *members.Member) bool {
+		return (in.Role == "" || string(m.Role) == in.Role) && (in.State == "" || string(m.State) == in.State)
+	})
+	var shown []*members.Member
+	list, err := window(in.Page, all, func(m *members.Member) web.Place { return web.Place{At: m.CreatedAt, ID: m.ID.UUID()} },
+		func(m *members.Member) Colleague { shown = append(shown, m); return colleague(m) })
+	if err != nil || !with {
+		return list, err
+	}
+	return list, c.open(ctx, v, shown, list.Items)
+}
+
+func (c *Console) getUser(ctx context.Context, v *web.Visit, in *userIn) (*Colleague, error) {
+	with, err := in.mayInclude(v)
+	if err != nil {
+		return nil, err
+	}
+	var m *members.Member
+	err = c.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
+		m, err = in.member(tx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	one := []Colleague{colleague(m)}
+	if with {
+		err = c.open(ctx, v, []*members.Member{m}, one)
+	}
+	return &one[0], err
+}
+
+// open fills in phones and e-mails: one opening for the answer.
+func (c *Console) open(ctx context.Context, v *web.Visit, all []*members.Member, out []Colleague) error {
+	var sealed []vault.Sealed
+	for _, m := range all {
+		sealed = append(sealed, m.SealedPhone(), m.SealedEmail())
+	}
+	opened, err := c.Opener.Open(ctx, v.Scope, v.Actor, v.Purpose, sealed...)
+	if err != nil {
+		return err
+	}
+	text := func(i int) *string {
+		if opened.States[i] != keyring.Clear {
+			return nil
+		}
+		return orNull(reveal.Text(opened.Values[i]))
+	}
+	for i := range out {
+		out[i].Person = &Contact{Phone: text(2 * i), Email: text(2*i + 1)}
+	}
+	return nil
+}
+
+// free gives the open offers of somebody who works no more, or not with
+// leads, to others.
+func (c *Console) free(v *web.Visit, tx *store.Tx, user account.UserID, reason string) error {
+	for {
+		open, err := c.Routing.Offers(tx, user, v.At)
+		if err != nil || len(open) == 0 {
+			return err
+		}
+		for _, o := range open {
+			if _, err := c.Routing.Decline(tx, o.ID, user, reason, v.At); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// leave takes a user out of every pool.
+func (c *Console) leave(v *web.Visit, tx *store.Tx, user account.UserID) error {
+	projects, err := offers.ProjectsOf(tx, user)
+	if err != nil {
+		return err
+	}
+	for _, id := range projects {
+		p, err := offers.PoolOf(tx, id)
+		if err != nil {
+			return err
+		}
+		if err := c.Routing.SetMember(tx, p.ID, user, false, v.Actor, v.At); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// userNames reads what colleagues call each other.
+func userNames(tx *store.Tx) (map[account.UserID]string, error) {
+	all, err := members.All(tx)
+	out := make(map[account.UserID]string, len(all))
+	for _, m := range all {
+		out[m.ID] = m.Name
+	}
+	return out, err
+}
+
+func (c *Console) newUser(v *web.Visit, tx *store.Tx, in *newUserIn) (*Invitation, error) {
+	b := in.Body
+	m, link, err := c.Directory.CreateMember(tx, directory.NewMember{Name: b.Name, Role: account.Role(b.Role), TimeZone: b.TimeZone,
+		Phone: vault.Hide(b.Phone), Email: vault.Hide(b.Email)})
+	if err != nil {
+		return nil, err
+	}
+	out := invitation(tx, m, link, v.At.Add(directory.LinkLife))
+	return out, c.changed(tx, v, "user", "user.created", out.ID, map[string]any{"role": b.Role})
+}
+
+// invitation shows the link once: it goes into the answer after what is kept
+// for a repeat was written, so that it stands nowhere.
+func invitation(tx *store.Tx, m *members.Member, link string, until time.Time) *Invitation {
+	out := &Invitation{Colleague: colleague(m), ExpiresAt: until}
+	tx.AfterCommit(func() { out.Link = link })
+	return out
+}
+
+func (c *Console) newLink(v *web.Visit, tx *store.Tx, in *userPath) (*Invitation, error) {
+	m, err := in.member(tx)
+	if err != nil {
+		return nil, err
+	}
+	link, until, err := c.Directory.NewLink(tx, m.ID)
+	if err != nil {
+		return nil, err
+	}
+	return invitation(tx, m, link, until), c.changed(tx, v, "user", "user.link", m.ID.String(), nil)
+}
+
+func (c *Console) changeUser(v *web.Visit, tx *store.Tx, in *changeUserIn) (*Colleague, error) {
+	was, err := in.member(tx)
+	if err != nil {
+		return nil, err
+	}
+	b := in.Body
+	m, err := c.Directory.UpdateMember(tx, was.ID, directory.MemberChange{Name: b.Name, Role: (*account.Role)(b.Role), State: (*members.State)(b.State),
+		TimeZone: b.TimeZone, Phone: hidden(b.Phone), Email: hidden(b.Email)})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.settle(v, tx, was, m); err != nil {
+		return nil, err
+	}
+	out := colleague(m)
+	detail := given(map[string]bool{"name": b.Name != nil, "role": b.Role != nil, "state": b.State != nil, "time_zone": b.TimeZone != nil,
+		"phone": b.Phone != nil, "email": b.Email != nil})
+	detail["role"], detail["state"] = out.Role, out.State
+	return &out, c.changed(tx, v, "user", "user.changed", out.ID, detail)
+}
+
+// settle has routing follow: offers of who left go to others, and who came
+// back, or lives by another clock now, is looked at again.
+func (c *Console) settle(v *web.Visit, tx *store.Tx, was, is *members.Member) error {
+	if is.State == members.Deactivated && was.State != is.State {
+		return c.free(v, tx, is.ID, "deactivated")
+	}
+	if was.Role.May(account.AnswerOffers) && !is.Role.May(account.AnswerOffers) {
+		if err := c.free(v, tx, is.ID, "role-changed"); err != nil {
+			return err
+		}
+		return c.leave(v, tx, is.ID)
+	}
+	if was.State == is.State && was.TimeZone == is.TimeZone {
+		return nil
+	}
+	projects, err := offers.ProjectsOf(tx, is.ID)
+	if err != nil {
+		return err
+	}
+	for _, p := range projects {
+		if err := c.Routing.Wanted(tx, p, v.At); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func hidden(s *string) *vault.Personal {
+	if s == nil {
+		return nil
+	}
+	return new(vault.Hide(*s))
+}
