@@ -1,0 +1,155 @@
+// Package desk is the salesperson's door: offers, leads and persons, what is
+// done with them, and the live stream of events. Managers and integrators read
+// leads through it too. Callers may rely on this: who may not read a lead gets
+// the very answer of one that never was; personal data leaves only with a
+// purpose and after its opening is on the record, one entry for each answer;
+// and no answer that is kept for a repeated request contains any.
+package desk
+
+import (
+	"log/slog"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/directory"
+	"catchment/internal/events"
+	"catchment/internal/followup"
+	"catchment/internal/lead"
+	"catchment/internal/problem"
+	"catchment/internal/routing"
+	"catchment/internal/store"
+	"catchment/internal/store/members"
+	"catchment/internal/store/setup"
+	"catchment/internal/web"
+)
+
+// Parts is what the desk is made of. All are needed but Log and Timing.
+type Parts struct {
+	API       *web.API
+	DB        *store.DB
+	Directory *directory.Directory
+	Auth      web.Authenticator
+	Routing   *routing.Router
+	Followup  *followup.Followup
+	Persons   Persons
+	Opener    Opener
+	Feed      *events.Feed
+	Log       *slog.Logger
+	Timing    Timing
+}
+
+// Timing of the stream of events; zero values take the defaults.
+type Timing struct {
+	Heartbeat time.Duration // a comment keeps the connection, 15 s
+	Recheck   time.Duration // of the credential, 30 s
+	Write     time.Duration // for one write, 10 s
+}
+
+// Desk is the door, with its routes on Parts.API.
+type Desk struct {
+	Parts
+	streams *streams
+}
+
+// New registers the routes.
+func New(p Parts) *Desk {
+	if p.Log == nil {
+		p.Log = slog.New(slog.DiscardHandler)
+	}
+	p.Timing.Heartbeat = either(p.Timing.Heartbeat, 15*time.Second)
+	p.Timing.Recheck = either(p.Timing.Recheck, 30*time.Second)
+	p.Timing.Write = either(p.Timing.Write, 10*time.Second)
+	d := &Desk{Parts: p, streams: newStreams()}
+	d.sessionRoutes()
+	d.offerRoutes()
+	d.leadRoutes()
+	d.enquiryRoutes()
+	d.workRoutes()
+	d.personRoutes()
+	d.streamRoutes()
+	return d
+}
+
+// Close ends the open streams and takes no new ones: http.Server.Shutdown
+// would wait for them.
+func (d *Desk) Close() { d.streams.close() }
+
+func either(d, def time.Duration) time.Duration {
+	if d == 0 {
+		return def
+	}
+	return d
+}
+
+// worker is the visitor as followup knows them.
+func worker(v *web.Visit) followup.Worker {
+	return followup.Worker{Actor: v.Actor, User: v.User, All: v.May(account.WorkLeads)}
+}
+
+// LeadPath is the input of a route about one lead. Like the other paths it is
+// exported for huma, which fills no embedded field otherwise.
+type LeadPath struct {
+	ID string `path:"id" doc:"The lead's id." example:"lead_01h455vb4pex5vsknk084sn02q"`
+}
+
+// lead reads the id. What is no id answers like one that never was.
+func (p LeadPath) lead() (lead.ID, error) {
+	id, err := lead.ParseID(p.ID)
+	if err != nil {
+		return id, problem.NotFound()
+	}
+	return id, nil
+}
+
+// named loads the names that an answer needs.
+func named(tx *store.Tx) (n names, err error) {
+	n = names{map[account.ProjectID]string{}, map[account.SourceID]string{}, map[lead.StageID]LeadStage{}, map[account.UserID]string{}}
+	projects, err := setup.Projects(tx)
+	if err != nil {
+		return n, err
+	}
+	for _, p := range projects {
+		n.projects[p.ID] = p.Name
+	}
+	sources, err := setup.Sources(tx)
+	if err != nil {
+		return n, err
+	}
+	for _, s := range sources {
+		n.sources[s.ID] = s.Name
+	}
+	stages, err := setup.Stages(tx)
+	if err != nil {
+		return n, err
+	}
+	for _, s := range stages {
+		n.stages[s.ID] = LeadStage{s.ID.String(), s.Slug, s.Name, string(s.Category)}
+	}
+	all, err := members.All(tx)
+	for _, m := range all {
+		n.users[m.ID] = m.Name
+	}
+	return n, err
+}
+
+// placed is the id of a page's beginning as the list's own kind.
+func placed[T any, P interface {
+	*T
+	Scan(any) error
+}](from web.Place) (id T) {
+	_ = P(&id).Scan(from.ID[:]) // 16 bytes always fit
+	return id
+}
+
+// filterID reads an id of a query parameter; "" asks for nothing.
+func filterID[T interface{ IsZero() bool }](field, s string, parse func(string) (T, error)) (T, error) {
+	var none T
+	if s == "" {
+		return none, nil
+	}
+	id, err := parse(s)
+	if err != nil || id.IsZero() {
+		return none, problem.InvalidField(field, "bad_id", "This is not an id of that kind.")
+	}
+	return id, nil
+}

@@ -1,0 +1,184 @@
+package desk
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/keyring"
+	"catchment/internal/lead"
+	"catchment/internal/problem"
+	"catchment/internal/store"
+	"catchment/internal/store/leads"
+	"catchment/internal/web"
+)
+
+type enquiriesIn struct {
+	web.Page
+	Project string   `query:"project" doc:"Only enquiries about this project (its id)."`
+	Source  string   `query:"source" doc:"Only enquiries by this source (its id)."`
+	State   string   `query:"state" enum:"attached,quarantined,dead,erased" doc:"Only enquiries in this state."`
+	Test    bool     `query:"test" doc:"Test enquiries too."`
+	Include []string `query:"include" enum:"person,message" doc:"Personal parts to open, on the record as one entry."`
+}
+
+type enquiryIn struct {
+	ID      string   `path:"id" doc:"The id that the 202 of capture gave." example:"enq_01h455vb4pex5vsknk084sn02q"`
+	Include []string `query:"include" enum:"person,message" doc:"Personal parts to open, on the record as one entry."`
+}
+
+// includes says which personal parts of an enquiry to open.
+type includes struct{ person, message bool }
+
+func included(v *web.Visit, list []string) includes {
+	return includes{
+		person:  mayOpen(v) && slices.Contains(list, "person"),
+		message: mayOpen(v) && slices.Contains(list, "message"),
+	}
+}
+
+func (d *Desk) enquiryRoutes() {
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/enquiries", Name: "list-enquiries", Tag: tagLeads, Permission: account.ReadLeads,
+		Summary: "List enquiries, newest first"}, d.listEnquiries)
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/enquiries/{id}", Name: "get-enquiry", Tag: tagLeads, Permission: account.ReadOwnLeads,
+		Summary: "One enquiry: where it got to, and which lead it belongs to",
+		Detail: "Until intake has written an enquiry, normally for under a second after its 202, the answer is 404 with the code enquiry_not_yet_known " +
+			"and Retry-After: 1. An id that never was, and one of another account, answer the same."}, d.getEnquiry)
+}
+
+func (d *Desk) listEnquiries(ctx context.Context, v *web.Visit, in *enquiriesIn) (*web.List[Enquiry], error) {
+	f := leads.EnquiryFilter{State: lead.EnquiryState(in.State), Test: in.Test}
+	from, err := in.Start()
+	if err == nil {
+		f.Project, err = filterID("project", in.Project, account.ParseProjectID)
+	}
+	if err == nil {
+		f.Source, err = filterID("source", in.Source, account.ParseSourceID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list *web.List[Enquiry]
+	var page *album
+	err = d.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
+		page = &album{}
+		found, err := leads.ListEnquiries(tx, f, leads.EnquiryPage{ReceivedAt: from.At, ID: placed[lead.EnquiryID](from)}, in.Limit+1)
+		if err != nil {
+			return err
+		}
+		cut := web.NewList(in.Page, found, func(e leads.Enquiry) web.Place { return web.Place{At: e.ReceivedAt, ID: e.ID.UUID()} })
+		list = &web.List[Enquiry]{NextCursor: cut.NextCursor}
+		list.Items, err = enquiryViews(tx, cut.Items, included(v, in.Include), page)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, page.open(ctx, d.Opener, v)
+}
+
+// enquiryViews gives the enquiries' public parts and puts the personal ones
+// that are asked for into the album.
+func enquiryViews(tx *store.Tx, found []leads.Enquiry, with includes, page *album) ([]Enquiry, error) {
+	n, err := named(tx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Enquiry, len(found))
+	var ids []lead.PersonID
+	for i, e := range found {
+		out[i] = n.enquiry(e)
+		if !e.Person.IsZero() {
+			ids = append(ids, e.Person)
+		}
+		if with.message {
+			messageOf(e, &out[i], page)
+		}
+	}
+	if !with.person {
+		return out, nil
+	}
+	persons, err := personsOf(tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[lead.PersonID]*Person{}
+	for i, e := range found {
+		p, ok := persons[e.Person]
+		if !ok {
+			continue
+		}
+		if seen[e.Person] == nil {
+			seen[e.Person] = page.person(p)
+		}
+		out[i].Person = seen[e.Person]
+	}
+	return out, nil
+}
+
+func messageOf(e leads.Enquiry, out *Enquiry, page *album) {
+	page.add(e.Message, func(s string, _ keyring.State) { out.Message = orNull(s) })
+	page.add(e.CustomSeal, func(s string, _ keyring.State) { out.PersonalCustom = objectOrNull(s) })
+	page.add(e.Consent, func(s string, _ keyring.State) { out.Consent = objectOrNull(s) })
+}
+
+func objectOrNull(s string) map[string]any {
+	if s == "" {
+		return nil
+	}
+	return object(s)
+}
+
+// unknownEnquiry is the one answer for an enquiry that is not written yet, that
+// never was, or that the visitor may not read.
+func unknownEnquiry() *problem.Problem {
+	return &problem.Problem{Status: http.StatusNotFound, Code: "enquiry_not_yet_known", Title: "There is nothing here yet",
+		Detail:     "An enquiry is known about a second after its 202. Check the id, or ask again shortly.",
+		RetryAfter: time.Second}
+}
+
+func (d *Desk) getEnquiry(ctx context.Context, v *web.Visit, in *enquiryIn) (*Enquiry, error) {
+	id, err := lead.ParseEnquiryID(in.ID)
+	if err != nil {
+		return nil, unknownEnquiry()
+	}
+	var out *Enquiry
+	var page *album
+	err = d.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
+		page = &album{}
+		e, err := enquiryFor(tx, v, id)
+		if err != nil {
+			return err
+		}
+		views, err := enquiryViews(tx, []leads.Enquiry{e}, included(v, in.Include), page)
+		if err == nil {
+			out = &views[0]
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, page.open(ctx, d.Opener, v)
+}
+
+func enquiryFor(tx *store.Tx, v *web.Visit, id lead.EnquiryID) (leads.Enquiry, error) {
+	e, err := leads.EnquiryByID(tx, id)
+	if errors.Is(err, store.ErrNone) {
+		return e, unknownEnquiry()
+	}
+	if err != nil || v.May(account.ReadLeads) {
+		return e, err
+	}
+	if e.Lead.IsZero() {
+		return e, unknownEnquiry()
+	}
+	_, err = readable(tx, v, e.Lead)
+	if p, ok := problem.Of(err); ok && p.Status == http.StatusNotFound {
+		return e, unknownEnquiry()
+	}
+	return e, err
+}

@@ -1,0 +1,377 @@
+package desk_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/audit"
+	"catchment/internal/desk"
+	"catchment/internal/directory"
+	"catchment/internal/events"
+	"catchment/internal/followup"
+	"catchment/internal/intake"
+	"catchment/internal/jobs"
+	"catchment/internal/jobs/jobstest"
+	"catchment/internal/keyring"
+	"catchment/internal/lead"
+	"catchment/internal/routing"
+	"catchment/internal/store"
+	"catchment/internal/store/leads"
+	"catchment/internal/store/people"
+	"catchment/internal/store/storetest"
+	"catchment/internal/vault"
+	"catchment/internal/web"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+// doors is a running server over one database.
+type doors struct {
+	*testing.T
+	db     *store.DB
+	ring   *keyring.Keyring
+	keys   *keyring.Accounts
+	list   *jobs.List
+	router *routing.Router
+	desk   *desk.Desk
+	api    *web.API
+	url    string
+	dir    *directory.Directory
+}
+
+// ring gives the directory what it needs of the keyring.
+type ring struct{ d *doors }
+
+func (r ring) LoginIndex(s string) vault.MAC { return r.d.ring.LoginIndex(s) }
+
+func (r ring) NewAccount(ctx context.Context, id account.ID) ([]byte, directory.AccountKeys, error) {
+	wrapped, keys, err := r.d.ring.NewAccount(ctx, id)
+	return wrapped, accountKeys{keys}, err
+}
+
+func (r ring) Account(ctx context.Context, id account.ID) (directory.AccountKeys, error) {
+	keys, err := r.d.keys.Get(ctx, id)
+	return accountKeys{keys}, err
+}
+
+type accountKeys struct{ *keyring.AccountKeys }
+
+func (k accountKeys) NewMember(id account.UserID) ([]byte, directory.Seal) {
+	wrapped, key := k.NewSubjectKey(vault.Subject(id.UUID()))
+	return wrapped, key.Seal
+}
+
+func (k accountKeys) Member(id account.UserID, wrapped []byte) (directory.Seal, error) {
+	key, err := k.OpenSubjectKey(vault.Subject(id.UUID()), wrapped)
+	return key.Seal, err
+}
+
+func open(t *testing.T, db *store.DB) *doors {
+	t.Helper()
+	d := &doors{T: t, db: db}
+	keys, err := keyring.Open(keyring.Options{Dir: t.TempDir()})
+	d.ok(err)
+	d.ring = keys
+	d.keys = keyring.NewAccounts(keys, func(ctx context.Context, id account.ID) ([]byte, error) { return directory.LoadKeyset(ctx, db, id) })
+	log, waker := slog.New(slog.DiscardHandler), &jobstest.Waker{}
+	emits := events.NewLog(waker)
+	d.list = jobs.NewList(waker)
+	d.router = routing.New(routing.Options{DB: db, Jobs: d.list, Events: emits})
+	runner := jobs.NewRunner(db, d.list, log, jobs.RunnerOptions{})
+	d.router.Register(runner)
+	runner.Start()
+	t.Cleanup(runner.Stop)
+	places := events.NewSequencer(db, waker, log)
+	places.Start()
+	t.Cleanup(places.Stop)
+	d.dir = directory.New(directory.Options{DB: db, Keys: ring{d}, Waker: waker})
+	t.Cleanup(d.dir.Close)
+	d.api = web.New(web.Options{DB: db, Auth: d.dir, Version: "test"})
+	d.desk = desk.New(desk.Parts{
+		API: d.api, DB: db, Directory: d.dir, Auth: d.dir, Routing: d.router, Followup: followup.New(emits, d.list, d.keys),
+		Persons: intake.New(intake.Options{DB: db, Accounts: d.keys, Jobs: d.list, Events: emits}),
+		Opener:  &keyring.Opener{Accounts: d.keys, Record: d.record, Keys: d.subjectKeys},
+		Feed:    events.NewFeed(db, waker, log),
+		Timing:  desk.Timing{Heartbeat: 100 * time.Millisecond, Recheck: 50 * time.Millisecond},
+	})
+	d.ok(d.api.ServeDocument())
+	server := httptest.NewServer(web.Wrap(d.api.Mux(), log))
+	t.Cleanup(server.Close)
+	t.Cleanup(d.desk.Close)
+	d.url = server.URL
+	return d
+}
+
+func (d *doors) ok(err error) {
+	d.Helper()
+	if err != nil {
+		d.Fatal(err)
+	}
+}
+
+func (d *doors) record(ctx context.Context, o keyring.Opening) error {
+	return d.db.Write(ctx, o.Scope, func(tx *store.Tx) error {
+		return audit.Write(tx, time.Now(), audit.Entry{Actor: o.Actor, Action: "opened", Purpose: o.Purpose, About: o.ID.String(), Detail: map[string]any{"count": o.Count}})
+	})
+}
+
+func (d *doors) subjectKeys(ctx context.Context, s account.Scope, subjects []vault.Subject) (out map[vault.Subject][]byte, err error) {
+	err = d.db.Read(ctx, s, func(tx *store.Tx) error { out, err = people.Keys(tx, subjects); return err })
+	return out, err
+}
+
+// company is an account with a project, a source, stages and a pool.
+type company struct {
+	*doors
+	scope   account.Scope
+	keyset  *keyring.AccountKeys
+	project account.ProjectID
+	source  account.SourceID
+	pool    account.PoolID
+	stages  map[string]lead.StageID
+}
+
+func (d *doors) company() *company {
+	d.Helper()
+	made, err := d.dir.Create(d.Context(), directory.NewAccount{Name: "Example Homes", DefaultRegion: "GB", AdminName: "Ana Example",
+		AdminEmail: vault.Hide(lead.NewID().String() + "@example.com")})
+	d.ok(err)
+	boss, err := d.dir.Redeem(d.Context(), made.Link, password)
+	d.ok(err)
+	c := &company{doors: d, scope: boss.Scope, stages: map[string]lead.StageID{}}
+	c.keyset, err = d.keys.Get(d.Context(), made.Account)
+	d.ok(err)
+	c.write(func(tx *store.Tx) error {
+		p, err := d.dir.CreateProject(tx, directory.NewProject{Name: "Harbour Lofts", TimeZone: "UTC"})
+		d.ok(err)
+		s, err := d.dir.CreateSource(tx, directory.NewSource{Project: p.ID, Name: "Website form"})
+		d.ok(err)
+		c.project, c.source = p.ID, s.ID
+		all, err := d.dir.Stages(tx)
+		for _, s := range all {
+			c.stages[s.Slug] = s.ID
+		}
+		d.ok(err)
+		pool, err := d.router.CreatePool(tx, c.project, routing.PoolChange{}, "test", time.Now())
+		c.pool = pool.ID
+		return err
+	})
+	return c
+}
+
+const password = "correct horse battery"
+
+func (c *company) must(ok bool, err error) {
+	c.Helper()
+	if err != nil || !ok {
+		c.Fatal(ok, err)
+	}
+}
+
+func (c *company) write(f func(*store.Tx) error) {
+	c.Helper()
+	c.ok(c.db.Write(c.Context(), c.scope, f))
+}
+
+// visitor is a client with a credential.
+type visitor struct {
+	*company
+	id    account.UserID
+	email string
+	token string
+}
+
+// user makes somebody of the role and signs them in. Salespeople are in the
+// pool, always on shift, and away.
+func (c *company) user(role account.Role) *visitor {
+	c.Helper()
+	v := &visitor{company: c, email: lead.NewID().String() + "@example.com"}
+	var link string
+	c.write(func(tx *store.Tx) error {
+		m, l, err := c.dir.CreateMember(tx, directory.NewMember{Name: "Sam Example", Role: role, TimeZone: "UTC", Email: vault.Hide(v.email)})
+		c.ok(err)
+		v.id, link = m.ID, l
+		if role != account.Salesperson {
+			return nil
+		}
+		c.ok(c.router.SetShifts(tx, v.id, routing.AlwaysOn(), "test", time.Now()))
+		return c.router.SetMember(tx, c.pool, v.id, true, "test", time.Now())
+	})
+	s, err := c.dir.Redeem(c.Context(), link, password)
+	c.ok(err)
+	v.token = s.Token
+	return v
+}
+
+// key makes a secret key of the role.
+func (c *company) key(role account.Role) *visitor {
+	c.Helper()
+	v := &visitor{company: c}
+	c.write(func(tx *store.Tx) (err error) {
+		v.token, _, err = c.dir.CreateKey(tx, directory.NewKey{Kind: directory.SecretKey, Name: "CRM", Role: role})
+		return err
+	})
+	return v
+}
+
+func (v *visitor) presence(p account.Presence) {
+	v.Helper()
+	v.write(func(tx *store.Tx) error { _, err := v.router.Presence(tx, v.id, p, time.Now()); return err })
+}
+
+// arrived is a lead as intake writes it.
+type arrived struct {
+	lead    lead.ID
+	enquiry lead.EnquiryID
+	person  lead.PersonID
+}
+
+const (
+	canaryName    = "Asha Canary"
+	canaryPhone   = "+442079460123"
+	canaryMessage = "Is the two-room flat still free?"
+)
+
+// arrive adds a person with a lead that waits, or one that the owner has.
+func (c *company) arrive(owner account.UserID) arrived {
+	c.Helper()
+	a := arrived{lead.NewID(), lead.NewEnquiryID(), lead.NewPersonID()}
+	wrapped, key := c.keyset.NewSubjectKey(vault.Subject(a.person.UUID()))
+	seal := func(f vault.Field, s string) []byte { return key.Seal(people.Place(a.person, f), vault.Hide(s)).Data }
+	now := store.Clock(time.Now())
+	place := func(f vault.Field, s string) vault.Sealed {
+		return key.Seal(leads.EnquiryPlace(a.enquiry, f), vault.Hide(s))
+	}
+	c.write(func(tx *store.Tx) error {
+		c.ok(people.Add(tx, []people.New{{ID: a.person, Name: seal(vault.Name, canaryName), Phone: seal(vault.Phone, canaryPhone),
+			Email: seal(vault.Email, "asha@example.com"), Country: "GB", CreatedAt: now, WrappedKey: wrapped}}))
+		l := leads.Lead{ID: a.lead, Person: a.person, Project: c.project, Source: c.source, Stage: c.stages["new"], Category: lead.New,
+			RouteState: lead.Waiting, WaitingAt: now, Enquiries: 1, CreatedAt: now, EnquiredAt: now}
+		if _, err := leads.AddLeads(tx, []*leads.Lead{&l}); err != nil {
+			return err
+		}
+		e := leads.Enquiry{ID: a.enquiry, Lead: a.lead, Person: a.person, Project: c.project, Source: c.source, State: lead.Attached,
+			Attribution: `{"utm_source":"newsletter"}`, Custom: `{"rooms":"2"}`, Message: place(vault.Message, canaryMessage),
+			CustomSeal: place(vault.Custom, `{"employer":"Example Ltd"}`), Consent: place(vault.Consent, `{"given":true}`), ReceivedAt: now, CreatedAt: now}
+		if _, err := leads.AddEnquiries(tx, []*leads.Enquiry{&e}); err != nil {
+			return err
+		}
+		if owner.IsZero() {
+			return c.router.Wanted(tx, c.project, now)
+		}
+		c.must(leads.RouteClaim(tx, a.lead, owner, now))
+		return leads.RouteAssign(tx, leads.Assignment{Lead: a.lead, User: owner, From: now, Reason: "accepted", By: owner.String()})
+	})
+	return a
+}
+
+// openings counts the entries on the record.
+func (c *company) openings() (n int) {
+	c.Helper()
+	c.write(func(tx *store.Tx) error {
+		list, err := audit.List(tx, audit.Filter{Action: "opened"}, audit.Place{}, 500)
+		n = len(list)
+		return err
+	})
+	return n
+}
+
+// answer is a reply as a client sees it.
+type answer struct {
+	status int
+	head   http.Header
+	text   string
+	body   map[string]any
+}
+
+// code is the stable code of a problem, and its first field with that one's code.
+func (a answer) code() string {
+	s, _ := a.body["code"].(string)
+	if list, _ := a.body["errors"].([]any); len(list) > 0 {
+		f, _ := list[0].(map[string]any)
+		return s + " " + f["field"].(string) + " " + f["code"].(string)
+	}
+	return s
+}
+
+func (a answer) items() (out []map[string]any) {
+	list, _ := a.body["items"].([]any)
+	for _, x := range list {
+		m, _ := x.(map[string]any)
+		out = append(out, m)
+	}
+	return out
+}
+
+// ask sends a request; body is JSON text, or a value to encode; header pairs
+// follow.
+func (v *visitor) ask(method, path string, body any, header ...string) answer {
+	v.Helper()
+	var b io.Reader
+	switch x := body.(type) {
+	case nil:
+	case string:
+		b = strings.NewReader(x)
+	default:
+		text, err := json.Marshal(x)
+		v.ok(err)
+		b = bytes.NewReader(text)
+	}
+	r, err := http.NewRequestWithContext(v.Context(), method, v.url+path, b)
+	v.ok(err)
+	if v.token != "" {
+		r.Header.Set("Authorization", "Bearer "+v.token)
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(r)
+	v.ok(err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	v.ok(err)
+	a := answer{status: resp.StatusCode, head: resp.Header, text: string(text)}
+	_ = json.Unmarshal(text, &a.body)
+	return a
+}
+
+func (v *visitor) get(path string, header ...string) answer {
+	v.Helper()
+	return v.ask(http.MethodGet, path, nil, header...)
+}
+
+func (v *visitor) post(path string, body any, header ...string) answer {
+	v.Helper()
+	return v.ask(http.MethodPost, path, body, header...)
+}
+
+// want fails unless the answer has the status.
+func (a answer) want(t testing.TB, status int) answer {
+	t.Helper()
+	if a.status != status {
+		t.Fatalf("got %d, want %d: %s", a.status, status, a.text)
+	}
+	return a
+}
+
+// within calls f until it says true.
+func within(t testing.TB, d time.Duration, what string, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(d); !f(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %s: %s", d, what)
+		}
+	}
+}

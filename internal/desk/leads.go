@@ -1,0 +1,437 @@
+package desk
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/keyring"
+	"catchment/internal/lead"
+	"catchment/internal/routing"
+	"catchment/internal/store"
+	"catchment/internal/store/leads"
+	"catchment/internal/store/offers"
+	"catchment/internal/store/setup"
+	"catchment/internal/web"
+)
+
+const tagLeads = "leads"
+
+type leadsIn struct {
+	web.Page
+	Project  string   `query:"project" doc:"Only leads of this project (its id)."`
+	Source   string   `query:"source" doc:"Only leads whose first enquiry came by this source (its id)."`
+	Stage    string   `query:"stage" doc:"Only leads in this stage (its id)."`
+	Category string   `query:"category" enum:"new,follow-up,won,dropped" doc:"Only leads in a stage of this category."`
+	Owner    string   `query:"owner" doc:"Only leads that this user owns: an id, or me."`
+	State    string   `query:"state" enum:"waiting,offered,owned,unrouted" doc:"Only leads whose move it is like this."`
+	Person   string   `query:"person" doc:"Only leads of this person (its id)."`
+	Test     bool     `query:"test" doc:"Test leads too."`
+	Include  []string `query:"include" enum:"person" doc:"person: with the persons, opened on the record as one entry."`
+}
+
+func (in leadsIn) filter(v *web.Visit) (f leads.LeadFilter, err error) {
+	f.Category, f.RouteState, f.Test = lead.Category(in.Category), lead.RouteState(in.State), in.Test
+	if f.Project, err = filterID("project", in.Project, account.ParseProjectID); err != nil {
+		return f, err
+	}
+	if f.Source, err = filterID("source", in.Source, account.ParseSourceID); err != nil {
+		return f, err
+	}
+	if f.Stage, err = filterID("stage", in.Stage, parseLike[lead.StageID]); err != nil {
+		return f, err
+	}
+	if f.Person, err = filterID("person", in.Person, parseLike[lead.PersonID]); err != nil {
+		return f, err
+	}
+	if in.Owner == "me" {
+		f.Owner = v.User
+		return f, nil
+	}
+	f.Owner, err = filterID("owner", in.Owner, account.ParseUserID)
+	return f, err
+}
+
+// parseLike reads an id whose kind has no function of its own for it.
+func parseLike[T any, P interface {
+	*T
+	UnmarshalText([]byte) error
+}](s string) (T, error) {
+	var id T
+	err := P(&id).UnmarshalText([]byte(s))
+	return id, err
+}
+
+func (d *Desk) leadRoutes() {
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads", Name: "list-leads", Tag: tagLeads, Permission: account.ReadOwnLeads,
+		Summary: "List leads, newest first",
+		Detail:  "A salesperson gets the leads they own; managers and admins every lead. Without include=person the answer holds nothing personal."}, d.listLeads)
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}", Name: "get-lead", Tag: tagLeads, Permission: account.ReadOwnLeads,
+		Summary: "One lead, with its person",
+		Detail:  "The person is there when a purpose is: a session has one, a secret key states it in Catchment-Purpose. The opening is on the record."}, d.getLead)
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/enquiries", Name: "list-lead-enquiries", Tag: tagLeads, Permission: account.ReadOwnLeads,
+		Summary: "A lead's enquiries, newest first", Detail: "Up to 500, the oldest first to be left out."}, d.leadEnquiries)
+	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/offers", Name: "list-lead-offers", Tag: tagLeads, Permission: account.ReadOwnLeads,
+		Summary: "A lead's offers, newest first"}, leadOffers)
+	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/attempts", Name: "list-attempts", Tag: tagLeads, Permission: account.ReadOwnLeads,
+		Summary: "A lead's attempts, newest first"}, leadAttempts)
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/notes", Name: "list-notes", Tag: tagLeads, Permission: account.ReadOwnLeads,
+		Summary: "A lead's notes, newest first", Detail: "The texts are personal: the page is one opening on the record; without a purpose they are null."}, d.leadNotes)
+	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/decisions", Name: "list-decisions", Tag: tagLeads, Permission: account.ReadOwnLeads,
+		Summary: "Why the lead was offered to whom", Detail: "Each decision with every candidate and the reason why they were or were not chosen, newest first."}, d.leadDecisions)
+	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/history", Name: "lead-history", Tag: tagLeads, Permission: account.ReadOwnLeads,
+		Summary: "Who owned the lead and which stages it went through"}, leadHistory)
+	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/stages", Name: "list-stages", Tag: "setup", Permission: account.ReadSetup,
+		Summary: "The account's stages, in their order"}, listStages)
+}
+
+func (d *Desk) listLeads(ctx context.Context, v *web.Visit, in *leadsIn) (*web.List[Lead], error) {
+	f, err := in.filter(v)
+	if err != nil {
+		return nil, err
+	}
+	from, err := in.Start()
+	if err != nil {
+		return nil, err
+	}
+	with := slices.Contains(in.Include, "person") && mayOpen(v)
+	var list *web.List[Lead]
+	var page *album
+	err = d.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
+		page = &album{}
+		found, err := listFor(tx, v, f, from, in.Limit+1)
+		if err != nil {
+			return err
+		}
+		cut := web.NewList(in.Page, found, func(l leads.Lead) web.Place { return web.Place{At: l.CreatedAt, ID: l.ID.UUID()} })
+		cut.Items = slices.DeleteFunc(cut.Items, func(l leads.Lead) bool { return !f.Owner.IsZero() && l.Owner != f.Owner || !v.Reads(l.Owner) })
+		list, err = leadList(tx, v, cut, with, page)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, page.open(ctx, d.Opener, v)
+}
+
+// listFor lists what was asked for. A list by person does not look at the
+// owner, so the caller leaves out what the visitor may not read.
+func listFor(tx *store.Tx, v *web.Visit, f leads.LeadFilter, from web.Place, limit int) ([]leads.Lead, error) {
+	if !v.May(account.ReadLeads) {
+		if v.User.IsZero() || (!f.Owner.IsZero() && f.Owner != v.User) {
+			return nil, nil
+		}
+		f.Owner = v.User
+	}
+	return leads.ListLeads(tx, f, leads.LeadPage{CreatedAt: from.At, ID: placed[lead.ID](from)}, limit)
+}
+
+func leadList(tx *store.Tx, v *web.Visit, cut *web.List[leads.Lead], with bool, page *album) (*web.List[Lead], error) {
+	n, err := named(tx)
+	if err != nil {
+		return nil, err
+	}
+	list := &web.List[Lead]{Items: make([]Lead, len(cut.Items)), NextCursor: cut.NextCursor}
+	var ids []lead.PersonID
+	for i, l := range cut.Items {
+		list.Items[i] = n.lead(l, v.At)
+		ids = append(ids, l.Person)
+	}
+	if !with {
+		return list, nil
+	}
+	persons, err := personsOf(tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[lead.PersonID]*Person{}
+	for i, l := range cut.Items {
+		p, ok := persons[l.Person]
+		if !ok {
+			continue
+		}
+		if seen[l.Person] == nil {
+			seen[l.Person] = page.person(p)
+		}
+		list.Items[i].Person = seen[l.Person]
+	}
+	return list, nil
+}
+
+func (d *Desk) getLead(ctx context.Context, v *web.Visit, in *LeadPath) (*Lead, error) {
+	id, err := in.lead()
+	if err != nil {
+		return nil, err
+	}
+	var out *Lead
+	var page *album
+	err = d.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
+		page = &album{}
+		l, err := readable(tx, v, id)
+		if err != nil {
+			return err
+		}
+		list, err := leadList(tx, v, &web.List[leads.Lead]{Items: []leads.Lead{l}}, mayOpen(v), page)
+		if err == nil {
+			out = &list.Items[0]
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, page.open(ctx, d.Opener, v)
+}
+
+type leadEnquiriesIn struct {
+	LeadPath
+	Include []string `query:"include" enum:"message" doc:"message: with message, personal custom fields and consent, opened on the record."`
+}
+
+func (d *Desk) leadEnquiries(ctx context.Context, v *web.Visit, in *leadEnquiriesIn) (*web.List[Enquiry], error) {
+	id, err := in.lead()
+	if err != nil {
+		return nil, err
+	}
+	var list *web.List[Enquiry]
+	var page *album
+	err = d.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
+		page, list = &album{}, &web.List[Enquiry]{Items: []Enquiry{}}
+		l, err := readable(tx, v, id)
+		if err != nil {
+			return err
+		}
+		found, err := leads.EnquiriesOf(tx, l.ID, 500)
+		if err != nil {
+			return err
+		}
+		slices.Reverse(found)
+		include := includes{message: mayOpen(v) && slices.Contains(in.Include, "message")}
+		list.Items, err = enquiryViews(tx, found, include, page)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, page.open(ctx, d.Opener, v)
+}
+
+func leadOffers(v *web.Visit, tx *store.Tx, in *LeadPath) (*web.List[Offer], error) {
+	l, err := leadOf(in, tx, v)
+	if err != nil {
+		return nil, err
+	}
+	found, err := offers.OfLead(tx, l.ID)
+	if err != nil {
+		return nil, err
+	}
+	n, err := named(tx)
+	if err != nil {
+		return nil, err
+	}
+	list := &web.List[Offer]{Items: []Offer{}}
+	for _, o := range slices.Backward(found) {
+		list.Items = append(list.Items, n.offer(o, l))
+	}
+	return list, nil
+}
+
+// leadOf finds the path's lead for the visitor.
+func leadOf(in *LeadPath, tx *store.Tx, v *web.Visit) (leads.Lead, error) {
+	id, err := in.lead()
+	if err != nil {
+		return leads.Lead{}, err
+	}
+	return readable(tx, v, id)
+}
+
+type pagedLead struct {
+	LeadPath
+	web.Page
+}
+
+func leadAttempts(v *web.Visit, tx *store.Tx, in *pagedLead) (*web.List[Attempt], error) {
+	from, err := in.Start()
+	if err != nil {
+		return nil, err
+	}
+	l, err := leadOf(&in.LeadPath, tx, v)
+	if err != nil {
+		return nil, err
+	}
+	found, err := leads.WorkAttempts(tx, l.ID, from.At, placed[lead.AttemptID](from), in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	cut := web.NewList(in.Page, found, func(a leads.Attempt) web.Place { return web.Place{At: a.StartedAt, ID: a.ID.UUID()} })
+	list := &web.List[Attempt]{Items: []Attempt{}, NextCursor: cut.NextCursor}
+	for _, a := range cut.Items {
+		list.Items = append(list.Items, attemptView(a))
+	}
+	return list, nil
+}
+
+func (d *Desk) leadNotes(ctx context.Context, v *web.Visit, in *pagedLead) (*web.List[Note], error) {
+	from, err := in.Start()
+	if err != nil {
+		return nil, err
+	}
+	var list *web.List[Note]
+	var page *album
+	err = d.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
+		page, list = &album{}, &web.List[Note]{}
+		l, err := leadOf(&in.LeadPath, tx, v)
+		if err != nil {
+			return err
+		}
+		found, err := leads.WorkNotes(tx, l.ID, from.At, placed[lead.NoteID](from), in.Limit+1)
+		if err != nil {
+			return err
+		}
+		cut := web.NewList(in.Page, found, func(n leads.Note) web.Place { return web.Place{At: n.CreatedAt, ID: n.ID.UUID()} })
+		list.NextCursor, list.Items = cut.NextCursor, make([]Note, len(cut.Items))
+		for i, n := range cut.Items {
+			list.Items[i] = Note{ID: n.ID.String(), LeadID: n.Lead.String(), By: n.By, CreatedAt: n.CreatedAt}
+			if mayOpen(v) {
+				page.add(n.Text, func(s string, _ keyring.State) { list.Items[i].Text = orNull(s) })
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, page.open(ctx, d.Opener, v)
+}
+
+// Decision is one round's word about a lead.
+type Decision struct {
+	RoundID    string      `json:"round_id" example:"rnd_01h455vb4pex5vsknk084sn02q"`
+	DecidedAt  time.Time   `json:"decided_at"`
+	UserID     *string     `json:"user_id" doc:"Who was chosen; null: nobody was eligible."`
+	OfferID    *string     `json:"offer_id"`
+	Candidates []Candidate `json:"candidates" nullable:"false" doc:"Everybody in the pool."`
+}
+
+// Candidate is a member of the pool in a decision.
+type Candidate struct {
+	UserID string `json:"user_id"`
+	Name   string `json:"name"`
+	Reason string `json:"reason" doc:"A code." example:"off_shift"`
+	Words  string `json:"words" doc:"The reason for people." example:"Not on shift"`
+}
+
+// StageMove is one change of stage.
+type StageMove struct {
+	At     time.Time `json:"at"`
+	From   LeadStage `json:"from"`
+	To     LeadStage `json:"to"`
+	Reason string    `json:"reason"`
+	By     string    `json:"by" doc:"A user's or key's id."`
+}
+
+// Ownership is the time that somebody was accountable for the lead.
+type Ownership struct {
+	UserID string     `json:"user_id"`
+	Name   string     `json:"name"`
+	From   time.Time  `json:"from"`
+	Until  *time.Time `json:"until" doc:"null: still."`
+	Reason string     `json:"reason" doc:"accepted, claimed, or the code given with a transfer."`
+	By     string     `json:"by"`
+}
+
+// LeadHistory is how a lead got where it is.
+type LeadHistory struct {
+	Stages []StageMove `json:"stages" nullable:"false" doc:"Oldest first."`
+	Owners []Ownership `json:"owners" nullable:"false" doc:"Oldest first."`
+}
+
+// StageItem is a stage of the account.
+type StageItem struct {
+	LeadStage
+	Place       int64 `json:"place" doc:"Its order on screens; the first of a category is where a lead begins in it."`
+	NeedsReason bool  `json:"needs_reason" doc:"Moving a lead here asks why."`
+}
+
+func listStages(_ *web.Visit, tx *store.Tx, _ *struct{}) (*web.List[StageItem], error) {
+	stages, err := setup.Stages(tx)
+	list := &web.List[StageItem]{Items: []StageItem{}}
+	for _, s := range stages {
+		list.Items = append(list.Items, StageItem{LeadStage{s.ID.String(), s.Slug, s.Name, string(s.Category)}, int64(s.Place), s.NeedsReason})
+	}
+	return list, err
+}
+
+// words says a candidate's reason to people.
+var words = map[routing.Reason]string{
+	routing.Inactive:       "Not active in the account or the pool",
+	routing.OffShift:       "Not on shift",
+	routing.IsAway:         "Away",
+	routing.IsEngaged:      "Engaged",
+	routing.IsLoggedOff:    "Logged off",
+	routing.DeclinedBefore: "Declined this lead before",
+	routing.AlreadyOffered: "Missed this lead before, and has not been away since",
+	routing.Busy:           "Has as many open offers as the pool allows",
+	routing.LaterInTurn:    "Eligible, but had an offer more recently",
+	routing.Chosen:         "Chosen: eligible, and longest without an offer",
+}
+
+type decisionsIn struct {
+	LeadPath
+	Limit int `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"How many decisions at most."`
+}
+
+func (d *Desk) leadDecisions(v *web.Visit, tx *store.Tx, in *decisionsIn) (*web.List[Decision], error) {
+	l, err := leadOf(&in.LeadPath, tx, v)
+	if err != nil {
+		return nil, err
+	}
+	found, err := d.Routing.Explain(tx, l.ID, in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	n, err := named(tx)
+	if err != nil {
+		return nil, err
+	}
+	list := &web.List[Decision]{Items: []Decision{}}
+	for _, e := range slices.Backward(found) {
+		out := Decision{RoundID: e.Round.String(), DecidedAt: e.At, UserID: orNull(e.User.String()), OfferID: orNull(e.Offer.String()), Candidates: []Candidate{}}
+		for _, c := range e.Candidates {
+			out.Candidates = append(out.Candidates, Candidate{c.User.String(), n.users[c.User], c.Reason.String(), words[c.Reason]})
+		}
+		list.Items = append(list.Items, out)
+	}
+	return list, nil
+}
+
+const maxHistory = 1000
+
+func leadHistory(v *web.Visit, tx *store.Tx, in *LeadPath) (*LeadHistory, error) {
+	l, err := leadOf(in, tx, v)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := leads.WorkChanges(tx, l.ID, maxHistory)
+	if err != nil {
+		return nil, err
+	}
+	owners, err := leads.Assignments(tx, l.ID)
+	if err != nil {
+		return nil, err
+	}
+	n, err := named(tx)
+	if err != nil {
+		return nil, err
+	}
+	h := &LeadHistory{Stages: []StageMove{}, Owners: []Ownership{}}
+	for _, c := range changes {
+		h.Stages = append(h.Stages, StageMove{c.At, n.stage(c.From, ""), n.stage(c.To, ""), c.Reason, c.By})
+	}
+	for _, a := range owners {
+		h.Owners = append(h.Owners, Ownership{a.User.String(), n.users[a.User], a.From, timeOrNull(a.Until), a.Reason, a.By})
+	}
+	return h, nil
+}

@@ -1,0 +1,181 @@
+package desk
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/lead"
+	"catchment/internal/problem"
+	"catchment/internal/store"
+	"catchment/internal/store/leads"
+	"catchment/internal/store/people"
+	"catchment/internal/web"
+)
+
+// Persons merges persons on a human's word. intake does, because it alone
+// decides who is who.
+type Persons interface {
+	Merge(tx *store.Tx, kept, merged lead.PersonID, actor string) (lead.MergeID, error)
+	Unmerge(tx *store.Tx, id lead.MergeID, actor string) error
+}
+
+// PersonCard is a person with what surrounds them.
+type PersonCard struct {
+	ID         string        `json:"id" example:"prsn_01h455vb4pex5vsknk084sn02q"`
+	Test       bool          `json:"test"`
+	CreatedAt  time.Time     `json:"created_at"`
+	MergedInto *string       `json:"merged_into" doc:"Who this one is, on a human's word."`
+	Duplicates []MaybeSame   `json:"possible_duplicates" nullable:"false" doc:"Who else it may be."`
+	Leads      []PersonsLead `json:"leads" nullable:"false" doc:"Those that you may read, newest first."`
+	Person     *Person       `json:"person,omitempty" doc:"Only with a purpose."`
+}
+
+// MaybeSame is another person who may be the same human.
+type MaybeSame struct {
+	PersonID  string    `json:"person_id"`
+	Kind      string    `json:"kind" enum:"possible_duplicate"`
+	EnquiryID string    `json:"enquiry_id" doc:"The enquiry that named both."`
+	At        time.Time `json:"at"`
+}
+
+// PersonsLead is a lead of the person.
+type PersonsLead struct {
+	ID        string    `json:"id"`
+	Project   Named     `json:"project"`
+	Stage     LeadStage `json:"stage"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Merged is the record of a merge.
+type Merged struct {
+	ID     string `json:"id" example:"mrg_01h455vb4pex5vsknk084sn02q"`
+	Kept   string `json:"kept_id"`
+	Merged string `json:"merged_id"`
+	Undone bool   `json:"undone"`
+}
+
+// PersonPath is the input of a route about one person.
+type PersonPath struct {
+	ID string `path:"id" doc:"The person's id." example:"prsn_01h455vb4pex5vsknk084sn02q"`
+}
+
+type mergeIn struct {
+	PersonPath
+	Body struct {
+		Other string `json:"other" doc:"The person who is the same; this one is kept." example:"prsn_01h455vb4pex5vsknk084sn02q"`
+	}
+}
+
+type undoIn struct {
+	ID string `path:"id" doc:"The merge's id." example:"mrg_01h455vb4pex5vsknk084sn02q"`
+}
+
+func (d *Desk) personRoutes() {
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/persons/{id}", Name: "get-person", Tag: "persons", Permission: account.ReadOwnLeads,
+		Summary: "A person, who else they may be, and their leads", Detail: "Salespeople read the persons of leads that they own."}, d.getPerson)
+	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/persons/{id}/merge", Name: "merge-persons", Tag: "persons", Permission: account.MoveLeads, Status: http.StatusCreated,
+		Summary: "Say that two persons are one", Detail: "Nothing is moved: enquiries of the other lead here from now on. It can be undone."}, d.merge)
+	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/merges/{id}/undo", Name: "undo-merge", Tag: "persons", Permission: account.MoveLeads,
+		Summary: "Undo a merge"}, d.undoMerge)
+}
+
+func (d *Desk) getPerson(ctx context.Context, v *web.Visit, in *PersonPath) (*PersonCard, error) {
+	id, err := parseLike[lead.PersonID](in.ID)
+	if err != nil || id.IsZero() {
+		return nil, problem.NotFound()
+	}
+	var out *PersonCard
+	var page *album
+	err = d.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
+		page = &album{}
+		out, err = personCard(tx, v, id, page)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, page.open(ctx, d.Opener, v)
+}
+
+func personCard(tx *store.Tx, v *web.Visit, id lead.PersonID, page *album) (*PersonCard, error) {
+	p, err := people.One(tx, id)
+	if errors.Is(err, store.ErrNone) {
+		return nil, problem.NotFound()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := mayKnow(tx, v, id); err != nil {
+		return nil, err
+	}
+	n, err := named(tx)
+	if err != nil {
+		return nil, err
+	}
+	out := &PersonCard{ID: id.String(), Test: p.Test, CreatedAt: p.CreatedAt, MergedInto: orNull(p.MergedInto.String()),
+		Duplicates: []MaybeSame{}, Leads: []PersonsLead{}}
+	all, err := leads.ListLeads(tx, leads.LeadFilter{Person: id, Test: true}, leads.LeadPage{}, 500)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range all {
+		if v.Reads(l.Owner) {
+			out.Leads = append(out.Leads, PersonsLead{l.ID.String(), n.project(l.Project), n.stage(l.Stage, l.Category), l.CreatedAt})
+		}
+	}
+	links, err := people.Links(tx, id)
+	for _, k := range links {
+		out.Duplicates = append(out.Duplicates, MaybeSame{k.Other.String(), k.Kind, k.Enquiry.String(), k.At})
+	}
+	if mayOpen(v) {
+		out.Person = page.person(p)
+	}
+	return out, err
+}
+
+// mayKnow refuses, as if there were nobody, a person of whom the visitor owns
+// no lead and may not read every one.
+func mayKnow(tx *store.Tx, v *web.Visit, id lead.PersonID) error {
+	if v.May(account.ReadLeads) {
+		return nil
+	}
+	if v.User.IsZero() {
+		return problem.NotFound()
+	}
+	owns, err := leads.WorkOwnsOf(tx, v.User, id)
+	if err == nil && !owns {
+		err = problem.NotFound()
+	}
+	return err
+}
+
+func (d *Desk) merge(v *web.Visit, tx *store.Tx, in *mergeIn) (*Merged, error) {
+	kept, err := parseLike[lead.PersonID](in.ID)
+	if err != nil || kept.IsZero() {
+		return nil, problem.NotFound()
+	}
+	other, err := parseLike[lead.PersonID](in.Body.Other)
+	if err != nil || other.IsZero() {
+		return nil, problem.InvalidField("other", "unknown_person", "Send the id of the other person.")
+	}
+	if kept == other {
+		return nil, problem.InvalidField("other", "same_person", "Send another person than the one in the path.")
+	}
+	id, err := d.Persons.Merge(tx, kept, other, v.Actor)
+	return &Merged{id.String(), kept.String(), other.String(), false}, err
+}
+
+func (d *Desk) undoMerge(v *web.Visit, tx *store.Tx, in *undoIn) (*Merged, error) {
+	id, err := parseLike[lead.MergeID](in.ID)
+	if err != nil || id.IsZero() {
+		return nil, problem.NotFound()
+	}
+	if err := d.Persons.Unmerge(tx, id, v.Actor); err != nil {
+		return nil, err
+	}
+	m, err := people.GetMerge(tx, id)
+	return &Merged{m.ID.String(), m.Kept.String(), m.Merged.String(), true}, err
+}

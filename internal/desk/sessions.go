@@ -1,0 +1,154 @@
+package desk
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/directory"
+	"catchment/internal/problem"
+	"catchment/internal/store"
+	"catchment/internal/store/offers"
+	"catchment/internal/web"
+)
+
+const tagSession = "session"
+
+// NewSession is the answer to a sign-in. The token is nowhere else.
+type NewSession struct {
+	Token       string    `json:"token" doc:"Send it as Authorization: Bearer." example:"cst_…"`
+	ExpiresAt   time.Time `json:"expires_at" doc:"At the latest; 12 hours without a request end it, too."`
+	UserID      string    `json:"user_id" example:"user_01h455vb4pex5vsknk084sn02q"`
+	Name        string    `json:"name"`
+	AccountID   *string   `json:"account_id" doc:"null for an operator of the platform."`
+	AccountName *string   `json:"account_name"`
+	Role        string    `json:"role" enum:"salesperson,manager,marketer,admin,auditor,support,operator"`
+}
+
+// Me is who one is. It holds no personal data.
+type Me struct {
+	UserID        *string    `json:"user_id" doc:"null for a key."`
+	KeyID         *string    `json:"key_id" doc:"null for a session."`
+	Name          string     `json:"name"`
+	AccountID     *string    `json:"account_id" doc:"null for an operator of the platform."`
+	AccountName   *string    `json:"account_name"`
+	Role          string     `json:"role"`
+	Presence      *string    `json:"presence" enum:"available,engaged,away,logged-off" doc:"null for who is no user of an account."`
+	PresenceSince *time.Time `json:"presence_since"`
+	ExpiresAt     *time.Time `json:"expires_at" doc:"When this session or key ends at the latest; null: never."`
+}
+
+// PresenceState is what a salesperson declares.
+type PresenceState struct {
+	State string    `json:"state" enum:"available,engaged,away,logged-off"`
+	Since time.Time `json:"since"`
+}
+
+// Ended says that a session is over.
+type Ended struct {
+	Ended bool `json:"ended"`
+}
+
+type signInIn struct {
+	Body struct {
+		Email    string `json:"email" maxLength:"320" example:"priya@example.com"`
+		Password string `json:"password" maxLength:"256"`
+		Account  string `json:"account,omitempty" doc:"The account's id, when one address signs in to several."`
+	}
+}
+
+type redeemIn struct {
+	Body struct {
+		Token    string `json:"token" maxLength:"100" doc:"Of the one-time link."`
+		Password string `json:"password" maxLength:"256" doc:"The new password, 10 characters or more."`
+	}
+}
+
+type presenceIn struct {
+	Body struct {
+		State string `json:"state" enum:"available,engaged,away,logged-off"`
+	}
+}
+
+type passwordIn struct {
+	Body struct {
+		Password    string `json:"password" maxLength:"256" doc:"The present one."`
+		NewPassword string `json:"new_password" maxLength:"256"`
+	}
+}
+
+func (d *Desk) sessionRoutes() {
+	web.Meet(d.API, web.Op{Method: http.MethodPost, Path: "/v1/sessions", Name: "sign-in", Tag: tagSession, Permission: account.Public, Status: http.StatusCreated, MaxBody: 4 << 10,
+		Summary: "Sign in with e-mail and password", Detail: "An unknown address and a wrong password answer the same, in the same time."}, d.signIn)
+	web.Meet(d.API, web.Op{Method: http.MethodPost, Path: "/v1/links/redeem", Name: "redeem-link", Tag: tagSession, Permission: account.Public, Status: http.StatusCreated, MaxBody: 4 << 10,
+		Summary: "Choose a password with a one-time link, and sign in", Detail: "A link works once, within 72 hours."}, d.redeem)
+	web.Meet(d.API, web.Op{Method: http.MethodDelete, Path: "/v1/sessions/current", Name: "sign-out", Tag: tagSession, Permission: account.UseOwnSession,
+		Summary: "End this session"}, d.signOut)
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/me", Name: "get-me", Tag: tagSession, Permission: account.UseOwnSession,
+		Summary: "Who you are"}, d.me)
+	web.Do(d.API, web.Op{Method: http.MethodPut, Path: "/v1/me/presence", Name: "set-presence", Tag: tagSession, Permission: account.AnswerOffers,
+		Summary: "Say whether you take leads now", Detail: "Only who is available, and on shift, is offered leads."}, d.setPresence)
+	web.Meet(d.API, web.Op{Method: http.MethodPut, Path: "/v1/me/password", Name: "change-password", Tag: tagSession, Permission: account.UseOwnSession, MaxBody: 4 << 10,
+		Summary: "Change your password", Detail: "Your other sessions end."}, d.changePassword)
+}
+
+func (d *Desk) signIn(ctx context.Context, _ *web.Visit, in *signInIn) (*NewSession, error) {
+	acct, err := filterID("account", in.Body.Account, account.ParseID)
+	if err != nil {
+		return nil, err
+	}
+	s, err := d.Directory.SignIn(ctx, in.Body.Email, in.Body.Password, acct)
+	return d.newSession(ctx, s, err)
+}
+
+func (d *Desk) redeem(ctx context.Context, _ *web.Visit, in *redeemIn) (*NewSession, error) {
+	s, err := d.Directory.Redeem(ctx, in.Body.Token, in.Body.Password)
+	return d.newSession(ctx, s, err)
+}
+
+func (d *Desk) newSession(ctx context.Context, s directory.SignedIn, err error) (*NewSession, error) {
+	if err != nil {
+		return nil, err
+	}
+	me, err := d.Directory.Me(ctx, s.Principal)
+	return &NewSession{Token: s.Token, ExpiresAt: s.Expires, UserID: s.User.String(), Name: s.Name,
+		AccountID: orNull(s.Scope.Account().String()), AccountName: orNull(me.AccountName), Role: string(s.Role)}, err
+}
+
+func (d *Desk) signOut(ctx context.Context, v *web.Visit, _ *struct{}) (*Ended, error) {
+	if v.Session.IsZero() {
+		return nil, problem.Conflict("no_session", "A key has no session. An admin revokes it.")
+	}
+	return &Ended{true}, d.Directory.SignOut(ctx, v.Principal)
+}
+
+func (d *Desk) me(ctx context.Context, v *web.Visit, _ *struct{}) (*Me, error) {
+	self, err := d.Directory.Me(ctx, v.Principal)
+	if err != nil {
+		return nil, err
+	}
+	me := &Me{UserID: orNull(v.User.String()), KeyID: orNull(v.Key.String()), Name: self.Name, AccountID: orNull(self.Account.String()),
+		AccountName: orNull(self.AccountName), Role: string(v.Role), ExpiresAt: timeOrNull(v.Expires)}
+	if v.User.IsZero() || !v.Scope.Valid() {
+		return me, nil
+	}
+	err = d.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
+		p, err := offers.PresenceOf(tx, v.User)
+		me.Presence, me.PresenceSince = orNull(string(p.Declared)), timeOrNull(p.Since)
+		return err
+	})
+	return me, err
+}
+
+func (d *Desk) setPresence(v *web.Visit, tx *store.Tx, in *presenceIn) (*PresenceState, error) {
+	if v.User.IsZero() {
+		return nil, problem.Forbidden("not_a_user", "A key is nowhere. Sign in as the user.")
+	}
+	p, err := d.Routing.Presence(tx, v.User, account.Presence(in.Body.State), v.At)
+	return &PresenceState{string(p.Declared), p.Since}, err
+}
+
+func (d *Desk) changePassword(ctx context.Context, v *web.Visit, in *passwordIn) (*Ended, error) {
+	return &Ended{false}, d.Directory.ChangePassword(ctx, v.Principal, in.Body.Password, in.Body.NewPassword)
+}
