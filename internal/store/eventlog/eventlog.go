@@ -46,7 +46,7 @@ var (
 	moveHead = store.Unbound("eventlog.head.move", `UPDATE event_head SET next_position = $3 WHERE account_id = $1 AND next_position = $2`)
 	place    = store.Unbound("eventlog.place", `UPDATE event_batch SET first_position = $3
 		WHERE account_id = $1 AND batch_id = $2 AND first_position IS NULL`)
-	accounts = store.Unbound("eventlog.accounts", `SELECT account_id FROM event_head WHERE ($1 IS NULL OR account_id > $1) ORDER BY account_id LIMIT $2`)
+	accounts = store.Unbound("eventlog.accounts", `SELECT account_id FROM event_head WHERE (account_id > $1 OR $1 IS NULL) ORDER BY account_id LIMIT $2`)
 )
 
 // Add writes what a transaction emitted: a JSON list of count events.
