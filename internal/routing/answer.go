@@ -215,11 +215,7 @@ func (r *Router) end(tx *store.Tx, round lead.RoundID, now time.Time) error {
 	if err != nil || len(due) == 0 {
 		return err
 	}
-	ids := make([]lead.ID, len(due))
-	for i, o := range due {
-		ids[i] = o.Lead
-	}
-	n, err := leads.RouteReturnAll(tx, ids)
+	n, err := leads.RouteReturnRound(tx, round, now)
 	if err != nil || n != int64(len(due)) {
 		return lost(err) // one was answered meanwhile
 	}

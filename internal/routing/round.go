@@ -232,8 +232,6 @@ type writing struct {
 	decisions     []offers.Decision
 	offers        []offers.Offer
 	events        []events.Event
-	given         []lead.ID // of the offers
-	fresh         []lead.ID // given to nobody, for the first time
 	queued        []lead.ID // to the named queue: everybody had them
 	drained       bool      // some stood in the named queue
 	alarmAt       int64     // when the first of the others has waited too long; 0: none
@@ -248,12 +246,10 @@ func (w *writing) add(l Waiting, source account.SourceID, d Decision) {
 		o := offers.Offer{ID: row.Offer, Lead: l.Lead, Pool: w.pool.ID, User: row.User, Round: w.round, MadeAt: w.at,
 			ExpiresAt: w.at.Add(time.Duration(w.pool.AcceptSeconds) * time.Second)}
 		w.offers = append(w.offers, o)
-		w.given = append(w.given, l.Lead)
 		w.drained = w.drained || l.QueuedAt != 0
 		e.Kind, e.Offer, e.User, e.Data = events.OfferMade, o.ID, o.User, map[string]any{"expires_at": o.ExpiresAt}
 		w.events = append(w.events, e)
 	case !l.Decided:
-		w.fresh = append(w.fresh, l.Lead)
 		e.Kind = events.LeadWaiting
 		w.events = append(w.events, e)
 	}
@@ -282,8 +278,10 @@ func (r *Router) write(tx *store.Tx, kept Round, w writing) error {
 	if err := r.writeOffers(tx, w); err != nil {
 		return err
 	}
-	if _, err := leads.RouteDecided(tx, w.fresh); err != nil {
-		return err
+	if len(w.decisions) > len(w.offers) {
+		if err := leads.RouteDecided(tx, w.round); err != nil {
+			return err
+		}
 	}
 	if err := r.queue(tx, w.pool, w.queued, w.at); err != nil {
 		return err
@@ -314,7 +312,7 @@ func (r *Router) writeOffers(tx *store.Tx, w writing) error {
 	if err := offers.Add(tx, w.offers); err != nil {
 		return err
 	}
-	n, err := leads.RouteOffer(tx, w.given, w.at)
+	n, err := leads.RouteOffer(tx, w.round, w.at)
 	if err != nil {
 		return err
 	}

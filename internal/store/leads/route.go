@@ -64,10 +64,10 @@ type RouteFrom struct {
 
 var (
 	routeWaiting = store.Register("leads.route_waiting", `SELECT lead_id, source_id, waiting_at, COALESCE(queued_at, 0), decided, offers_made FROM lead
-		WHERE account_id = $1 AND project_id = $2 AND decided = $3 AND waiting_at IS NOT NULL AND closed_at IS NULL AND (waiting_at, lead_id) > ($4, $5)
+		WHERE account_id = $1 AND project_id = $2 AND decided = $3 AND waiting_at IS NOT NULL AND COALESCE(closed_at, 0) = 0 AND (waiting_at, lead_id) > ($4, $5)
 		ORDER BY waiting_at, lead_id LIMIT $6`)
 	routeUnqueued = store.Register("leads.route_unqueued", `SELECT lead_id, source_id, waiting_at, 0, decided, offers_made FROM lead
-		WHERE account_id = $1 AND project_id = $2 AND decided = $3 AND waiting_at IS NOT NULL AND closed_at IS NULL AND queued_at IS NULL
+		WHERE account_id = $1 AND project_id = $2 AND decided = $3 AND waiting_at IS NOT NULL AND COALESCE(closed_at, 0) = 0 AND queued_at IS NULL
 		ORDER BY waiting_at, lead_id LIMIT $4`)
 	routeQueuedAny = store.Register("leads.route_queued_any", `SELECT lead_id FROM lead
 		WHERE account_id = $1 AND project_id = $2 AND decided = $3 AND waiting_at IS NOT NULL AND queued_at IS NOT NULL
@@ -75,7 +75,7 @@ var (
 	routeAny = store.Register("leads.route_waiting_any", `SELECT lead_id FROM lead
 		WHERE account_id = $1 AND project_id = $2 AND waiting_at IS NOT NULL LIMIT 1`)
 	routeQueue = store.List("leads.route_queue", `UPDATE lead SET queued_at = $2, version = version + 1
-		WHERE account_id = $1 AND waiting_at IS NOT NULL AND queued_at IS NULL AND lead_id IN (LIST)`)
+		WHERE account_id = $1 AND route_state = 'waiting' AND COALESCE(queued_at, 0) = 0 AND lead_id IN (LIST)`)
 )
 
 // RouteWaitingPage lists a project's waiting leads, oldest first: those of
@@ -134,51 +134,55 @@ func found(row store.Row) (bool, error) {
 // RouteQueue puts waiting leads into the named queue. It returns how many were
 // not in it before and still wait.
 func RouteQueue(tx *store.Tx, ids []lead.ID, at time.Time) (int64, error) {
-	return tx.ExecList(routeQueue, []any{store.Micro(at)}, list(ids))
+	list := make([]any, len(ids))
+	for i, id := range ids {
+		list[i] = id
+	}
+	return tx.ExecList(routeQueue, []any{store.Micro(at)}, list)
 }
 
 // Rounds ----------------------------------------------------------------------
 
-// These take lists of ids rather than joins: PostgreSQL's planner, which knows
-// nothing of a young account, otherwise begins a join at the wrong end.
+// These read the round's rows before anything else: PostgreSQL's
+// planner, which knows nothing of a young table, otherwise begins with all
+// leads of the account. For the same reason closed_at stands in a COALESCE all
+// over this file: the partial index of open leads is no way to a waiting one.
 var (
-	routeOffer = store.List("leads.route_offer", `UPDATE lead SET route_state = 'offered',
-		offer_id = (SELECT o.offer_id FROM offer o WHERE o.account_id = $1 AND o.lead_id = lead.lead_id AND o.state = 'queued'),
-		waiting_at = NULL, queued_at = NULL, offers_made = offers_made + 1, offered_at = COALESCE(offered_at, $2), version = version + 1
-		WHERE account_id = $1 AND route_state = 'waiting' AND closed_at IS NULL AND lead_id IN (LIST)`)
-	routeDecided = store.List("leads.route_decided", `UPDATE lead SET decided = true
-		WHERE account_id = $1 AND waiting_at IS NOT NULL AND lead_id IN (LIST)`)
-	routeReturnAll = store.List("leads.route_return_all", `UPDATE lead SET route_state = 'waiting', offer_id = NULL,
-		waiting_at = created_at, queued_at = NULL, decided = false, version = version + 1
-		WHERE account_id = $1 AND route_state = 'offered' AND lead_id IN (LIST)`)
+	routeOffer = store.Register("leads.route_offer", `WITH given AS MATERIALIZED (
+			SELECT o.lead_id AS given_lead, o.offer_id AS given_offer FROM offer o WHERE o.account_id = $1 AND o.round_id = $2)
+		UPDATE lead SET route_state = 'offered', offer_id = given_offer,
+		waiting_at = NULL, queued_at = NULL, offers_made = offers_made + 1, offered_at = COALESCE(offered_at, $3), version = version + 1
+		FROM given WHERE lead.account_id = $1 AND lead.lead_id = given_lead AND lead.route_state = 'waiting' AND COALESCE(lead.closed_at, 0) = 0`)
+	routeDecided = store.Register("leads.route_decided", `WITH given AS MATERIALIZED (
+			SELECT d.lead_id AS given_lead FROM decision d WHERE d.account_id = $1 AND d.round_id = $2 AND d.user_id IS NULL)
+		UPDATE lead SET decided = true FROM given
+		WHERE lead.account_id = $1 AND lead.lead_id = given_lead AND lead.route_state = 'waiting'`)
+	routeReturnRound = store.Register("leads.route_return_round", `WITH given AS MATERIALIZED (
+			SELECT o.lead_id AS given_lead, o.offer_id AS given_offer FROM offer o
+			WHERE o.account_id = $1 AND o.round_id = $2 AND o.open AND o.expires_at <= $3)
+		UPDATE lead SET route_state = 'waiting', offer_id = NULL, waiting_at = created_at, queued_at = NULL, decided = false, version = version + 1
+		FROM given WHERE lead.account_id = $1 AND lead.lead_id = given_lead AND lead.offer_id = given_offer AND lead.route_state = 'offered'`)
 )
 
-// RouteOffer marks waiting leads, for which an open offer was just made, as
-// offered and returns their number: fewer than given means that a lead was
-// taken meanwhile, and the round must be decided again.
-func RouteOffer(tx *store.Tx, ids []lead.ID, at time.Time) (int64, error) {
-	return tx.ExecList(routeOffer, []any{store.Micro(at)}, list(ids))
+// RouteOffer marks the waiting leads of a round's offers as offered and returns
+// their number: fewer than the offers means that a lead was taken meanwhile,
+// and the round must be decided again.
+func RouteOffer(tx *store.Tx, round lead.RoundID, at time.Time) (int64, error) {
+	return tx.Exec(routeOffer, round, store.Micro(at))
 }
 
-// RouteDecided marks waiting leads that a round gave to nobody: the ledger now
-// says why they wait.
-func RouteDecided(tx *store.Tx, ids []lead.ID) (int64, error) {
-	return tx.ExecList(routeDecided, nil, list(ids))
+// RouteDecided marks the waiting leads that a round gave to nobody: the ledger
+// now says why they wait.
+func RouteDecided(tx *store.Tx, round lead.RoundID) error {
+	_, err := tx.Exec(routeDecided, round)
+	return err
 }
 
-// RouteReturnAll gives back leads whose open offers the caller ends in the same
-// transaction, and checks that it ended every one of them. The leads wait
-// again, with their first time, so that their age stays honest.
-func RouteReturnAll(tx *store.Tx, ids []lead.ID) (int64, error) {
-	return tx.ExecList(routeReturnAll, nil, list(ids))
-}
-
-func list(ids []lead.ID) []any {
-	out := make([]any, len(ids))
-	for i, id := range ids {
-		out[i] = id
-	}
-	return out
+// RouteReturnRound gives back the leads of a round's open offers that ended at
+// or before the given time, and returns their number. They wait again, with
+// their first time, so that their age stays honest.
+func RouteReturnRound(tx *store.Tx, round lead.RoundID, at time.Time) (int64, error) {
+	return tx.Exec(routeReturnRound, round, store.Micro(at))
 }
 
 // One lead --------------------------------------------------------------------
@@ -192,7 +196,7 @@ var (
 		WHERE account_id = $1 AND lead_id = $2 AND offer_id = $3 AND route_state = 'offered'`)
 	routeClaim = store.Register("leads.route_claim", `UPDATE lead SET route_state = 'owned', owner_id = $3, waiting_at = NULL, queued_at = NULL,
 		accepted_at = COALESCE(accepted_at, $4), version = version + 1
-		WHERE account_id = $1 AND lead_id = $2 AND route_state = 'waiting' AND closed_at IS NULL`)
+		WHERE account_id = $1 AND lead_id = $2 AND route_state = 'waiting' AND COALESCE(closed_at, 0) = 0`)
 	routeMove = store.Register("leads.route_move", `UPDATE lead SET route_state = 'owned', owner_id = $4, offer_id = NULL,
 		waiting_at = NULL, queued_at = NULL, version = version + 1
 		WHERE account_id = $1 AND lead_id = $2 AND version = $3`)
