@@ -11,6 +11,7 @@ var floors = []struct {
 	packages []string
 }{
 	{"the command", []string{"cmd/catchment"}},
+	{"roof", []string{"demo"}},
 	{"doors", []string{"capture", "desk", "console", "operate"}},
 	{"hall", []string{"web"}},
 	{"stages", []string{"intake", "routing", "followup", "insight", "publish"}},
