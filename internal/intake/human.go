@@ -294,9 +294,15 @@ func (b *batch) reEnquire(it *item, o openLead) {
 		}
 		return
 	}
-	if !b.seenLead[o.id] {
-		b.seenLead[o.id] = true
-		b.attached = append(b.attached, o.id)
+	r := b.again[o.id]
+	if r == nil {
+		r = &leads.ReEnquiry{Lead: o.id}
+		b.again[o.id] = r
+		b.attached = append(b.attached, r)
+	}
+	r.Count++
+	if it.head.ReceivedAt.After(r.At) {
+		r.At = it.head.ReceivedAt
 	}
 }
 

@@ -113,8 +113,8 @@ type batch struct {
 	index       []people.Entry
 	fills       []*human
 	newLeads    []*leads.Lead
-	attached    []lead.ID
-	seenLead    map[lead.ID]bool
+	attached    []*leads.ReEnquiry
+	again       map[lead.ID]*leads.ReEnquiry // of attached
 	enquiries   []*leads.Enquiry
 	submissions []*leads.Submission
 	conflicts   []lead.EnquiryID
@@ -143,7 +143,7 @@ func (in *Intake) writeAccount(tx *store.Tx, items []*item, careful bool, done *
 	b := &batch{in: in, tx: tx, now: store.Clock(time.Now()), careful: careful,
 		mine: map[lead.EnquiryID]*taking{}, submitted: map[leads.SubmissionKey]bool{},
 		byKey: map[people.Key]*human{}, byID: map[lead.PersonID]*human{},
-		seenLead: map[lead.ID]bool{}, projects: map[account.ProjectID]bool{}}
+		again: map[lead.ID]*leads.ReEnquiry{}, projects: map[account.ProjectID]bool{}}
 	if err := b.load(items); err != nil {
 		return err
 	}
@@ -346,7 +346,7 @@ func (b *batch) save() error {
 		{len(b.newLeads), func() (int64, error) { return leads.AddLeads(b.tx, b.newLeads) }},
 		{len(b.enquiries), func() (int64, error) { return leads.AddEnquiries(b.tx, b.enquiries) }},
 		{len(b.submissions), func() (int64, error) { return leads.AddSubmissions(b.tx, b.submissions) }},
-		{len(b.attached), func() (int64, error) { return leads.Attach(b.tx, b.attached) }},
+		{len(b.attached), func() (int64, error) { return leads.ReEnquire(b.tx, b.attached) }},
 	} {
 		if step.want == 0 {
 			continue

@@ -57,11 +57,10 @@ var (
 	addLead = store.Bulk("leads.lead.add", `INSERT INTO lead (account_id, lead_id, person_id, project_id, source_id, test, stage_id, category,
 		reason, route_state, waiting_at, decided, offers_made, enquiries, previous_id, version, created_at, enquired_at, next_what) VALUES`,
 		`($1, $2, $3, $4, $5, $6, $7, $8, '', $9, $10, false, 0, $11, $12, 1, $13, $14, '')`, `ON CONFLICT DO NOTHING`)
-	// A lead counts its enquiries anew, so that taking one twice counts it once.
-	attach = store.List("leads.lead.attach", `UPDATE lead SET version = version + 1,
-		enquiries = (SELECT count(*) FROM enquiry e WHERE e.account_id = $1 AND e.lead_id = lead.lead_id),
-		enquired_at = (SELECT max(e.received_at) FROM enquiry e WHERE e.account_id = $1 AND e.lead_id = lead.lead_id)
-		WHERE account_id = $1 AND lead_id IN (LIST) AND closed_at IS NULL`)
+	// COALESCE keeps PostgreSQL's planner off the index lead_open, which it takes for the smallest before it has statistics.
+	reEnquire = store.Register("leads.lead.re_enquire", `UPDATE lead SET version = version + 1, enquiries = enquiries + $3,
+		enquired_at = CASE WHEN enquired_at < $4 THEN $4 ELSE enquired_at END
+		WHERE account_id = $1 AND lead_id = $2 AND COALESCE(closed_at, 0) = 0`)
 	personsLeads = store.List("leads.lead.of_persons", `SELECT lead_id, person_id, project_id, created_at, closed_at FROM lead
 		WHERE account_id = $1 AND person_id IN (LIST)`)
 	getLead   = store.List("leads.lead.get", `SELECT `+leadColumns+` FROM lead WHERE account_id = $1 AND lead_id IN (LIST)`)
@@ -85,10 +84,21 @@ func AddLeads(tx *store.Tx, all []*Lead) (int64, error) {
 	return tx.Bulk(addLead, rows)
 }
 
-// Attach brings open leads up to date with their enquiries, and returns how
-// many of them are still open.
-func Attach(tx *store.Tx, ids []lead.ID) (int64, error) {
-	return tx.ExecList(attach, nil, anys(ids))
+// ReEnquiry is what new enquiries change of a lead that is open.
+type ReEnquiry struct {
+	Lead  lead.ID
+	Count int64
+	At    time.Time // the newest
+}
+
+// ReEnquire notes new enquiries at open leads, and returns how many of these
+// leads are still open.
+func ReEnquire(tx *store.Tx, all []*ReEnquiry) (int64, error) {
+	rows := make([][]any, len(all))
+	for i, r := range all {
+		rows[i] = []any{r.Lead, r.Count, store.Micro(r.At)}
+	}
+	return tx.ExecEach(reEnquire, rows)
 }
 
 // Brief is as much of a lead as intake asks for.
