@@ -1,0 +1,164 @@
+package directory_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/account/admit"
+	"catchment/internal/directory"
+	"catchment/internal/jobs/jobstest"
+	"catchment/internal/keyring"
+	"catchment/internal/problem"
+	"catchment/internal/store"
+	"catchment/internal/store/storetest"
+	"catchment/internal/vault"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+// keys joins the real keyring to the directory, as cmd does.
+type keys struct {
+	k        *keyring.Keyring
+	accounts *keyring.Accounts
+}
+
+func (k keys) LoginIndex(normalised string) vault.MAC { return k.k.LoginIndex(normalised) }
+
+func (k keys) NewAccount(ctx context.Context, id account.ID) ([]byte, directory.AccountKeys, error) {
+	wrapped, a, err := k.k.NewAccount(ctx, id)
+	return wrapped, accountKeys{a}, err
+}
+
+func (k keys) Account(ctx context.Context, id account.ID) (directory.AccountKeys, error) {
+	a, err := k.accounts.Get(ctx, id)
+	return accountKeys{a}, err
+}
+
+type accountKeys struct{ *keyring.AccountKeys }
+
+func (a accountKeys) NewMember(id account.UserID) ([]byte, directory.Seal) {
+	wrapped, key := a.NewSubjectKey(vault.Subject(id.UUID()))
+	return wrapped, key.Seal
+}
+
+func (a accountKeys) Member(id account.UserID, wrapped []byte) (directory.Seal, error) {
+	key, err := a.OpenSubjectKey(vault.Subject(id.UUID()), wrapped)
+	return key.Seal, err
+}
+
+// clock is the tests' own.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+type house struct {
+	*testing.T
+	db      *store.DB
+	dir     *directory.Directory
+	keys    keys
+	clock   *clock
+	waker   *jobstest.Waker
+	changed int
+	records []string
+}
+
+var ring = sync.OnceValues(func() (*keyring.Keyring, error) {
+	dir, err := os.MkdirTemp("", "catchment-directory-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir) // an open keyring needs no file
+	return keyring.Open(keyring.Options{Dir: dir})
+})
+
+func each(t *testing.T, f func(h *house)) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		k, err := ring()
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := &house{T: t, db: db, clock: &clock{at: store.Clock(time.Now())}, waker: &jobstest.Waker{}}
+		h.keys = keys{k, keyring.NewAccounts(k, func(ctx context.Context, id account.ID) ([]byte, error) { return directory.LoadKeyset(ctx, db, id) })}
+		h.dir = h.node()
+		f(h)
+	})
+}
+
+// node is a directory on the same database.
+func (h *house) node() *directory.Directory {
+	d := directory.New(directory.Options{DB: h.db, Keys: h.keys, Waker: h.waker, Now: h.clock.now,
+		Changed: func(*store.Tx) error { h.changed++; return nil },
+		Record: func(_ *store.Tx, _ time.Time, _, action, _ string) error {
+			h.records = append(h.records, action)
+			return nil
+		}})
+	h.Cleanup(d.Close)
+	return d
+}
+
+const password = "correct horse battery"
+
+// company makes an account whose admin has signed in.
+func (h *house) company(email string) (account.Scope, directory.SignedIn) {
+	h.Helper()
+	c, err := h.dir.Create(h.Context(), directory.NewAccount{Name: "Harbour View Homes", DefaultRegion: "gb", AdminName: "Priya",
+		AdminPhone: vault.Hide("020 7946 0123"), AdminEmail: vault.Hide(email)})
+	if err != nil {
+		h.Fatal(err)
+	}
+	in, err := h.dir.Redeem(h.Context(), c.Link, password)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return admit.To(c.Account), in
+}
+
+func (h *house) write(s account.Scope, f func(tx *store.Tx) error) {
+	h.Helper()
+	if err := h.db.Write(h.Context(), s, f); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// refused checks the status and code of a refusal.
+func (h *house) refused(err error, status int, code string) {
+	h.Helper()
+	p, ok := problem.Of(err)
+	if !ok || p.Status != status || p.Code != code {
+		h.Errorf("got %v, want %d %s", err, status, code)
+	}
+}
+
+func (h *house) try(s account.Scope, f func(tx *store.Tx) error) error {
+	return h.db.Write(h.Context(), s, f)
+}
+
+func (h *house) authenticates(d *directory.Directory, token string) bool {
+	h.Helper()
+	_, err := d.Authenticate(h.Context(), token)
+	if p, ok := problem.Of(err); err != nil && (!ok || p.Status != http.StatusUnauthorized) {
+		h.Errorf("%v", err)
+	}
+	return err == nil
+}
+
+var errBoom = errors.New("boom")

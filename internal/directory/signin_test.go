@@ -1,0 +1,262 @@
+package directory_test
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/directory"
+	"catchment/internal/problem"
+	"catchment/internal/store"
+	"catchment/internal/store/members"
+	"catchment/internal/vault"
+)
+
+func TestAnAccountBegins(t *testing.T) {
+	each(t, func(h *house) {
+		s, in := h.company("priya@example.com")
+		if in.Role != account.Admin || in.Scope != s || in.Actor != in.User.String() || in.Operator || in.Name != "Priya" {
+			h.Errorf("%+v", in.Principal)
+		}
+		if h.changed == 0 || strings.Join(h.records, " ") != "account.create link.redeem" {
+			h.Errorf("published %d times, records %v", h.changed, h.records)
+		}
+		h.write(s, func(tx *store.Tx) error {
+			a, err := h.dir.GetAccount(tx)
+			if err != nil || a.Name != "Harbour View Homes" || a.DefaultRegion != "GB" {
+				h.Errorf("%+v, %v", a, err)
+			}
+			stages, err := h.dir.Stages(tx)
+			if err != nil || len(stages) != 7 || stages[0].Slug != "new" || !stages[4].NeedsReason {
+				h.Errorf("%+v, %v", stages, err)
+			}
+			m, err := h.dir.GetMember(tx, in.User)
+			if err != nil || m.State != members.Active || len(m.Phone) == 0 || len(m.Email) == 0 ||
+				strings.Contains(string(m.Phone)+string(m.Email), "7946") || strings.Contains(string(m.Email), "priya") {
+				h.Errorf("%+v, %v", m, err)
+			}
+			return err
+		})
+		list, err := h.dir.Accounts(h.Context(), nil, 10)
+		if err != nil || len(list) != 1 || list[0].ID != s.Account() {
+			h.Errorf("%v, %v", list, err)
+		}
+		if more, err := h.dir.Accounts(h.Context(), &list[0], 10); err != nil || len(more) != 0 {
+			h.Errorf("%v, %v", more, err)
+		}
+		_, err = h.dir.Create(h.Context(), directory.NewAccount{Name: " ", DefaultRegion: "XX"})
+		if p, _ := problem.Of(err); p == nil || len(p.Errors) != 2 {
+			h.Errorf("%v", err)
+		}
+	})
+}
+
+func TestSignInAndOut(t *testing.T) {
+	each(t, func(h *house) {
+		s, _ := h.company("Priya@Example.com")
+		in, err := h.dir.SignIn(h.Context(), " priya@example.COM ", password, account.ID{})
+		if err != nil || in.Scope != s || !strings.HasPrefix(in.Token, "cst_") {
+			h.Fatalf("%+v, %v", in, err)
+		}
+		p, err := h.dir.Authenticate(h.Context(), in.Token)
+		if err != nil || p != in.Principal {
+			h.Errorf("%+v, %v", p, err)
+		}
+		_, wrong := h.dir.SignIn(h.Context(), "priya@example.com", "not the password", account.ID{})
+		_, unknown := h.dir.SignIn(h.Context(), "nobody@example.com", password, account.ID{})
+		h.refused(wrong, 401, "unauthenticated")
+		if wrong.Error() != unknown.Error() {
+			h.Errorf("%v and %v", wrong, unknown)
+		}
+		_, other := h.dir.SignIn(h.Context(), "priya@example.com", password, account.NewID())
+		h.refused(other, 401, "unauthenticated")
+
+		elsewhere := h.node()
+		if !h.authenticates(elsewhere, in.Token) {
+			h.Error("the other node refuses")
+		}
+		if err := h.dir.SignOut(h.Context(), p); err != nil {
+			h.Fatal(err)
+		}
+		if h.authenticates(h.dir, in.Token) {
+			h.Error("signed out, but let in")
+		}
+		for i := 0; h.authenticates(elsewhere, in.Token); i++ { // it is woken; without that, five seconds
+			if i > 200 {
+				h.Fatal("the other node still lets it in")
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		for _, bad := range []string{"", "x", "cst_", in.Token + "x", "cst_" + strings.Repeat("a", 43), "csk_" + strings.Repeat("a", 43), strings.Repeat("a", 1<<16)} {
+			if h.authenticates(h.dir, bad) {
+				h.Errorf("%.20q was let in", bad)
+			}
+		}
+	})
+}
+
+func TestASessionEnds(t *testing.T) {
+	each(t, func(h *house) {
+		_, in := h.company("priya@example.com")
+		for range 4 { // used every ten hours
+			h.clock.pass(10 * time.Hour)
+			if !h.authenticates(h.dir, in.Token) {
+				h.Fatal("a session in use ended")
+			}
+		}
+		h.clock.pass(12 * time.Hour)
+		if h.authenticates(h.dir, in.Token) {
+			h.Error("an idle session goes on")
+		}
+		in, err := h.dir.SignIn(h.Context(), "priya@example.com", password, account.ID{})
+		if err != nil {
+			h.Fatal(err)
+		}
+		for range 71 {
+			h.clock.pass(10 * time.Hour)
+			h.authenticates(h.dir, in.Token)
+		}
+		if !h.authenticates(h.dir, in.Token) {
+			h.Error("it ended before 30 days")
+		}
+		h.clock.pass(10 * time.Hour)
+		if h.authenticates(h.dir, in.Token) {
+			h.Error("it goes on after 30 days")
+		}
+	})
+}
+
+func TestALinkIsUsedOnce(t *testing.T) {
+	each(t, func(h *house) {
+		s, admin := h.company("priya@example.com")
+		var link string
+		var sam account.UserID
+		h.write(s, func(tx *store.Tx) error {
+			m, l, err := h.dir.CreateMember(tx, directory.NewMember{Name: "Sam", Role: account.Salesperson, Email: vault.Hide("sam@example.com"), TimeZone: "Europe/London"})
+			if err == nil {
+				link, sam = l, m.ID
+			}
+			return err
+		})
+		_, err := h.dir.SignIn(h.Context(), "sam@example.com", "", account.ID{})
+		h.refused(err, 401, "unauthenticated")
+		_, err = h.dir.Redeem(h.Context(), link, "short")
+		h.refused(err, 422, "invalid")
+		var won atomic.Int32
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				if _, err := h.dir.Redeem(h.Context(), link, password); err == nil {
+					won.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if won.Load() != 1 {
+			h.Errorf("used %d times", won.Load())
+		}
+		in, err := h.dir.SignIn(h.Context(), "sam@example.com", password, account.ID{})
+		if err != nil || in.User != sam {
+			h.Fatal(err)
+		}
+		relink := func() (l string) {
+			h.write(s, func(tx *store.Tx) (err error) { l, _, err = h.dir.NewLink(tx, sam); return err })
+			return l
+		}
+		first, second := relink(), relink()
+		_, err = h.dir.Redeem(h.Context(), first, "another password")
+		h.refused(err, 401, "unauthenticated") // the second one ended it
+		h.clock.pass(72*time.Hour - time.Second)
+		if _, err = h.dir.Redeem(h.Context(), second, "another password"); err != nil {
+			h.Error(err)
+		}
+		if h.authenticates(h.dir, in.Token) {
+			h.Error("a session from before the new password goes on")
+		}
+		late := relink()
+		h.clock.pass(72 * time.Hour)
+		_, err = h.dir.Redeem(h.Context(), late, password)
+		h.refused(err, 401, "unauthenticated")
+		_ = admin
+	})
+}
+
+func TestOneAddressInTwoAccounts(t *testing.T) {
+	each(t, func(h *house) {
+		a, _ := h.company("priya@example.com")
+		b, _ := h.company("priya@example.com")
+		_, err := h.dir.SignIn(h.Context(), "priya@example.com", password, account.ID{})
+		h.refused(err, 422, "invalid")
+		for _, s := range []account.Scope{a, b} {
+			if in, err := h.dir.SignIn(h.Context(), "priya@example.com", password, s.Account()); err != nil || in.Scope != s {
+				h.Errorf("%v, %v", in.Scope, err)
+			}
+		}
+	})
+}
+
+func TestGuessingIsSlowedDown(t *testing.T) {
+	each(t, func(h *house) {
+		h.company("priya@example.com")
+		for _, email := range []string{"priya@example.com", "nobody@example.com"} {
+			for range 10 {
+				_, err := h.dir.SignIn(h.Context(), email, "wrong password", account.ID{})
+				h.refused(err, 401, "unauthenticated")
+			}
+			_, err := h.dir.SignIn(h.Context(), email, password, account.ID{})
+			h.refused(err, 429, "too_many_sign_ins")
+		}
+		h.clock.pass(time.Minute)
+		if _, err := h.dir.SignIn(h.Context(), "priya@example.com", password, account.ID{}); err != nil {
+			h.Error(err)
+		}
+	})
+}
+
+func TestChangePassword(t *testing.T) {
+	each(t, func(h *house) {
+		_, in := h.company("priya@example.com")
+		other, err := h.dir.SignIn(h.Context(), "priya@example.com", password, account.ID{})
+		if err != nil {
+			h.Fatal(err)
+		}
+		h.refused(h.dir.ChangePassword(h.Context(), in.Principal, "wrong password", "a new password"), 422, "invalid")
+		h.refused(h.dir.ChangePassword(h.Context(), in.Principal, password, "short"), 422, "invalid")
+		if err := h.dir.ChangePassword(h.Context(), in.Principal, password, "a new password"); err != nil {
+			h.Fatal(err)
+		}
+		if !h.authenticates(h.dir, in.Token) || h.authenticates(h.dir, other.Token) {
+			h.Error("this session goes on, the others end")
+		}
+		_, err = h.dir.SignIn(h.Context(), "priya@example.com", password, account.ID{})
+		h.refused(err, 401, "unauthenticated")
+	})
+}
+
+func TestOperators(t *testing.T) {
+	each(t, func(h *house) {
+		s, _ := h.company("priya@example.com")
+		id, err := h.dir.CreateOperator(h.Context(), "Ops", "ops@example.com", password)
+		if err != nil {
+			h.Fatal(err)
+		}
+		_, err = h.dir.CreateOperator(h.Context(), "Ops", "OPS@example.com", password)
+		h.refused(err, 409, "email_taken")
+		in, err := h.dir.SignIn(h.Context(), "ops@example.com", password, account.ID{})
+		if err != nil || !in.Operator || in.Scope.Valid() || in.User != id || in.Role != account.Operator {
+			h.Fatalf("%+v, %v", in, err)
+		}
+		p, err := h.dir.Authenticate(h.Context(), in.Token)
+		if err != nil || p != in.Principal {
+			h.Errorf("%+v, %v", p, err)
+		}
+		_, err = h.dir.SignIn(h.Context(), "ops@example.com", password, s.Account())
+		h.refused(err, 401, "unauthenticated")
+		if err := h.dir.SignOut(h.Context(), p); err != nil || h.authenticates(h.dir, in.Token) {
+			h.Errorf("%v", err)
+		}
+	})
+}
