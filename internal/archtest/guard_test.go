@@ -73,6 +73,8 @@ func TestTheGuardRefuses(t *testing.T) {
 		`UPDATE lead SET version = 1 WHERE lead_id = $2 OR account_id = $1`,
 		`DELETE FROM note WHERE created_at < $2 AND $1 = $1`,
 		`INSERT INTO event_head (account_id, next_position) VALUES ($2, $1)`,
+		`WITH made AS MATERIALIZED (SELECT lead_id AS id FROM offer WHERE round_id = $2)
+			UPDATE lead SET version = 1 FROM made WHERE lead.account_id = $1 AND lead.lead_id = made.id`,
 	} {
 		if inspect(t, db, text) == "" {
 			t.Errorf("the guard lets this pass: %s", text)
@@ -102,11 +104,18 @@ func inspect(t *testing.T, db *sql.DB, text string) string {
 		return err.Error()
 	}
 	defer rows.Close()
+	made := map[string]bool{} // by the statement itself, from tables whose lines are judged too
 	for rows.Next() {
 		var id, parent, unused int
 		var detail string
 		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
 			t.Fatal(err)
+		}
+		if name, ok := strings.CutPrefix(detail, "MATERIALIZE "); ok {
+			made["SCAN "+name] = true
+		}
+		if made[detail] {
+			continue
 		}
 		if fault := step(detail); fault != "" {
 			return fault
