@@ -25,7 +25,6 @@ type RunnerOptions struct {
 
 const (
 	lease       = 30 * time.Second // after which a job of a worker that vanished runs elsewhere
-	renewEvery  = lease / 3
 	firstPause  = 250 * time.Millisecond
 	longPause   = time.Minute
 	errorLength = 500 // letters of an error that are kept
@@ -57,6 +56,8 @@ type Runner struct {
 	mu     sync.Mutex
 	flight map[jobID]bool // handed to a worker
 
+	lease time.Duration // the constant, but in tests
+
 	ran, failed atomic.Int64
 }
 
@@ -77,7 +78,7 @@ func NewRunner(db *store.DB, l *List, log *slog.Logger, o RunnerOptions) *Runner
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Runner{db: db, waker: l.w, log: log, o: o, handlers: map[Kind]Handler{}, poke: make(chan struct{}, 1),
-		ctx: ctx, cancel: cancel, unwake: func() {}, flight: map[jobID]bool{}}
+		ctx: ctx, cancel: cancel, unwake: func() {}, flight: map[jobID]bool{}, lease: lease}
 }
 
 // Handle names the handler of a kind. All are named before Start.
@@ -232,7 +233,7 @@ func (r *Runner) claim(row work.Job, now func() time.Time) (Job, bool) {
 	ok := false
 	err := r.db.Directory(r.ctx, func(d *store.Dir) error {
 		var err error
-		ok, err = work.Claim(d, row, now(), now().Add(lease))
+		ok, err = work.Claim(d, row, now(), now().Add(r.lease))
 		return err
 	})
 	if err != nil && r.ctx.Err() == nil {
@@ -249,7 +250,7 @@ func (r *Runner) claim(row work.Job, now func() time.Time) (Job, bool) {
 // keepLease renews the lease while the job runs, and cancels it when the lease
 // was lost: settling it would be refused.
 func (r *Runner) keepLease(ctx context.Context, cancel func(), j Job) {
-	t := time.NewTicker(renewEvery)
+	t := time.NewTicker(r.lease / 3)
 	defer t.Stop()
 	for {
 		select {
@@ -260,7 +261,7 @@ func (r *Runner) keepLease(ctx context.Context, cancel func(), j Job) {
 		kept := true
 		err := r.db.Directory(ctx, func(d *store.Dir) error {
 			var err error
-			kept, err = work.Renew(d, j.row, time.Now().Add(lease))
+			kept, err = work.Renew(d, j.row, time.Now().Add(r.lease))
 			return err
 		})
 		if err == nil && !kept && !j.settled.Load() {
@@ -304,7 +305,7 @@ func (r *Runner) fail(j Job, err error) {
 		at, why = at.Add(pause(j.Tries)), cut(err.Error())
 		r.log.Warn("jobs: a job failed", "kind", j.Kind, "account", j.Scope.Account(), "tries", j.Tries, "error", err)
 	}
-	for give := time.Now().Add(lease); time.Now().Before(give); {
+	for give := time.Now().Add(r.lease); time.Now().Before(give); {
 		if r.postpone(j, at, why) == nil {
 			return
 		}
