@@ -41,6 +41,7 @@ type row struct {
 	offers   int
 	parts    []part
 	finished bool
+	who      string // whose it is, or who is asked now
 }
 
 // part is one step of a course.
@@ -165,6 +166,9 @@ func (c *course) apply(e event) string {
 		return ""
 	}
 	r.add(p)
+	if e.Kind == "offer.made" {
+		return "→ " + p.text
+	}
 	return p.text
 }
 
@@ -211,7 +215,8 @@ func (c *course) step(r *row, e event) (part, bool) {
 	case "lead.queued":
 		return part{text: "in the queue " + e.text("queue"), mood: bad, wait: true}, true
 	case "lead.transferred":
-		return part{text: "given to " + c.first(e.User)}, true
+		r.who = c.first(e.User)
+		return part{text: "given to " + r.who}, true
 	case "lead.stage_changed":
 		return c.stage(r, e), true
 	case "offer.made":
@@ -238,7 +243,8 @@ func (c *course) step(r *row, e event) (part, bool) {
 
 func (c *course) offer(r *row, e event) part {
 	c.offered.add(e.At)
-	p := part{text: c.first(e.User)}
+	r.who = c.first(e.User)
+	p := part{text: r.who}
 	if r.offers == 0 && r.offered.IsZero() {
 		took := max(0, e.At.Sub(r.began))
 		c.toOffer.add(took)
@@ -303,7 +309,7 @@ func (r *row) add(p part) {
 func short(d time.Duration) string {
 	d = max(0, d)
 	switch {
-	case d < 9950*time.Millisecond:
+	case d < 2950*time.Millisecond:
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	case d < time.Minute-time.Second/2:
 		return fmt.Sprintf("%.0f s", d.Seconds())
@@ -371,6 +377,7 @@ type sightLine struct {
 	project, source string
 	parts           []part
 	finished        bool
+	who             string
 }
 
 func (c *course) look(now time.Time) sight {
@@ -388,7 +395,8 @@ func (c *course) look(now time.Time) sight {
 		}
 	}
 	for _, r := range slices.Backward(c.rows) {
-		l := sightLine{at: r.at, project: c.called(r.project), source: c.called(r.source), parts: slices.Clone(r.parts), finished: r.finished}
+		l := sightLine{at: r.at, project: c.called(r.project), source: c.called(r.source), parts: slices.Clone(r.parts),
+			finished: r.finished, who: r.who}
 		s.projectWide, s.sourceWide = max(s.projectWide, width(l.project)), max(s.sourceWide, width(l.source))
 		s.lines = append(s.lines, l)
 	}

@@ -224,24 +224,18 @@ func leadLine(l *line, s sightLine, all sight) {
 	l.put(dim, " "+s.at.Local().Format(time.TimeOnly)+" ")
 	l.put(normal, pad(s.project, min(18, all.projectWide))+"  ").put(dim, pad(s.source, min(18, all.sourceWide)))
 	room := l.wide - l.used
-	skipped := false
-	parts := s.parts
-	for len(parts) > 1 && courseWidth(parts, skipped) > room {
-		parts, skipped = parts[1:], true
+	skipped, parts := "", s.parts
+	for len(parts) > 1 && width(skipped)+courseWidth(parts) > room {
+		parts, skipped = parts[1:], " … "+s.who
 	}
-	if skipped {
-		l.put(dim, " …")
-	}
+	l.put(dim, skipped)
 	for _, p := range parts {
 		l.put(dim, arrow).put(moodStyle(p, s.finished), p.text)
 	}
 }
 
-func courseWidth(parts []part, skipped bool) int {
+func courseWidth(parts []part) int {
 	n := 0
-	if skipped {
-		n = 2
-	}
 	for _, p := range parts {
 		n += utf8.RuneCountInString(arrow) + width(p.text)
 	}
