@@ -52,15 +52,15 @@ func (b poolBody) change() routing.PoolChange {
 	return routing.PoolChange{Name: b.Name, AcceptSeconds: b.AcceptSeconds, OffersAtOnce: b.OffersAtOnce, QueueName: b.QueueName, AlarmSeconds: b.AlarmSeconds}
 }
 
-type poolIn struct{ projectPath }
+type poolIn struct{ ProjectPath }
 
 type putPoolIn struct {
-	projectPath
+	ProjectPath
 	Body poolBody
 }
 
 type poolMemberIn struct {
-	projectPath
+	ProjectPath
 	User string `path:"user" doc:"The user's id." example:"user_01h455vb4pex5vsknk084sn02q"`
 }
 

@@ -24,12 +24,12 @@ func projectView(p setup.Project) Project {
 	return Project{ID: p.ID.String(), Slug: p.Slug, Name: p.Name, TimeZone: p.TimeZone, Active: p.Active, CreatedAt: p.CreatedAt}
 }
 
-// projectPath is the input of a route about one project.
-type projectPath struct {
+// ProjectPath is the input of a route about one project.
+type ProjectPath struct {
 	ID string `path:"id" doc:"The project's id." example:"proj_01h455vb4pex5vsknk084sn02q"`
 }
 
-func (p projectPath) project() (account.ProjectID, error) { return known(p.ID, account.ParseProjectID) }
+func (p ProjectPath) project() (account.ProjectID, error) { return known(p.ID, account.ParseProjectID) }
 
 type projectsIn struct{ web.Page }
 
@@ -42,7 +42,7 @@ type newProjectIn struct {
 }
 
 type projectIn struct {
-	projectPath
+	ProjectPath
 	Body struct {
 		Name     *string `json:"name,omitempty" minLength:"1" maxLength:"120"`
 		TimeZone *string `json:"time_zone,omitempty" maxLength:"60" doc:"An IANA name."`
@@ -69,7 +69,7 @@ func listProjects(_ *web.Visit, tx *store.Tx, in *projectsIn) (*web.List[Project
 	return window(in.Page, all, func(p setup.Project) web.Place { return web.Place{At: p.CreatedAt, ID: p.ID.UUID()} }, projectView)
 }
 
-func getProject(_ *web.Visit, tx *store.Tx, in *projectPath) (*Project, error) {
+func getProject(_ *web.Visit, tx *store.Tx, in *ProjectPath) (*Project, error) {
 	id, err := in.project()
 	if err != nil {
 		return nil, err

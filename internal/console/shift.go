@@ -27,7 +27,7 @@ type Shift struct {
 }
 
 type putShiftsIn struct {
-	userPath
+	UserPath
 	Body struct {
 		Shifts []Shift `json:"shifts" maxItems:"21" nullable:"false" doc:"All of them: they replace what was there."`
 	}
@@ -40,7 +40,7 @@ func (c *Console) shiftRoutes() {
 		Summary: "Set a user's weekly hours", Detail: "Outside them the user gets no offers. Open offers stand."}, c.putShifts)
 }
 
-func (c *Console) getShifts(v *web.Visit, tx *store.Tx, in *userPath) (*Shifts, error) {
+func (c *Console) getShifts(v *web.Visit, tx *store.Tx, in *UserPath) (*Shifts, error) {
 	m, err := in.member(tx)
 	if err != nil {
 		return nil, err

@@ -52,7 +52,7 @@ type sourcesIn struct {
 	Project string `query:"project" doc:"Only this project's, by id." example:"proj_01h455vb4pex5vsknk084sn02q"`
 }
 
-type sourcePath struct {
+type SourcePath struct {
 	ID string `path:"id" doc:"The source's id." example:"src_01h455vb4pex5vsknk084sn02q"`
 }
 
@@ -69,7 +69,7 @@ type newSourceIn struct {
 }
 
 type sourceIn struct {
-	sourcePath
+	SourcePath
 	Body struct {
 		ProjectID   *string            `json:"project_id,omitempty" maxLength:"60" doc:"For leads from now on."`
 		Name        *string            `json:"name,omitempty" minLength:"1" maxLength:"120"`
@@ -106,7 +106,7 @@ func listSources(_ *web.Visit, tx *store.Tx, in *sourcesIn) (*web.List[Source], 
 	return window(in.Page, all, func(s setup.Source) web.Place { return web.Place{At: s.CreatedAt, ID: s.ID.UUID()} }, sourceView)
 }
 
-func (c *Console) getSource(_ *web.Visit, tx *store.Tx, in *sourcePath) (*Source, error) {
+func (c *Console) getSource(_ *web.Visit, tx *store.Tx, in *SourcePath) (*Source, error) {
 	id, err := known(in.ID, account.ParseSourceID)
 	if err != nil {
 		return nil, err

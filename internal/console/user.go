@@ -49,12 +49,12 @@ func colleague(m *members.Member) Colleague {
 		Presence: string(m.Presence), PresenceSince: m.PresenceAt, CreatedAt: m.CreatedAt}
 }
 
-// userPath is the input of a route about one user.
-type userPath struct {
+// UserPath is the input of a route about one user.
+type UserPath struct {
 	ID string `path:"id" doc:"The user's id." example:"user_01h455vb4pex5vsknk084sn02q"`
 }
 
-func (p userPath) member(tx *store.Tx) (*members.Member, error) {
+func (p UserPath) member(tx *store.Tx) (*members.Member, error) {
 	id, err := known(p.ID, account.ParseUserID)
 	if err != nil {
 		return nil, err
@@ -62,20 +62,20 @@ func (p userPath) member(tx *store.Tx) (*members.Member, error) {
 	return members.Get(tx, id)
 }
 
-type including struct {
+type Including struct {
 	Include string `query:"include" enum:"person" doc:"person: with phone and e-mail."`
 }
 
 type usersIn struct {
 	web.Page
-	including
+	Including
 	Role  string `query:"role" enum:"salesperson,manager,marketer,admin,auditor" doc:"Only these."`
 	State string `query:"state" enum:"invited,active,deactivated" doc:"Only these."`
 }
 
 type userIn struct {
-	userPath
-	including
+	UserPath
+	Including
 }
 
 type newUserIn struct {
@@ -89,7 +89,7 @@ type newUserIn struct {
 }
 
 type changeUserIn struct {
-	userPath
+	UserPath
 	Body struct {
 		Role     *string `json:"role,omitempty" enum:"salesperson,manager,marketer,admin,auditor"`
 		State    *string `json:"state,omitempty" enum:"active,deactivated" doc:"deactivated: signed out at once, and open offers go to others. active: back again."`
@@ -115,7 +115,7 @@ func (c *Console) userRoutes() {
 
 // mayInclude settles whether the visitor gets phones and e-mails: nil error
 // and false when no purpose is stated.
-func (in including) mayInclude(v *web.Visit) (bool, error) {
+func (in Including) mayInclude(v *web.Visit) (bool, error) {
 	if in.Include == "" {
 		return false, nil
 	}
@@ -256,7 +256,7 @@ func invitation(tx *store.Tx, m *members.Member, link string, until time.Time) *
 	return out
 }
 
-func (c *Console) newLink(v *web.Visit, tx *store.Tx, in *userPath) (*Invitation, error) {
+func (c *Console) newLink(v *web.Visit, tx *store.Tx, in *UserPath) (*Invitation, error) {
 	m, err := in.member(tx)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,322 @@
+package console_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/audit"
+	"catchment/internal/console"
+	"catchment/internal/directory"
+	"catchment/internal/events"
+	"catchment/internal/insight"
+	"catchment/internal/intake"
+	"catchment/internal/jobs"
+	"catchment/internal/jobs/jobstest"
+	"catchment/internal/keyring"
+	"catchment/internal/lead"
+	"catchment/internal/routing"
+	"catchment/internal/store"
+	"catchment/internal/store/leads"
+	"catchment/internal/store/members"
+	"catchment/internal/store/storetest"
+	"catchment/internal/vault"
+	"catchment/internal/web"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+// house is a running console over one database.
+type house struct {
+	*testing.T
+	db      *store.DB
+	ring    *keyring.Keyring
+	keys    *keyring.Accounts
+	dir     *directory.Directory
+	router  *routing.Router
+	runner  *jobs.Runner
+	places  *events.Sequencer
+	events  *events.Log
+	insight *insight.Insight
+	api     *web.API
+	url     string
+}
+
+func each(t *testing.T, f func(t *testing.T, h *house)) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) { f(t, open(t, db)) })
+}
+
+func open(t *testing.T, db *store.DB) *house {
+	t.Helper()
+	h := &house{T: t, db: db}
+	ring, err := keyring.Open(keyring.Options{Dir: t.TempDir()})
+	h.ok(err)
+	h.ring = ring
+	h.keys = keyring.NewAccounts(ring, func(ctx context.Context, id account.ID) ([]byte, error) { return directory.LoadKeyset(ctx, db, id) })
+	log, waker := slog.New(slog.DiscardHandler), &jobstest.Waker{}
+	h.events = events.NewLog(waker)
+	list := jobs.NewList(waker)
+	h.router = routing.New(routing.Options{DB: db, Jobs: list, Events: h.events})
+	h.runner = jobs.NewRunner(db, list, log, jobs.RunnerOptions{})
+	h.router.Register(h.runner)
+	h.places = events.NewSequencer(db, waker, log)
+	h.insight = insight.New(db, events.NewFeed(db, waker, log), log)
+	h.dir = directory.New(directory.Options{DB: db, Keys: ringKeys{h}, Waker: waker})
+	t.Cleanup(h.dir.Close)
+	h.api = web.New(web.Options{DB: db, Auth: h.dir, Version: "test"})
+	console.New(console.Parts{API: h.api, DB: db, Directory: h.dir, Routing: h.router, Events: h.events, PublicURL: "https://leads.example",
+		Replayer: intake.New(intake.Options{DB: db, Accounts: h.keys, Jobs: list, Events: h.events}),
+		Opener:   &keyring.Opener{Accounts: h.keys, Record: h.record, Keys: h.memberKeys}})
+	server := httptest.NewServer(web.Wrap(h.api.Mux(), log))
+	t.Cleanup(server.Close)
+	h.url = server.URL
+	return h
+}
+
+func (h *house) ok(err error) {
+	h.Helper()
+	if err != nil {
+		h.Fatal(err)
+	}
+}
+
+func (h *house) record(ctx context.Context, o keyring.Opening) error {
+	return h.db.Write(ctx, o.Scope, func(tx *store.Tx) error {
+		return audit.Write(tx, time.Now(), audit.Entry{Actor: o.Actor, Action: "open", Purpose: o.Purpose, About: o.ID.String(), Detail: map[string]any{"count": o.Count}})
+	})
+}
+
+func (h *house) memberKeys(ctx context.Context, s account.Scope, subjects []vault.Subject) (out map[vault.Subject][]byte, err error) {
+	err = h.db.Read(ctx, s, func(tx *store.Tx) error { out, err = members.Keys(tx, subjects); return err })
+	return out, err
+}
+
+// settle runs all jobs that are due.
+func (h *house) settle() {
+	h.Helper()
+	_, err := h.runner.Drain(h.Context(), time.Now())
+	h.ok(err)
+}
+
+// count has insight count all that happened.
+func (h *house) count() {
+	h.Helper()
+	_, err := h.places.PlaceOnce(h.Context())
+	h.ok(err)
+	h.ok(h.insight.Catch(h.Context()))
+}
+
+// ringKeys gives the directory what it needs of the keyring.
+type ringKeys struct{ h *house }
+
+func (r ringKeys) LoginIndex(s string) vault.MAC { return r.h.ring.LoginIndex(s) }
+
+func (r ringKeys) NewAccount(ctx context.Context, id account.ID) ([]byte, directory.AccountKeys, error) {
+	wrapped, keys, err := r.h.ring.NewAccount(ctx, id)
+	return wrapped, accountKeys{keys}, err
+}
+
+func (r ringKeys) Account(ctx context.Context, id account.ID) (directory.AccountKeys, error) {
+	keys, err := r.h.keys.Get(ctx, id)
+	return accountKeys{keys}, err
+}
+
+type accountKeys struct{ *keyring.AccountKeys }
+
+func (k accountKeys) NewMember(id account.UserID) ([]byte, directory.Seal) {
+	wrapped, key := k.NewSubjectKey(vault.Subject(id.UUID()))
+	return wrapped, key.Seal
+}
+
+func (k accountKeys) Member(id account.UserID, wrapped []byte) (directory.Seal, error) {
+	key, err := k.OpenSubjectKey(vault.Subject(id.UUID()), wrapped)
+	return key.Seal, err
+}
+
+// company is an account with an admin who is signed in.
+type company struct {
+	*house
+	scope account.Scope
+	admin *visitor
+}
+
+const password = "correct horse battery"
+
+func (h *house) company() *company {
+	h.Helper()
+	made, err := h.dir.Create(h.Context(), directory.NewAccount{Name: "Example Homes", DefaultRegion: "GB", AdminName: "Ana Example",
+		AdminPhone: vault.Hide("+442079460100"), AdminEmail: vault.Hide(lead.NewID().String() + "@example.com")})
+	h.ok(err)
+	in, err := h.dir.Redeem(h.Context(), made.Link, password)
+	h.ok(err)
+	c := &company{house: h, scope: in.Scope}
+	c.admin = &visitor{company: c, id: made.Admin.String(), token: in.Token}
+	return c
+}
+
+// visitor is a client with a credential.
+type visitor struct {
+	*company
+	id    string
+	token string
+}
+
+// user makes somebody of the role and signs them in.
+func (c *company) user(role account.Role) *visitor {
+	c.Helper()
+	v := &visitor{company: c}
+	var link string
+	c.write(func(tx *store.Tx) error {
+		m, l, err := c.dir.CreateMember(tx, directory.NewMember{Name: "Sam Example", Role: role, Email: vault.Hide(lead.NewID().String() + "@example.com")})
+		c.ok(err)
+		v.id, link = m.ID.String(), l
+		return nil
+	})
+	in, err := c.dir.Redeem(c.Context(), link, password)
+	c.ok(err)
+	v.token = in.Token
+	return v
+}
+
+func (c *company) key(role account.Role) *visitor {
+	c.Helper()
+	v := &visitor{company: c}
+	c.write(func(tx *store.Tx) (err error) {
+		v.token, _, err = c.dir.CreateKey(tx, directory.NewKey{Kind: directory.SecretKey, Name: "CRM", Role: role})
+		return err
+	})
+	return v
+}
+
+func (c *company) write(f func(*store.Tx) error) {
+	c.Helper()
+	c.ok(c.db.Write(c.Context(), c.scope, f))
+}
+
+func (c *company) read(f func(*store.Tx) error) {
+	c.Helper()
+	c.ok(c.db.Read(c.Context(), c.scope, f))
+}
+
+// shop is a project with a source and a pool, made through the API.
+type shop struct{ project, source string }
+
+func (c *company) shop() shop {
+	c.Helper()
+	p := c.admin.post("/v1/projects", map[string]any{"name": "Harbour Lofts"}).want(c, 201).str("id")
+	s := c.admin.post("/v1/sources", map[string]any{"project_id": p, "name": "Web form"}).want(c, 201).str("id")
+	c.admin.ask("PUT", "/v1/projects/"+p+"/pool", map[string]any{}).want(c, 200)
+	return shop{p, s}
+}
+
+// arrive adds a waiting lead as intake writes it, and has it routed.
+func (c *company) arrive(s shop) lead.ID {
+	c.Helper()
+	project, _ := account.ParseProjectID(s.project)
+	source, _ := account.ParseSourceID(s.source)
+	id, enquiry, now := lead.NewID(), lead.NewEnquiryID(), store.Clock(time.Now())
+	c.write(func(tx *store.Tx) error {
+		stages, err := c.dir.Stages(tx)
+		c.ok(err)
+		l := leads.Lead{ID: id, Person: lead.NewPersonID(), Project: project, Source: source, Stage: stages[0].ID, Category: lead.New,
+			RouteState: lead.Waiting, WaitingAt: now, Enquiries: 1, CreatedAt: now, EnquiredAt: now}
+		if _, err := leads.AddLeads(tx, []*leads.Lead{&l}); err != nil {
+			return err
+		}
+		e := leads.Enquiry{ID: enquiry, Lead: id, Person: l.Person, Project: project, Source: source, State: lead.Attached, ReceivedAt: now, CreatedAt: now}
+		if _, err := leads.AddEnquiries(tx, []*leads.Enquiry{&e}); err != nil {
+			return err
+		}
+		c.events.Emit(tx, events.Event{Kind: events.EnquiryAttached, At: now, Lead: id, Enquiry: enquiry, Project: project, Source: source},
+			events.Event{Kind: events.LeadCreated, At: now, Lead: id, Enquiry: enquiry, Project: project, Source: source})
+		return c.router.Wanted(tx, project, now)
+	})
+	c.settle()
+	return id
+}
+
+// answer is a reply as a client sees it.
+type answer struct {
+	status int
+	text   string
+	body   map[string]any
+}
+
+func (a answer) str(name string) string { s, _ := a.body[name].(string); return s }
+
+func (a answer) list(name string) (out []map[string]any) {
+	items, _ := a.body[name].([]any)
+	for _, x := range items {
+		m, _ := x.(map[string]any)
+		out = append(out, m)
+	}
+	return out
+}
+
+// code is the stable code of a problem, and its first field with that one's code.
+func (a answer) code() string {
+	s := a.str("code")
+	if list := a.list("errors"); len(list) > 0 {
+		return s + " " + list[0]["field"].(string) + " " + list[0]["code"].(string)
+	}
+	return s
+}
+
+// want fails unless the answer has the status.
+func (a answer) want(t testing.TB, status int) answer {
+	t.Helper()
+	if a.status != status {
+		t.Fatalf("got %d, want %d: %s", a.status, status, a.text)
+	}
+	return a
+}
+
+// ask sends a request; body is JSON text, or a value to encode; header pairs follow.
+func (v *visitor) ask(method, path string, body any, header ...string) answer {
+	v.Helper()
+	var b io.Reader
+	switch x := body.(type) {
+	case nil:
+	case string:
+		b = strings.NewReader(x)
+	default:
+		text, err := json.Marshal(x)
+		v.ok(err)
+		b = bytes.NewReader(text)
+	}
+	r, err := http.NewRequestWithContext(v.Context(), method, v.url+path, b)
+	v.ok(err)
+	r.Header.Set("Authorization", "Bearer "+v.token)
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(r)
+	v.ok(err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	v.ok(err)
+	a := answer{status: resp.StatusCode, text: string(text)}
+	_ = json.Unmarshal(text, &a.body)
+	return a
+}
+
+func (v *visitor) get(path string, header ...string) answer {
+	v.Helper()
+	return v.ask("GET", path, nil, header...)
+}
+
+func (v *visitor) post(path string, body any, header ...string) answer {
+	v.Helper()
+	return v.ask("POST", path, body, header...)
+}
