@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -64,6 +65,7 @@ func (d *Directory) SignIn(ctx context.Context, email, password string, in accou
 	for i, c := range fit {
 		ids[i] = c.Account.String()
 	}
+	slices.Sort(ids)
 	return SignedIn{}, problem.InvalidField("account", "required", "This sign-in belongs to several accounts; send account with one of: %s.", strings.Join(ids, ", "))
 }
 

@@ -35,7 +35,7 @@ var (
 	useLink  = store.Register("access.link.use", `UPDATE one_time_link SET used_at = $3 WHERE account_id = $1 AND token_hash = $2 AND used_at IS NULL AND expires_at > $3`)
 	endLinks = store.Register("access.links.end", `UPDATE one_time_link SET used_at = $3 WHERE account_id = $1 AND user_id = $2 AND used_at IS NULL`)
 
-	byLogin      = store.Unbound("access.credential.by-login", `SELECT account_id, user_id, password_hash FROM credential WHERE login_mac = $1 ORDER BY account_id`)
+	byLogin      = store.Unbound("access.credential.by-login", `SELECT account_id, user_id, password_hash FROM credential WHERE login_mac = $1`)
 	addSession   = store.Unbound("access.session.add", `INSERT INTO session (account_id, session_id, user_id, token_hash, created_at, seen_at, expires_at) VALUES ($1, $2, $3, $4, $5, $5, $6)`)
 	sessionBy    = store.Unbound("access.session.by-token", `SELECT account_id, session_id, user_id, seen_at, expires_at FROM session WHERE token_hash = $1 AND revoked_at IS NULL`)
 	seeSession   = store.Unbound("access.session.seen", `UPDATE session SET seen_at = $2 WHERE session_id = $1 AND seen_at < $2`)
