@@ -3,6 +3,7 @@ package routing_test
 import (
 	"flag"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -213,12 +214,13 @@ func TestHolds(t *testing.T) {
 	})
 }
 
+// few has rapid check n times unless the command line says how often.
 func few(t *testing.T, n int) {
 	f := flag.Lookup("rapid.checks")
 	if f.Value.String() != f.DefValue {
 		return // asked for
 	}
-	if err := f.Value.Set(string(rune('0'+n/10)) + string(rune('0'+n%10))); err != nil {
+	if err := f.Value.Set(strconv.Itoa(n)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = f.Value.Set(f.DefValue) })
