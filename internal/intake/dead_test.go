@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,8 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/events"
+	"catchment/internal/jobs"
+	"catchment/internal/jobs/jobstest"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
 	"catchment/internal/store"
@@ -315,6 +318,46 @@ func TestRotatedKeys(t *testing.T) {
 		h.post(sent{body: body("Bob", "+442079460102", "")})
 		if again := h.post(sent{body: body("Ada", "+442079460101", "")}); !again.ReEnquiry || len(h.dead("")) != 0 {
 			t.Errorf("%+v", h.dead(""))
+		}
+	})
+}
+
+// The way of a door: asked for in its transaction, done by the runner.
+func TestReplayAsAJob(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		other := *h.tenant
+		other.sources = []account.SourceID{account.NewSourceID(), account.NewSourceID()}
+		h.take(h.entry(&other, sent{body: body("Ada", "+442079460101", "")}), h.entry(&other, sent{body: body("Bob", "+442079460102", ""), project: 1}))
+		waker := &jobstest.Waker{}
+		list := jobs.NewList(waker)
+		h.in.o.Jobs = list
+		runner := jobs.NewRunner(h.db, list, slog.New(slog.DiscardHandler), jobs.RunnerOptions{Poll: 20 * time.Millisecond})
+		runner.Handle(ReplayJob, h.in.HandleReplay)
+		routed := make(chan string, 10)
+		runner.Handle(RouteJob, func(_ context.Context, j jobs.Job) error { routed <- j.Key; return nil })
+		h.write(h.scope, func(tx *store.Tx) error { return tx.Must(putSource, other.sources[0], h.projects[0], "found") })
+		runner.Start()
+		defer runner.Stop()
+		for _, d := range h.dead("") {
+			h.write(h.scope, func(tx *store.Tx) error { return h.in.AskReplay(tx, d.ID, "user_1") })
+		}
+		err := h.db.Write(t.Context(), h.newTenant(1).scope, func(tx *store.Tx) error { return h.in.AskReplay(tx, h.dead("")[0].ID, "user_1") })
+		if !isNotFound(err) {
+			t.Errorf("another account: %v", err)
+		}
+		deadline := time.Now().Add(10 * time.Second)
+		if key := <-routed; key != h.projects[0].String() {
+			t.Errorf("routed %s", key)
+		}
+		for ran, _ := runner.Stats(); ran < 3 && time.Now().Before(deadline); ran, _ = runner.Stats() {
+			time.Sleep(10 * time.Millisecond)
+		}
+		open, replayed := h.dead(leads.DeadOpen), h.dead(leads.DeadReplayed)
+		if len(open) != 1 || len(replayed) != 1 || open[0].Tries != 2 || len(h.leads()) != 1 {
+			t.Errorf("%+v %+v", open, replayed)
+		}
+		if _, failed := runner.Stats(); failed != 0 {
+			t.Errorf("%d failed", failed)
 		}
 	})
 }
