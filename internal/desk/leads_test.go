@@ -8,6 +8,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/lead"
 	"catchment/internal/store"
+	"catchment/internal/store/leads"
 	"catchment/internal/store/storetest"
 )
 
@@ -326,5 +327,57 @@ func TestMergeAndUndo(t *testing.T) {
 			t.Errorf("%s", got.text)
 		}
 		boss.post("/v1/merges/"+m.body["id"].(string)+"/undo", nil).want(t, 409)
+	})
+}
+
+func TestDeclineAndTheNextPerson(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := open(t, db).company()
+		people := []*visitor{c.user(account.Salesperson), c.user(account.Salesperson)}
+		for _, p := range people {
+			p.ask("PUT", "/v1/me/presence", map[string]any{"state": "available"}).want(t, 200)
+		}
+		a := c.arrive(account.UserID{})
+		var first, second int
+		within(t, 5*time.Second, "an offer", func() bool {
+			for i, p := range people {
+				if len(p.get("/v1/offers").items()) == 1 {
+					first, second = i, 1-i
+					return true
+				}
+			}
+			return false
+		})
+		path := "/v1/offers/" + people[first].get("/v1/offers").items()[0]["id"].(string)
+		people[second].get(path).want(t, 404)
+		people[second].post(path+"/accept", nil).want(t, 404)
+		people[second].get("/v1/leads/"+a.lead.String()).want(t, 404)
+		people[first].post(path+"/decline", map[string]any{"reason": "Call 020 7946 0123"}).want(t, 422)
+		if got := people[first].post(path+"/decline", map[string]any{"reason": "Too far away"}).want(t, 200); got.body["state"] != "declined" || got.body["reason"] != "too-far-away" {
+			t.Errorf("%s", got.text)
+		}
+		people[first].get("/v1/leads/"+a.lead.String()).want(t, 404) // not theirs any more
+		within(t, 5*time.Second, "an offer to the next person", func() bool { return len(people[second].get("/v1/offers").items()) == 1 })
+	})
+}
+
+func TestTestLeadsAreLeftOut(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := open(t, db).company()
+		boss := c.user(account.Manager)
+		real := c.arrive(account.UserID{})
+		now := store.Clock(time.Now())
+		test := leads.Lead{ID: lead.NewID(), Person: real.person, Project: account.NewProjectID(), Source: c.source, Test: true, Stage: c.stages["new"],
+			Category: lead.New, RouteState: lead.Unrouted, Enquiries: 1, CreatedAt: now, EnquiredAt: now}
+		c.write(func(tx *store.Tx) error { _, err := leads.AddLeads(tx, []*leads.Lead{&test}); return err })
+		if got := boss.get("/v1/leads").want(t, 200).items(); len(got) != 1 || got[0]["id"] != real.lead.String() {
+			t.Errorf("%v", got)
+		}
+		if got := boss.get("/v1/leads?test=true").want(t, 200).items(); len(got) != 2 {
+			t.Errorf("%v", got)
+		}
+		if got := boss.get("/v1/leads?state=unrouted&test=true").want(t, 200).items(); len(got) != 1 || got[0]["test"] != true {
+			t.Errorf("%v", got)
+		}
 	})
 }

@@ -94,6 +94,10 @@ func (d *Desk) stream(w http.ResponseWriter, r *http.Request, v *web.Visit) {
 		d.API.Fail(w, r, v, streamOp, err)
 		return
 	}
+	if r.Method == http.MethodHead { // the mux sends HEAD here; a stream without events would only hang
+		streamHead(w)
+		return
+	}
 	leave, ok := d.streams.enter(v.Scope.Account().String() + v.Actor)
 	if !ok {
 		d.API.Fail(w, r, v, streamOp, problem.TooMany("too_many_streams", 10*time.Second, "At most %d streams at once. Close one first.", maxStreams))
@@ -108,8 +112,14 @@ func (d *Desk) stream(w http.ResponseWriter, r *http.Request, v *web.Visit) {
 	}
 	f := &follower{d: d, v: v, at: from, sent: from, rc: http.NewResponseController(w), w: w,
 		token: strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")}
-	f.head()
-	if err := f.run(r.Context()); err != nil && r.Context().Err() == nil {
+	_ = f.rc.SetReadDeadline(time.Time{})
+	streamHead(w)
+	err = f.run(r.Context())
+	if err == nil || errors.Is(err, errEnded) {
+		_ = f.rc.SetWriteDeadline(time.Time{}) // the connection may carry other requests
+		return
+	}
+	if r.Context().Err() == nil {
 		d.Log.Info("desk: a stream of events ended", "request_id", v.RequestID, "error", err.Error())
 	}
 }
@@ -158,13 +168,12 @@ type follower struct {
 	rc    *http.ResponseController
 }
 
-func (f *follower) head() {
-	h := f.w.Header()
+func streamHead(w http.ResponseWriter) {
+	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // a proxy that buffers would hold events back
-	_ = f.rc.SetReadDeadline(time.Time{})
-	f.w.WriteHeader(http.StatusOK)
+	w.WriteHeader(http.StatusOK)
 }
 
 func (f *follower) run(ctx context.Context) error {

@@ -246,6 +246,7 @@ func TestStreamsAreBounded(t *testing.T) {
 			t.Errorf("%s: %s", query, got.text)
 		}
 	}
+	key.ask(http.MethodHead, "/v1/events", nil).want(t, 200)
 	key.get("/v1/events", "Last-Event-ID", "soon").want(t, 422)
 	c.user(account.Marketer).get("/v1/events").want(t, 403)
 	(&visitor{company: c}).get("/v1/events").want(t, 401)

@@ -273,3 +273,26 @@ func TestNotesAreSealed(t *testing.T) {
 		}
 	})
 }
+
+func TestAttemptsAtOnceAreAllKept(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		l := w.lead()
+		now := w.at.Add(time.Hour)
+		const n = 8
+		errs := make(chan error, n)
+		for i := range n {
+			go func() {
+				try := followup.Try{Channel: lead.ByCall, Disposition: lead.Spoke, StartedAt: w.at.Add(time.Duration(n-i) * time.Minute)}
+				errs <- second(w.attempt(w.owner, l.ID, try, now))
+			}()
+		}
+		for range n {
+			w.ok(<-errs)
+		}
+		got := w.read(l.ID)
+		if got.Version != l.Version+n || !got.AttemptedAt.Equal(w.at.Add(time.Minute)) {
+			t.Errorf("version %d after %d, first attempt %v", got.Version, l.Version, got.AttemptedAt)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package followup_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,10 +42,17 @@ type world struct {
 }
 
 // emits remembers what was emitted by transactions that were committed.
-type emits struct{ all []events.Event }
+type emits struct {
+	mu  sync.Mutex
+	all []events.Event
+}
 
 func (e *emits) Emit(tx *store.Tx, evs ...events.Event) {
-	tx.AfterCommit(func() { e.all = append(e.all, evs...) })
+	tx.AfterCommit(func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.all = append(e.all, evs...)
+	})
 }
 
 func (e *emits) kinds() (out []events.Kind) {
