@@ -2,9 +2,11 @@ package intake
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -77,8 +79,7 @@ func byAccount(items []*item) [][]*item {
 		groups[id] = append(groups[id], it)
 	}
 	slices.SortFunc(ids, func(a, b account.ID) int {
-		x, y := a.UUID(), b.UUID()
-		return bytes.Compare(x[:], y[:])
+		return compare(a.UUID(), b.UUID())
 	})
 	out := make([][]*item, len(ids))
 	for i, id := range ids {
@@ -333,6 +334,7 @@ func (b *batch) emit(it *item, k events.Kind, id lead.ID) {
 // save writes what was decided. Fewer rows than expected mean that somebody
 // else was faster: then all is decided again.
 func (b *batch) save() error {
+	b.sort()
 	if len(b.revived) > 0 {
 		if err := leads.DropDeadEnquiries(b.tx, b.revived); err != nil {
 			return err
@@ -361,6 +363,22 @@ func (b *batch) save() error {
 	}
 	return b.saveRest()
 }
+
+// sort puts rows that two transactions may both write into one order, so that
+// neither waits for the other while the other waits for it.
+func (b *batch) sort() {
+	slices.SortFunc(b.newLeads, func(x, y *leads.Lead) int {
+		return cmp.Or(compare(x.Person.UUID(), y.Person.UUID()), compare(x.Project.UUID(), y.Project.UUID()))
+	})
+	slices.SortFunc(b.enquiries, func(x, y *leads.Enquiry) int { return compare(x.ID.UUID(), y.ID.UUID()) })
+	slices.SortFunc(b.submissions, func(x, y *leads.Submission) int {
+		return cmp.Or(compare(x.Enquiry.UUID(), y.Enquiry.UUID()), bytes.Compare(x.BodyMAC[:], y.BodyMAC[:]))
+	})
+	slices.SortFunc(b.attached, func(x, y *leads.ReEnquiry) int { return compare(x.Lead.UUID(), y.Lead.UUID()) })
+	slices.SortFunc(b.fills, func(x, y *human) int { return compare(x.id.UUID(), y.id.UUID()) })
+}
+
+func compare(x, y [16]byte) int { return bytes.Compare(x[:], y[:]) }
 
 func (b *batch) saveRest() error {
 	if len(b.persons) > 0 {
@@ -403,7 +421,8 @@ func (b *batch) saveLink(l link) error {
 
 // tell adds the jobs, the record and the events.
 func (b *batch) tell() error {
-	for id := range b.projects {
+	projects := slices.SortedFunc(maps.Keys(b.projects), func(x, y account.ProjectID) int { return compare(x.UUID(), y.UUID()) })
+	for _, id := range projects {
 		if err := b.in.o.Jobs.Add(b.tx, RouteJob, id.String(), b.now); err != nil {
 			return err
 		}
