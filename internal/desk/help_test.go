@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,6 +48,9 @@ type doors struct {
 	api    *web.API
 	url    string
 	dir    *directory.Directory
+	emits  *events.Log
+	closed atomic.Int64 // connections that the server gave up
+	mute   atomic.Bool  // the record cannot be written
 }
 
 // ring gives the directory what it needs of the keyring.
@@ -84,6 +89,7 @@ func open(t *testing.T, db *store.DB) *doors {
 	d.keys = keyring.NewAccounts(keys, func(ctx context.Context, id account.ID) ([]byte, error) { return directory.LoadKeyset(ctx, db, id) })
 	log, waker := slog.New(slog.DiscardHandler), &jobstest.Waker{}
 	emits := events.NewLog(waker)
+	d.emits = emits
 	d.list = jobs.NewList(waker)
 	d.router = routing.New(routing.Options{DB: db, Jobs: d.list, Events: emits})
 	runner := jobs.NewRunner(db, d.list, log, jobs.RunnerOptions{})
@@ -101,10 +107,16 @@ func open(t *testing.T, db *store.DB) *doors {
 		Persons: intake.New(intake.Options{DB: db, Accounts: d.keys, Jobs: d.list, Events: emits}),
 		Opener:  &keyring.Opener{Accounts: d.keys, Record: d.record, Keys: d.subjectKeys},
 		Feed:    events.NewFeed(db, waker, log),
-		Timing:  desk.Timing{Heartbeat: 100 * time.Millisecond, Recheck: 50 * time.Millisecond},
+		Timing:  desk.Timing{Heartbeat: 100 * time.Millisecond, Recheck: 50 * time.Millisecond, Write: time.Second},
 	})
 	d.ok(d.api.ServeDocument())
-	server := httptest.NewServer(web.Wrap(d.api.Mux(), log))
+	server := httptest.NewUnstartedServer(web.Wrap(d.api.Mux(), log))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateClosed {
+			d.closed.Add(1)
+		}
+	}
+	server.Start()
 	t.Cleanup(server.Close)
 	t.Cleanup(d.desk.Close)
 	d.url = server.URL
@@ -119,6 +131,9 @@ func (d *doors) ok(err error) {
 }
 
 func (d *doors) record(ctx context.Context, o keyring.Opening) error {
+	if d.mute.Load() {
+		return store.ErrAway
+	}
 	return d.db.Write(ctx, o.Scope, func(tx *store.Tx) error {
 		return audit.Write(tx, time.Now(), audit.Entry{Actor: o.Actor, Action: "opened", Purpose: o.Purpose, About: o.ID.String(), Detail: map[string]any{"count": o.Count}})
 	})

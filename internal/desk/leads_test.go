@@ -381,3 +381,40 @@ func TestTestLeadsAreLeftOut(t *testing.T) {
 		}
 	})
 }
+
+var forgetKey = store.Register("test.desk.forget_key", `DELETE FROM person_key WHERE account_id = $1 AND person_id = $2`)
+
+func TestNoRecordNoOpening(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		d := open(t, db)
+		c := d.company()
+		boss, sam := c.user(account.Manager), c.user(account.Salesperson)
+		a := c.arrive(sam.id)
+		c.arrive(sam.id)
+		sam.post("/v1/leads/"+a.lead.String()+"/notes", map[string]any{"text": canaryMessage}).want(t, 201)
+		d.mute.Store(true)
+		for _, path := range []string{"/v1/leads?include=person", "/v1/leads/" + a.lead.String(), "/v1/leads/" + a.lead.String() + "/notes",
+			"/v1/enquiries?include=message", "/v1/persons/" + a.person.String()} {
+			got := boss.get(path).want(t, 503)
+			if strings.Contains(got.text, "Canary") || strings.Contains(got.text, canaryMessage) || got.head.Get("Retry-After") == "" {
+				t.Errorf("%s: %s", path, got.text)
+			}
+		}
+		boss.get("/v1/leads").want(t, 200) // what opens nothing needs no record
+		d.mute.Store(false)
+		// A person whose key is gone is shown as erased, and holds back nobody else.
+		c.write(func(tx *store.Tx) error { return tx.Must(forgetKey, a.person) })
+		for _, l := range boss.get("/v1/leads?include=person").want(t, 200).items() {
+			p := l["person"].(map[string]any)
+			if gone := l["id"] == a.lead.String(); p["erased"] != gone || (p["name"] == nil) != gone {
+				t.Errorf("%v", p)
+			}
+		}
+		if got := boss.get("/v1/leads/"+a.lead.String()+"/notes").want(t, 200).items(); got[0]["text"] != nil {
+			t.Errorf("%v", got)
+		}
+		if got := boss.post("/v1/leads/"+a.lead.String()+"/notes", map[string]any{"text": "a"}).want(t, 409); got.code() != "person_erased" {
+			t.Errorf("%s", got.text)
+		}
+	})
+}

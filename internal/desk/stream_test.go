@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -250,4 +252,29 @@ func TestStreamsAreBounded(t *testing.T) {
 	key.get("/v1/events", "Last-Event-ID", "soon").want(t, 422)
 	c.user(account.Marketer).get("/v1/events").want(t, 403)
 	(&visitor{company: c}).get("/v1/events").want(t, 401)
+}
+
+// Who takes nothing is given up: a write has its deadline.
+func TestAStreamThatNobodyReadsEnds(t *testing.T) {
+	d := open(t, storetest.SQLite(t))
+	c := d.company()
+	boss := c.user(account.Manager)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(d.url, "http://"))
+	d.ok(err)
+	defer conn.Close()
+	_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	_, err = fmt.Fprintf(conn, "GET /v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n", boss.token)
+	d.ok(err)
+	within(t, 5*time.Second, "the stream's beginning", func() bool { _, err := conn.Read(make([]byte, 16)); return err == nil })
+	before := d.closed.Load()
+	long := strings.Repeat("x", 4<<10)
+	for range 20 {
+		c.write(func(tx *store.Tx) error {
+			for range 200 {
+				d.emits.Emit(tx, events.Event{Kind: events.SetupChanged, Data: map[string]any{"what": long}})
+			}
+			return nil
+		})
+	}
+	within(t, 20*time.Second, "the server gives it up", func() bool { return d.closed.Load() > before })
 }
