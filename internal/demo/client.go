@@ -213,17 +213,24 @@ func all[T any](ctx context.Context, c *client, path string) ([]T, error) {
 
 // session is the answer to a sign-in.
 type session struct {
-	Token string `json:"token"`
-	User  struct {
-		ID string `json:"id"`
-	} `json:"user"`
+	Token  string `json:"token"`
+	UserID string `json:"user_id"`
 }
 
 // signIn returns a client with a session.
 func (c *client) signIn(ctx context.Context, email, password string) (*client, session, error) {
+	return c.begin(ctx, "/v1/sessions", map[string]string{"email": email, "password": password})
+}
+
+// redeem sets the password by a one-time link, and returns a client with a
+// session.
+func (c *client) redeem(ctx context.Context, link, password string) (*client, session, error) {
+	return c.begin(ctx, "/v1/links/redeem", map[string]string{"token": linkToken(link), "password": password})
+}
+
+func (c *client) begin(ctx context.Context, path string, in map[string]string) (*client, session, error) {
 	var s session
-	in := map[string]string{"email": email, "password": password}
-	if err := c.call(ctx, http.MethodPost, "/v1/sessions", "", in, &s); err != nil {
+	if err := c.insist(ctx, http.MethodPost, path, "", in, &s); err != nil {
 		return nil, s, err
 	}
 	return c.as(s.Token), s, nil

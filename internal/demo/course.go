@@ -305,10 +305,12 @@ func (r *row) add(p part) {
 	r.parts = append(r.parts, p)
 }
 
-// short writes a duration in the fewest words: 0.2 s, 6 s, 3 min 05 s.
+// short writes a duration in the fewest words: 24 ms, 0.2 s, 6 s, 3 min 05 s.
 func short(d time.Duration) string {
 	d = max(0, d)
 	switch {
+	case d < 95*time.Millisecond:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
 	case d < 2950*time.Millisecond:
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	case d < time.Minute-time.Second/2:

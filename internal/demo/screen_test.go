@@ -152,7 +152,7 @@ func TestAgeGrowsBetweenBoards(t *testing.T) {
 }
 
 func TestShort(t *testing.T) {
-	for d, want := range map[time.Duration]string{-time.Second: "0.0 s", 240 * time.Millisecond: "0.2 s", 2940 * time.Millisecond: "2.9 s",
+	for d, want := range map[time.Duration]string{-time.Second: "0 ms", 94 * time.Millisecond: "94 ms", 95 * time.Millisecond: "0.1 s", 240 * time.Millisecond: "0.2 s", 2940 * time.Millisecond: "2.9 s",
 		2960 * time.Millisecond: "3 s", 59400 * time.Millisecond: "59 s", 59600 * time.Millisecond: "1 min 00 s", 62 * time.Second: "1 min 02 s",
 		3*time.Hour + 59*time.Second: "3 h 01 min"} {
 		if got := short(d); got != want {

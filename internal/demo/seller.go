@@ -155,7 +155,7 @@ func (s *salesperson) enter(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.api, s.id, s.tasks, s.known = api, in.User.ID, nil, map[string]bool{}
+	s.api, s.id, s.tasks, s.known = api, in.UserID, nil, map[string]bool{}
 	s.leave = time.Now().Add(s.temper.breaks.any(s.rand))
 	if err := s.declare(ctx, account.Available); err != nil {
 		return err

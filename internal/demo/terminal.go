@@ -33,10 +33,16 @@ type Screen struct {
 // command that starts the same demo once more; both are only said.
 func Terminal(w *World, out io.Writer, dir, again string) *Screen {
 	s := &Screen{world: w, out: out, dir: dir, again: again, http: newHTTP(), course: newCourse()}
-	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		s.file = f
+	if IsTerminal(out) {
+		s.file = out.(*os.File)
 	}
 	return s
+}
+
+// IsTerminal reports whether out is where a person looks on.
+func IsTerminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // Live reports whether the screen is a terminal.
