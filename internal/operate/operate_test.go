@@ -1,0 +1,239 @@
+package operate_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/directory"
+	"catchment/internal/events"
+	"catchment/internal/insight"
+	"catchment/internal/jobs"
+	"catchment/internal/jobs/jobstest"
+	"catchment/internal/keyring"
+	"catchment/internal/operate"
+	"catchment/internal/store"
+	"catchment/internal/store/setup"
+	"catchment/internal/store/storetest"
+	"catchment/internal/vault"
+	"catchment/internal/web"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+type ring struct {
+	*keyring.Keyring
+	accounts *keyring.Accounts
+}
+
+func (r ring) NewAccount(ctx context.Context, id account.ID) ([]byte, directory.AccountKeys, error) {
+	wrapped, keys, err := r.Keyring.NewAccount(ctx, id)
+	return wrapped, accountKeys{keys}, err
+}
+
+func (r ring) Account(ctx context.Context, id account.ID) (directory.AccountKeys, error) {
+	keys, err := r.accounts.Get(ctx, id)
+	return accountKeys{keys}, err
+}
+
+type accountKeys struct{ *keyring.AccountKeys }
+
+func (k accountKeys) NewMember(id account.UserID) ([]byte, directory.Seal) {
+	wrapped, key := k.NewSubjectKey(vault.Subject(id.UUID()))
+	return wrapped, key.Seal
+}
+
+func (k accountKeys) Member(id account.UserID, wrapped []byte) (directory.Seal, error) {
+	key, err := k.OpenSubjectKey(vault.Subject(id.UUID()), wrapped)
+	return key.Seal, err
+}
+
+// platform is a running operator's door.
+type platform struct {
+	*testing.T
+	dir     *directory.Directory
+	db      *store.DB
+	list    *jobs.List
+	log     *events.Log
+	journal operate.Journal
+	broken  error // of the journal
+	url     string
+	token   string
+}
+
+const password = "correct horse battery"
+
+func each(t *testing.T, f func(t *testing.T, p *platform)) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) { f(t, open(t, db)) })
+}
+
+func open(t *testing.T, db *store.DB) *platform {
+	t.Helper()
+	p := &platform{T: t, db: db}
+	kr, err := keyring.Open(keyring.Options{Dir: t.TempDir()})
+	p.ok(err)
+	accounts := keyring.NewAccounts(kr, func(ctx context.Context, id account.ID) ([]byte, error) { return directory.LoadKeyset(ctx, db, id) })
+	quiet, waker := slog.New(slog.DiscardHandler), &jobstest.Waker{}
+	p.dir = directory.New(directory.Options{DB: db, Keys: ring{kr, accounts}})
+	p.list, p.log = jobs.NewList(waker), events.NewLog(waker)
+	runner := jobs.NewRunner(db, p.list, quiet, jobs.RunnerOptions{})
+	feed := events.NewFeed(db, waker, quiet)
+	api := web.New(web.Options{DB: db, Auth: p.dir, Version: "test"})
+	operate.New(operate.Parts{API: api, Version: "v1", Started: time.Now(), Engine: string(db.Engine()), Database: db.Ping,
+		Accounts: func(ctx context.Context, after web.Place, limit int) ([]operate.Account, error) {
+			return p.accounts(ctx, after, limit)
+		},
+		Journal: func(context.Context) (operate.Journal, error) { return p.journal, p.broken },
+		Jobs: func(ctx context.Context) (operate.Jobs, error) {
+			n, oldest, err := runner.Overdue(ctx)
+			p.ok(err)
+			failed, err := runner.Failing(ctx)
+			out := operate.Jobs{Due: int64(n), Failed: failed}
+			if !oldest.IsZero() {
+				out.Oldest = time.Since(oldest)
+			}
+			return out, err
+		},
+		Events: func(ctx context.Context) (operate.Events, error) {
+			h, err := feed.Health(ctx, insight.Follower)
+			out := operate.Events{Unplaced: h.Unplaced, Behind: h.Behind}
+			if !h.Oldest.IsZero() {
+				out.Oldest = time.Since(h.Oldest)
+			}
+			return out, err
+		}})
+	server := httptest.NewServer(web.Wrap(api.Mux(), quiet))
+	t.Cleanup(server.Close)
+	p.url = server.URL
+	_, err = p.dir.CreateOperator(t.Context(), "Olga Example", "olga@example.com", password)
+	p.ok(err)
+	in, err := p.dir.SignIn(t.Context(), "olga@example.com", password, account.ID{})
+	p.ok(err)
+	p.token = in.Token
+	return p
+}
+
+func (p *platform) accounts(ctx context.Context, after web.Place, limit int) (out []operate.Account, err error) {
+	var from *setup.Account
+	if !after.At.IsZero() {
+		from = &setup.Account{ID: account.IDFrom(after.ID), CreatedAt: after.At}
+	}
+	rows, err := p.dir.Census(ctx, from, limit)
+	for _, a := range rows {
+		out = append(out, operate.Account{ID: a.ID, Name: a.Name, DefaultRegion: a.DefaultRegion, CreatedAt: a.CreatedAt,
+			Users: a.Users, Projects: a.Projects, Sources: a.Sources})
+	}
+	return out, err
+}
+
+func (p *platform) ok(err error) {
+	p.Helper()
+	if err != nil {
+		p.Fatal(err)
+	}
+}
+
+// get asks with the token and fails unless the answer has the status.
+func (p *platform) get(path, token string, status int) map[string]any {
+	p.Helper()
+	r, err := http.NewRequestWithContext(p.Context(), http.MethodGet, p.url+path, nil)
+	p.ok(err)
+	r.Header.Set("Authorization", "Bearer "+token)
+	resp, err := http.DefaultClient.Do(r)
+	p.ok(err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	p.ok(err)
+	if resp.StatusCode != status {
+		p.Fatalf("%s: %d, want %d: %s", path, resp.StatusCode, status, text)
+	}
+	if strings.Contains(string(text), "example.com") || strings.Contains(string(text), "+44") {
+		p.Errorf("%s shows something personal: %s", path, text)
+	}
+	var out map[string]any
+	p.ok(json.Unmarshal(text, &out))
+	return out
+}
+
+// company makes an account and signs its admin in.
+func (p *platform) company(name string) directory.SignedIn {
+	p.Helper()
+	made, err := p.dir.Create(p.Context(), directory.NewAccount{Name: name, DefaultRegion: "GB", AdminName: "Ana",
+		AdminPhone: vault.Hide("+442079460123"), AdminEmail: vault.Hide("ana@example.com")})
+	p.ok(err)
+	in, err := p.dir.Redeem(p.Context(), made.Link, password)
+	p.ok(err)
+	return in
+}
+
+func TestAccounts(t *testing.T) {
+	each(t, func(t *testing.T, p *platform) {
+		for _, name := range []string{"First", "Second", "Third"} {
+			in := p.company(name)
+			p.ok(p.db.Write(t.Context(), in.Scope, func(tx *store.Tx) error {
+				_, err := p.dir.CreateProject(tx, directory.NewProject{Name: "P"})
+				return err
+			}))
+		}
+		page := p.get("/v1/operator/accounts?limit=2", p.token, 200)
+		items := page["items"].([]any)
+		first := items[0].(map[string]any)
+		if len(items) != 2 || first["name"] != "Third" || first["users"] != 1.0 || first["projects"] != 1.0 || first["sources"] != 0.0 {
+			t.Error(page)
+		}
+		rest := p.get("/v1/operator/accounts?limit=2&cursor="+page["next_cursor"].(string), p.token, 200)["items"].([]any)
+		if len(rest) != 1 || rest[0].(map[string]any)["name"] != "First" {
+			t.Error(rest)
+		}
+	})
+}
+
+// Nobody of an account comes in, and the operator's credential is of no account.
+func TestOnlyTheOperator(t *testing.T) {
+	each(t, func(t *testing.T, p *platform) {
+		admin := p.company("First").Token
+		for _, path := range []string{"/v1/operator/accounts", "/v1/operator/health"} {
+			p.get(path, "cst_"+strings.Repeat("A", 43), 401)
+			p.get(path, admin, 403)
+			p.get(path, p.token, 200)
+		}
+		p.get("/v1/operator/accounts?limit=0", p.token, 422)
+		p.get("/v1/operator/accounts?cursor=x", p.token, 422)
+	})
+}
+
+func TestHealth(t *testing.T) {
+	each(t, func(t *testing.T, p *platform) {
+		p.journal = operate.Journal{LastSeq: 9, Cursor: 7, Backlog: 2, Oldest: 1500 * time.Millisecond}
+		in := p.company("First")
+		h := p.get("/v1/operator/health", p.token, 200)
+		j := h["journal"].(map[string]any)
+		if h["ok"] != true || h["version"] != "v1" || j["backlog"] != 2.0 || j["oldest_ms"] != 1500.0 || j["takes_leads"] != true {
+			t.Error(h)
+		}
+		p.ok(p.db.Write(t.Context(), in.Scope, func(tx *store.Tx) error {
+			p.log.Emit(tx, events.Event{Kind: events.SetupChanged, At: time.Now()})
+			return p.list.Add(tx, "sleep", "x", time.Now().Add(-2*time.Minute))
+		}))
+		h = p.get("/v1/operator/health", p.token, 200)
+		if h["ok"] != false || h["jobs"].(map[string]any)["due"] != 1.0 || h["events"].(map[string]any)["unplaced"] != 1.0 {
+			t.Errorf("a job waits for two minutes: %v", h)
+		}
+		p.broken = errors.New("no answer")
+		if h = p.get("/v1/operator/health", p.token, 200); h["ok"] != false || h["journal"] != nil || h["database"].(map[string]any)["answers"] != true {
+			t.Errorf("the journal does not answer: %v", h)
+		}
+		p.broken, p.journal = nil, operate.Journal{Closed: true, Why: "disk_full"}
+		if h = p.get("/v1/operator/health", p.token, 200); h["ok"] != false || h["journal"].(map[string]any)["why"] != "disk_full" {
+			t.Errorf("the journal is closed: %v", h)
+		}
+	})
+}
