@@ -32,6 +32,7 @@ type config struct {
 	PassphraseFile   string `name:"passphrase-file" help:"File with the keyring's passphrase, instead of an identity file." env:"CATCHMENT_PASSPHRASE_FILE"`
 	Log              string `help:"Least level that is logged: ${enum}." enum:"debug,info,warn,error" default:"info" env:"CATCHMENT_LOG"`
 	LogFormat        string `name:"log-format" help:"${enum}" enum:"text,json" default:"text" env:"CATCHMENT_LOG_FORMAT"`
+	Watermark        int64  `help:"MiB of free disk under which no lead is taken; 0: a twentieth of the file system, between 32 and 1024." default:"0" env:"CATCHMENT_WATERMARK"`
 }
 
 func (c config) storeOptions() store.Options {

@@ -35,6 +35,10 @@ func NewProjectID() ProjectID { return ident.New[projectKind]() }
 func NewSourceID() SourceID   { return ident.New[sourceKind]() }
 func NewPoolID() PoolID       { return ident.New[poolKind]() }
 
+// IDFrom and UserIDFrom give 16 bytes their kind back.
+func IDFrom(b [16]byte) ID         { return ident.From[scope.Account](b) }
+func UserIDFrom(b [16]byte) UserID { return ident.From[userKind](b) }
+
 // ParseID and its siblings read the text forms.
 func ParseID(s string) (ID, error)               { return ident.Parse[scope.Account](s) }
 func ParseUserID(s string) (UserID, error)       { return ident.Parse[userKind](s) }

@@ -54,6 +54,9 @@ func FromBytes[K Kind](b []byte) (ID[K], error) {
 	return ID[K]{u}, nil
 }
 
+// From makes an identifier of a UUID's 16 bytes.
+func From[K Kind](b [16]byte) ID[K] { return ID[K]{b} }
+
 // Parse reads the text form. It refuses another kind's prefix.
 func Parse[K Kind](s string) (ID[K], error) {
 	p := prefix[K]() + "_"

@@ -44,6 +44,14 @@ func ParseID(s string) (ID, error)               { return ident.Parse[leadKind](
 func ParseEnquiryID(s string) (EnquiryID, error) { return ident.Parse[enquiryKind](s) }
 func ParseOfferID(s string) (OfferID, error)     { return ident.Parse[offerKind](s) }
 
+// ParseDeadID reads a dead letter's id.
+func ParseDeadID(s string) (DeadID, error) { return ident.Parse[deadKind](s) }
+
+// PersonIDFrom and its siblings give 16 bytes their kind back.
+func PersonIDFrom(b [16]byte) PersonID { return ident.From[personKind](b) }
+func EnquiryIDOf(b [16]byte) EnquiryID { return ident.From[enquiryKind](b) }
+func NoteIDFrom(b [16]byte) NoteID     { return ident.From[noteKind](b) }
+
 // EnquiryIDFrom reads the 16 bytes of an enquiry's id.
 func EnquiryIDFrom(b []byte) (EnquiryID, error) { return ident.FromBytes[enquiryKind](b) }
 

@@ -242,3 +242,23 @@ func TestMigrateTwiceAndOptions(t *testing.T) {
 		}
 	}
 }
+
+// A panic gives the connection back: SQLite has only one that writes.
+func TestPanicGivesTheConnectionBack(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := storetest.Account()
+		func() {
+			defer func() { recover() }()
+			_ = db.Write(t.Context(), s, func(tx *store.Tx) error {
+				_, _ = tx.Bulk(addNote, [][]any{note("x")})
+				panic("x")
+			})
+		}()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		err := db.Write(ctx, s, func(tx *store.Tx) error { _, err := tx.Exec(addJob, "k", "1"); return err })
+		if err != nil || count(t, db, s) != 0 {
+			t.Errorf("%v, %d rows", err, count(t, db, s))
+		}
+	})
+}

@@ -137,9 +137,32 @@ func fieldsOf(errs []error) []problem.Field {
 		for _, part := range []string{"body.", "query.", "path.", "header."} {
 			where = strings.TrimPrefix(where, part)
 		}
-		out = append(out, problem.Field{Field: where, Code: codeOf(detail.Message), Detail: detail.Message})
+		if name, ok := missing(detail.Message); ok {
+			where = strings.TrimPrefix(strings.TrimPrefix(where, "body")+"."+name, ".")
+		}
+		out = append(out, problem.Field{Field: where, Code: codeOf(detail.Message), Detail: wayOut(detail.Message)})
 	}
 	return out
+}
+
+// missing reads the property's name out of the library's sentence.
+func missing(message string) (string, bool) {
+	rest, ok := strings.CutPrefix(message, "expected required property ")
+	if !ok {
+		return "", false
+	}
+	return strings.CutSuffix(rest, " to be present")
+}
+
+// wayOut says what to do where the library only says what is.
+func wayOut(message string) string {
+	if _, ok := missing(message); ok {
+		return "This field is required."
+	}
+	if message == "unexpected property" {
+		return "There is no such field: check its spelling, or leave it out."
+	}
+	return message
 }
 
 // unreadable tells a body that is not JSON from one with wrong values: the

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/account/admit"
+	"catchment/internal/journal"
+	"catchment/internal/store"
+	"catchment/internal/store/leads"
+
+	"golang.org/x/sys/unix"
+)
+
+type doctorCmd struct {
+	config `embed:""`
+}
+
+// doctor collects findings; it changes nothing but a missing schema.
+type doctor struct {
+	w    *world
+	c    config
+	h    *house
+	fail bool
+}
+
+// Run looks at everything and fails when something needs a hand.
+func (c doctorCmd) Run(w *world) error {
+	d := &doctor{w: w, c: c.config}
+	d.folder()
+	d.disk()
+	if d.database() {
+		defer d.h.closeOffline()
+		d.deadLetters()
+	}
+	d.journal()
+	if d.fail {
+		return errFailed
+	}
+	return nil
+}
+
+func (d *doctor) ok(format string, a ...any) {
+	fmt.Fprintf(d.w.out, "  ok    "+format+"\n", a...)
+}
+func (d *doctor) warn(format string, a ...any) {
+	fmt.Fprintf(d.w.out, "  look  "+format+"\n", a...)
+}
+func (d *doctor) bad(format string, a ...any) {
+	d.fail = true
+	fmt.Fprintf(d.w.out, "  BAD   "+format+"\n", a...)
+}
+
+func (d *doctor) folder() {
+	info, err := os.Stat(d.c.Data)
+	if errors.Is(err, fs.ErrNotExist) {
+		d.warn("data folder %s is not there yet; the first start makes it", d.c.Data)
+		return
+	}
+	if err != nil {
+		d.bad("data folder: %v", err)
+		return
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		d.bad("data folder %s can be read by others: chmod 700 %s", d.c.Data, d.c.Data)
+		return
+	}
+	d.ok("data folder %s is its owner's alone", d.c.Data)
+	if d.c.PassphraseFile == "" && d.c.Identity == "" {
+		d.warn("the key that opens everything lies beside the data (%s): keep a copy elsewhere, and for protection against a stolen disk move it away (--identity) or use --passphrase-file", filepath.Join(d.c.Data, "identity.txt"))
+	}
+}
+
+func (d *doctor) disk() {
+	var s unix.Statfs_t
+	if err := unix.Statfs(d.c.Data, &s); err != nil {
+		return
+	}
+	free, total := int64(s.Bavail)*s.Bsize, int64(s.Blocks)*s.Bsize
+	if free < total/10 {
+		d.bad("only %d MiB of %d free: at the watermark no more leads are taken; make room", free>>20, total>>20)
+		return
+	}
+	d.ok("disk: %d MiB free", free>>20)
+}
+
+func (d *doctor) database() bool {
+	ctx, cancel := context.WithTimeout(d.w.ctx, 10*time.Second)
+	defer cancel()
+	have, want, err := store.Versions(ctx, d.c.storeOptions())
+	if err != nil {
+		d.bad("database: %v (is it running, and is --database-url right?)", err)
+		return false
+	}
+	if have != want {
+		d.warn("database: schema version %d, this program has %d; the next start (or catchment migrate) brings it there", have, want)
+	}
+	if d.h, err = offline(ctx, d.w, d.c); err != nil {
+		d.bad("keys and database do not open: %v", err)
+		return false
+	}
+	accounts, broken := 0, 0
+	err = d.h.eachAccount(ctx, func(id account.ID) error {
+		accounts++
+		if _, err := d.h.accounts.Get(ctx, id); err != nil {
+			broken++
+			d.bad("account %s: its keys do not open with this keyring: %v", id, err)
+		}
+		return nil
+	})
+	if err != nil {
+		d.bad("accounts: %v", err)
+	} else if broken == 0 {
+		d.ok("database (%s) answers; the keys of %d accounts open", d.h.db.Engine(), accounts)
+	}
+	return true
+}
+
+func (d *doctor) deadLetters() {
+	n := 0
+	err := d.h.eachAccount(d.w.ctx, func(id account.ID) error {
+		return d.h.db.Read(d.w.ctx, admit.To(id), func(tx *store.Tx) error {
+			list, err := leads.ListDead(tx, "open", leads.DeadPage{}, 500)
+			n += len(list)
+			return err
+		})
+	})
+	switch {
+	case err != nil:
+		d.bad("dead letters: %v", err)
+	case n > 0:
+		d.warn("%d dead letters: see catchment deadletter list --account …", n)
+	default:
+		d.ok("no dead letters")
+	}
+}
+
+// journal reads every message when no server holds the folder.
+func (d *doctor) journal() {
+	o := journal.Options{URL: d.c.NATSURL, Logger: d.c.logger(d.w), Scan: true}
+	if d.c.NATSURL == "" {
+		o.Dir = filepath.Join(d.c.Data, "journal")
+		if _, err := os.Stat(o.Dir); err != nil {
+			d.warn("no journal yet")
+			return
+		}
+	}
+	j, err := journal.Open(d.w.ctx, o)
+	if errors.Is(err, journal.ErrLocked) {
+		d.warn("a server is running on this folder: stop it to have the journal read whole, or see /metrics of its inner address")
+		return
+	}
+	if err != nil {
+		d.bad("journal: %v", err)
+		return
+	}
+	defer j.Close(context.WithoutCancel(d.w.ctx))
+	r, err := j.Verify(d.w.ctx)
+	if err != nil {
+		d.bad("journal: %v", err)
+		return
+	}
+	if !r.Whole() || j.Stats().WentBack+j.Stats().Gaps > 0 {
+		d.bad("journal: %d damaged entries, %d broken links, %d messages missing, %d gone from the end: leads not yet in the database may be lost; restore from a second copy if there is one", r.Damaged, r.Broken, r.Missing, j.Stats().WentBack)
+	} else {
+		d.ok("journal: %d entries in %d messages, each checksum and link fits", r.Entries, r.Messages)
+	}
+	if d.h != nil {
+		if seq, err := d.h.directory.Cursor(d.w.ctx, j.Stream()); err == nil && seq > j.LastSeq() {
+			d.bad("the database has taken messages up to %d and the journal ends at %d: it was replaced by an older one", seq, j.LastSeq())
+		}
+	}
+	if d.c.NATSURL == "" {
+		d.warn("the journal has one copy: what a failing disk takes before the database has it is lost; an external NATS cluster with --nats-replicas 3 keeps three")
+	}
+}

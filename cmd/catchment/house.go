@@ -1,0 +1,393 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/account/admit"
+	"catchment/internal/audit"
+	"catchment/internal/capture"
+	"catchment/internal/console"
+	"catchment/internal/desk"
+	"catchment/internal/directory"
+	"catchment/internal/events"
+	"catchment/internal/followup"
+	"catchment/internal/insight"
+	"catchment/internal/intake"
+	"catchment/internal/jobs"
+	"catchment/internal/journal"
+	"catchment/internal/keyring"
+	"catchment/internal/publish"
+	"catchment/internal/routing"
+	"catchment/internal/snapshot"
+	"catchment/internal/store"
+	"catchment/internal/store/setup"
+	"catchment/internal/web"
+)
+
+// house holds the parts of a running Catchment, in the order of a lead's
+// course. A part that the role does not need is nil.
+type house struct {
+	c       config
+	log     *slog.Logger
+	mux     *http.ServeMux
+	started time.Time
+
+	ring     *keyring.Keyring // nil for --role capture: the door has only a door's keys
+	door     *keyring.Door
+	journal  *journal.Journal
+	snapshot *snapshot.Reader
+	sealer   *keyring.Sealer
+	capture  *capture.Door
+
+	db        *store.DB
+	accounts  *keyring.Accounts
+	jobs      *jobs.List
+	events    *events.Log
+	feed      *events.Feed
+	publisher *publish.Publisher
+	directory *directory.Directory
+	intake    *intake.Intake
+	routing   *routing.Router
+	runner    *jobs.Runner
+	sequencer *events.Sequencer
+	insight   *insight.Insight
+	desk      *desk.Desk
+
+	ready    atomic.Bool // SQL has this program's schema and the parts behind it run
+	draining atomic.Bool
+	stops    []func() // what was started, in that order
+	work     sync.WaitGroup
+	end      context.CancelFunc
+}
+
+func (h *house) role(names ...string) bool {
+	for _, n := range names {
+		if h.c.Role == n {
+			return true
+		}
+	}
+	return h.c.Role == "all"
+}
+
+// open builds the parts and starts those that work without SQL. When SQL is
+// away the door takes leads from the last snapshot, and the rest follows as
+// soon as SQL is back.
+func open(ctx context.Context, c config, log *slog.Logger) (h *house, err error) {
+	h = &house{c: c, log: log, mux: http.NewServeMux(), started: time.Now()}
+	defer func() {
+		if err != nil {
+			h.close()
+		}
+	}()
+	if err := c.prepareFolder(); err != nil {
+		return nil, err
+	}
+	run, end := context.WithCancel(context.WithoutCancel(ctx))
+	h.end = end
+	if err := h.openKeys(); err != nil {
+		return nil, err
+	}
+	if err := h.openJournal(ctx); err != nil {
+		return nil, err
+	}
+	if err := h.openDoor(ctx); err != nil {
+		return nil, err
+	}
+	if c.Role == "capture" {
+		h.ready.Store(true)
+		return h, nil
+	}
+	if h.db, err = store.Open(ctx, h.storeOptions()); err != nil {
+		return nil, err
+	}
+	if err := h.buildStages(ctx); err != nil {
+		return nil, err
+	}
+	if h.role("web") {
+		if err := h.buildDoors(); err != nil {
+			return nil, err
+		}
+	}
+	if h.tryStart(ctx, run) {
+		return h, nil
+	}
+	h.work.Go(func() { h.keepTrying(run) })
+	return h, nil
+}
+
+func (h *house) storeOptions() store.Options {
+	o := h.c.storeOptions()
+	o.Log = h.log
+	return o
+}
+
+func (h *house) openKeys() (err error) {
+	o := h.c.keyringOptions()
+	if h.c.Role == "capture" {
+		h.door, err = keyring.OpenDoor(o)
+		return err
+	}
+	if _, err := os.Stat(h.c.storeOptions().Path); err == nil && h.c.DatabaseURL == "" {
+		o.MustExist = true // there is data under an older keyring
+	}
+	if h.ring, err = keyring.Open(o); err != nil {
+		return err
+	}
+	h.door = h.ring.Door()
+	return nil
+}
+
+func (c config) keyringOptions() keyring.Options {
+	o := keyring.Options{Dir: c.Data, IdentityFile: c.Identity}
+	if c.PassphraseFile != "" {
+		o.Passphrase = func() (string, error) {
+			text, err := os.ReadFile(c.PassphraseFile)
+			return string(trimNewline(text)), err
+		}
+	}
+	return o
+}
+
+func trimNewline(b []byte) []byte {
+	for len(b) > 0 && (b[len(b)-1] == '\n' || b[len(b)-1] == '\r') {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+func (h *house) openJournal(ctx context.Context) (err error) {
+	sign := h.door.ReceiptSigner()
+	o := journal.Options{
+		URL: h.c.NATSURL, Replicas: h.c.NATSReplicas, Logger: h.log, Watermark: h.c.Watermark << 20,
+		Seal: func(stream string, seq uint64, size int, root [32]byte) ([]byte, string, error) {
+			return sign.Sign(signedMessage(stream, seq, size, root)), sign.KeyID, nil
+		},
+	}
+	if h.c.NATSURL == "" {
+		o.Dir = filepath.Join(h.c.Data, "journal")
+	}
+	h.journal, err = journal.Open(ctx, o)
+	return err
+}
+
+// openDoor starts what the door needs: the snapshot and the keys that seal.
+func (h *house) openDoor(ctx context.Context) error {
+	bucket, err := h.journal.Bucket(ctx, "snapshot")
+	if err != nil {
+		return err
+	}
+	if !h.role("capture") {
+		return nil
+	}
+	h.snapshot = snapshot.NewReader(bucket, h.door.OpenSnapshot, h.log)
+	h.snapshot.Start()
+	h.stops = append(h.stops, h.snapshot.Stop)
+	h.sealer = keyring.NewSealer(h.snapshot.DropBox)
+	h.capture, err = capture.New(capture.Options{Journal: h.journal, Snapshot: h.snapshot, Sealer: h.sealer, Keys: h.receiptKeys(), Log: h.log})
+	if err != nil {
+		return err
+	}
+	if err := h.capture.Rebuild(ctx); err != nil {
+		return fmt.Errorf("rebuild the window of idempotency keys: %w", err)
+	}
+	h.capture.Register(h.mux)
+	return nil
+}
+
+// buildStages makes the parts that turn a submission into a lead and offer it.
+func (h *house) buildStages(ctx context.Context) error {
+	h.jobs = jobs.NewList(h.journal)
+	h.events = events.NewLog(h.journal)
+	h.feed = events.NewFeed(h.db, h.journal, h.log)
+	h.accounts = keyring.NewAccounts(h.ring, func(ctx context.Context, id account.ID) ([]byte, error) {
+		return directory.LoadKeyset(ctx, h.db, id)
+	})
+	bucket, err := h.journal.Bucket(ctx, "snapshot")
+	if err != nil {
+		return err
+	}
+	h.publisher = publish.New(publish.Options{
+		DB: h.db, Jobs: h.jobs, Writer: snapshot.NewWriter(bucket, h.ring.SealSnapshot), Log: h.log,
+		Keys:     func(ctx context.Context, id account.ID) (publish.Keys, error) { return h.accounts.Renew(ctx, id) },
+		Accounts: h.scopes,
+	})
+	h.directory = directory.New(directory.Options{
+		DB: h.db, Keys: ringForDirectory{h}, Waker: h.journal, Log: h.log, Changed: h.publisher.Changed, Record: record,
+	})
+	h.intake = intake.New(intake.Options{
+		DB: h.db, Accounts: h.accounts, Opener: keyring.NewDropOpener(), Jobs: h.jobs, Events: h.events, Stream: h.journal.Stream(), Log: h.log,
+	})
+	h.routing = routing.New(routing.Options{DB: h.db, Jobs: h.jobs, Events: h.events, Log: h.log})
+	h.runner = jobs.NewRunner(h.db, h.jobs, h.log, jobs.RunnerOptions{})
+	h.publisher.Register(h.runner)
+	h.routing.Register(h.runner)
+	h.runner.Handle(intake.ReplayJob, h.intake.HandleReplay)
+	h.sequencer = events.NewSequencer(h.db, h.journal, h.log)
+	h.insight = insight.New(h.db, h.feed, h.log)
+	return nil
+}
+
+// buildDoors puts the API on the mux.
+func (h *house) buildDoors() error {
+	api := web.New(web.Options{DB: h.db, Auth: h.directory, Log: h.log, Version: version, Mux: h.mux})
+	opener := &keyring.Opener{Accounts: h.accounts, Record: h.recordOpening, Keys: h.subjectKeys}
+	h.desk = desk.New(desk.Parts{
+		API: api, DB: h.db, Directory: h.directory, Auth: h.directory, Routing: h.routing,
+		Followup: followup.New(h.events, h.jobs, h.accounts), Persons: h.intake, Opener: opener, Feed: h.feed, Log: h.log,
+	})
+	console.New(console.Parts{
+		API: api, DB: h.db, Directory: h.directory, Routing: h.routing, Events: h.events, Replayer: h.intake, Opener: opener,
+		PublicURL: "http://" + h.c.Listen,
+	})
+	h.operate(api)
+	api.Describe(web.Fragment(capture.OpenAPI()))
+	return api.ServeDocument()
+}
+
+// tryStart starts what stands on SQL; false when SQL is away.
+func (h *house) tryStart(ctx, run context.Context) bool {
+	if _, to, err := store.Migrate(ctx, h.storeOptions()); err != nil {
+		h.log.Warn("the database is not ready; leads are captured meanwhile", "error", err)
+		return false
+	} else {
+		h.log.Debug("schema", "version", to)
+	}
+	if err := h.checkCursor(ctx); err != nil {
+		h.log.Warn("the journal's place in the database cannot be read", "error", err)
+		return false
+	}
+	if err := h.publisher.PublishAll(ctx); err != nil {
+		h.log.Warn("the doors' snapshot could not be published", "error", err)
+		return false
+	}
+	if h.role("work") {
+		h.sequencer.Start()
+		h.runner.Start()
+		h.insight.Start()
+		h.work.Go(func() { h.takeIn(run) })
+		h.work.Go(func() { h.tidy(run) })
+	}
+	h.ready.Store(true)
+	return true
+}
+
+func (h *house) keepTrying(run context.Context) {
+	for wait := time.Second; ; wait = min(2*wait, 10*time.Second) {
+		select {
+		case <-run.Done():
+			return
+		case <-time.After(wait):
+		}
+		if h.tryStart(run, run) {
+			h.log.Info("the database is back")
+			return
+		}
+	}
+}
+
+// checkCursor compares the journal with what SQL took from it. A journal that
+// went back would give new leads numbers that SQL has passed.
+func (h *house) checkCursor(ctx context.Context) error {
+	seq, err := h.directory.Cursor(ctx, h.journal.Stream())
+	if err != nil {
+		return err
+	}
+	if last := h.journal.LastSeq(); seq > last {
+		h.log.Error("THE JOURNAL WENT BACK: the database has taken more than it holds; run catchment doctor", "journal", last, "cursor", seq)
+		return h.journal.RaiseTo(ctx, seq)
+	}
+	return nil
+}
+
+// takeIn feeds intake from the journal for as long as the house stands.
+func (h *house) takeIn(run context.Context) {
+	for run.Err() == nil {
+		err := h.intake.Run(run, h.journal)
+		if err == nil || run.Err() != nil {
+			return
+		}
+		h.log.Warn("intake stopped and starts again", "error", err)
+		select {
+		case <-run.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// close ends everything in the opposite order of starting; what was taken is
+// finished or stays in the journal and the work list.
+func (h *house) close() {
+	h.draining.Store(true)
+	if h.desk != nil {
+		h.desk.Close()
+	}
+	if h.end != nil {
+		h.end()
+	}
+	if h.ready.Load() && h.runner != nil && h.role("work") {
+		h.insight.Stop()
+		h.runner.Stop()
+		h.sequencer.Stop()
+	}
+	h.work.Wait()
+	if h.directory != nil {
+		h.directory.Close()
+	}
+	for i := len(h.stops) - 1; i >= 0; i-- {
+		h.stops[i]()
+	}
+	if h.journal != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+		defer cancel()
+		if err := h.journal.Close(ctx); err != nil {
+			h.log.Warn("the journal did not close in time; the next start checks it whole", "error", err)
+		}
+	}
+	if h.sealer != nil {
+		h.sealer.Close()
+	}
+	if h.db != nil {
+		h.db.Close()
+	}
+}
+
+// scopes admits the house to every account, for what it does for each.
+func (h *house) scopes(ctx context.Context) (out []account.Scope, err error) {
+	err = h.eachAccount(ctx, func(id account.ID) error {
+		out = append(out, admit.To(id))
+		return nil
+	})
+	return out, err
+}
+
+func (h *house) eachAccount(ctx context.Context, f func(account.ID) error) error {
+	const page = 500
+	for after := (*setup.Account)(nil); ; {
+		list, err := h.directory.Accounts(ctx, after, page)
+		if err != nil {
+			return err
+		}
+		for _, a := range list {
+			if err := f(a.ID); err != nil {
+				return err
+			}
+		}
+		if len(list) < page {
+			return nil
+		}
+		after = &list[len(list)-1]
+	}
+}
+
+func record(tx *store.Tx, at time.Time, actor, action, about string) error {
+	return audit.Write(tx, at, audit.Entry{Actor: actor, Action: action, About: about})
+}

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/account/admit"
+	"catchment/internal/insight"
+	"catchment/internal/journal"
+	"catchment/internal/operate"
+	"catchment/internal/store"
+	"catchment/internal/store/answers"
+	"catchment/internal/store/setup"
+	"catchment/internal/web"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// innerRoutes are health and metrics, for those who run the machine.
+func (h *house) innerRoutes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeState(w, http.StatusOK, nil) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if why := h.notReady(); why != "" {
+			writeState(w, http.StatusServiceUnavailable, map[string]string{"reason": why})
+			return
+		}
+		writeState(w, http.StatusOK, nil)
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(h.metrics(), promhttp.HandlerOpts{}))
+	return mux
+}
+
+func writeState(w http.ResponseWriter, status int, more map[string]string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	out := map[string]string{"status": http.StatusText(status)}
+	for k, v := range more {
+		out[k] = v
+	}
+	_ = json.NewEncoder(w).Encode(out)
+}
+
+// notReady says why no traffic should come; "" when it may. With SQL away a
+// house that has a snapshot still takes leads, so it is ready.
+func (h *house) notReady() string {
+	switch {
+	case h.draining.Load():
+		return "draining"
+	case h.journal.Admit() != nil:
+		return "the journal takes no leads"
+	case h.ready.Load():
+		return ""
+	case h.snapshot != nil && h.snapshot.Ready():
+		return ""
+	}
+	return "the database was never reached"
+}
+
+// metrics counts; no metric carries a person, a key or a path.
+func (h *house) metrics() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	counter := func(name, help string, f func() float64) {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "catchment", Name: name, Help: help}, f))
+	}
+	gauge := func(name, help string, f func() float64) {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "catchment", Name: name, Help: help}, f))
+	}
+	counter("journal_entries_total", "Leads that are durable in the journal.", func() float64 { return float64(h.journal.Stats().Appended) })
+	counter("journal_commits_total", "Group commits.", func() float64 { return float64(h.journal.Stats().Commits) })
+	counter("journal_refused_total", "Entries refused because the journal could not take more.", func() float64 { return float64(h.journal.Stats().Refused) })
+	gauge("journal_queued_entries", "Entries waiting for their commit.", func() float64 { return float64(h.journal.Stats().QueuedEntries) })
+	gauge("journal_gaps", "Messages found missing when the journal was opened.", func() float64 { return float64(h.journal.Stats().Gaps + h.journal.Stats().WentBack) })
+	if h.capture != nil {
+		s := h.capture.Stats()
+		counter("capture_leads_total", "Leads answered with 202 or 303.", func() float64 { return float64(s.Leads.Load()) })
+		counter("capture_shed_total", "Requests refused before they were read.", func() float64 { return float64(s.Shed.Load()) })
+		r.MustRegister(refusals{h})
+	}
+	if h.intake != nil {
+		s := h.intake.Stats()
+		counter("intake_taken_total", "Submissions that became enquiries.", func() float64 { return float64(s.Taken.Load()) })
+		counter("intake_duplicates_total", "Submissions that had been taken before.", func() float64 { return float64(s.Duplicates.Load()) })
+		counter("intake_dead_total", "Submissions set aside as dead letters.", func() float64 { return float64(s.Dead.Load()) })
+		counter("intake_lost_total", "Damaged journal entries of which not even the account is known.", func() float64 { return float64(s.Lost.Load()) })
+		counter("jobs_run_total", "Jobs run.", func() float64 { ran, _ := h.runner.Stats(); return float64(ran) })
+		counter("jobs_failed_total", "Jobs that failed and are tried again.", func() float64 { _, failed := h.runner.Stats(); return float64(failed) })
+	}
+	return r
+}
+
+// refusals counts the door's refusals by their problem's code.
+type refusals struct{ h *house }
+
+var refusedDesc = prometheus.NewDesc("catchment_capture_refused_total", "Requests refused at the capture door.", []string{"code"}, nil)
+
+// Describe implements prometheus.Collector.
+func (refusals) Describe(c chan<- *prometheus.Desc) { c <- refusedDesc }
+
+// Collect implements prometheus.Collector.
+func (r refusals) Collect(c chan<- prometheus.Metric) {
+	for code, n := range r.h.capture.Stats().Refused() {
+		c <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(n), code)
+	}
+}
+
+// operate wires the operator's door from figures, without any account's keys.
+func (h *house) operate(api *web.API) {
+	operate.New(operate.Parts{
+		API: api, Version: version, Started: h.started, Engine: string(h.db.Engine()),
+		Accounts: h.operatorAccounts, Journal: h.operatorJournal, Jobs: h.operatorJobs, Events: h.operatorEvents, Database: h.db.Ping,
+	})
+}
+
+func (h *house) operatorAccounts(ctx context.Context, after web.Place, limit int) ([]operate.Account, error) {
+	var from *setup.Account
+	if !after.At.IsZero() {
+		from = &setup.Account{ID: account.IDFrom(after.ID), CreatedAt: after.At}
+	}
+	list, err := h.directory.Accounts(ctx, from, limit)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]operate.Account, 0, len(list))
+	for _, a := range list {
+		o := operate.Account{ID: a.ID, Name: a.Name, DefaultRegion: a.DefaultRegion, CreatedAt: a.CreatedAt}
+		err := h.db.Read(ctx, admit.To(a.ID), func(tx *store.Tx) error {
+			users, err := h.directory.Members(tx)
+			if err != nil {
+				return err
+			}
+			projects, err := h.directory.Projects(tx)
+			if err != nil {
+				return err
+			}
+			sources, err := h.directory.Sources(tx)
+			o.Users, o.Projects, o.Sources = int64(len(users)), int64(len(projects)), int64(len(sources))
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, o)
+	}
+	return out, nil
+}
+
+func (h *house) operatorJournal(ctx context.Context) (operate.Journal, error) {
+	s, err := h.journal.State(ctx)
+	if err != nil {
+		return operate.Journal{}, err
+	}
+	out := operate.Journal{LastSeq: s.Last, Backlog: s.Pending, Oldest: s.OldestUnacked, FreeDisk: uint64(max(0, s.FreeDisk))}
+	if err := h.journal.Admit(); err != nil {
+		out.Closed, out.Why = true, busyReason(err)
+	}
+	out.Cursor, err = h.directory.Cursor(ctx, h.journal.Stream())
+	return out, err
+}
+
+func (h *house) operatorJobs(ctx context.Context) (operate.Jobs, error) {
+	n, oldest, err := h.runner.Overdue(ctx)
+	_, failed := h.runner.Stats()
+	out := operate.Jobs{Due: int64(n), Failed: failed}
+	if !oldest.IsZero() {
+		out.Oldest = time.Since(oldest)
+	}
+	return out, err
+}
+
+func (h *house) operatorEvents(ctx context.Context) (operate.Events, error) {
+	s, err := h.feed.Health(ctx, insight.Follower)
+	out := operate.Events{Unplaced: s.Unplaced, Behind: s.Behind}
+	if !s.Oldest.IsZero() {
+		out.Oldest = time.Since(s.Oldest)
+	}
+	return out, err
+}
+
+// The journal stays behind SQL for so long or so many bytes, whichever is
+// less; answers are kept under their idempotency keys as long.
+const (
+	keepJournal      = 24 * time.Hour
+	keepJournalBytes = 4 << 30
+	keepAnswers      = 24 * time.Hour
+)
+
+// tidy removes what has served its time.
+func (h *house) tidy(run context.Context) {
+	minute := time.NewTicker(time.Minute)
+	defer minute.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-run.Done():
+			return
+		case <-minute.C:
+		}
+		if err := h.tidyOnce(run, n%60 == 0); err != nil && run.Err() == nil {
+			h.log.Warn("tidying did not finish; it is tried again", "error", err)
+		}
+	}
+}
+
+func (h *house) tidyOnce(ctx context.Context, hourly bool) error {
+	seq, err := h.directory.Cursor(ctx, h.journal.Stream())
+	if err != nil {
+		return err
+	}
+	if n, err := h.journal.Trim(ctx, seq, keepJournal, keepJournalBytes); err != nil {
+		return err
+	} else if n > 0 {
+		h.log.Info("journal trimmed", "messages", n)
+	}
+	if !hourly {
+		return nil
+	}
+	return h.eachAccount(ctx, func(id account.ID) error {
+		return h.db.Write(ctx, admit.To(id), func(tx *store.Tx) error {
+			_, err := answers.Forget(tx, time.Now().Add(-keepAnswers))
+			return err
+		})
+	})
+}
+
+func busyReason(err error) string {
+	var b journal.ErrBusy
+	if errors.As(err, &b) {
+		return b.Reason
+	}
+	return "unknown"
+}
