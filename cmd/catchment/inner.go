@@ -132,17 +132,8 @@ func (h *house) operatorAccounts(ctx context.Context, after web.Place, limit int
 	out := make([]operate.Account, 0, len(list))
 	for _, a := range list {
 		o := operate.Account{ID: a.ID, Name: a.Name, DefaultRegion: a.DefaultRegion, CreatedAt: a.CreatedAt}
-		err := h.db.Read(ctx, admit.To(a.ID), func(tx *store.Tx) error {
-			users, err := h.directory.Members(tx)
-			if err != nil {
-				return err
-			}
-			projects, err := h.directory.Projects(tx)
-			if err != nil {
-				return err
-			}
-			sources, err := h.directory.Sources(tx)
-			o.Users, o.Projects, o.Sources = int64(len(users)), int64(len(projects)), int64(len(sources))
+		err := h.db.ReadDirectory(ctx, func(d *store.Dir) (err error) {
+			o.Users, o.Projects, o.Sources, err = setup.Census(d, a.ID)
 			return err
 		})
 		if err != nil {
