@@ -49,6 +49,7 @@ type Timing struct {
 type Desk struct {
 	Parts
 	streams *streams
+	pages   *pages
 }
 
 // New registers the routes.
@@ -59,7 +60,7 @@ func New(p Parts) *Desk {
 	p.Timing.Heartbeat = either(p.Timing.Heartbeat, 15*time.Second)
 	p.Timing.Recheck = either(p.Timing.Recheck, 30*time.Second)
 	p.Timing.Write = either(p.Timing.Write, 10*time.Second)
-	d := &Desk{Parts: p, streams: newStreams()}
+	d := &Desk{Parts: p, streams: newStreams(), pages: newPages(p.DB)}
 	d.sessionRoutes()
 	d.offerRoutes()
 	d.leadRoutes()

@@ -1,9 +1,7 @@
 package desk
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,18 +12,14 @@ import (
 	"time"
 
 	"catchment/internal/account"
-	"catchment/internal/events"
-	"catchment/internal/lead"
 	"catchment/internal/problem"
 	"catchment/internal/store"
-	"catchment/internal/store/leads"
 	"catchment/internal/web"
 )
 
 // Limits of the stream of events.
 const (
-	maxStreams = 20  // of one user or key
-	pageEvents = 200 // read and written at once
+	maxStreams = 20 // of one user or key
 	awayPause  = time.Second
 )
 
@@ -222,32 +216,24 @@ func (f *follower) beat() []byte {
 // is called again at the next heartbeat.
 func (f *follower) catchUp(ctx context.Context) error {
 	for {
-		page, next, reset, err := f.d.Feed.Read(ctx, f.v.Scope, f.at, pageEvents)
+		p, err := f.d.pages.at(ctx, f.v.Scope, f.at)
 		if errors.Is(err, store.ErrAway) || errors.Is(err, store.ErrAgain) {
 			return sleep(ctx, awayPause)
 		}
 		if err != nil {
 			return err
 		}
-		if reset {
-			return f.reset(next)
+		if p.reset {
+			return f.reset(p.next)
 		}
-		text, err := f.text(ctx, page)
-		if errors.Is(err, store.ErrAway) || errors.Is(err, store.ErrAgain) {
-			return sleep(ctx, awayPause)
-		}
-		if err != nil {
-			return err
-		}
-		more := next > f.at
-		f.at = next
-		if len(text) > 0 {
-			f.sent = next
+		f.at = p.next
+		if text := f.text(p); len(text) > 0 {
+			f.sent = f.at
 			if err := f.write(text); err != nil {
 				return err
 			}
 		}
-		if !more || len(page) < pageEvents {
+		if len(p.told) == 0 {
 			return nil
 		}
 	}
@@ -268,49 +254,24 @@ func (f *follower) reset(head int64) error {
 	return f.write(fmt.Appendf(nil, "id: %d\nevent: reset\ndata: {}\n\n", head-1))
 }
 
-func (f *follower) text(ctx context.Context, page []events.Positioned) ([]byte, error) {
-	mine, err := f.mine(ctx, page)
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	for _, p := range page {
-		if !mine(p.Event) {
-			continue
+func (f *follower) text(p *page) []byte {
+	var b []byte
+	for _, t := range p.told {
+		if f.concerns(t) {
+			b = append(b, t.text...)
 		}
-		data, err := json.Marshal(p.Event)
-		if err != nil {
-			return nil, err
-		}
-		fmt.Fprintf(&b, "id: %d\nevent: %s\ndata: %s\n\n", p.Position, p.Event.Kind, data)
 	}
-	return b.Bytes(), nil
+	return b
 }
 
-// mine says which events the visitor gets. Who may read every lead gets all;
-// others get those that name them and those of leads that they own.
-func (f *follower) mine(ctx context.Context, page []events.Positioned) (func(events.Event) bool, error) {
+// concerns says which events the visitor gets. Who may read every lead gets
+// all; others get those that name them and those of leads that they own.
+func (f *follower) concerns(t told) bool {
 	if f.v.May(account.ReadLeads) {
-		return func(events.Event) bool { return true }, nil
+		return true
 	}
 	me := f.v.User
-	if me.IsZero() || len(page) == 0 {
-		return func(events.Event) bool { return false }, nil
-	}
-	var ids []lead.ID
-	for _, p := range page {
-		if !p.Event.Lead.IsZero() {
-			ids = append(ids, p.Event.Lead)
-		}
-	}
-	var owned map[lead.ID]bool
-	err := f.d.DB.Read(ctx, f.v.Scope, func(tx *store.Tx) (err error) {
-		owned, err = leads.WorkOwned(tx, me, ids)
-		return err
-	})
-	return func(e events.Event) bool {
-		return e.User == me || owned[e.Lead] || e.Data["from"] == me.String()
-	}, err
+	return !me.IsZero() && (t.User == me || t.owner == me || t.Data["from"] == me.String())
 }
 
 // recheck ends the stream when the credential does, and follows a change of role.

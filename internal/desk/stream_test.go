@@ -278,3 +278,47 @@ func TestAStreamThatNobodyReadsEnds(t *testing.T) {
 	}
 	within(t, 20*time.Second, "the server gives it up", func() bool { return d.closed.Load() > before })
 }
+
+// Many streams share what they read, and each still hears everything, once.
+func TestManyStreamsHearEverything(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		d := open(t, db)
+		c := d.company()
+		boss, sam := c.user(account.Manager), c.user(account.Salesperson)
+		const each = 10
+		all := make([]*listening, 0, 2*each)
+		for range each {
+			all = append(all, boss.listen("?from=1", ""), sam.listen("?from=1", ""))
+		}
+		const n = 300
+		for i := range n {
+			c.write(func(tx *store.Tx) error {
+				d.emits.Emit(tx, events.Event{Kind: events.PresenceChanged, User: sam.id, Data: map[string]any{"n": i}},
+					events.Event{Kind: events.AlarmRaised})
+				if i == n-1 {
+					d.emits.Emit(tx, events.Event{Kind: events.AlarmCleared, User: sam.id})
+				}
+				return nil
+			})
+		}
+		for i, l := range all {
+			got := map[string]int{}
+			before := 0
+			for _, e := range l.next(events.AlarmCleared) {
+				got[e.event]++
+				if id, _ := strconv.Atoi(e.id); id <= before {
+					t.Fatalf("stream %d: %d after %d", i, id, before)
+				} else {
+					before = id
+				}
+			}
+			alarms := n // which name nobody, so they are not for salespeople
+			if i%2 == 1 {
+				alarms = 0
+			}
+			if got["presence.changed"] != n || got["alarm.raised"] != alarms {
+				t.Errorf("stream %d: %v", i, got)
+			}
+		}
+	})
+}

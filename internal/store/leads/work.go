@@ -81,7 +81,7 @@ var (
 		WHERE account_id = $1 AND person_id = $2 AND project_id = $3 AND closed_at IS NULL`)
 	workNext = store.Register("leads.work.next", `UPDATE lead SET version = version + 1, next_at = $4, next_what = $5
 		WHERE account_id = $1 AND lead_id = $2 AND version = $3`)
-	workOwners = store.List("leads.work.owners", `SELECT lead_id FROM lead WHERE account_id = $1 AND owner_id = $2 AND lead_id IN (LIST)`)
+	workOwners = store.List("leads.work.owners", `SELECT lead_id, owner_id FROM lead WHERE account_id = $1 AND lead_id IN (LIST)`)
 	workReach  = store.Register("leads.work.of_person_and_owner", `SELECT count(*) FROM lead
 		WHERE account_id = $1 AND person_id = $2 AND owner_id = $3`)
 )
@@ -220,13 +220,16 @@ func WorkSetNext(tx *store.Tx, l *Lead, at time.Time, what string) error {
 	return nil
 }
 
-// WorkOwned returns which of the leads the user owns.
-func WorkOwned(tx *store.Tx, owner account.UserID, ids []lead.ID) (map[lead.ID]bool, error) {
-	out := map[lead.ID]bool{}
-	err := tx.QueryList(workOwners, []any{owner}, anys(ids), func(scan func(...any) error) error {
+// WorkOwners returns who owns the leads, as far as anybody does.
+func WorkOwners(tx *store.Tx, ids []lead.ID) (map[lead.ID]account.UserID, error) {
+	out := map[lead.ID]account.UserID{}
+	err := tx.QueryList(workOwners, nil, anys(ids), func(scan func(...any) error) error {
 		var id lead.ID
-		err := scan(&id)
-		out[id] = true
+		var owner account.UserID
+		err := scan(&id, &owner)
+		if !owner.IsZero() {
+			out[id] = owner
+		}
 		return err
 	})
 	return out, err
