@@ -46,7 +46,7 @@ type projectIn struct {
 	Body struct {
 		Name     *string `json:"name,omitempty" minLength:"1" maxLength:"120"`
 		TimeZone *string `json:"time_zone,omitempty" maxLength:"60" doc:"An IANA name."`
-		Active   *bool   `json:"active,omitempty" doc:"False: new leads are refused at the door."`
+		Active   *bool   `json:"active,omitempty" doc:"False: it is not sold any more and leaves the board. Leads that its sources still bring are taken: switch those off to refuse them."`
 	}
 }
 

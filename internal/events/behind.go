@@ -13,10 +13,11 @@ import (
 )
 
 // Behind admits a follower of all accounts to those of them, up to limit, that
-// have positions which it has not read.
-func (f *Feed) Behind(ctx context.Context, follower string, limit int) (out []account.Scope, err error) {
+// have positions which it has not read, by id after the given one (zero: from
+// the first).
+func (f *Feed) Behind(ctx context.Context, follower string, after account.ID, limit int) (out []account.Scope, err error) {
 	err = f.db.ReadDirectory(ctx, func(d *store.Dir) error {
-		ids, err := eventlog.Behind(d, follower, limit)
+		ids, err := eventlog.Behind(d, follower, after, limit)
 		out = make([]account.Scope, len(ids))
 		for i, id := range ids {
 			out[i] = admit.To(id)

@@ -8,6 +8,7 @@ package insight
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -82,56 +83,72 @@ func (in *Insight) run() {
 // Catch counts what has positions and was not counted, in every account. An
 // account that fails does not hold back the others.
 func (in *Insight) Catch(ctx context.Context) error {
-	scopes, err := in.feed.Behind(ctx, Follower, many)
-	if err != nil {
-		return err
-	}
 	var faults []error
-	for _, s := range scopes {
-		if err := in.catch(ctx, s); err != nil && !errors.Is(err, errMoved) {
-			faults = append(faults, err)
+	var last account.ID
+	for {
+		scopes, err := in.feed.Behind(ctx, Follower, last, many)
+		if err != nil {
+			return errors.Join(append(faults, err)...)
+		}
+		for _, s := range scopes {
+			if err := in.catch(ctx, s); err != nil && !errors.Is(err, errMoved) {
+				faults = append(faults, fmt.Errorf("%s: %w", s.Account(), err))
+			}
+			last = s.Account()
+		}
+		if len(scopes) < many {
+			return errors.Join(faults...)
 		}
 	}
-	return errors.Join(faults...)
 }
 
+// catch counts what has a position when it begins. What comes meanwhile waits
+// for the next look: many small writes would hold up everybody else's.
 func (in *Insight) catch(ctx context.Context, s account.Scope) error {
+	var until int64
 	for {
-		n, err := in.step(ctx, s)
-		if err != nil || n < page {
+		next, head, err := in.step(ctx, s)
+		if until == 0 {
+			until = head
+		}
+		if err != nil || next >= until {
 			return err
 		}
 	}
 }
 
-// step counts a page of an account's events and returns their number.
-func (in *Insight) step(ctx context.Context, s account.Scope) (int, error) {
-	var from, next int64
+// step counts a page of an account's events and returns the position to go on
+// from, and the one that the next event will get.
+func (in *Insight) step(ctx context.Context, s account.Scope) (next, head int64, err error) {
+	var from int64
 	var evs []events.Positioned
 	var reset bool
 	// Read and folded before the writing begins: others wait to write.
-	err := in.db.Read(ctx, s, func(tx *store.Tx) (err error) {
+	err = in.db.Read(ctx, s, func(tx *store.Tx) (err error) {
 		if from, err = events.Cursor(tx, Follower); err != nil {
+			return err
+		}
+		if head, err = events.Head(tx); err != nil {
 			return err
 		}
 		evs, next, reset, err = events.Read(tx, from, page)
 		return err
 	})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if reset {
 		in.log.Warn("insight: events are not kept any more; counting anew from the tables", "account_id", s.Account().String())
-		return 0, in.Rebuild(ctx, s)
+		return head, head, in.Rebuild(ctx, s)
 	}
 	if next == from {
-		return 0, nil
+		return head, head, nil
 	}
 	c := counts.Counts{}
 	for _, e := range evs {
 		fold(c, e.Event, 1)
 	}
-	return len(evs), in.db.Write(ctx, s, func(tx *store.Tx) error {
+	return next, head, in.db.Write(ctx, s, func(tx *store.Tx) error {
 		if err := move(tx, from, next); err != nil {
 			return err
 		}

@@ -8,7 +8,7 @@ import (
 var (
 	behind = store.Unbound("eventlog.behind", `SELECT h.account_id FROM event_head h
 		LEFT JOIN event_cursor c ON c.account_id = h.account_id AND c.follower = $1
-		WHERE h.next_position > COALESCE(c.position, 1) ORDER BY h.account_id LIMIT $2`)
+		WHERE h.next_position > COALESCE(c.position, 1) AND (h.account_id > $2 OR $2 IS NULL) ORDER BY h.account_id LIMIT $3`)
 	backlog = store.Unbound("eventlog.backlog", `SELECT COALESCE(CAST(sum(h.next_position - COALESCE(c.position, 1)) AS bigint), 0) FROM event_head h
 		LEFT JOIN event_cursor c ON c.account_id = h.account_id AND c.follower = $1`)
 	waiting = store.Unbound("eventlog.waiting", `SELECT count(*), min(emitted_at) FROM event_batch WHERE first_position IS NULL`)
@@ -16,9 +16,10 @@ var (
 	pending = store.Register("eventlog.pending", `SELECT events FROM event_batch WHERE account_id = $1 AND first_position IS NULL`)
 )
 
-// Behind lists accounts with positions that the follower has not read.
-func Behind(d *store.Dir, follower string, limit int) (out []account.ID, err error) {
-	rows, err := d.Query(behind, follower, limit)
+// Behind lists accounts with positions that the follower has not read, by id
+// after the given one (zero: from the first).
+func Behind(d *store.Dir, follower string, after account.ID, limit int) (out []account.ID, err error) {
+	rows, err := d.Query(behind, follower, after, limit)
 	err = store.Each(rows, err, func(scan func(...any) error) error {
 		var id account.ID
 		err := scan(&id)
