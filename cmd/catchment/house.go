@@ -275,6 +275,7 @@ func (h *house) tryStart(ctx, run context.Context) bool {
 		h.insight.Start()
 		h.work.Go(func() { h.takeIn(run) })
 		h.work.Go(func() { h.tidy(run) })
+		h.work.Go(func() { h.analyze(run) })
 	}
 	h.ready.Store(true)
 	return true

@@ -184,6 +184,20 @@ const (
 	keepAnswers      = 24 * time.Hour
 )
 
+// analyze has PostgreSQL count its tables while a new house fills.
+func (h *house) analyze(run context.Context) {
+	for _, wait := range []time.Duration{2 * time.Second, 5 * time.Second, 15 * time.Second, 60 * time.Second} {
+		select {
+		case <-run.Done():
+			return
+		case <-time.After(wait):
+		}
+		if err := store.Analyze(run, h.storeOptions()); err != nil && run.Err() == nil {
+			h.log.Debug("the database could not be analyzed; its own housekeeping will", "error", err)
+		}
+	}
+}
+
 // tidy removes what has served its time.
 func (h *house) tidy(run context.Context) {
 	minute := time.NewTicker(time.Minute)
