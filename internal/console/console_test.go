@@ -207,7 +207,7 @@ func TestUsers(t *testing.T) {
 func (c *company) opened() (n int) {
 	c.Helper()
 	c.read(func(tx *store.Tx) error {
-		list, err := audit.List(tx, audit.Filter{Action: "open"}, audit.Place{}, 500)
+		list, err := audit.List(tx, audit.Filter{Action: "opened"}, audit.Place{}, 500)
 		n = len(list)
 		return err
 	})

@@ -90,7 +90,7 @@ func (h *house) ok(err error) {
 
 func (h *house) record(ctx context.Context, o keyring.Opening) error {
 	return h.db.Write(ctx, o.Scope, func(tx *store.Tx) error {
-		return audit.Write(tx, time.Now(), audit.Entry{Actor: o.Actor, Action: "open", Purpose: o.Purpose, About: o.ID.String(), Detail: map[string]any{"count": o.Count}})
+		return audit.Write(tx, time.Now(), audit.Entry{Actor: o.Actor, Action: "opened", Purpose: o.Purpose, About: o.ID.String(), Detail: map[string]any{"count": o.Count}})
 	})
 }
 

@@ -24,7 +24,7 @@ type RecordEntry struct {
 type recordIn struct {
 	web.Page
 	Actor  string `query:"actor" maxLength:"100" doc:"Only what this user or key did."`
-	Action string `query:"action" maxLength:"100" doc:"Only this action." example:"open"`
+	Action string `query:"action" maxLength:"100" doc:"Only this action; opened is every opening of personal data." example:"opened"`
 	About  string `query:"about" maxLength:"100" doc:"Only what was done to the thing of this id."`
 }
 

@@ -64,6 +64,7 @@ func (p UserPath) member(tx *store.Tx) (*members.Member, error) {
 
 type Including struct {
 	Include string `query:"include" enum:"person" doc:"person: with phone and e-mail."`
+	Purpose string `header:"Catchment-Purpose" maxLength:"100" doc:"Why phones and e-mails are opened; it goes on the record. A session has its task as a default, a key has none."` // read by web
 }
 
 type usersIn struct {
