@@ -238,7 +238,8 @@ func (h *house) buildStages(ctx context.Context) error {
 
 // buildDoors puts the API on the mux.
 func (h *house) buildDoors() error {
-	api := web.New(web.Options{DB: h.db, Auth: h.directory, Log: h.log, Version: version, Mux: h.mux})
+	api := web.New(web.Options{DB: h.db, Auth: h.directory, Log: h.log, Version: version, Mux: h.mux,
+		MAC: func(text string) [32]byte { return h.ring.TokenMAC("request", text) }})
 	opener := &keyring.Opener{Accounts: h.accounts, Record: h.recordOpening, Keys: h.subjectKeys}
 	h.desk = desk.New(desk.Parts{
 		API: api, DB: h.db, Directory: h.directory, Auth: h.directory, Routing: h.routing,
@@ -334,12 +335,12 @@ func (h *house) close() {
 	if h.end != nil {
 		h.end()
 	}
+	h.work.Wait() // also for a start that was under way
 	if h.ready.Load() && h.runner != nil && h.role("work") {
 		h.insight.Stop()
 		h.runner.Stop()
 		h.sequencer.Stop()
 	}
-	h.work.Wait()
 	if h.directory != nil {
 		h.directory.Close()
 	}

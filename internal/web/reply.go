@@ -101,28 +101,36 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 
 // fromHuma gives the library's own refusals our form. Its details may echo
 // the input's values; those are left out.
-func fromHuma(_ huma.Context, status int, msg string, errs ...error) huma.StatusError {
+func fromHuma(c huma.Context, status int, msg string, errs ...error) huma.StatusError {
+	p := translate(status, errs)
+	if c != nil {
+		p.RequestID = RequestID(c.Context())
+	}
+	return reply{p}
+}
+
+func translate(status int, errs []error) *problem.Problem {
 	if status == http.StatusUnprocessableEntity || status == http.StatusBadRequest {
 		if fields := fieldsOf(errs); len(fields) > 0 {
 			if p := unreadable(errs); p != nil {
-				return reply{p}
+				return p
 			}
-			return reply{problem.Invalid(fields...)}
+			return problem.Invalid(fields...)
 		}
 	}
 	switch status {
 	case http.StatusBadRequest:
-		return reply{problem.Unreadable("unreadable", "The body is missing or cannot be read as JSON.")}
+		return problem.Unreadable("unreadable", "The body is missing or cannot be read as JSON.")
 	case http.StatusRequestEntityTooLarge:
-		return reply{problem.TooLarge("body_too_large", "The body is over this route's limit.")}
+		return problem.TooLarge("body_too_large", "The body is over this route's limit.")
 	case http.StatusUnsupportedMediaType:
-		return reply{problem.WrongType("Send application/json.")}
+		return problem.WrongType("Send application/json.")
 	case http.StatusRequestTimeout:
-		return reply{problem.Unreadable("body_too_slow", "The body did not arrive in time.")}
+		return problem.Unreadable("body_too_slow", "The body did not arrive in time.")
 	case http.StatusNotFound:
-		return reply{problem.NotFound()}
+		return problem.NotFound()
 	}
-	return reply{&problem.Problem{Status: status, Code: "refused", Title: http.StatusText(status)}}
+	return &problem.Problem{Status: status, Code: "refused", Title: http.StatusText(status)}
 }
 
 func fieldsOf(errs []error) []problem.Field {

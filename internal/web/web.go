@@ -7,6 +7,8 @@ package web
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -71,6 +73,7 @@ type API struct {
 	auth Authenticator
 	log  *slog.Logger
 	now  func() time.Time
+	mac  func(string) [32]byte
 	more []Fragment
 	ops  []Op
 }
@@ -83,6 +86,10 @@ type Options struct {
 	Now     func() time.Time
 	Version string
 	Mux     *http.ServeMux // where routes go; a new one when nil
+	// MAC hashes a request under a key, for comparing a repeat with the first: a
+	// bare hash of a note could be guessed from the database. When nil a key is
+	// made, which lasts as long as the process.
+	MAC func(text string) [32]byte
 }
 
 // New makes an API without routes.
@@ -92,6 +99,9 @@ func New(o Options) *API {
 	}
 	if o.Mux == nil {
 		o.Mux = http.NewServeMux()
+	}
+	if o.MAC == nil {
+		o.MAC = processMAC()
 	}
 	huma.NewErrorWithContext = fromHuma // the library's only hook for its own errors
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
@@ -107,7 +117,18 @@ func New(o Options) *API {
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"key": {Type: "http", Scheme: "bearer", Description: "A session's token (cst_…), a secret key (csk_…), or for capture a publishable key (cpk_…)."},
 	}
-	return &API{mux: o.Mux, huma: humago.New(o.Mux, c), db: o.DB, auth: o.Auth, log: o.Log, now: o.Now}
+	return &API{mux: o.Mux, huma: humago.New(o.Mux, c), db: o.DB, auth: o.Auth, log: o.Log, now: o.Now, mac: o.MAC}
+}
+
+func processMAC() func(string) [32]byte {
+	key := make([]byte, 32)
+	rand.Read(key)
+	return func(text string) (out [32]byte) {
+		m := hmac.New(sha256.New, key)
+		m.Write([]byte(text))
+		m.Sum(out[:0])
+		return out
+	}
 }
 
 // strictJSON refuses repeated names, unknown members (through the schema) and
@@ -162,22 +183,22 @@ func Do[I, T any](a *API, op Op, f func(v *Visit, tx *store.Tx, in *I) (*T, erro
 				body, err = f(v, tx, in)
 				return err
 			}
-			body, err = once(tx, v, op, key, in, f)
+			body, err = once(tx, v, a.mac, op, key, in, f)
 			return err
 		})
 		return body, err
 	})
 }
 
-func once[I, T any](tx *store.Tx, v *Visit, op Op, key string, in *I, f func(*Visit, *store.Tx, *I) (*T, error)) (*T, error) {
+func once[I, T any](tx *store.Tx, v *Visit, mac func(string) [32]byte, op Op, key string, in *I, f func(*Visit, *store.Tx, *I) (*T, error)) (*T, error) {
 	asked, err := json.Marshal(in)
 	if err != nil {
 		return nil, err
 	}
-	hash := sha256.Sum256(append([]byte(op.Name+"\n"), asked...))
+	hash := mac(op.Name + "\n" + string(asked))
 	known, err := answers.Find(tx, v.Actor, key)
 	if err == nil {
-		if string(known.RequestHash) != string(hash[:]) {
+		if !hmac.Equal(known.RequestHash, hash[:]) {
 			return nil, problem.Conflict("idempotency_conflict", "This Idempotency-Key was used for another request. Send a new key.")
 		}
 		body := new(T)
