@@ -125,23 +125,13 @@ func (h *house) operatorAccounts(ctx context.Context, after web.Place, limit int
 	if !after.At.IsZero() {
 		from = &setup.Account{ID: account.IDFrom(after.ID), CreatedAt: after.At}
 	}
-	list, err := h.directory.Accounts(ctx, from, limit)
-	if err != nil {
-		return nil, err
+	list, err := h.directory.Census(ctx, from, limit)
+	out := make([]operate.Account, len(list))
+	for i, a := range list {
+		out[i] = operate.Account{ID: a.ID, Name: a.Name, DefaultRegion: a.DefaultRegion, CreatedAt: a.CreatedAt,
+			Users: a.Users, Projects: a.Projects, Sources: a.Sources}
 	}
-	out := make([]operate.Account, 0, len(list))
-	for _, a := range list {
-		o := operate.Account{ID: a.ID, Name: a.Name, DefaultRegion: a.DefaultRegion, CreatedAt: a.CreatedAt}
-		err := h.db.ReadDirectory(ctx, func(d *store.Dir) (err error) {
-			o.Users, o.Projects, o.Sources, err = setup.Census(d, a.ID)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, o)
-	}
-	return out, nil
+	return out, err
 }
 
 func (h *house) operatorJournal(ctx context.Context) (operate.Journal, error) {
@@ -159,7 +149,10 @@ func (h *house) operatorJournal(ctx context.Context) (operate.Journal, error) {
 
 func (h *house) operatorJobs(ctx context.Context) (operate.Jobs, error) {
 	n, oldest, err := h.runner.Overdue(ctx)
-	_, failed := h.runner.Stats()
+	if err != nil {
+		return operate.Jobs{}, err
+	}
+	failed, err := h.runner.Failing(ctx)
 	out := operate.Jobs{Due: int64(n), Failed: failed}
 	if !oldest.IsZero() {
 		out.Oldest = time.Since(oldest)
