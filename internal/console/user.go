@@ -275,6 +275,13 @@ func (c *Console) changeUser(v *web.Visit, tx *store.Tx, in *changeUserIn) (*Col
 		return nil, err
 	}
 	b := in.Body
+	if b.State != nil || b.Role != nil {
+		// A round that began before is waited for, so that its offers are seen
+		// below; one that begins later sees who may not be offered any.
+		if err := offers.Turn(tx); err != nil {
+			return nil, err
+		}
+	}
 	m, err := c.Directory.UpdateMember(tx, was.ID, directory.MemberChange{Name: b.Name, Role: (*account.Role)(b.Role), State: (*members.State)(b.State),
 		TimeZone: b.TimeZone, Phone: hidden(b.Phone), Email: hidden(b.Email)})
 	if err != nil {
