@@ -17,11 +17,11 @@ type course struct {
 	names    map[string]string // of projects, sources, users and stages, by id
 	rows     []*row            // oldest first
 	byLead   map[string]*row
+	late     map[string]*row      // by enquiry: leads whose sending is not known yet
 	sent     map[string]time.Time // enquiries on their way, by id: when the visitor sent them
 	captured window
 	offered  window
 	accepted window
-	toOffer  spans // captured → first offer
 	toAccept spans // offer → accepted
 	boards   map[string]board
 	won      int
@@ -32,10 +32,14 @@ type course struct {
 // row is the course of one lead.
 type row struct {
 	lead     string
+	account  string
+	enquiry  string    // the first, while late
 	at       time.Time // enquired
 	began    time.Time // when the visitor pressed the button, else at
 	project  string    // an id
 	source   string    // an id
+	timed    bool      // began is the visitor's, or the door's for a lead that no visitor of ours sent
+	asked    time.Time // first offered
 	again    int       // enquiries after the first
 	offered  time.Time // the open offer
 	offers   int
@@ -49,6 +53,7 @@ type part struct {
 	text string
 	mood mood
 	wait bool // it says only that nothing happens: the next step takes its place
+	took bool // the first offer: how long it took goes behind it
 }
 
 type mood byte
@@ -72,7 +77,7 @@ type board struct {
 const keepRows = 200
 
 func newCourse() *course {
-	return &course{names: map[string]string{}, byLead: map[string]*row{}, sent: map[string]time.Time{}, boards: map[string]board{}}
+	return &course{names: map[string]string{}, byLead: map[string]*row{}, late: map[string]*row{}, sent: map[string]time.Time{}, boards: map[string]board{}}
 }
 
 // name remembers what an id is called.
@@ -82,15 +87,46 @@ func (c *course) name(id, name string) {
 	c.names[id] = name
 }
 
-// taken notes that an enquiry was acknowledged which was sent at the time. When
-// its event was faster than the answer, the lead counts from the event.
+// taken notes that an enquiry was acknowledged which was sent at the time. Its
+// events may have been faster than the answer.
 func (c *course) taken(enquiry string, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if r := c.late[enquiry]; r != nil {
+		r.began, r.timed = at, true
+		delete(c.late, enquiry)
+		return
+	}
 	if len(c.sent) > 5000 { // their events were missed
 		clear(c.sent)
 	}
 	c.sent[enquiry] = at
+}
+
+// untimed lists leads of the account that were offered before the time and of
+// which nobody said when they were sent: those that somebody posted by hand.
+func (c *course) untimed(account string, before time.Time, most int) (leads []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range slices.Backward(c.rows) {
+		if len(leads) == most {
+			break
+		}
+		if r.account == account && r.enquiry != "" && !r.timed && !r.asked.IsZero() && r.asked.Before(before) {
+			leads = append(leads, r.lead)
+		}
+	}
+	return leads
+}
+
+// received notes when the door took the lead's first enquiry.
+func (c *course) received(lead string, at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.byLead[lead]; r != nil && !r.timed {
+		r.began, r.timed = at, true
+		delete(c.late, r.enquiry)
+	}
 }
 
 // stands notes an account's board.
@@ -167,9 +203,17 @@ func (c *course) apply(e event) string {
 	}
 	r.add(p)
 	if e.Kind == "offer.made" {
-		return "→ " + p.text
+		return "→ " + r.words(p)
 	}
 	return p.text
+}
+
+// words adds to the first offer how long it took, once that is known.
+func (r *row) words(p part) string {
+	if !p.took || !r.timed {
+		return p.text
+	}
+	return p.text + " (offered " + short(r.asked.Sub(r.began)) + ")"
 }
 
 func isStep(kind string) bool {
@@ -178,10 +222,13 @@ func isStep(kind string) bool {
 }
 
 func (c *course) begin(e event) *row {
-	r := &row{lead: e.Lead, at: e.At, began: e.At, project: e.Project, source: e.Source}
+	r := &row{lead: e.Lead, account: e.account, at: e.At, began: e.At, project: e.Project, source: e.Source}
 	if at, ok := c.sent[e.Enquiry]; ok {
-		r.began = at
+		r.began, r.timed = at, true
 		delete(c.sent, e.Enquiry)
+	} else if e.Enquiry != "" {
+		r.enquiry = e.Enquiry
+		c.late[e.Enquiry] = r
 	}
 	if e.Kind == "lead.created" {
 		c.total++
@@ -190,6 +237,7 @@ func (c *course) begin(e event) *row {
 	c.byLead[e.Lead] = r
 	if len(c.rows) > keepRows {
 		delete(c.byLead, c.rows[0].lead)
+		delete(c.late, c.rows[0].enquiry)
 		c.rows = slices.Delete(c.rows, 0, 1)
 	}
 	return r
@@ -246,9 +294,7 @@ func (c *course) offer(r *row, e event) part {
 	r.who = c.first(e.User)
 	p := part{text: r.who}
 	if r.offers == 0 && r.offered.IsZero() {
-		took := max(0, e.At.Sub(r.began))
-		c.toOffer.add(took)
-		p.text += " (offered " + short(took) + ")"
+		p.took, r.asked = true, e.At
 	}
 	r.offers++
 	r.offered = e.At
@@ -386,7 +432,7 @@ func (c *course) look(now time.Time) sight {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := sight{now: now, oldest: -1, captured: c.captured.perMinute(now), offers: c.offered.perMinute(now), accepted: c.accepted.perMinute(now),
-		toOffer: c.toOffer.median(), toAccept: c.toAccept.median(), total: c.total, won: c.won, dropped: c.dropped}
+		toOffer: c.toOffer(), toAccept: c.toAccept.median(), total: c.total, won: c.won, dropped: c.dropped}
 	for _, b := range c.boards {
 		s.waiting += b.waiting
 		s.offered += b.offered
@@ -399,8 +445,23 @@ func (c *course) look(now time.Time) sight {
 	for _, r := range slices.Backward(c.rows) {
 		l := sightLine{at: r.at, project: c.called(r.project), source: c.called(r.source), parts: slices.Clone(r.parts),
 			finished: r.finished, who: r.who}
+		for i := range l.parts {
+			l.parts[i].text = r.words(l.parts[i])
+		}
 		s.projectWide, s.sourceWide = max(s.projectWide, width(l.project)), max(s.sourceWide, width(l.source))
 		s.lines = append(s.lines, l)
 	}
 	return s
+}
+
+// toOffer is the median from sending to the first offer, of the leads that are
+// shown.
+func (c *course) toOffer() time.Duration {
+	var s spans
+	for _, r := range c.rows {
+		if r.timed && !r.asked.IsZero() {
+			s.add(r.asked.Sub(r.began))
+		}
+	}
+	return s.median()
 }

@@ -7,6 +7,7 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -95,8 +96,11 @@ func (w *World) save(dir string) error { return writeFile(filepath.Join(dir, wor
 // writeFile replaces a file of mode 0600 so that a crash leaves the old one or
 // the new one, never half of one.
 func writeFile(path string, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false) // people read it
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // 0600
@@ -104,7 +108,7 @@ func writeFile(path string, v any) error {
 		return err
 	}
 	defer os.Remove(f.Name()) // nothing there after the rename
-	_, err = f.Write(append(text, '\n'))
+	_, err = f.Write(text.Bytes())
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}

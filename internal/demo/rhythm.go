@@ -22,7 +22,7 @@ var moods = []struct {
 	times    float64
 }{
 	{share: 6, from: 20 * time.Second, to: 60 * time.Second, times: 0.9},
-	{share: 2, from: 6 * time.Second, to: 16 * time.Second, times: 3.5}, // an advert ran
+	{share: 2, from: 6 * time.Second, to: 16 * time.Second, times: 2.8}, // an advert ran
 	{share: 2, from: 10 * time.Second, to: 30 * time.Second, times: 0.15},
 }
 

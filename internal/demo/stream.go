@@ -23,6 +23,8 @@ type event struct {
 	Source  string         `json:"source_id"`
 	Test    bool           `json:"test"`
 	Data    map[string]any `json:"data"`
+
+	account string // whose stream it came by
 }
 
 // text reads a word of the event's data.

@@ -131,7 +131,7 @@ func (s *Screen) Run(ctx context.Context) {
 	for _, a := range s.world.Accounts {
 		api := &client{base: s.world.URL, token: a.SecretKey, http: s.http}
 		s.readNames(ctx, api)
-		all.Go(func() { s.listen(ctx, api) })
+		all.Go(func() { s.listen(ctx, api, a.ID) })
 		all.Go(func() { s.watch(ctx, api, a.ID) })
 	}
 	if s.Live() {
@@ -143,10 +143,11 @@ func (s *Screen) Run(ctx context.Context) {
 
 // listen adds an account's events to the picture. A name that is not known
 // yet (somebody made a source just now) is read, and shows from then on.
-func (s *Screen) listen(ctx context.Context, api *client) {
+func (s *Screen) listen(ctx context.Context, api *client, account string) {
 	var asked time.Time
 	for ctx.Err() == nil {
 		err := api.follow(ctx, func(e event) {
+			e.account = account
 			line, unknown := s.course.happened(e)
 			if (unknown || e.Kind == "setup.changed") && time.Since(asked) > 2*time.Second {
 				asked = time.Now()
@@ -185,7 +186,25 @@ func (s *Screen) watch(ctx context.Context, api *client, account string) {
 		if err := api.call(ctx, http.MethodGet, "/v1/board", "", nil, &b); err == nil {
 			s.course.stands(account, b.board(time.Now()))
 		}
+		s.timeLeads(ctx, api, account)
 		_ = sleep(ctx, watchEvery)
+	}
+}
+
+// timeLeads asks when leads were received that no visitor of ours sent, to tell
+// how fast they were offered. A key that states no purpose gets no person.
+func (s *Screen) timeLeads(ctx context.Context, api *client, account string) {
+	if !s.Live() {
+		return
+	}
+	for _, id := range s.course.untimed(account, time.Now().Add(-time.Second), 5) {
+		var l struct {
+			CreatedAt time.Time `json:"created_at"`
+		}
+		if err := api.call(ctx, http.MethodGet, "/v1/leads/"+id, "", nil, &l); err != nil {
+			return // asked again a second later
+		}
+		s.course.received(id, l.CreatedAt)
 	}
 }
 
