@@ -71,15 +71,13 @@ func Save(tx *store.Tx, c Counts) error {
 	rows := make([][]any, 0, len(c))
 	for at, n := range c {
 		if n != 0 {
-			rows = append(rows, []any{store.Micro(at.Hour), known(at.Project.Bytes()), known(at.Source.Bytes()), string(at.Measure), n})
+			// Bytes, because a zero id is NULL and these are part of the key.
+			rows = append(rows, []any{store.Micro(at.Hour), at.Project.Bytes(), at.Source.Bytes(), string(at.Measure), n})
 		}
 	}
 	_, err := tx.Bulk(add, rows)
 	return err
 }
-
-// known is 16 bytes also of a zero id, because the columns are part of the key.
-func known(id []byte) any { return id }
 
 // Replace puts the counts in the place of all rollups of the account.
 func Replace(tx *store.Tx, c Counts) error {
