@@ -203,6 +203,7 @@ func (db *DB) once(ctx context.Context, m mode, f func(*base) error) (again bool
 		return false, err
 	}
 	b := &base{ctx: ctx, s: s}
+	defer s.rollback() // does nothing after a commit; a panic in f gives the connection back too
 	if err = b.finish(f(b)); err == nil {
 		if err = s.commit(ctx); err == nil {
 			for _, g := range b.after {
@@ -211,7 +212,6 @@ func (db *DB) once(ctx context.Context, m mode, f func(*base) error) (again bool
 			return false, nil
 		}
 	}
-	s.rollback()
 	again = errors.Is(err, ErrAgain) || s.again(err)
 	if s.away(err) {
 		err = fmt.Errorf("%w: %w", ErrAway, err)
