@@ -43,9 +43,8 @@ func (f findings) clean() bool {
 }
 
 func (f findings) String() string {
-	return fmt.Sprintf("%d enquiries, %d leads; missing %d %s; doubled %d %s; without a lead %d %s; never acknowledged %d %s",
-		f.enquiries, f.leads, len(f.missing), some(f.missing), len(f.doubled), some(f.doubled), len(f.loose), some(f.loose),
-		len(f.strangers), some(f.strangers))
+	return fmt.Sprintf("%d enquiries, %d leads; missing %s, doubled %s, without a lead %s, never acknowledged %s",
+		f.enquiries, f.leads, counted(f.missing), counted(f.doubled), counted(f.loose), counted(f.strangers))
 }
 
 // compare finds the differences. Every lead of a crowd is a person of its own,
@@ -167,7 +166,7 @@ func (t *trial) settle(ctx context.Context, i *instance, book *ledger, label str
 	}
 	t.check(label+"acknowledged leads are there, each once", f.clean() && len(acked) > 0, "%d acknowledged; %s", len(acked), f)
 	t.check(label+"no more leads than were sent", f.leads <= book.sent(), "%d sent, %d leads", book.sent(), f.leads)
-	t.check(label+"no wrong answer", len(book.faults) == 0, "%d of %d answers; %s", len(book.faults), book.answers(), some(book.faults))
+	t.check(label+"no wrong answer", len(book.faults) == 0, "%s of %d answers", counted(book.faults), book.answers())
 	keys, err := i.receiptKeys(ctx)
 	if err != nil {
 		return err

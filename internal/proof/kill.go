@@ -23,7 +23,8 @@ func (t *trial) killAgainAndAgain(ctx context.Context, i *instance, label string
 	if rounds == 0 {
 		rounds = 20
 	}
-	l := i.load("kill", 60_000, 32)
+	l := i.load("kill", phones, 32)
+	l.rate = min(1500, float64(phones)/2/float64(rounds)) // lasts to the end, however quick the machine
 	under, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan struct{})
@@ -48,10 +49,15 @@ func (t *trial) killAgainAndAgain(ctx context.Context, i *instance, label string
 
 func (t *trial) killRounds(ctx context.Context, i *instance, book *ledger, rounds int) error {
 	var back []time.Duration
+	idle := 0
 	for n := range rounds {
+		before := book.acknowledged()
 		// Somewhere between the first commits and the thick of it.
 		if err := pause(ctx, time.Duration(200+rand.IntN(800))*time.Millisecond); err != nil {
 			return err
+		}
+		if book.acknowledged() == before {
+			idle++
 		}
 		i.kill()
 		began := time.Now()
@@ -63,6 +69,7 @@ func (t *trial) killRounds(ctx context.Context, i *instance, book *ledger, round
 			t.say("killed %d times; %d leads acknowledged", n+1, book.acknowledged())
 		}
 	}
+	t.check(string(i.engine)+": every kill came under load", idle == 0, "%d of %d kills, none acknowledged since the one before in %d", rounds, rounds, idle)
 	q := quantiles(back, 0.5, 1)
 	t.figure(fmt.Sprintf("%s: ready again after kill -9, median of %d", i.engine, rounds), q[0], "ms")
 	t.figure(fmt.Sprintf("%s: ready again, slowest", i.engine), q[1], "ms")

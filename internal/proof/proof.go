@@ -248,6 +248,14 @@ func (t *trial) on(ctx context.Context, f func(ctx context.Context, e Engine) er
 	return nil
 }
 
+// counted is how many there are, with the first of them.
+func counted(ids []string) string {
+	if len(ids) == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%d (%s)", len(ids), some(ids))
+}
+
 func some(ids []string) string {
 	if len(ids) > 3 {
 		return strings.Join(ids[:3], " ") + " …"

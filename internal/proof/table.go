@@ -19,7 +19,7 @@ func (r Report) Table(w io.Writer) error {
 			rows = append(rows, []string{mark(c.OK), c.Name, c.Got})
 		}
 		for _, f := range p.Figures {
-			rows = append(rows, []string{"", f.Name, strings.TrimSpace(number(f.Value) + " " + f.Unit + f.against())})
+			rows = append(rows, []string{"", f.Name, strings.TrimSpace(number(f.Value)+" "+f.Unit) + f.against()})
 		}
 		writeRows(&b, rows)
 		for _, n := range p.Notes {

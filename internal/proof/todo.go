@@ -2,6 +2,5 @@ package proof
 
 import "context"
 
-func proveSealed(ctx context.Context, t *trial) error  { return errSkipped{"not yet"} }
 func proveTenants(ctx context.Context, t *trial) error { return errSkipped{"not yet"} }
 func proveBench(ctx context.Context, t *trial) error   { return errSkipped{"not yet"} }
