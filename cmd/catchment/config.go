@@ -22,7 +22,7 @@ type config struct {
 	Data             string `help:"Folder for journal, database and keys." default:"./data" env:"CATCHMENT_DATA" type:"path"`
 	Listen           string `help:"Address of the doors." default:"127.0.0.1:8080" env:"CATCHMENT_LISTEN"`
 	Inner            string `help:"Address of health and metrics; empty for none." default:"127.0.0.1:9090" env:"CATCHMENT_INNER"`
-	Role             string `help:"Which part to run: ${enum}." enum:"all,capture,work,web" default:"all" env:"CATCHMENT_ROLE"`
+	Role             string `help:"Which part to run: ${enum}. capture needs no database, and of keys only those that catchment keys door wrote into its data folder." enum:"all,capture,work,web" default:"all" env:"CATCHMENT_ROLE"`
 	TLS              string `name:"tls" help:"Transport security of the doors. Only off, on loopback, works in this version." enum:"off" default:"off" env:"CATCHMENT_TLS"`
 	DatabaseURL      string `name:"database-url" help:"postgres://… instead of the embedded SQLite." env:"CATCHMENT_DATABASE_URL"`
 	DatabaseOwnerURL string `name:"database-owner-url" help:"postgres://… of the role that may change the schema; the same as database-url when empty." env:"CATCHMENT_DATABASE_OWNER_URL"`

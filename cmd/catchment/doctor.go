@@ -91,6 +91,10 @@ func (d *doctor) disk() {
 }
 
 func (d *doctor) database() bool {
+	if d.c.DatabaseURL == "" && !exists(d.c.storeOptions().Path) {
+		d.warn("no database yet; the first start makes it")
+		return false
+	}
 	ctx, cancel := context.WithTimeout(d.w.ctx, 10*time.Second)
 	defer cancel()
 	have, want, err := store.Versions(ctx, d.c.storeOptions())

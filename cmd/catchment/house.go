@@ -93,7 +93,7 @@ func open(ctx context.Context, c config, log *slog.Logger) (h *house, err error)
 	}
 	run, end := context.WithCancel(context.WithoutCancel(ctx))
 	h.end = end
-	if err := h.openKeys(); err != nil {
+	if err := h.openKeys(ctx); err != nil {
 		return nil, err
 	}
 	if err := h.openJournal(ctx); err != nil {
@@ -130,20 +130,45 @@ func (h *house) storeOptions() store.Options {
 	return o
 }
 
-func (h *house) openKeys() (err error) {
+func (h *house) openKeys(ctx context.Context) (err error) {
 	o := h.c.keyringOptions()
 	if h.c.Role == "capture" {
 		h.door, err = keyring.OpenDoor(o)
 		return err
 	}
-	if _, err := os.Stat(h.c.storeOptions().Path); err == nil && h.c.DatabaseURL == "" {
-		o.MustExist = true // there is data under an older keyring
+	if !exists(filepath.Join(h.c.Data, keyring.KeyringFile)) {
+		if o.MustExist, err = h.c.hasAccounts(ctx); err != nil {
+			return fmt.Errorf("there is no keyring in %s yet, and whether the database has accounts of an older one cannot be told: %w", h.c.Data, err)
+		}
 	}
 	if h.ring, err = keyring.Open(o); err != nil {
 		return err
 	}
 	h.door = h.ring.Door()
 	return nil
+}
+
+// hasAccounts tells whether anything was ever sealed for this database. A new
+// keyring beside it would open nothing and seal what the old one cannot open.
+func (c config) hasAccounts(ctx context.Context) (bool, error) {
+	o := c.storeOptions()
+	if c.DatabaseURL == "" && !exists(o.Path) {
+		return false, nil
+	}
+	if have, _, err := store.Versions(ctx, o); err != nil || have == 0 {
+		return false, err
+	}
+	db, err := store.Open(ctx, o)
+	if err != nil {
+		return false, err
+	}
+	defer db.Close()
+	var list []setup.Account
+	err = db.ReadDirectory(ctx, func(d *store.Dir) error {
+		list, err = setup.Accounts(d, nil, 1)
+		return err
+	})
+	return len(list) > 0, err
 }
 
 func (c config) keyringOptions() keyring.Options {

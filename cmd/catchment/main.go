@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // shifts need time zones, on a machine without them too
 
@@ -28,6 +29,7 @@ type verbs struct {
 	Serve      serveCmd      `cmd:"" help:"Run Catchment."`
 	Demo       demoCmd       `cmd:"" help:"Run the whole system with two example companies, simulated visitors and salespeople."`
 	Account    accountCmd    `cmd:"" help:"Create accounts."`
+	Keys       keysCmd       `cmd:"" help:"Write the keys of a door that runs apart."`
 	Receipt    receiptCmd    `cmd:"" help:"Check a receipt, offline."`
 	Deadletter deadletterCmd `cmd:"" help:"List and replay dead letters: accepted leads that could not be processed."`
 	Doctor     doctorCmd     `cmd:"" help:"Check an installation and say what to do."`
@@ -70,7 +72,7 @@ func run(args []string, out, errOut io.Writer) int {
 		return status
 	}
 	if err != nil {
-		fmt.Fprintf(errOut, "catchment: %v\nRun catchment -h, or catchment VERB -h.\n", err)
+		fmt.Fprintf(errOut, "catchment: %v%s\nRun catchment -h, or catchment VERB -h.\n", err, hint(err))
 		return 2
 	}
 	err = k.Run(&world{ctx: ctx, out: out, err: errOut})
@@ -108,6 +110,39 @@ func parse(p *kong.Kong, args []string) (k *kong.Context, err error) {
 		}
 	}()
 	return p.Parse(args)
+}
+
+// hint names the nearest known flag or verb where the parser found none near
+// enough to name.
+func hint(err error) string {
+	var at *kong.ParseError
+	if !errors.As(err, &at) || strings.Contains(err.Error(), "did you mean") {
+		return ""
+	}
+	known := map[string]bool{}
+	flag, isFlag := strings.CutPrefix(err.Error(), "unknown flag ")
+	verb, isVerb := strings.CutPrefix(err.Error(), "unexpected argument ")
+	if isFlag {
+		for _, f := range at.Context.Flags() {
+			known["--"+f.Name] = true
+		}
+	} else if isVerb {
+		node := at.Context.Selected()
+		if node == nil {
+			node = at.Context.Model.Node
+		}
+		for _, n := range node.Children {
+			known[n.Name] = true
+		}
+	}
+	if len(known) == 0 {
+		return ""
+	}
+	word := verb
+	if isFlag {
+		word = flag
+	}
+	return fmt.Sprintf(", did you mean %q?", nearest(word, known))
 }
 
 type versionCmd struct{}

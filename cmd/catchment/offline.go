@@ -29,7 +29,7 @@ func offline(ctx context.Context, w *world, c config) (*house, error) {
 	if err := c.prepareFolder(); err != nil {
 		return nil, err
 	}
-	if err := h.openKeys(); err != nil {
+	if err := h.openKeys(ctx); err != nil {
 		return nil, err
 	}
 	if _, _, err := store.Migrate(ctx, c.storeOptions()); err != nil {
@@ -197,7 +197,10 @@ func plainly(err error) error {
 	if !ok {
 		return err
 	}
-	text := p.Detail
+	text := p.Title + ": " + p.Detail
+	if len(p.Errors) > 0 {
+		text = p.Title
+	}
 	for _, f := range p.Errors {
 		text += fmt.Sprintf("\n  %s: %s", f.Field, f.Detail)
 	}

@@ -22,10 +22,16 @@ import (
 //	func TestMain(m *testing.M) { storetest.Main(m) }
 func Main(m *testing.M) {
 	code := m.Run()
+	Stop()
+	os.Exit(code)
+}
+
+// Stop stops the cluster that the package's tests started, for a TestMain that
+// has more to do than Main.
+func Stop() {
 	if cluster.c != nil {
 		cluster.c.Stop()
 	}
-	os.Exit(code)
 }
 
 // Each runs f on both engines, each with an empty, migrated database. Where

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"catchment/internal/keyring"
+)
+
+type keysCmd struct {
+	Door keysDoorCmd `cmd:"" help:"Write the keys of a door, for a machine that runs --role capture."`
+}
+
+type keysDoorCmd struct {
+	config `embed:""`
+	Out    string `help:"Folder to write door.age and its own identity.txt to: the data folder of the door's machine." required:"" type:"path" placeholder:"DIR"`
+}
+
+// Run writes what a process that only captures may hold: it signs receipts and
+// reads the snapshot, and opens no lead. The door gets an identity of its own,
+// so that the one which opens everything stays where it is.
+func (c keysDoorCmd) Run(w *world) error {
+	if same(c.Out, c.Data) || exists(filepath.Join(c.Out, keyring.KeyringFile)) || same(filepath.Join(c.Out, keyring.IdentityFile), c.Identity) {
+		return usage("--out %s holds keys that open everything, and a door must have none: name a folder of its own", c.Out)
+	}
+	o := c.keyringOptions()
+	o.MustExist = true // a door of new keys would fit nothing
+	ring, err := keyring.Open(o)
+	if err != nil {
+		return err
+	}
+	if err := ring.SaveDoor(keyring.Options{Dir: c.Out}); err != nil {
+		return err
+	}
+	fmt.Fprintf(w.out, `%s and %s are written.
+Move both to the data folder of the machine that captures, over a safe way, and start there:
+  catchment serve --role capture --nats-url …
+They sign receipts and open no lead. Write them anew after the receipt key was changed.
+`, filepath.Join(c.Out, keyring.DoorFile), filepath.Join(c.Out, keyring.IdentityFile))
+	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// same tells whether two paths name one file that is there.
+func same(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
+}
