@@ -77,6 +77,7 @@ func (c demoCmd) play(w *world, s *server) error {
 		team, crowd := demo.Salespeople(made), demo.Visitors(made, c.Rate)
 		team.OnProblem(screen.Problem)
 		crowd.OnTaken(screen.Taken)
+		crowd.OnProblem(screen.Problem)
 		team.Start()
 		defer team.Stop()
 		crowd.Start()

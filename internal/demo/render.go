@@ -2,6 +2,7 @@ package demo
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -226,7 +227,10 @@ func leadLine(l *line, s sightLine, all sight) {
 	room := l.wide - l.used
 	skipped, parts := "", s.parts
 	for len(parts) > 1 && width(skipped)+courseWidth(parts) > room {
-		parts, skipped = parts[1:], " … "+s.who
+		parts, skipped = parts[1:], " …"
+		if s.who != "" && !slices.ContainsFunc(parts, func(p part) bool { return strings.Contains(p.text, s.who) }) {
+			skipped += " " + s.who // whose it is stood in what is left out
+		}
 	}
 	l.put(dim, skipped)
 	for _, p := range parts {

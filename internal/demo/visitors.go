@@ -24,6 +24,7 @@ type Crowd struct {
 	http  *http.Client
 	stats Stats
 	taken func(enquiry string, at time.Time)
+	fault func(error)
 
 	// Start and Stop.
 	mu   sync.Mutex
@@ -42,8 +43,12 @@ func Visitors(w *World, rate float64) *Crowd {
 	if rate <= 0 {
 		rate = DefaultRate
 	}
-	return &Crowd{world: w, rate: rate, http: newHTTP(), taken: func(string, time.Time) {}}
+	return &Crowd{world: w, rate: rate, http: newHTTP(), taken: func(string, time.Time) {}, fault: func(error) {}}
 }
+
+// OnProblem calls f with refusals, which the simulation does not expect. They
+// hold no personal data. Call it before Start.
+func (c *Crowd) OnProblem(f func(error)) { c.fault = f }
 
 // OnTaken calls f for each acknowledged enquiry, with the time at which it was
 // sent. Call it before Start; f must be quick.
@@ -189,6 +194,9 @@ func (c *Crowd) send(ctx context.Context, key string, e enquiry) {
 		}
 		if !passing(err) || time.Since(start) > patience || sleep(ctx, max(wait, retryAfter(err))) != nil {
 			c.stats.Refused.Add(1)
+			if ctx.Err() == nil {
+				c.fault(err)
+			}
 			return
 		}
 	}
