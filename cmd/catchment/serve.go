@@ -32,6 +32,7 @@ func (c serveCmd) Run(w *world) error {
 type server struct {
 	house  *house
 	url    string
+	health string // the inner address; "" for none
 	outer  *http.Server
 	inner  *http.Server
 	failed chan error
@@ -65,6 +66,7 @@ func startServer(w *world, c config) (*server, error) {
 			l.Close()
 			return nil, fmt.Errorf("--inner: %w (another address, or --inner= for none)", err)
 		}
+		s.health = "http://" + inner.Addr().String()
 	}
 	if s.house, err = open(w.ctx, c, s.log); err != nil {
 		l.Close()
