@@ -46,6 +46,7 @@ type trade struct {
 	custom    map[string][]any // the fields of the API's sources
 	fields    map[string][]any // the fields of the forms
 	campaigns []string
+	terms     []string // searched for
 }
 
 // companies is the whole demo. Two firms of different trades and countries, so
@@ -91,6 +92,7 @@ func homes() company {
 			custom:    map[string][]any{"bedrooms": {1, 2, 2, 3, 3, 4}, "budget": {"under 250k", "250k-400k", "400k-600k", "over 600k"}},
 			fields:    map[string][]any{"bedrooms": {"1", "2", "3", "4+"}, "move_in": {"now", "within 3 months", "this year", "just looking"}},
 			campaigns: []string{"spring-open-days", "harbour-launch", "brand", "first-home", "retarget-30d"},
+			terms:     []string{"new homes near me", "2 bed flat harbour", "loft apartments", "first home help"},
 		},
 	}
 }
@@ -124,6 +126,7 @@ func solar() company {
 			custom:    map[string][]any{"roof": {"shingle", "metal", "tile", "flat"}, "monthly_bill": {80, 120, 160, 210, 340}},
 			fields:    map[string][]any{"roof": {"shingle", "metal", "tile", "flat", "don't know"}, "monthly_bill": {"under 100", "100-200", "over 200"}},
 			campaigns: []string{"summer-rebate", "brand", "net-metering", "storm-season", "neighbours"},
+			terms:     []string{"solar cost", "battery backup", "solar rebate", "panels metal roof"},
 		},
 	}
 }

@@ -29,7 +29,7 @@ func attribution(r *rand.Rand, t trade, slug string) map[string]string {
 	case 1, 2:
 		out["utm_source"], out["utm_medium"], out["utm_campaign"] = "search", "cpc", one(r, t.campaigns)
 		out["gclid"] = clickID(r, "Cj0KCQ", 60)
-		out["utm_term"] = one(r, []string{"new homes near me", "2 bed flat", "solar cost", "battery backup"})
+		out["utm_term"] = one(r, t.terms)
 		land += "?gclid=" + out["gclid"]
 	case 3:
 		out["utm_source"], out["utm_medium"], out["utm_campaign"] = "social", "paid-social", one(r, t.campaigns)
@@ -38,7 +38,7 @@ func attribution(r *rand.Rand, t trade, slug string) map[string]string {
 	case 4:
 		out["utm_source"], out["utm_medium"], out["utm_campaign"] = "newsletter", "email", one(r, t.campaigns)
 	default:
-		out["referrer"] = one(r, []string{"https://search.example/?q=new+homes", "https://portal.example/listing/4471", "https://news.example/property"})
+		out["referrer"] = one(r, []string{"https://search.example/?q=reviews", "https://portal.example/listing/4471", "https://news.example/at-home"})
 	}
 	out["landing_page"] = land
 	return out

@@ -18,7 +18,8 @@ import (
 )
 
 // reserved are the numbers kept free for fiction, as E.164 has them.
-var reserved = regexp.MustCompile(`^\+(447700900\d{3}|441632960\d{3}|44207946 ?0\d{3}|1[2-9]\d\d55501\d\d)$`)
+// (https://www.ofcom.org.uk, "Numbers for use in TV and radio drama").
+var reserved = regexp.MustCompile(`^\+(44(7700900|1632960|2079460|1(1[3-8]|[2-6]1)4960|1914980|2920180)\d{3}|1[2-9]\d\d55501\d\d)$`)
 
 var reservedHost = regexp.MustCompile(`@([a-z-]+\.)*(example|example\.com|example\.org|example\.net)$`)
 
