@@ -28,6 +28,7 @@ type config struct {
 	DatabaseOwnerURL string `name:"database-owner-url" help:"postgres://… of the role that may change the schema; the same as database-url when empty." env:"CATCHMENT_DATABASE_OWNER_URL"`
 	NATSURL          string `name:"nats-url" help:"nats://… instead of the embedded JetStream." env:"CATCHMENT_NATS_URL"`
 	NATSReplicas     int    `name:"nats-replicas" help:"Copies of the journal on an external cluster." default:"1" env:"CATCHMENT_NATS_REPLICAS"`
+	NATSStorage      int64  `name:"nats-storage" help:"GiB that the journal may take on an external server; give every role the same." default:"100" env:"CATCHMENT_NATS_STORAGE"`
 	Identity         string `help:"age identity file that opens the keyring; DATA/identity.txt, made at first start, when empty." env:"CATCHMENT_IDENTITY"`
 	PassphraseFile   string `name:"passphrase-file" help:"File with the keyring's passphrase, instead of an identity file." env:"CATCHMENT_PASSPHRASE_FILE"`
 	Log              string `help:"Least level that is logged: ${enum}." enum:"debug,info,warn,error" default:"info" env:"CATCHMENT_LOG"`
@@ -47,6 +48,12 @@ func (c config) check() error {
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return usage("--listen %s is not loopback, and this version has no TLS of its own: listen on 127.0.0.1 behind a proxy that has", c.Listen)
+	}
+	if c.NATSStorage < 1 || c.NATSStorage > 1<<20 {
+		return usage("--nats-storage %d: want GiB, from 1 to 1048576", c.NATSStorage)
+	}
+	if c.NATSReplicas < 1 || c.NATSReplicas > 5 {
+		return usage("--nats-replicas %d: want 1 to 5", c.NATSReplicas)
 	}
 	if c.Role != "all" && c.NATSURL == "" {
 		return usage("--role %s needs --nats-url: separate processes share the journal over NATS", c.Role)

@@ -147,13 +147,11 @@ func (d *doctor) deadLetters() {
 
 // journal reads every message when no server holds the folder.
 func (d *doctor) journal() {
-	o := journal.Options{URL: d.c.NATSURL, Logger: d.c.logger(d.w), Scan: true}
-	if d.c.NATSURL == "" {
-		o.Dir = filepath.Join(d.c.Data, "journal")
-		if _, err := os.Stat(o.Dir); err != nil {
-			d.warn("no journal yet")
-			return
-		}
+	o := d.c.journalOptions()
+	o.Logger, o.Scan = d.c.logger(d.w), true
+	if o.Dir != "" && !exists(o.Dir) {
+		d.warn("no journal yet")
+		return
 	}
 	j, err := journal.Open(d.w.ctx, o)
 	if errors.Is(err, journal.ErrLocked) {

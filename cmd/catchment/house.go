@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -31,6 +33,8 @@ import (
 	"catchment/internal/store"
 	"catchment/internal/store/setup"
 	"catchment/internal/web"
+
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // house holds the parts of a running Catchment, in the order of a lead's
@@ -81,47 +85,49 @@ func (h *house) role(names ...string) bool {
 // open builds the parts and starts those that work without SQL. When SQL is
 // away the door takes leads from the last snapshot, and the rest follows as
 // soon as SQL is back.
-func open(ctx context.Context, c config, log *slog.Logger) (h *house, err error) {
-	h = &house{c: c, log: log, mux: http.NewServeMux(), started: time.Now()}
-	defer func() {
-		if err != nil {
-			h.close()
-		}
-	}()
-	if err := c.prepareFolder(); err != nil {
+func open(ctx context.Context, c config, log *slog.Logger) (*house, error) {
+	h := &house{c: c, log: log, mux: http.NewServeMux(), started: time.Now()}
+	if err := h.build(ctx); err != nil {
+		h.close()
 		return nil, err
+	}
+	return h, nil
+}
+
+func (h *house) build(ctx context.Context) (err error) {
+	if err := h.c.prepareFolder(); err != nil {
+		return err
 	}
 	run, end := context.WithCancel(context.WithoutCancel(ctx))
 	h.end = end
 	if err := h.openKeys(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if err := h.openJournal(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if err := h.openDoor(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	if c.Role == "capture" {
+	if h.c.Role == "capture" {
 		h.ready.Store(true)
-		return h, nil
+		return nil
 	}
 	if h.db, err = store.Open(ctx, h.storeOptions()); err != nil {
-		return nil, err
+		return err
 	}
 	if err := h.buildStages(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if h.role("web") {
 		if err := h.buildDoors(); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if h.tryStart(ctx, run) {
-		return h, nil
+	if !h.tryStart(ctx, run) {
+		h.work.Go(func() { h.keepTrying(run) })
 	}
-	h.work.Go(func() { h.keepTrying(run) })
-	return h, nil
+	return nil
 }
 
 func (h *house) storeOptions() store.Options {
@@ -133,7 +139,9 @@ func (h *house) storeOptions() store.Options {
 func (h *house) openKeys(ctx context.Context) (err error) {
 	o := h.c.keyringOptions()
 	if h.c.Role == "capture" {
-		h.door, err = keyring.OpenDoor(o)
+		if h.door, err = keyring.OpenDoor(o); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%w: write it where the keyring is, with catchment keys door", err)
+		}
 		return err
 	}
 	if !exists(filepath.Join(h.c.Data, keyring.KeyringFile)) {
@@ -191,18 +199,33 @@ func trimNewline(b []byte) []byte {
 
 func (h *house) openJournal(ctx context.Context) (err error) {
 	sign := h.door.ReceiptSigner()
-	o := journal.Options{
-		URL: h.c.NATSURL, Replicas: h.c.NATSReplicas, Logger: h.log, Watermark: h.c.Watermark << 20,
-		Seal: func(stream string, seq uint64, size int, root [32]byte) ([]byte, string, error) {
-			return sign.Sign(signedMessage(stream, seq, size, root)), sign.KeyID, nil
-		},
-	}
-	if h.c.NATSURL == "" {
-		o.Dir = filepath.Join(h.c.Data, "journal")
+	o := h.c.journalOptions()
+	o.Logger = h.log
+	o.Seal = func(stream string, seq uint64, size int, root [32]byte) ([]byte, string, error) {
+		return sign.Sign(signedMessage(stream, seq, size, root)), sign.KeyID, nil
 	}
 	h.journal, err = journal.Open(ctx, o)
+	var refused *jetstream.APIError
+	if errors.As(err, &refused) && refused.ErrorCode == noStorage {
+		return fmt.Errorf("%w: the NATS server has less than %d GiB to give; start with a lower --nats-storage", err, h.c.NATSStorage)
+	}
 	return err
 }
+
+// journalOptions are the same for all who open the journal: an external one
+// takes its limits from whoever came last.
+func (c config) journalOptions() journal.Options {
+	o := journal.Options{URL: c.NATSURL, Replicas: c.NATSReplicas, Watermark: c.Watermark << 20}
+	if c.NATSURL == "" {
+		o.Dir = filepath.Join(c.Data, "journal")
+	} else {
+		o.MaxBytes = c.NATSStorage << 30
+	}
+	return o
+}
+
+// noStorage is JetStream's JSStorageResourcesExceededErr.
+const noStorage jetstream.ErrorCode = 10047
 
 // openDoor starts what the door needs: the snapshot and the keys that seal.
 func (h *house) openDoor(ctx context.Context) error {

@@ -25,6 +25,9 @@ import (
 // server or without one. It has no journal: a server finds the jobs that the
 // command adds within a second.
 func offline(ctx context.Context, w *world, c config) (*house, error) {
+	if c.Role == "capture" {
+		return nil, usage("--role capture: a door's machine has no accounts; run this where the keyring is")
+	}
 	h := &house{c: c, log: c.logger(w), started: time.Now()}
 	if err := c.prepareFolder(); err != nil {
 		return nil, err

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"catchment/internal/store"
+)
+
+// The doctor reads the whole journal when no server holds it, and finds one
+// flipped bit, also at the second look.
+func TestDoctorReadsTheJournal(t *testing.T) {
+	c := settingsFor(t, store.Options{})
+	s := serve(t, c)
+	shop := openShop(t, c, s)
+	awaitKey(t, s, shop.pub)
+	for i := range 20 {
+		s.as(t, shop.pub).want(202, "POST", "/v1/leads", shop.lead("Asha Example", fmt.Sprintf("+120255501%02d", i)))
+	}
+	seen := func(status int, words string) {
+		t.Helper()
+		var out strings.Builder
+		if got := run([]string{"doctor", "--data", c.Data}, &out, io.Discard); got != status || !strings.Contains(out.String(), words) {
+			t.Errorf("doctor: status %d, want %d and %q:\n%s", got, status, words, &out)
+		}
+	}
+	seen(0, "a server is running on this folder")
+	s.stop()
+	seen(0, "ok    journal: 20 entries in 20 messages")
+
+	block := largestBlock(t, c.Data)
+	text, err := os.ReadFile(block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text[len(text)/2] ^= 1
+	if err := os.WriteFile(block, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	seen(1, "BAD   journal: ")
+	seen(1, "BAD   ")
+}
+
+// largestBlock is the file that holds the leads' messages.
+func largestBlock(t *testing.T, dir string) (path string) {
+	t.Helper()
+	var size int64
+	err := filepath.WalkDir(filepath.Join(dir, "journal"), func(p string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(p, ".blk") {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Size() > size {
+			path, size = p, info.Size()
+		}
+		return err
+	})
+	if err != nil || path == "" {
+		t.Fatal("no block: ", err)
+	}
+	return path
+}
