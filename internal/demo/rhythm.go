@@ -38,8 +38,9 @@ func steady() float64 {
 	return sum / time
 }
 
+// newRhythm begins in the ordinary mood: who starts the demo wants to see leads.
 func newRhythm(perMinute float64, r *rand.Rand) *rhythm {
-	return &rhythm{perMinute: perMinute, rand: r}
+	return &rhythm{perMinute: perMinute, rand: r, left: moods[0].to}
 }
 
 // next is how long to wait for the next visitor.
