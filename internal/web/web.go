@@ -10,6 +10,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -195,7 +196,8 @@ func once[I, T any](tx *store.Tx, v *Visit, mac func(string) [32]byte, op Op, ke
 	if err != nil {
 		return nil, err
 	}
-	hash := mac(op.Name + "\n" + string(asked))
+	hash, name := mac(op.Name+"\n"+string(asked)), mac("key\n"+key)
+	key = hex.EncodeToString(name[:]) // callers put addresses into their keys
 	known, err := answers.Find(tx, v.Actor, key)
 	if err == nil {
 		if !hmac.Equal(known.RequestHash, hash[:]) {
