@@ -176,15 +176,23 @@ func (i *instance) drain(ctx context.Context, within time.Duration) (time.Durati
 		return 0, fmt.Errorf("operator: %w", err)
 	}
 	var h health
-	for time.Since(began) < within {
+	for told := began; time.Since(began) < within; {
 		h = health{}
 		if err = op.get(ctx, "/v1/operator/health", &h); err == nil && h.drained() {
 			return time.Since(began), nil
+		}
+		if time.Since(told) > 5*time.Second {
+			told = time.Now()
+			i.t.say("draining: %s", h)
 		}
 		if err := pause(ctx, 100*time.Millisecond); err != nil {
 			return 0, err
 		}
 	}
-	text, _ := json.Marshal(h)
-	return 0, fmt.Errorf("not drained within %s: %s (%v)", within, text, err)
+	return 0, fmt.Errorf("not drained within %s: %s%s", within, h, because(err))
+}
+
+func (h health) String() string {
+	text, _ := json.Marshal(h) // plain numbers
+	return string(text)
 }

@@ -48,6 +48,19 @@ func proveDiskFull(ctx context.Context, t *trial) error {
 		"slowest %.0f ms, %d requests without an answer", ms(l.book.slowest), l.book.broken)
 	free, _ := freeSpace(mount)
 	t.figure("free on the full disk", float64(free)/(1<<20), "MiB")
+	// Somebody else may take the last byte, below what the program keeps free.
+	last := filepath.Join(mount, "last-byte")
+	_ = fill(last, mount, 0) // it ends with ENOSPC
+	free, _ = freeSpace(mount)
+	t.say("not a byte is free now (%d)", free)
+	if err := pause(ctx, 5*time.Second); err != nil {
+		return err
+	}
+	t.check("with not a byte free it still answers", l.book.slowest < 2*time.Second && l.book.broken == 0 && i.alive(),
+		"slowest refusal %.0f ms, %d requests without an answer", ms(l.book.slowest), l.book.broken)
+	if err := os.Remove(last); err != nil {
+		return err
+	}
 	if err := t.makeRoom(ctx, i, l.book, ballast); err != nil {
 		return err
 	}

@@ -27,7 +27,8 @@ type instance struct {
 	listen  string
 	inner   string
 	args    []string // more flags
-	logs    string   // file that takes its output
+	logs    string   // file that takes its log
+	screen  string   // file that takes what it shows to who started it
 	cluster Cluster  // with Postgres
 	world   world
 
@@ -84,7 +85,8 @@ func (t *trial) seat(ctx context.Context, e Engine, dir string, args ...string) 
 	if dir == "" {
 		dir = filepath.Join(t.dir, fmt.Sprintf("%s-%d", e, t.count))
 	}
-	i := &instance{t: t, engine: e, dir: dir, args: args, logs: filepath.Join(t.dir, fmt.Sprintf("%s-%d.log", e, t.count))}
+	i := &instance{t: t, engine: e, dir: dir, args: args, logs: filepath.Join(t.dir, fmt.Sprintf("%s-%d.log", e, t.count)),
+		screen: filepath.Join(t.dir, fmt.Sprintf("%s-%d.screen", e, t.count))}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -139,17 +141,22 @@ func (i *instance) start(verb string, more ...string) error {
 	if i.cluster != nil {
 		args = append(args, "--database-url", i.cluster.URL("catchment"))
 	}
-	out, err := os.OpenFile(i.logs, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	logs, err := os.OpenFile(i.logs, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	defer out.Close() // the child has its own
+	defer logs.Close() // the child has its own
+	screen, err := os.OpenFile(i.screen, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer screen.Close()
 	tmp := filepath.Join(i.dir, "tmp")
 	if err := os.MkdirAll(tmp, 0o700); err != nil {
 		return err
 	}
 	cmd := exec.Command(i.t.Binary, append(args, more...)...)
-	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Stdout, cmd.Stderr = screen, logs
 	cmd.Env = append(clean(os.Environ()), "TMPDIR="+tmp) // so that temporary files are searched, too
 	cmd.SysProcAttr = endWithParent()
 	if err := cmd.Start(); err != nil {

@@ -28,6 +28,9 @@ func proveSealed(ctx context.Context, t *trial) error {
 	})
 }
 
+// usersOwn begins the kinds of what belongs to the company's people.
+const usersOwn = "user's "
+
 // cage makes up personal data that stands nowhere else, and remembers it.
 type cage struct {
 	mu       sync.Mutex
@@ -126,9 +129,9 @@ func (t *trial) sealed(ctx context.Context, i *instance, label string) error {
 	n := t.opened(ctx, i, posted)
 	t.check(label+"the data really is in there: the API opens it", n == len(posted), "%d persons of %d, as they were posted", n, len(posted))
 	for _, u := range append(slices.Clone(people.Users), i.world.Accounts[1].Users...) {
-		c.keep("phone", u.Phone)
-		c.keep("e-mail", u.Email)
-		c.keep("password", u.Password)
+		c.keep(usersOwn+"phone", u.Phone)
+		c.keep(usersOwn+"e-mail", u.Email)
+		c.keep(usersOwn+"password", u.Password)
 	}
 	s, err := newSearcher(c.canaries)
 	if err != nil {
@@ -192,9 +195,13 @@ func hits(list []hit) string {
 }
 
 // search goes through the data folder, the database's files and the log.
-// demo.json is left out: it is the demo's list of its own sign-ins.
+// The demo's list of its own sign-ins is left out, and what the demo shows of
+// it to who started it.
 func (t *trial) search(i *instance, s *searcher) (swept, error) {
-	all, err := s.tree(t.dir, func(name string) bool { return strings.HasSuffix(name, "demo.json") })
+	all, err := s.tree(t.dir, func(name string) bool { return filepath.Base(name) == "demo.json" })
+	all.hits = slices.DeleteFunc(all.hits, func(h hit) bool {
+		return strings.HasSuffix(h.file, ".screen") && strings.HasPrefix(h.kind, usersOwn)
+	})
 	if err != nil || i.cluster == nil {
 		return all, err
 	}
@@ -323,9 +330,11 @@ func workOffers(ctx context.Context, a *api, c *cage) (worked int, err error) {
 		path := "/v1/leads/" + o.Lead
 		attempt := map[string]any{"channel": "call", "disposition": "interested", "note": note(), "stage": map[string]any{"category": "follow-up"}}
 		for _, do := range []func() error{
-			func() error { return a.get(ctx, path+"?include=person", nil) },
+			func() error { return a.get(ctx, path, nil) },
 			func() error { return a.post(ctx, path+"/attempts", attempt, nil) },
-			func() error { return a.post(ctx, path+"/notes", map[string]string{"text": note()}, nil) },
+			func() error {
+				return a.noteUnder(ctx, path+"/notes", note(), c.keep("idempotency key", "note-for-"+c.bird()+"@example.com"))
+			},
 			func() error { return a.get(ctx, path+"/notes", nil) },
 		} {
 			if err := do(); err != nil {
@@ -372,4 +381,18 @@ func (s *searcher) firstOf(kind string) string {
 
 func hasKind(list []hit, kind string) bool {
 	return slices.ContainsFunc(list, func(h hit) bool { return h.kind == kind })
+}
+
+// noteUnder adds a note under an idempotency key, which callers make of
+// whatever they have.
+func (a *api) noteUnder(ctx context.Context, path, text, key string) error {
+	body, err := json.Marshal(map[string]string{"text": text})
+	if err != nil {
+		return err
+	}
+	r, err := a.do(ctx, "POST", path, http.Header{"Idempotency-Key": {key}}, body)
+	if err == nil && r.status != 201 {
+		err = refusal{"POST", path, r.status, problemCode(r.status, r.body), ""}
+	}
+	return err
 }

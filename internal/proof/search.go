@@ -212,7 +212,7 @@ type form struct {
 func forms(c canary) []form {
 	var out []form
 	texts := map[string]string{"raw": c.text}
-	if c.kind == "phone" {
+	if strings.HasSuffix(c.kind, "phone") {
 		for how, t := range phoneTexts(c.text) {
 			texts[how] = t
 		}
