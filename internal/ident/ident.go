@@ -59,13 +59,14 @@ func From[K Kind](b [16]byte) ID[K] { return ID[K]{b} }
 
 // Parse reads the text form. It refuses another kind's prefix.
 func Parse[K Kind](s string) (ID[K], error) {
-	p := prefix[K]() + "_"
-	if len(s) != len(p)+26 || s[:len(p)] != p {
-		return ID[K]{}, fmt.Errorf("not an id of the form %s…", p)
+	p := prefix[K]()
+	n := len(p)
+	if len(s) != n+1+26 || s[:n] != p || s[n] != '_' {
+		return ID[K]{}, fmt.Errorf("not an id of the form %s_…", p)
 	}
-	u, ok := decode(s[len(p):])
+	u, ok := decode(s[n+1:])
 	if !ok {
-		return ID[K]{}, fmt.Errorf("not an id of the form %s…", p)
+		return ID[K]{}, fmt.Errorf("not an id of the form %s_…", p)
 	}
 	return ID[K]{u}, nil
 }
@@ -172,7 +173,7 @@ func decode(s string) (u uuid.UUID, ok bool) {
 	bits := -2
 	n := 0
 	for i := range len(s) {
-		d := digit(s[i])
+		d := digits[s[i]]
 		if d < 0 {
 			return u, false
 		}
@@ -187,11 +188,14 @@ func decode(s string) (u uuid.UUID, ok bool) {
 	return u, true
 }
 
-func digit(c byte) int {
-	for i := range len(alphabet) {
-		if alphabet[i] == c {
-			return i
-		}
+// digits is what each byte is worth as a digit, -1 for none: followers of the
+// events read several ids in each.
+var digits = func() (d [256]int8) {
+	for i := range d {
+		d[i] = -1
 	}
-	return -1
-}
+	for i := range len(alphabet) {
+		d[alphabet[i]] = int8(i)
+	}
+	return d
+}()

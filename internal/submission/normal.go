@@ -57,7 +57,8 @@ func readPhone(s, region string) (n *phonenumbers.PhoneNumber, e164 string, flag
 		return nil, "", lead.PhoneImpossible
 	}
 	e164 = phonenumbers.Format(n, phonenumbers.E164)
-	if !isFixed(e164) {
+	// A number that came in its normal form has just shown that it is fixed.
+	if e164 != s && !isFixed(e164) {
 		return nil, "", lead.PhoneImpossible
 	}
 	return n, e164, ""
