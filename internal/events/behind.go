@@ -2,7 +2,6 @@ package events
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -55,8 +54,8 @@ func Head(tx *store.Tx) (int64, error) { return eventlog.Head(tx) }
 // the transaction sees it: what a follower will read from Head on.
 func Pending(tx *store.Tx) (out []Event, err error) {
 	err = eventlog.Pending(tx, func(text string) error {
-		var list []Event
-		if err := json.Unmarshal([]byte(text), &list); err != nil {
+		list, err := unpack(text)
+		if err != nil {
 			return fmt.Errorf("events: pending: %w", err)
 		}
 		out = append(out, list...)

@@ -14,6 +14,8 @@ import (
 	"catchment/internal/lead"
 	"catchment/internal/store"
 	"catchment/internal/store/eventlog"
+
+	fastjson "github.com/go-json-experiment/json"
 )
 
 // Kind says what happened.
@@ -132,6 +134,13 @@ func (l *Log) write(tx *store.Tx, g *gathered) error {
 	return nil
 }
 
+// unpack reads what write wrote. Every follower reads every event, so this one
+// takes the reader that costs a third of the standard library's.
+func unpack(text string) (list []Event, err error) {
+	err = fastjson.Unmarshal([]byte(text), &list)
+	return list, err
+}
+
 // readBatches is how many transactions' events one read looks at, at most.
 const readBatches = 256
 
@@ -149,8 +158,8 @@ func Read(tx *store.Tx, from int64, limit int) (evs []Positioned, next int64, re
 			gap = true
 			return false, nil
 		}
-		var list []Event
-		if err := json.Unmarshal([]byte(b.Events), &list); err != nil {
+		list, err := unpack(b.Events)
+		if err != nil {
 			return false, fmt.Errorf("events: batch at %d: %w", b.First, err)
 		}
 		for i, e := range list {
