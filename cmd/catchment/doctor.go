@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"catchment/internal/account"
@@ -22,7 +23,8 @@ type doctorCmd struct {
 	config `embed:""`
 }
 
-// doctor collects findings; it changes nothing but a missing schema.
+// doctor collects findings. It changes nothing but a missing schema, and what
+// any opening of a journal mends in it.
 type doctor struct {
 	w    *world
 	c    config
@@ -145,6 +147,20 @@ func (d *doctor) deadLetters() {
 	}
 }
 
+// losses repeats what was found missing at some start, until it was dealt with.
+func (d *doctor) losses() {
+	text, err := d.c.losses()
+	if err != nil {
+		d.bad("%v", err)
+	}
+	for line := range strings.Lines(text) {
+		d.bad("journal, at %s", strings.TrimSpace(line))
+	}
+	if text != "" {
+		d.warn("compare the receipts of that time with the leads (GET /v1/enquiries/{id}), then remove %s", filepath.Join(d.c.Data, lossFile))
+	}
+}
+
 // journal reads every message when no server holds the folder.
 func (d *doctor) journal() {
 	o := d.c.journalOptions()
@@ -155,6 +171,7 @@ func (d *doctor) journal() {
 	}
 	j, err := journal.Open(d.w.ctx, o)
 	if errors.Is(err, journal.ErrLocked) {
+		d.losses()
 		d.warn("a server is running on this folder: stop it to have the journal read whole, or see /metrics of its inner address")
 		return
 	}
@@ -163,6 +180,10 @@ func (d *doctor) journal() {
 		return
 	}
 	defer j.Close(context.WithoutCancel(d.w.ctx))
+	if err := d.c.noteLoss(j, time.Now()); err != nil {
+		d.bad("%v", err)
+	}
+	d.losses()
 	r, err := j.Verify(d.w.ctx)
 	if err != nil {
 		d.bad("journal: %v", err)

@@ -33,17 +33,49 @@ func TestDoctorReadsTheJournal(t *testing.T) {
 	s.stop()
 	seen(0, "ok    journal: 20 entries in 20 messages")
 
-	block := largestBlock(t, c.Data)
-	text, err := os.ReadFile(block)
+	flip(t, largestBlock(t, c.Data), func(size int) int { return size / 2 })
+	seen(1, "BAD   journal: ")
+	seen(1, "gone from the end, up to 20")
+	if err := os.Remove(filepath.Join(c.Data, lossFile)); err != nil {
+		t.Fatal(err)
+	}
+	seen(0, "ok    journal: ")
+
+	// A start finds the next one, and says so as loudly.
+	s = serve(t, c)
+	s.as(t, shop.pub).want(202, "POST", "/v1/leads", shop.lead("Asha Example", "+12025550160"))
+	s.stop()
+	cut(t, largestBlock(t, c.Data))
+	s = serve(t, c)
+	if log := s.logs.String(); !strings.Contains(log, "acknowledged messages are gone") {
+		t.Errorf("the start does not say it: %s", log)
+	}
+	if n := metric(t, s, "catchment_journal_gaps"); n == 0 {
+		t.Error("no metric says it")
+	}
+	seen(1, "gone from the end")
+	s.as(t, shop.pub).want(202, "POST", "/v1/leads", shop.lead("Asha Example", "+12025550161"))
+}
+
+// cut flips a bit near the end of a file, and has the next start read it whole.
+func cut(t *testing.T, block string) {
+	t.Helper()
+	flip(t, block, func(size int) int { return size - 40 })
+	if err := os.Remove(filepath.Join(filepath.Dir(block), "index.db")); err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+}
+
+func flip(t *testing.T, path string, where func(size int) int) {
+	t.Helper()
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text[len(text)/2] ^= 1
-	if err := os.WriteFile(block, text, 0o600); err != nil {
+	text[where(len(text))] ^= 1
+	if err := os.WriteFile(path, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	seen(1, "BAD   journal: ")
-	seen(1, "BAD   ")
 }
 
 // largestBlock is the file that holds the leads' messages.

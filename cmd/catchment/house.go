@@ -209,7 +209,10 @@ func (h *house) openJournal(ctx context.Context) (err error) {
 	if errors.As(err, &refused) && refused.ErrorCode == noStorage {
 		return fmt.Errorf("%w: the NATS server has less than %d GiB to give; start with a lower --nats-storage", err, h.c.NATSStorage)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return h.c.noteLoss(h.journal, h.started)
 }
 
 // journalOptions are the same for all who open the journal: an external one
