@@ -1,105 +1,107 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"net/http"
+	"os"
+	"path/filepath"
 	"reflect"
+	"syscall"
 	"testing"
 	"time"
-
-	"catchment/internal/demo"
-	"catchment/internal/store"
 )
 
-// A seeding that is cut off at any moment goes on at the next start and makes
-// nothing twice; after that it keeps what it made.
-func TestSeedingGoesOnWhereItWasCutOff(t *testing.T) {
-	s := serve(t, settingsFor(t, store.Options{}))
-	dir := s.c.Data
-	var made *demo.World
-	var err error
-	cuts := 0
-	for after := 25 * time.Millisecond; made == nil; after += after / 2 {
-		ctx, cancel := context.WithTimeout(t.Context(), after)
-		made, err = demo.Seed(ctx, s.url, dir, founder{s.house})
-		cancel()
-		if err != nil && ctx.Err() == nil {
-			t.Fatal(err)
-		}
-		if cuts++; after > time.Minute {
-			t.Fatal("it never ends")
-		}
-	}
-	if cuts < 3 {
-		t.Errorf("only %d starts: nothing was cut off", cuts)
-	}
-	accounts, err := s.house.scopes(t.Context())
-	if err != nil || len(accounts) != 2 || len(made.Accounts) != 2 {
-		t.Fatalf("%d accounts, %d in demo.json, %v", len(accounts), len(made.Accounts), err)
-	}
-	for _, a := range made.Accounts {
-		if n := count(t, s.url, a.SecretKey, "/v1/users", ""); n != len(a.Users) {
-			t.Errorf("%s: %d users, %d in demo.json", a.Name, n, len(a.Users))
-		}
-		if n := count(t, s.url, a.SecretKey, "/v1/sources", ""); n != len(a.Sources) {
-			t.Errorf("%s: %d sources, %d in demo.json", a.Name, n, len(a.Sources))
-		}
-		if n := count(t, s.url, a.SecretKey, "/v1/keys", "valid"); n != 2 {
-			t.Errorf("%s: %d valid keys", a.Name, n)
-		}
-	}
-	again, err := demo.Seed(t.Context(), s.url, dir, nil) // nothing is founded
-	if err != nil || !reflect.DeepEqual(again, made) {
-		t.Errorf("seeded again: %+v, %v", again, err)
-	}
+// demoFile is demo.json, as far as a check from outside reads it.
+type demoFile struct {
+	URL      string `json:"url"`
+	Accounts []struct {
+		ID          string `json:"id"`
+		Name        string `json:"name"`
+		Publishable string `json:"publishable_key"`
+		Secret      string `json:"secret_key"`
+		Sources     []struct{ ID, Slug, Name, Project string }
+		Users       []struct{ Role, Name, Phone, Email, Password string }
+	} `json:"accounts"`
+	Operator map[string]string `json:"operator"`
 }
 
-// An account whose admin never came is not made a second time.
-func TestFoundingTwiceIsOneAccount(t *testing.T) {
-	s := serve(t, settingsFor(t, store.Options{}))
-	f := founder{s.house}
-	found := func(name string) string {
-		link, err := f.CreateAccount(t.Context(), name, "GB", "Ada Example", "+447700900100", "ada@example.com")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return link
+// The demo is killed while it sets itself up, started, stopped and started
+// again: one set of accounts, and a lead is offered each time.
+func TestDemo(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "demo")
+	args := []string{"demo", "--quiet", "--data", dir, "--listen", "127.0.0.1:0", "--inner", "", "--watermark", "32"}
+	interrupted := start(t, args...)
+	awaitFile(t, interrupted, filepath.Join(dir, "catchment.db"))
+	interrupted.kill()
+
+	first := start(t, args...)
+	made := awaitDemo(t, first, dir, "")
+	if len(made.Accounts) < 2 || made.Operator["email"] == "" || made.Operator["password"] == "" {
+		t.Fatalf("demo.json: %+v", made)
 	}
-	first, second := found("One"), found("One")
-	if _, err := s.house.directory.Redeem(t.Context(), first, "a long password"); err == nil {
-		t.Error("the first link still works")
+	offeredInDemo(t, made, "+12025550170")
+	first.end(t)
+
+	second := start(t, args...)
+	again := awaitDemo(t, second, dir, made.URL)
+	again.URL = made.URL
+	if !reflect.DeepEqual(made, again) {
+		t.Errorf("started again:\n%+v\nwas\n%+v", again, made)
 	}
-	if _, err := s.house.directory.Redeem(t.Context(), second, "a long password"); err != nil {
-		t.Error(err)
-	}
-	found("Two")
-	if all, err := s.house.scopes(t.Context()); err != nil || len(all) != 2 {
-		t.Errorf("%d accounts, %v", len(all), err)
-	}
+	offeredInDemo(t, awaitDemo(t, second, dir, made.URL), "+12025550171")
+	second.end(t)
 }
 
-// count counts a list's items, of one state if it is given.
-func count(t *testing.T, url, key, path, state string) (n int) {
+// end is SIGTERM: it finishes what it has begun and ends well.
+func (p *process) end(t *testing.T) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+path+"?limit=500", nil)
-	if err != nil {
+	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Authorization", "Bearer "+key)
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		t.Fatal("it does not end")
 	}
-	defer resp.Body.Close()
-	var list struct{ Items []struct{ State string } }
-	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %d, %v", path, resp.StatusCode, err)
+	if code := p.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("exit status %d after SIGTERM: %s", code, p.logs)
 	}
-	for _, i := range list.Items {
-		if state == "" || i.State == state {
-			n++
+}
+
+func awaitFile(t *testing.T, p *process, path string) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end) && !exists(path); time.Sleep(time.Millisecond) {
+		select {
+		case <-p.ended:
+			t.Fatalf("it ended: %s", p.logs)
+		default:
 		}
 	}
-	return n
+}
+
+// awaitDemo reads demo.json when it names another URL than before.
+func awaitDemo(t *testing.T, p *process, dir, before string) (made demoFile) {
+	t.Helper()
+	path := filepath.Join(dir, "demo.json")
+	awaitFile(t, p, path)
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		made = demoFile{}
+		text, err := os.ReadFile(path)
+		if err == nil && json.Unmarshal(text, &made) == nil && made.URL != "" && made.URL != before {
+			return made
+		}
+	}
+	t.Fatalf("no demo.json for this start: %s", p.logs)
+	return made
+}
+
+// offeredInDemo hands in a lead as a page would, and waits for its offer, in
+// each of the accounts.
+func offeredInDemo(t *testing.T, made demoFile, phone string) {
+	t.Helper()
+	for _, a := range made.Accounts {
+		page, reader := api{t, made.URL, a.Publishable}, api{t, made.URL, a.Secret}
+		id := page.want(202, "POST", "/v1/leads", fields{"source": a.Sources[0].Slug, "person": fields{"name": "Asha Example", "phone": phone}}).text("id")
+		lead := attached(reader, id)
+		reader.until("its offer", "/v1/leads/"+lead, func(a answer) bool { return a.text("state") == "offered" })
+	}
 }
