@@ -41,7 +41,7 @@ func TestALeadArrives(t *testing.T) {
 			t.Fatalf("%+v", subs)
 		}
 		got := h.open(p.Name, p.Phone, p.Email, e.Message, e.CustomSeal, e.Consent, subs[0].Raw, subs[0].Trace)
-		want := []string{"Ada Example", "020 7946 0101", "Ada@Example.com", "I'm interested", `{"dog":"Rex"}`, "",
+		want := []string{"Ada Example", "+442079460101", "Ada@Example.com", "I'm interested", `{"dog":"Rex"}`, "",
 			body("Ada Example", "020 7946 0101", "Ada@Example.com"), `{"ip":"203.0.113.9","user_agent":"Example/1.0","referer":"https://www.example.com/?who=ada"}`}
 		for i := range want {
 			if text := reveal.Text(got.Values[i]); text != want[i] || (text != "") != (got.States[i] == keyring.Clear) {
@@ -241,7 +241,7 @@ func TestAnotherBodyUnderTheSameKeyIsAConflict(t *testing.T) {
 func TestAForm(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		e := h.post(sent{body: "gsm=020+7946+0101&name=Ada&budget=7&dog=Rex", form: "application/x-www-form-urlencoded"})
-		if e.State != lead.Attached || e.Custom != `{"budget":"7"}` || reveal.Text(h.open(h.person(e.Person).Phone).Values[0]) != "020 7946 0101" {
+		if e.State != lead.Attached || e.Custom != `{"budget":"7"}` || reveal.Text(h.open(h.person(e.Person).Phone).Values[0]) != "+442079460101" {
 			t.Errorf("%+v", e)
 		}
 	})

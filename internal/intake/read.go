@@ -52,6 +52,7 @@ type item struct {
 	phone, email people.Key   // zero when it has none that could be read
 	weak         []people.Key // indexes of values that could not
 	country      string
+	e164         vault.Personal // the phone in E.164, when it can be read
 	flags        []lead.Flag
 	attribution  string
 	custom       string // the fields marked non-personal
@@ -293,7 +294,7 @@ func (it *item) find(sub *submission.Submission, region string) {
 	if s := reveal.Text(sub.Person.Phone); s != "" {
 		e164, country, ok := submission.Phone(s, region)
 		if ok {
-			it.country = country
+			it.country, it.e164 = country, vault.Hide(e164)
 			it.phone = people.Key{Field: vault.ByPhone, MAC: it.keys.Index(vault.ByPhone, test, e164)}
 		} else if raw := submission.RawKey(s); raw != "" {
 			it.flag(submission.PhoneFlag(s, region))
@@ -324,6 +325,9 @@ func (it *item) takeTexts(sub *submission.Submission, p *submission.Payload, sou
 	it.attribution = string(sub.Attribution.ClearJSON(nil))
 	t := &it.text
 	t.name, t.phone, t.email, t.message = sub.Person.Name, sub.Person.Phone, sub.Person.Email, sub.Message
+	if !it.e164.Empty() {
+		t.phone = it.e164 // what was typed stays in the submission
+	}
 	it.custom, t.custom = sub.SplitCustom(func(name string) bool { return source.NonPersonal[name] })
 	t.consent = consentJSON(sub.Consent)
 	t.raw = vault.Hide(string(p.Body))
