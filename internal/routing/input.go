@@ -54,8 +54,11 @@ func Unpack(b []byte) (Round, error) {
 	if err := dec.Decode(&in); err != nil {
 		return Round{}, fmt.Errorf("routing: unpack a round: %w", err)
 	}
-	if dec.More() {
+	switch _, err := dec.Token(); { // to the end, where gzip has its checksum
+	case err == nil:
 		return Round{}, errors.New("routing: something follows a saved round")
+	case !errors.Is(err, io.EOF):
+		return Round{}, fmt.Errorf("routing: unpack a round: %w", err)
 	}
 	return in, nil
 }

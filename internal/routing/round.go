@@ -204,7 +204,7 @@ func (r *Router) tried(tx *store.Tx, in *Round, page []leads.RouteWaiting) error
 // that the ledger has already are left out of it: leaving out a lead that
 // nobody gets changes nothing for the others.
 func (r *Router) save(tx *store.Tx, pool offers.Pool, in Round, page []leads.RouteWaiting) error {
-	out := Decide(in)
+	out := r.decide(in)
 	w := writing{round: lead.NewRoundID(), at: time.UnixMicro(in.At).UTC(), pool: pool, before: in.Candidates}
 	kept := in
 	kept.Leads = nil

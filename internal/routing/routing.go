@@ -41,6 +41,7 @@ type Router struct {
 	events *events.Log
 	log    *slog.Logger
 	now    func() time.Time
+	decide func(Round) Outcome // Decide; controls of tests put a worse one
 
 	zones sync.Map // name → *time.Location
 	hours hoursCache
@@ -63,7 +64,7 @@ func New(o Options) *Router {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Router{db: o.DB, jobs: o.Jobs, events: o.Events, log: o.Log, now: o.Now}
+	return &Router{db: o.DB, jobs: o.Jobs, events: o.Events, log: o.Log, now: o.Now, decide: Decide}
 }
 
 // Register names routing's handlers to the runner.

@@ -1,10 +1,7 @@
 package routing_test
 
 import (
-	"flag"
 	"slices"
-	"strconv"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,9 +10,6 @@ import (
 	"catchment/internal/problem"
 	"catchment/internal/routing"
 	"catchment/internal/store"
-	"catchment/internal/store/offers"
-
-	"pgregory.net/rapid"
 )
 
 func problemOf(err error) (*problem.Problem, bool) { return problem.Of(err) }
@@ -189,179 +183,6 @@ func TestTransferClaimWithdraw(t *testing.T) {
 		}
 		if c := code(transfer(offered.Lead, b, "")); c != "lead_closed" {
 			t.Errorf("transferring a closed lead: %q", c)
-		}
-	})
-}
-
-// Whatever people do and whenever, in one order or another: what check says
-// holds, and no offer is made outside a shift.
-func TestHolds(t *testing.T) {
-	few(t, 12)
-	each(t, func(t *testing.T, db *store.DB) {
-		rapid.Check(t, func(t *rapid.T) {
-			w := newWorld(t, db, 0, routing.PoolChange{OffersAtOnce: num(rapid.Int64Range(1, 3).Draw(t, "at once")), AlarmSeconds: num(120)})
-			for range rapid.IntRange(1, 4).Draw(t, "people") {
-				w.hire(rapid.SampledFrom([]string{"UTC", "Asia/Kolkata", "America/New_York"}).Draw(t, "zone"), drawShifts(t))
-			}
-			for range rapid.IntRange(3, 14).Draw(t, "steps") {
-				w.happen(t)
-				w.settle()
-				w.check()
-				w.checkShifts()
-			}
-		})
-	})
-}
-
-// few has rapid check n times unless the command line says how often.
-func few(t *testing.T, n int) {
-	f := flag.Lookup("rapid.checks")
-	if f.Value.String() != f.DefValue {
-		return // asked for
-	}
-	if err := f.Value.Set(strconv.Itoa(n)); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = f.Value.Set(f.DefValue) })
-}
-
-func drawShifts(t *rapid.T) []offers.Shift {
-	if rapid.Bool().Draw(t, "always on") {
-		return routing.AlwaysOn()
-	}
-	start := rapid.IntRange(0, 23).Draw(t, "start") * 60
-	out := routing.AlwaysOn()
-	for i := range out {
-		out[i].Start, out[i].End = start, min(start+480, 1440)
-	}
-	return out
-}
-
-func (w *world) happen(t *rapid.T) {
-	u := rapid.SampledFrom(w.users).Draw(t, "user")
-	var err error
-	switch rapid.IntRange(0, 9).Draw(t, "step") {
-	case 0, 1:
-		w.arrive(rapid.IntRange(1, 5).Draw(t, "leads"))
-	case 2:
-		w.pass(time.Duration(rapid.IntRange(1, 60).Draw(t, "seconds")) * time.Second)
-	case 3:
-		w.pass(time.Duration(rapid.IntRange(1, 40).Draw(t, "quarters")) * 15 * time.Minute)
-	case 4, 5:
-		if of := w.offersOf(u); len(of) > 0 {
-			err = w.accept(of[0].ID, u)
-		}
-	case 6:
-		if of := w.offersOf(u); len(of) > 0 {
-			err = w.decline(of[0].ID, u)
-		}
-	case 7:
-		w.presence(u, rapid.SampledFrom([]account.Presence{account.Available, account.Away, account.Engaged, account.LoggedOff}).Draw(t, "presence"))
-	case 8:
-		if all := w.leads(); len(all) > 0 {
-			id := rapid.SampledFrom(all).Draw(t, "lead").Lead
-			err = w.try(func(tx *store.Tx) error { _, err := w.router.Transfer(tx, id, u, "", "m", w.now()); return err })
-		}
-	case 9:
-		err = w.try(func(tx *store.Tx) error {
-			return w.router.SetMember(tx, w.pool, u, rapid.Bool().Draw(t, "in"), "test", w.now())
-		})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (w *world) checkShifts() {
-	w.Helper()
-	w.read(func(tx *store.Tx) error {
-		for _, u := range w.users {
-			shifts, err := offers.Shifts(tx, u)
-			if err != nil {
-				return err
-			}
-			p, err := offers.PresenceOf(tx, u)
-			if err != nil {
-				return err
-			}
-			z, err := time.LoadLocation(p.Zone)
-			if err != nil {
-				return err
-			}
-			open, err := offers.OpenOf(tx, u, 100)
-			if err != nil {
-				return err
-			}
-			for _, o := range open {
-				if !routing.OnShift(shifts, z, o.MadeAt).On {
-					w.Errorf("an offer was made at %v, outside the shift", o.MadeAt)
-				}
-			}
-		}
-		return nil
-	})
-}
-
-// Racing answers, transfers, claims, expiries and rounds: one winner a lead.
-func TestRaces(t *testing.T) {
-	each(t, func(t *testing.T, db *store.DB) {
-		w := newWorld(t, db, 6, routing.PoolChange{OffersAtOnce: num(4)})
-		ids := w.arrive(30)
-		w.settle()
-		w.pass(44*time.Second + 999*time.Millisecond)
-		before := w.now() // when the answers came in; the offers end while they are dealt with
-		var wg sync.WaitGroup
-		var mu sync.Mutex
-		won := map[lead.ID]int{}
-		allowed := []string{"", "offer_expired", "offer_lost", "offer_declined", "offer_accepted", "lead_taken"}
-		try := func(f func() error) {
-			wg.Go(func() {
-				if err := f(); err != nil && !slices.Contains(allowed[1:], code(err)) {
-					t.Error(err)
-				}
-			})
-		}
-		for _, u := range w.users {
-			for i, o := range w.offersOf(u) {
-				for range 2 {
-					try(func() error {
-						err := w.try(func(tx *store.Tx) error { _, err := w.router.Accept(tx, o.ID, u, before); return err })
-						if err == nil {
-							mu.Lock()
-							won[o.Lead]++
-							mu.Unlock()
-						}
-						return err
-					})
-				}
-				if i == 0 {
-					try(func() error {
-						return w.try(func(tx *store.Tx) error { _, err := w.router.Decline(tx, o.ID, u, "", before); return err })
-					})
-				}
-				if i == 1 {
-					try(func() error {
-						return w.try(func(tx *store.Tx) error {
-							_, err := w.router.Transfer(tx, o.Lead, w.users[0], "", "m", w.now())
-							return err
-						})
-					})
-				}
-			}
-		}
-		for _, id := range ids[20:] {
-			for _, u := range w.users[:2] {
-				try(func() error {
-					return w.try(func(tx *store.Tx) error { _, err := w.router.Claim(tx, id, u, w.now()); return err })
-				})
-			}
-		}
-		try(func() error { w.pass(time.Millisecond); _, err := w.runner.Drain(w.ctx, w.now()); return err })
-		wg.Wait()
-		w.settle()
-		w.check()
-		if len(won) == 0 {
-			t.Error("nobody won anything: this raced nothing")
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"catchment/internal/jobs"
 	"catchment/internal/jobs/jobstest"
 	"catchment/internal/lead"
+	"catchment/internal/propertytest"
 	"catchment/internal/routing"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
@@ -57,13 +58,23 @@ type world struct {
 	source  account.SourceID
 	pool    account.PoolID
 	users   []account.UserID
+	worked  map[account.UserID][]hours // every version of their shifts, the newest last
+	tally   *propertytest.Tally        // of a property test
+}
+
+// hours are the shifts of a person from an instant on.
+type hours struct {
+	from   time.Time
+	zone   *time.Location
+	shifts []offers.Shift
 }
 
 var monday = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 
 func newWorld(t fataler, db *store.DB, people int, c routing.PoolChange) *world {
 	t.Helper()
-	w := &world{fataler: t, ctx: context.Background(), db: db, scope: storetest.Account(), project: account.NewProjectID(), source: account.NewSourceID()}
+	w := &world{fataler: t, ctx: context.Background(), db: db, scope: storetest.Account(), project: account.NewProjectID(), source: account.NewSourceID(),
+		worked: map[account.UserID][]hours{}}
 	w.clock.Store(monday.UnixMicro())
 	waker := &jobstest.Waker{}
 	w.list = jobs.NewList(waker)
@@ -103,6 +114,7 @@ func (w *world) hire(zone string, shifts []offers.Shift) account.UserID {
 	w.Helper()
 	u := account.NewUserID()
 	w.users = append(w.users, u)
+	w.keep(u, zone, shifts)
 	w.write(func(tx *store.Tx) error {
 		if err := tx.Must(addMember, u, zone, account.Available, store.Micro(w.now())); err != nil {
 			return err
@@ -252,10 +264,11 @@ func (w *world) checkRounds(tx *store.Tx) error {
 	}
 	for _, id := range ids {
 		if err := w.router.Verify(tx, id); err != nil {
-			w.Errorf("%v", err)
+			w.Errorf("%s: %v", propertytest.Replayed, err)
 		}
 	}
-	return nil
+	w.tally.Add("rounds replayed", len(ids))
+	return w.checkLedger(tx)
 }
 
 func (w *world) checkLead(l leads.Route) {
@@ -275,7 +288,7 @@ func (w *world) checkLead(l leads.Route) {
 				accepted++
 			}
 			if o.Open != o.State.Open() || o.Open != o.ResolvedAt.IsZero() {
-				w.Errorf("an offer is %s, open %v, resolved %v", o.State, o.Open, o.ResolvedAt)
+				w.Errorf(propertytest.OneWinner+": an offer is %s, open %v, resolved %v", o.State, o.Open, o.ResolvedAt)
 			}
 		}
 		owners, err := leads.Assignments(tx, l.Lead)
@@ -287,18 +300,18 @@ func (w *world) checkLead(l leads.Route) {
 			if a.Until.IsZero() {
 				now++
 				if a.User != l.Owner || i != len(owners)-1 {
-					w.Errorf("the owner is %v, the assignment says %v", l.Owner, a.User)
+					w.Errorf(propertytest.OneWinner+": the owner is %v, the assignment says %v", l.Owner, a.User)
 				}
 			}
 		}
 		if accepted > 1 || len(open) > 1 || now > 1 {
-			w.Errorf("%d winners, %d open offers, %d owners", accepted, len(open), now)
+			w.Errorf(propertytest.OneWinner+": %d winners, %d open offers, %d owners", accepted, len(open), now)
 		}
 		if (l.State == lead.Owned) != (now == 1) || (l.State == lead.Offered) != (len(open) == 1) || (l.State == lead.Waiting) != !l.WaitingAt.IsZero() {
-			w.Errorf("lead is %s with %d owners, %d open offers, waiting since %v", l.State, now, len(open), l.WaitingAt)
+			w.Errorf(propertytest.OneWinner+": lead is %s with %d owners, %d open offers, waiting since %v", l.State, now, len(open), l.WaitingAt)
 		}
 		if len(open) == 1 && open[0].ID != l.Offer || len(open) == 0 && !l.Offer.IsZero() {
-			w.Errorf("the fence is %v, open are %v", l.Offer, open)
+			w.Errorf(propertytest.OneWinner+": the fence is %v, open are %v", l.Offer, open)
 		}
 		if l.State == lead.Waiting && l.ClosedAt.IsZero() {
 			return w.checkWaits(tx, l, tried)
@@ -317,7 +330,7 @@ func (w *world) checkWaits(tx *store.Tx, l leads.Route, tried []offers.Offer) er
 	if err != nil {
 		return err
 	}
-	anybody := false
+	w.tally.Add("waits looked at", 1)
 	for _, m := range roster {
 		may := m.Active && m.OnShift && m.Presence == account.Available && m.OpenOffers < pool.OffersAtOnce
 		for _, o := range tried {
@@ -326,16 +339,15 @@ func (w *world) checkWaits(tx *store.Tx, l leads.Route, tried []offers.Offer) er
 			}
 		}
 		if may {
-			w.Errorf("%v waits since %v while %v is free", l.Lead, l.WaitingAt, m.User)
+			w.Errorf(propertytest.NobodyWaits+": %v waits since %v while %v is free", l.Lead, l.WaitingAt, m.User)
 		}
-		anybody = anybody || may
 	}
 	if age := w.now().Sub(l.WaitingAt); age > time.Duration(pool.AlarmSeconds+2)*time.Second && l.QueuedAt.IsZero() {
-		w.Errorf("a lead waits for %v and is not in the named queue", age)
+		w.Errorf(propertytest.NobodyWaits+": a lead waits for %v and is not in the named queue", age)
 	}
 	ds, err := w.router.Explain(tx, l.Lead, 100)
 	if err == nil && (len(ds) == 0 || !ds[len(ds)-1].User.IsZero()) {
-		w.Errorf("the ledger does not say why %v waits", l.Lead)
+		w.Errorf(propertytest.Replayed+": the ledger does not say why %v waits", l.Lead)
 	}
 	return err
 }
