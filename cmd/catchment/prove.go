@@ -16,6 +16,7 @@ type proveCmd struct {
 	Seconds int    `help:"How long to load, or to keep away what is taken away; each proof's own when 0."`
 	Rounds  int    `help:"How often to kill." default:"20"`
 	Engine  string `help:"${enum}" enum:"sqlite,postgres,both" default:"both"`
+	Answer  int    `help:"Bytes that bare-server answers." default:"700" hidden:""`
 	JSON    string `name:"json" help:"File for the report as JSON; - for standard output, after the table." default:"-" placeholder:"FILE"`
 }
 
@@ -23,7 +24,7 @@ type proveCmd struct {
 // all that was asked for holds.
 func (c proveCmd) Run(w *world) error {
 	if c.Name == "bare-server" { // what bench measures beside; started by it alone
-		return proof.ServeBare(w.ctx, w.out)
+		return proof.ServeBare(w.ctx, w.out, c.Answer)
 	}
 	if !proof.Known(c.Name) {
 		return usage("no proof is called %q: want %s, or all", c.Name, strings.Join(proof.Names(), ", "))

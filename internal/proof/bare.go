@@ -22,18 +22,15 @@ type bareLead struct {
 	Test            bool
 }
 
-// bareAnswer is as long as a 202 with its receipt.
-const bareAnswer = 860
-
 // ServeBare is what the door is compared with: it decodes the same bodies with
-// encoding/json and writes an answer of the same size, and keeps nothing. It
+// encoding/json and writes an answer of the given size, and keeps nothing. It
 // prints its address and serves until ctx ends.
-func ServeBare(ctx context.Context, out io.Writer) error {
+func ServeBare(ctx context.Context, out io.Writer, size int) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	answer := []byte(`{"id":"enq_00000000000000000000000000","receipt":{"pad":"` + strings.Repeat("x", bareAnswer-59) + `"}}`)
+	answer := []byte(`{"id":"enq_00000000000000000000000000","receipt":{"pad":"` + strings.Repeat("x", max(0, size-63)) + `"}}`)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/leads", func(w http.ResponseWriter, r *http.Request) {
 		var in bareLead
