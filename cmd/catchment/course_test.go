@@ -220,10 +220,10 @@ func afterwards(t *testing.T, s *running, shop shop, p posted, body []byte) {
 		t.Errorf("after the restart: %s", a.body)
 	}
 	door := s.as(t, shop.pub)
+	door.want(409, "POST", "/v1/leads", shop.lead("Other Example", "+12025550141"), "Idempotency-Key", p.key)
 	if again := door.want(202, "POST", "/v1/leads", body, "Idempotency-Key", p.key); again.text("id") != p.enquiry {
 		t.Errorf("the same idempotency key gives %s, and gave %s", again.text("id"), p.enquiry)
 	}
-	door.want(409, "POST", "/v1/leads", shop.lead("Other Example", "+12025550141"), "Idempotency-Key", p.key)
 
 	// The lead that came while it drained, and a new one, are offered.
 	admin.until("the lead of the last request", "/v1/leads?include=person&limit=500", func(a answer) bool {
