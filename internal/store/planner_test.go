@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"catchment/internal/lead"
+	"catchment/internal/store"
 	"catchment/internal/store/storetest"
 )
 
@@ -51,5 +53,38 @@ func TestNewFileUsesItsIndexes(t *testing.T) {
 		if got := strings.Join(plan, "; "); !strings.Contains(got, want) {
 			t.Errorf("%s\n\tplan: %s\n\twant: %s", query, got, want)
 		}
+	}
+}
+
+var explainNote = store.Register("test.explain", `EXPLAIN SELECT text FROM note WHERE account_id = $1 AND note_id = $2`)
+
+// A plan is kept while its table grows. Of a table that was analysed with a
+// handful of rows PostgreSQL would plan to read the whole.
+func TestPostgresSearchesSmallTables(t *testing.T) {
+	o := storetest.PostgresOptions(t)
+	db, err := store.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	s := storetest.Account()
+	if err := db.Write(t.Context(), s, func(tx *store.Tx) error { _, err := tx.Bulk(addNote, [][]any{note("x"), note("y")}); return err }); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Analyze(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	plan := ""
+	err = db.Read(t.Context(), s, func(tx *store.Tx) error {
+		rows, err := tx.Query(explainNote, lead.NewNoteID())
+		return store.Each(rows, err, func(scan func(...any) error) error {
+			var line string
+			err := scan(&line)
+			plan += line + "\n"
+			return err
+		})
+	})
+	if err != nil || !strings.Contains(plan, "Index Scan") || strings.Contains(plan, "Seq Scan") {
+		t.Errorf("%v\n%s", err, plan)
 	}
 }
