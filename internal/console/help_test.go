@@ -2,7 +2,6 @@ package console_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -13,20 +12,18 @@ import (
 	"time"
 
 	"catchment/internal/account"
-	"catchment/internal/audit"
 	"catchment/internal/console"
 	"catchment/internal/directory"
+	"catchment/internal/directory/directorytest"
 	"catchment/internal/events"
 	"catchment/internal/insight"
 	"catchment/internal/intake"
 	"catchment/internal/jobs"
 	"catchment/internal/jobs/jobstest"
-	"catchment/internal/keyring"
 	"catchment/internal/lead"
 	"catchment/internal/routing"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
-	"catchment/internal/store/members"
 	"catchment/internal/store/storetest"
 	"catchment/internal/vault"
 	"catchment/internal/web"
@@ -38,8 +35,6 @@ func TestMain(m *testing.M) { storetest.Main(m) }
 type house struct {
 	*testing.T
 	db      *store.DB
-	ring    *keyring.Keyring
-	keys    *keyring.Accounts
 	dir     *directory.Directory
 	router  *routing.Router
 	runner  *jobs.Runner
@@ -57,10 +52,7 @@ func each(t *testing.T, f func(t *testing.T, h *house)) {
 func open(t *testing.T, db *store.DB) *house {
 	t.Helper()
 	h := &house{T: t, db: db}
-	ring, err := keyring.Open(keyring.Options{Dir: t.TempDir()})
-	h.ok(err)
-	h.ring = ring
-	h.keys = keyring.NewAccounts(ring, func(ctx context.Context, id account.ID) ([]byte, error) { return directory.LoadKeyset(ctx, db, id) })
+	ring := directorytest.Open(t, db)
 	log, waker := slog.New(slog.DiscardHandler), &jobstest.Waker{}
 	h.events = events.NewLog(waker)
 	list := jobs.NewList(waker)
@@ -69,12 +61,12 @@ func open(t *testing.T, db *store.DB) *house {
 	h.router.Register(h.runner)
 	h.places = events.NewSequencer(db, waker, log)
 	h.insight = insight.New(db, events.NewFeed(db, waker, log), log)
-	h.dir = directory.New(directory.Options{DB: db, Keys: ringKeys{h}, Waker: waker})
+	h.dir = directory.New(directory.Options{DB: db, Keys: ring, Waker: waker})
 	t.Cleanup(h.dir.Close)
 	h.api = web.New(web.Options{DB: db, Auth: h.dir, Version: "test"})
 	console.New(console.Parts{API: h.api, DB: db, Directory: h.dir, Routing: h.router, Events: h.events, PublicURL: "https://leads.example",
-		Replayer: intake.New(intake.Options{DB: db, Accounts: h.keys, Jobs: list, Events: h.events}),
-		Opener:   &keyring.Opener{Accounts: h.keys, Record: h.record, Keys: h.memberKeys}})
+		Replayer: intake.New(intake.Options{DB: db, Accounts: ring.Accounts, Jobs: list, Events: h.events}),
+		Opener:   ring.Opener()})
 	server := httptest.NewServer(web.Wrap(h.api.Mux(), log))
 	t.Cleanup(server.Close)
 	h.url = server.URL
@@ -86,17 +78,6 @@ func (h *house) ok(err error) {
 	if err != nil {
 		h.Fatal(err)
 	}
-}
-
-func (h *house) record(ctx context.Context, o keyring.Opening) error {
-	return h.db.Write(ctx, o.Scope, func(tx *store.Tx) error {
-		return audit.Write(tx, time.Now(), audit.Entry{Actor: o.Actor, Action: "opened", Purpose: o.Purpose, About: o.ID.String(), Detail: map[string]any{"count": o.Count}})
-	})
-}
-
-func (h *house) memberKeys(ctx context.Context, s account.Scope, subjects []vault.Subject) (out map[vault.Subject][]byte, err error) {
-	err = h.db.Read(ctx, s, func(tx *store.Tx) error { out, err = members.Keys(tx, subjects); return err })
-	return out, err
 }
 
 // settle runs all jobs that are due.
@@ -112,33 +93,6 @@ func (h *house) count() {
 	_, err := h.places.PlaceOnce(h.Context())
 	h.ok(err)
 	h.ok(h.insight.Catch(h.Context()))
-}
-
-// ringKeys gives the directory what it needs of the keyring.
-type ringKeys struct{ h *house }
-
-func (r ringKeys) LoginIndex(s string) vault.MAC { return r.h.ring.LoginIndex(s) }
-
-func (r ringKeys) NewAccount(ctx context.Context, id account.ID) ([]byte, directory.AccountKeys, error) {
-	wrapped, keys, err := r.h.ring.NewAccount(ctx, id)
-	return wrapped, accountKeys{keys}, err
-}
-
-func (r ringKeys) Account(ctx context.Context, id account.ID) (directory.AccountKeys, error) {
-	keys, err := r.h.keys.Get(ctx, id)
-	return accountKeys{keys}, err
-}
-
-type accountKeys struct{ *keyring.AccountKeys }
-
-func (k accountKeys) NewMember(id account.UserID) ([]byte, directory.Seal) {
-	wrapped, key := k.NewSubjectKey(vault.Subject(id.UUID()))
-	return wrapped, key.Seal
-}
-
-func (k accountKeys) Member(id account.UserID, wrapped []byte) (directory.Seal, error) {
-	key, err := k.OpenSubjectKey(vault.Subject(id.UUID()), wrapped)
-	return key.Seal, err
 }
 
 // company is an account with an admin who is signed in.

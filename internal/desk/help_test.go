@@ -18,6 +18,7 @@ import (
 	"catchment/internal/audit"
 	"catchment/internal/desk"
 	"catchment/internal/directory"
+	"catchment/internal/directory/directorytest"
 	"catchment/internal/events"
 	"catchment/internal/followup"
 	"catchment/internal/intake"
@@ -40,8 +41,7 @@ func TestMain(m *testing.M) { storetest.Main(m) }
 type doors struct {
 	*testing.T
 	db     *store.DB
-	ring   *keyring.Keyring
-	keys   *keyring.Accounts
+	ring   *directorytest.Ring
 	list   *jobs.List
 	router *routing.Router
 	desk   *desk.Desk
@@ -53,40 +53,10 @@ type doors struct {
 	mute   atomic.Bool  // the record cannot be written
 }
 
-// ring gives the directory what it needs of the keyring.
-type ring struct{ d *doors }
-
-func (r ring) LoginIndex(s string) vault.MAC { return r.d.ring.LoginIndex(s) }
-
-func (r ring) NewAccount(ctx context.Context, id account.ID) ([]byte, directory.AccountKeys, error) {
-	wrapped, keys, err := r.d.ring.NewAccount(ctx, id)
-	return wrapped, accountKeys{keys}, err
-}
-
-func (r ring) Account(ctx context.Context, id account.ID) (directory.AccountKeys, error) {
-	keys, err := r.d.keys.Get(ctx, id)
-	return accountKeys{keys}, err
-}
-
-type accountKeys struct{ *keyring.AccountKeys }
-
-func (k accountKeys) NewMember(id account.UserID) ([]byte, directory.Seal) {
-	wrapped, key := k.NewSubjectKey(vault.Subject(id.UUID()))
-	return wrapped, key.Seal
-}
-
-func (k accountKeys) Member(id account.UserID, wrapped []byte) (directory.Seal, error) {
-	key, err := k.OpenSubjectKey(vault.Subject(id.UUID()), wrapped)
-	return key.Seal, err
-}
-
 func open(t *testing.T, db *store.DB) *doors {
 	t.Helper()
 	d := &doors{T: t, db: db}
-	keys, err := keyring.Open(keyring.Options{Dir: t.TempDir()})
-	d.ok(err)
-	d.ring = keys
-	d.keys = keyring.NewAccounts(keys, func(ctx context.Context, id account.ID) ([]byte, error) { return directory.LoadKeyset(ctx, db, id) })
+	d.ring = directorytest.Open(t, db)
 	log, waker := slog.New(slog.DiscardHandler), &jobstest.Waker{}
 	emits := events.NewLog(waker)
 	d.emits = emits
@@ -99,13 +69,13 @@ func open(t *testing.T, db *store.DB) *doors {
 	places := events.NewSequencer(db, waker, log)
 	places.Start()
 	t.Cleanup(places.Stop)
-	d.dir = directory.New(directory.Options{DB: db, Keys: ring{d}, Waker: waker})
+	d.dir = directory.New(directory.Options{DB: db, Keys: d.ring, Waker: waker})
 	t.Cleanup(d.dir.Close)
 	d.api = web.New(web.Options{DB: db, Auth: d.dir, Version: "test"})
 	d.desk = desk.New(desk.Parts{
-		API: d.api, DB: db, Directory: d.dir, Auth: d.dir, Routing: d.router, Followup: followup.New(emits, d.list, d.keys),
-		Persons: intake.New(intake.Options{DB: db, Accounts: d.keys, Jobs: d.list, Events: emits}),
-		Opener:  &keyring.Opener{Accounts: d.keys, Record: d.record, Keys: d.subjectKeys},
+		API: d.api, DB: db, Directory: d.dir, Auth: d.dir, Routing: d.router, Followup: followup.New(emits, d.list, d.ring.Accounts),
+		Persons: intake.New(intake.Options{DB: db, Accounts: d.ring.Accounts, Jobs: d.list, Events: emits}),
+		Opener:  d.opener(),
 		Feed:    events.NewFeed(db, waker, log),
 		Timing:  desk.Timing{Heartbeat: 100 * time.Millisecond, Recheck: 50 * time.Millisecond, Write: time.Second},
 	})
@@ -130,18 +100,17 @@ func (d *doors) ok(err error) {
 	}
 }
 
-func (d *doors) record(ctx context.Context, o keyring.Opening) error {
-	if d.mute.Load() {
-		return store.ErrAway
+// opener is one whose record cannot be written while the doors are mute.
+func (d *doors) opener() *keyring.Opener {
+	o := d.ring.Opener()
+	write := o.Record
+	o.Record = func(ctx context.Context, opening keyring.Opening) error {
+		if d.mute.Load() {
+			return store.ErrAway
+		}
+		return write(ctx, opening)
 	}
-	return d.db.Write(ctx, o.Scope, func(tx *store.Tx) error {
-		return audit.Write(tx, time.Now(), audit.Entry{Actor: o.Actor, Action: "opened", Purpose: o.Purpose, About: o.ID.String(), Detail: map[string]any{"count": o.Count}})
-	})
-}
-
-func (d *doors) subjectKeys(ctx context.Context, s account.Scope, subjects []vault.Subject) (out map[vault.Subject][]byte, err error) {
-	err = d.db.Read(ctx, s, func(tx *store.Tx) error { out, err = people.Keys(tx, subjects); return err })
-	return out, err
+	return o
 }
 
 // company is an account with a project, a source, stages and a pool.
@@ -163,7 +132,7 @@ func (d *doors) company() *company {
 	boss, err := d.dir.Redeem(d.Context(), made.Link, password)
 	d.ok(err)
 	c := &company{doors: d, scope: boss.Scope, stages: map[string]lead.StageID{}}
-	c.keyset, err = d.keys.Get(d.Context(), made.Account)
+	c.keyset, err = d.ring.Accounts.Get(d.Context(), made.Account)
 	d.ok(err)
 	c.write(func(tx *store.Tx) error {
 		p, err := d.dir.CreateProject(tx, directory.NewProject{Name: "Harbour Lofts", TimeZone: "UTC"})

@@ -1,7 +1,6 @@
 package directory_test
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/account/admit"
 	"catchment/internal/directory"
+	"catchment/internal/directory/directorytest"
 	"catchment/internal/jobs/jobstest"
 	"catchment/internal/keyring"
 	"catchment/internal/problem"
@@ -21,36 +21,6 @@ import (
 )
 
 func TestMain(m *testing.M) { storetest.Main(m) }
-
-// keys joins the real keyring to the directory, as cmd does.
-type keys struct {
-	k        *keyring.Keyring
-	accounts *keyring.Accounts
-}
-
-func (k keys) LoginIndex(normalised string) vault.MAC { return k.k.LoginIndex(normalised) }
-
-func (k keys) NewAccount(ctx context.Context, id account.ID) ([]byte, directory.AccountKeys, error) {
-	wrapped, a, err := k.k.NewAccount(ctx, id)
-	return wrapped, accountKeys{a}, err
-}
-
-func (k keys) Account(ctx context.Context, id account.ID) (directory.AccountKeys, error) {
-	a, err := k.accounts.Get(ctx, id)
-	return accountKeys{a}, err
-}
-
-type accountKeys struct{ *keyring.AccountKeys }
-
-func (a accountKeys) NewMember(id account.UserID) ([]byte, directory.Seal) {
-	wrapped, key := a.NewSubjectKey(vault.Subject(id.UUID()))
-	return wrapped, key.Seal
-}
-
-func (a accountKeys) Member(id account.UserID, wrapped []byte) (directory.Seal, error) {
-	key, err := a.OpenSubjectKey(vault.Subject(id.UUID()), wrapped)
-	return key.Seal, err
-}
 
 // clock is the tests' own.
 type clock struct {
@@ -74,7 +44,7 @@ type house struct {
 	*testing.T
 	db      *store.DB
 	dir     *directory.Directory
-	keys    keys
+	keys    *directorytest.Ring
 	clock   *clock
 	waker   *jobstest.Waker
 	changed int
@@ -97,7 +67,7 @@ func each(t *testing.T, f func(h *house)) {
 			t.Fatal(err)
 		}
 		h := &house{T: t, db: db, clock: &clock{at: store.Clock(time.Now())}, waker: &jobstest.Waker{}}
-		h.keys = keys{k, keyring.NewAccounts(k, func(ctx context.Context, id account.ID) ([]byte, error) { return directory.LoadKeyset(ctx, db, id) })}
+		h.keys = directorytest.Join(k, db)
 		h.dir = h.node()
 		f(h)
 	})

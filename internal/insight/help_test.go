@@ -9,6 +9,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/directory"
+	"catchment/internal/directory/directorytest"
 	"catchment/internal/events"
 	"catchment/internal/followup"
 	"catchment/internal/insight"
@@ -52,56 +53,27 @@ type firm struct {
 	seq     uint64
 }
 
-type ring struct {
-	*keyring.Keyring
-	accounts *keyring.Accounts
-}
-
-func (r ring) NewAccount(ctx context.Context, id account.ID) ([]byte, directory.AccountKeys, error) {
-	wrapped, keys, err := r.Keyring.NewAccount(ctx, id)
-	return wrapped, accountKeys{keys}, err
-}
-
-func (r ring) Account(ctx context.Context, id account.ID) (directory.AccountKeys, error) {
-	keys, err := r.accounts.Get(ctx, id)
-	return accountKeys{keys}, err
-}
-
-type accountKeys struct{ *keyring.AccountKeys }
-
-func (k accountKeys) NewMember(id account.UserID) ([]byte, directory.Seal) {
-	wrapped, key := k.NewSubjectKey(vault.Subject(id.UUID()))
-	return wrapped, key.Seal
-}
-
-func (k accountKeys) Member(id account.UserID, wrapped []byte) (directory.Seal, error) {
-	key, err := k.OpenSubjectKey(vault.Subject(id.UUID()), wrapped)
-	return key.Seal, err
-}
-
 func open(t *testing.T, db *store.DB) *firm {
 	t.Helper()
 	f := &firm{T: t, db: db, stages: map[lead.Category]lead.StageID{}}
-	kr, err := keyring.Open(keyring.Options{Dir: t.TempDir()})
-	f.ok(err)
-	accounts := keyring.NewAccounts(kr, func(ctx context.Context, id account.ID) ([]byte, error) { return directory.LoadKeyset(ctx, db, id) })
+	ring := directorytest.Open(t, db)
 	quiet, waker := slog.New(slog.DiscardHandler), &jobstest.Waker{}
 	list := jobs.NewList(waker)
 	f.log, f.waker = events.NewLog(waker), waker
 	f.router = routing.New(routing.Options{DB: db, Jobs: list, Events: f.log, Now: f.now})
 	f.runner = jobs.NewRunner(db, list, quiet, jobs.RunnerOptions{})
 	f.router.Register(f.runner)
-	f.work = followup.New(f.log, list, accounts)
-	f.intake = intake.New(intake.Options{DB: db, Accounts: accounts, Opener: keyring.NewDropOpener(), Jobs: list, Events: f.log, Stream: "test"})
+	f.work = followup.New(f.log, list, ring.Accounts)
+	f.intake = intake.New(intake.Options{DB: db, Accounts: ring.Accounts, Opener: keyring.NewDropOpener(), Jobs: list, Events: f.log, Stream: "test"})
 	f.places = events.NewSequencer(db, waker, quiet)
 	f.insight = f.another()
-	dir := directory.New(directory.Options{DB: db, Keys: ring{kr, accounts}})
+	dir := directory.New(directory.Options{DB: db, Keys: ring})
 	made, err := dir.Create(t.Context(), directory.NewAccount{Name: "Example Homes", DefaultRegion: "GB", AdminName: "Ana Example", AdminEmail: vault.Hide("ana@example.com")})
 	f.ok(err)
 	in, err := dir.Redeem(t.Context(), made.Link, "correct horse battery")
 	f.ok(err)
 	f.scope = in.Scope
-	f.keys, err = accounts.Get(t.Context(), made.Account)
+	f.keys, err = ring.Accounts.Get(t.Context(), made.Account)
 	f.ok(err)
 	f.sealer = keyring.NewSealer(func(account.ID) (vault.DropBox, bool) { return f.keys.DropBox(), true })
 	t.Cleanup(f.sealer.Close)

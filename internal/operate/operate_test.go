@@ -14,11 +14,11 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/directory"
+	"catchment/internal/directory/directorytest"
 	"catchment/internal/events"
 	"catchment/internal/insight"
 	"catchment/internal/jobs"
 	"catchment/internal/jobs/jobstest"
-	"catchment/internal/keyring"
 	"catchment/internal/operate"
 	"catchment/internal/store"
 	"catchment/internal/store/setup"
@@ -28,33 +28,6 @@ import (
 )
 
 func TestMain(m *testing.M) { storetest.Main(m) }
-
-type ring struct {
-	*keyring.Keyring
-	accounts *keyring.Accounts
-}
-
-func (r ring) NewAccount(ctx context.Context, id account.ID) ([]byte, directory.AccountKeys, error) {
-	wrapped, keys, err := r.Keyring.NewAccount(ctx, id)
-	return wrapped, accountKeys{keys}, err
-}
-
-func (r ring) Account(ctx context.Context, id account.ID) (directory.AccountKeys, error) {
-	keys, err := r.accounts.Get(ctx, id)
-	return accountKeys{keys}, err
-}
-
-type accountKeys struct{ *keyring.AccountKeys }
-
-func (k accountKeys) NewMember(id account.UserID) ([]byte, directory.Seal) {
-	wrapped, key := k.NewSubjectKey(vault.Subject(id.UUID()))
-	return wrapped, key.Seal
-}
-
-func (k accountKeys) Member(id account.UserID, wrapped []byte) (directory.Seal, error) {
-	key, err := k.OpenSubjectKey(vault.Subject(id.UUID()), wrapped)
-	return key.Seal, err
-}
 
 // platform is a running operator's door.
 type platform struct {
@@ -78,11 +51,8 @@ func each(t *testing.T, f func(t *testing.T, p *platform)) {
 func open(t *testing.T, db *store.DB) *platform {
 	t.Helper()
 	p := &platform{T: t, db: db}
-	kr, err := keyring.Open(keyring.Options{Dir: t.TempDir()})
-	p.ok(err)
-	accounts := keyring.NewAccounts(kr, func(ctx context.Context, id account.ID) ([]byte, error) { return directory.LoadKeyset(ctx, db, id) })
 	quiet, waker := slog.New(slog.DiscardHandler), &jobstest.Waker{}
-	p.dir = directory.New(directory.Options{DB: db, Keys: ring{kr, accounts}})
+	p.dir = directory.New(directory.Options{DB: db, Keys: directorytest.Open(t, db)})
 	p.list, p.log = jobs.NewList(waker), events.NewLog(waker)
 	runner := jobs.NewRunner(db, p.list, quiet, jobs.RunnerOptions{})
 	feed := events.NewFeed(db, waker, quiet)
@@ -113,7 +83,7 @@ func open(t *testing.T, db *store.DB) *platform {
 	server := httptest.NewServer(web.Wrap(api.Mux(), quiet))
 	t.Cleanup(server.Close)
 	p.url = server.URL
-	_, err = p.dir.CreateOperator(t.Context(), "Olga Example", "olga@example.com", password)
+	_, err := p.dir.CreateOperator(t.Context(), "Olga Example", "olga@example.com", password)
 	p.ok(err)
 	in, err := p.dir.SignIn(t.Context(), "olga@example.com", password, account.ID{})
 	p.ok(err)
