@@ -292,6 +292,31 @@ func processCPU(pid int) time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
+// databaseCPU is what PostgreSQL's processes have used so far; 0 with SQLite,
+// which is in the program's own.
+func (i *instance) databaseCPU() time.Duration {
+	if i.cluster == nil {
+		return 0
+	}
+	text, _ := os.ReadFile(filepath.Join(i.cluster.Folder(), "postmaster.pid"))
+	first, _, _ := strings.Cut(string(text), "\n")
+	parent, err := strconv.Atoi(first)
+	if err != nil {
+		return 0
+	}
+	sum := processCPU(parent)
+	all, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, name := range all {
+		text, _ := os.ReadFile(name)
+		_, rest, _ := strings.Cut(string(text), ") ")
+		if f := strings.Fields(rest); len(f) > 1 && f[1] == first {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+			sum += processCPU(pid)
+		}
+	}
+	return sum
+}
+
 // memory is the process's resident set now and at its highest, in MiB.
 func (i *instance) memory() (now, peak float64) {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", i.cmd.Process.Pid))

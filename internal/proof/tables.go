@@ -60,10 +60,12 @@ func (t *trial) tables(ctx context.Context, i *instance, book *ledger, label str
 // database opens the instance's, as its owner.
 func (i *instance) database() (*sql.DB, error) {
 	if i.cluster != nil {
-		return sql.Open("pgx", i.cluster.URL("catchment"))
+		return openURL(i.cluster.URL("catchment"))
 	}
 	return sql.Open("sqlite", "file:"+filepath.Join(i.dir, "catchment.db")+"?mode=ro")
 }
+
+func openURL(url string) (*sql.DB, error) { return sql.Open("pgx", url) }
 
 // pairsOfCounts compares figures that two tables must agree on.
 func (t *trial) pairsOfCounts(_ context.Context, count func(string) (int64, error), label string) error {

@@ -1,0 +1,39 @@
+package proof
+
+import (
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// The proofs that are quick, as `catchment prove` runs them: the program is
+// built and run as a process.
+func TestProofsHold(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds and runs the program")
+	}
+	program := filepath.Join(t.TempDir(), "catchment")
+	if out, err := exec.Command("go", "build", "-o", program, "catchment/cmd/catchment").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	for _, name := range []string{"first-lead", "kill", "sealed", "tenants"} {
+		t.Run(name, func(t *testing.T) {
+			r, err := Prove(t.Context(), name, Options{Binary: program, Out: t.Output(), Engines: []Engine{SQLite}, Rounds: 3})
+			if err != nil || !r.OK || len(r.Proofs) != 1 || r.Proofs[0].Skipped != "" || len(r.Proofs[0].Checks) < 4 {
+				_ = r.Table(t.Output())
+				t.Errorf("%s does not hold: %v", name, err)
+			}
+		})
+	}
+}
+
+func TestNames(t *testing.T) {
+	for _, n := range append(Names(), "all") {
+		if !Known(n) {
+			t.Errorf("%s is not known", n)
+		}
+	}
+	if Known("bare-server") || Known("") {
+		t.Error("what is no proof is known")
+	}
+}
