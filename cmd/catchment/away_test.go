@@ -12,6 +12,7 @@ import (
 // The database is away when the program starts: leads are taken from the last
 // snapshot, the rest says when to come again, and all follows when it is back.
 func TestDatabaseAwayAtStart(t *testing.T) {
+	t.Parallel()
 	cluster, err := scratch.Start(false)
 	if errors.Is(err, scratch.ErrMissing) && testing.Short() {
 		t.Skip(err)

@@ -27,6 +27,7 @@ type demoFile struct {
 // The demo is killed while it sets itself up, started, stopped and started
 // again: one set of accounts, and a lead is offered each time.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "demo")
 	args := []string{"demo", "--quiet", "--data", dir, "--listen", "127.0.0.1:0", "--inner", "", "--watermark", "32"}
 	interrupted := start(t, args...)

@@ -86,6 +86,7 @@ func (p *process) await(t *testing.T) *process {
 // Three processes share the course of a lead: the door has neither the
 // database nor a key that opens anything, and the worker is killed on the way.
 func TestRolesApart(t *testing.T) {
+	t.Parallel()
 	bus, o := startNATS(t), storetest.PostgresOptions(t)
 	role := func(name string, o store.Options) config {
 		c := settingsFor(t, o)
