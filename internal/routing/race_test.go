@@ -78,6 +78,7 @@ func runRace(t *rapid.T, f fataler, db *store.DB, tally *propertytest.Tally, acc
 		spans: map[lead.ID][]span{}}
 	w.tally = tally
 	tally.Case()
+	defer w.leave()
 	ids := w.arrive(people*int(atOnce) + rapid.IntRange(0, 4).Draw(t, "waiting"))
 	w.settle()
 	w.pass(44*time.Second + 999*time.Millisecond)
@@ -274,6 +275,7 @@ func TestPropertyOneWinnerControl(t *testing.T) {
 			tally.Case()
 			watch := &propertytest.Watch{}
 			w := newWorld(watch, db, rapid.IntRange(2, 4).Draw(t, "people"), routing.PoolChange{})
+			defer w.leave()
 			w.arrive(1)
 			w.settle()
 			slow, o := w.holder(t)
