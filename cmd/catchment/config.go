@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -21,6 +22,7 @@ import (
 type config struct {
 	Data             string `help:"Folder for journal, database and keys." default:"./data" env:"CATCHMENT_DATA" type:"path"`
 	Listen           string `help:"Address of the doors." default:"127.0.0.1:8080" env:"CATCHMENT_LISTEN"`
+	PublicURL        string `name:"public-url" help:"Where visitors reach the doors, as https://leads.example.com, for snippets; http://LISTEN when empty." env:"CATCHMENT_PUBLIC_URL"`
 	Inner            string `help:"Address of health and metrics; empty for none." default:"127.0.0.1:9090" env:"CATCHMENT_INNER"`
 	Role             string `help:"Which part to run: ${enum}. capture needs no database, and of keys only those that catchment keys door wrote into its data folder." enum:"all,capture,work,web" default:"all" env:"CATCHMENT_ROLE"`
 	TLS              string `name:"tls" help:"Transport security of the doors. Only off, on loopback, works in this version." enum:"off" default:"off" env:"CATCHMENT_TLS"`
@@ -34,6 +36,13 @@ type config struct {
 	Log              string `help:"Least level that is logged: ${enum}." enum:"debug,info,warn,error" default:"info" env:"CATCHMENT_LOG"`
 	LogFormat        string `name:"log-format" help:"${enum}" enum:"text,json" default:"text" env:"CATCHMENT_LOG_FORMAT"`
 	Watermark        int64  `help:"MiB of free disk under which no lead is taken; 0: a twentieth of the file system, between 32 and 1024." default:"0" env:"CATCHMENT_WATERMARK"`
+}
+
+func (c config) publicURL() string {
+	if c.PublicURL == "" {
+		return "http://" + c.Listen
+	}
+	return strings.TrimSuffix(c.PublicURL, "/")
 }
 
 func (c config) storeOptions() store.Options {
@@ -54,6 +63,9 @@ func (c config) check() error {
 	}
 	if c.NATSReplicas < 1 || c.NATSReplicas > 5 {
 		return usage("--nats-replicas %d: want 1 to 5", c.NATSReplicas)
+	}
+	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || strings.Trim(u.Path, "/") != "" || u.RawQuery != "") {
+		return usage("--public-url %q: want a scheme and a host, for example https://leads.example.com", c.PublicURL)
 	}
 	if c.Role != "all" && c.NATSURL == "" {
 		return usage("--role %s needs --nats-url: separate processes share the journal over NATS", c.Role)

@@ -298,7 +298,7 @@ func (h *house) buildDoors() error {
 	})
 	console.New(console.Parts{
 		API: api, DB: h.db, Directory: h.directory, Routing: h.routing, Events: h.events, Replayer: h.intake, Opener: opener,
-		PublicURL: "http://" + h.c.Listen,
+		PublicURL: h.c.publicURL(),
 	})
 	h.operate(api)
 	api.Describe(web.Fragment(capture.OpenAPI()))
