@@ -6,7 +6,7 @@ GOFLAGS_BUILD = -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 DATA ?= ./demo-data
 LISTEN ?= 127.0.0.1:8080
 
-.PHONY: build demo test fast race lint bench prove fuzz deps clean
+.PHONY: build demo test fast race lint bench properties prove fuzz deps clean
 
 build:
 	go build $(GOFLAGS_BUILD) -o bin/catchment ./cmd/catchment
@@ -32,6 +32,12 @@ lint:
 
 bench: build
 	./bin/catchment prove bench
+
+# The promises about leads as properties, on both engines, each with controls:
+# the same checks of a sabotaged system must notice. Prints one table.
+CASES ?= 300
+properties: deps
+	@go test -json -count=1 -timeout 20m -run '^TestProperty' ./internal/routing ./internal/intake -rapid.checks=$(CASES) | go run ./internal/propertytest/table
 
 # The long proofs: each prints its figures and has a control that must fail.
 prove: build deps

@@ -347,7 +347,7 @@ func (h *house) grouping() string {
 		if i := strings.Index(line, "enq_"); i >= 0 && (strings.HasPrefix(line, "lead") || strings.HasPrefix(line, "person")) {
 			keep = append(keep, line[:5]+line[i:])
 		} else if strings.HasPrefix(line, "enquiry") || strings.HasPrefix(line, "WRONG") || strings.HasPrefix(line, "submission") {
-			keep = append(keep, line[:40])
+			keep = append(keep, line[:min(40, len(line))])
 		}
 	}
 	slices.Sort(keep)

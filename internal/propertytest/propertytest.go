@@ -153,8 +153,9 @@ func Checks(t testing.TB, few, times int) int {
 	t.Helper()
 	f := flag.Lookup("rapid.checks")
 	was := f.Value.String()
-	n := few
-	if was != f.DefValue {
+	n, given := few, false
+	flag.Visit(func(set *flag.Flag) { given = given || set == f })
+	if given {
 		asked, err := strconv.Atoi(was)
 		if err != nil {
 			t.Fatal(err)
