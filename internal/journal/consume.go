@@ -31,8 +31,12 @@ type Message struct {
 }
 
 const (
-	ackWait       = 10 * time.Second
-	maxAckPending = 256 // messages
+	ackWait = 10 * time.Second
+	// maxAckPending bounds the messages in hand of all readers of one name, and
+	// leaves room for sixteen: a FetchNoWait that meets the bound is answered
+	// with what there was only after half a second.
+	maxAckPending = 16 * groupMessages
+	groupMessages = 256
 	groupEntries  = 1000
 	fetchAtMost   = 32 // messages: what comes at once is bounded also when they turn out large
 	pollFor       = 500 * time.Millisecond
@@ -145,8 +149,8 @@ func (c *consumer) group() (*group, error) {
 		return g, err
 	}
 	entries := c.add(g, msgs)
-	for len(msgs) > 0 && entries < groupEntries && len(g.raw) < maxAckPending {
-		want := min(int(float64(groupEntries-entries)/c.perMessage)+1, fetchAtMost, maxAckPending-len(g.raw))
+	for len(msgs) > 0 && entries < groupEntries && len(g.raw) < groupMessages {
+		want := min(int(float64(groupEntries-entries)/c.perMessage)+1, fetchAtMost, groupMessages-len(g.raw))
 		msgs, _ = collect(c.pull.FetchNoWait(want)) // whatever is wrong, the next Fetch meets it too
 		entries += c.add(g, msgs)
 		if len(msgs) < want {
