@@ -71,6 +71,8 @@ func (a *API) Document() ([]byte, error) {
 		}
 		merge(doc, m)
 	}
+	describeRefusals(doc)
+	allowNull(doc)
 	return json.MarshalIndent(doc, "", " ")
 }
 
@@ -200,7 +202,9 @@ func docsRouteOf(method, path string, op map[string]any, schemas map[string]map[
 	r.Request = contentExample(op["requestBody"], schemas)
 	responses, _ := op["responses"].(map[string]any)
 	for status, resp := range responses {
-		r.Statuses = append(r.Statuses, status)
+		if status != "default" {
+			r.Statuses = append(r.Statuses, status)
+		}
 		if strings.HasPrefix(status, "2") {
 			r.Response = contentExample(resp, schemas)
 		}

@@ -29,7 +29,7 @@ func (a *API) problem(v *Visit, op Op, err error) *problem.Problem {
 	case errors.Is(err, store.ErrAway), errors.Is(err, store.ErrAgain):
 		p = problem.Busy("database_away", 2*time.Second, "The database does not answer just now. Captured leads are safe; repeat this request.")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		p = problem.Busy("timeout", time.Second, "The request took too long. Nothing was changed.")
+		p = problem.Busy("timeout", time.Second, "The request took too long. Look whether it was done, or repeat it under the same Idempotency-Key.")
 	default:
 		p = &problem.Problem{Status: http.StatusInternalServerError, Code: "internal", Title: "Something went wrong on our side",
 			Detail: "Nothing was changed. Tell support the request_id."}
@@ -38,11 +38,15 @@ func (a *API) problem(v *Visit, op Op, err error) *problem.Problem {
 		p.RequestID = v.RequestID
 	}
 	if p.Status >= 500 && a.log != nil {
+		level := slog.LevelError
+		if errors.Is(err, context.Canceled) { // the caller hung up: nobody's fault, and nobody reads the answer
+			level = slog.LevelDebug
+		}
 		attrs := []any{"route", op.Name, "code", p.Code, "request_id", p.RequestID, "error", err.Error()}
 		if v != nil && v.Scope.Valid() {
 			attrs = append(attrs, "account_id", v.Scope.Account().String())
 		}
-		a.log.Log(context.Background(), slog.LevelError, "request failed", attrs...)
+		a.log.Log(context.Background(), level, "request failed", attrs...)
 	}
 	return p
 }

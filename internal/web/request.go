@@ -44,7 +44,7 @@ func Wrap(h http.Handler, log *slog.Logger) http.Handler {
 				}
 			}
 			level := slog.LevelDebug
-			if seen.status >= 500 {
+			if seen.status >= 500 && r.Context().Err() == nil { // else the caller hung up
 				level = slog.LevelWarn
 			}
 			log.Log(r.Context(), level, "request", "method", r.Method, "route", r.Pattern, "status", seen.status,

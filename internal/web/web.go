@@ -16,6 +16,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -64,6 +65,7 @@ type Op struct {
 	Permission   account.Permission
 	Status       int   // of success; 200 when zero
 	MaxBody      int64 // bytes; 64 KiB when zero
+	Opens        bool  // the answer may hold personal data, for a purpose
 }
 
 // API collects routes and serves them.
@@ -146,6 +148,7 @@ var strictJSON = huma.Format{
 // Meet registers a route whose handler makes its own transactions: sign-in,
 // and what opens personal data. It is the plainest of the three.
 func Meet[I, T any](a *API, op Op, f func(ctx context.Context, v *Visit, in *I) (*T, error)) {
+	mustFill(op, reflect.TypeFor[I]())
 	type out struct {
 		Body *T
 	}
@@ -157,6 +160,18 @@ func Meet[I, T any](a *API, op Op, f func(ctx context.Context, v *Visit, in *I) 
 		}
 		return &out{body}, nil
 	})
+}
+
+// mustFill refuses an input that embeds an unexported struct: the library
+// would leave its fields empty, and an empty id or filter is a wrong answer.
+func mustFill(op Op, in reflect.Type) {
+	for i := range in.NumField() {
+		if f := in.Field(i); f.Anonymous && !f.IsExported() {
+			panic("web: the input of " + op.Name + " embeds " + f.Name + ", which must be exported")
+		} else if f.Anonymous && f.Type.Kind() == reflect.Struct {
+			mustFill(op, f.Type)
+		}
+	}
 }
 
 // See registers a read: the handler runs in one read-only transaction.
@@ -255,20 +270,22 @@ func (a *API) operation(op Op) huma.Operation {
 		Tags: []string{op.Tag}, DefaultStatus: op.status(), MaxBodyBytes: op.MaxBody, BodyReadTimeout: 10 * time.Second,
 		RejectUnknownQueryParameters: true,
 		Extensions:                   map[string]any{"x-permission": string(op.Permission)},
-		Errors:                       []int{400, 401, 403, 404, 409, 413, 415, 422, 429, 503},
+		Errors:                       refusalsOf(op),
 		Middlewares:                  huma.Middlewares{a.admit(op)},
 	}
 	if h.MaxBodyBytes == 0 {
 		h.MaxBodyBytes = 64 << 10
 	}
-	if op.Permission == account.Public {
-		h.Errors = []int{400, 401, 413, 415, 422, 429, 503}
-	} else {
+	if op.Permission != account.Public {
 		h.Security = []map[string][]string{{"key": {}}}
 	}
 	if op.Method != http.MethodGet {
 		h.Parameters = append(h.Parameters, &huma.Param{Name: "Idempotency-Key", In: "header", Schema: &huma.Schema{Type: "string", MaxLength: new(255)},
 			Description: "A repeat with the same key and body gets the same answer; with another body 409."})
+	}
+	if op.Opens {
+		h.Parameters = append(h.Parameters, &huma.Param{Name: "Catchment-Purpose", In: "header", Schema: &huma.Schema{Type: "string", MaxLength: new(100)},
+			Description: "Why personal data is opened; it goes on the record. A session has its task as a default, a key has none and gets nothing personal without it."})
 	}
 	return h
 }

@@ -19,6 +19,7 @@ import (
 	"catchment/internal/problem"
 	"catchment/internal/store"
 	"catchment/internal/store/storetest"
+	"catchment/internal/web/webtest"
 )
 
 func TestMain(m *testing.M) { storetest.Main(m) }
@@ -272,6 +273,9 @@ func TestTheDocument(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &doc); err != nil || !strings.HasPrefix(doc.OpenAPI, "3.1") {
 		t.Fatalf("%v %s", err, body)
 	}
+	for _, fault := range webtest.Faults([]byte(body)) {
+		t.Error(fault)
+	}
 	if doc.Paths["/v1/things/{id}"]["post"].Permission != string(account.ManageSetup) {
 		t.Errorf("%+v", doc.Paths)
 	}
@@ -289,6 +293,73 @@ func TestARouteWithoutPermissionDoesNotRegister(t *testing.T) {
 	}()
 	api := New(Options{DB: storetest.SQLite(t)})
 	See(api, Op{Method: "GET", Path: "/x", Name: "x"}, func(*Visit, *store.Tx, *struct{}) (*made, error) { return nil, errors.New("x") })
+}
+
+// The library fills no field of an unexported struct that is embedded.
+func TestAnInputThatWouldStayEmptyDoesNotRegister(t *testing.T) {
+	type path struct {
+		ID string `path:"id"`
+	}
+	type in struct{ path }
+	defer func() {
+		if recover() == nil {
+			t.Error("it registered")
+		}
+	}()
+	api := New(Options{DB: storetest.SQLite(t)})
+	See(api, Op{Method: "GET", Path: "/x/{id}", Name: "x", Permission: account.ReadSetup}, func(*Visit, *store.Tx, *in) (*made, error) { return nil, nil })
+}
+
+// Who hangs up is no error of ours; what takes too long is.
+func TestHangingUpIsNoError(t *testing.T) {
+	var log strings.Builder
+	api := New(Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if p := api.problem(nil, Op{Name: "x"}, fmt.Errorf("read: %w", context.Canceled)); p.Code != "timeout" || log.Len() > 0 {
+		t.Errorf("%v %s", p, log.String())
+	}
+	if api.problem(nil, Op{Name: "x"}, fmt.Errorf("read: %w", context.DeadlineExceeded)); !strings.Contains(log.String(), "level=ERROR") {
+		t.Errorf("%q", log.String())
+	}
+	log.Reset()
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	busy := Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }), slog.New(slog.NewTextHandler(&log, nil)))
+	for _, c := range []struct {
+		ctx  context.Context
+		warn bool
+	}{{t.Context(), true}, {gone, false}} {
+		log.Reset()
+		busy.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(c.ctx, "GET", "/x", nil))
+		if strings.Contains(log.String(), "level=WARN") != c.warn {
+			t.Errorf("%v: %q", c.warn, log.String())
+		}
+	}
+}
+
+// The hand-written schema has the fields of the type, and its example.
+func TestTheProblemIsDescribed(t *testing.T) {
+	api := New(Options{})
+	text, err := api.Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc map[string]any
+	_ = json.Unmarshal(text, &doc)
+	schema := doc["components"].(map[string]any)["schemas"].(map[string]any)["Problem"].(map[string]any)
+	full, _ := json.Marshal(problem.Problem{Status: 1, Code: "c", Title: "t", Detail: "d", RequestID: "r",
+		Errors: []problem.Field{{Index: new(int), Field: "f", Code: "c", Detail: "d"}}})
+	var v map[string]any
+	_ = json.Unmarshal(full, &v)
+	webtest.Fits(t, doc, "problem", schema, v)
+	properties := schema["properties"].(map[string]any)
+	for name := range v {
+		if properties[name] == nil {
+			t.Errorf("%s is not described", name)
+		}
+	}
+	if len(properties) != len(v) {
+		t.Errorf("described %d fields, there are %d", len(properties), len(v))
+	}
 }
 
 func FuzzCursor(f *testing.F) {
