@@ -177,15 +177,23 @@ const (
 	keepAnswers      = 24 * time.Hour
 )
 
-// analyze has PostgreSQL count its tables while a new house fills.
+// analyze has PostgreSQL count tables that grow fast: often while a new house
+// fills, then now and then, for a new account of an old one.
 func (h *house) analyze(run context.Context) {
-	for _, wait := range []time.Duration{2 * time.Second, 5 * time.Second, 15 * time.Second, 60 * time.Second} {
+	if h.db.Engine() != store.Postgres {
+		return
+	}
+	for n := 0; ; n++ {
+		wait := 2 * time.Second
+		if n > 60 {
+			wait = 30 * time.Second
+		}
 		select {
 		case <-run.Done():
 			return
 		case <-time.After(wait):
 		}
-		if err := store.Analyze(run, h.storeOptions()); err != nil && run.Err() == nil {
+		if _, err := store.Analyze(run, h.storeOptions()); err != nil && run.Err() == nil {
 			h.log.Debug("the database could not be analyzed; its own housekeeping will", "error", err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"catchment/internal/account"
 	"catchment/internal/lead"
 	"catchment/internal/store"
 	"catchment/internal/store/storetest"
@@ -68,10 +69,13 @@ func TestPostgresSearchesSmallTables(t *testing.T) {
 	}
 	defer db.Close()
 	s := storetest.Account()
-	if err := db.Write(t.Context(), s, func(tx *store.Tx) error { _, err := tx.Bulk(addNote, [][]any{note("x"), note("y")}); return err }); err != nil {
+	addNotes(t, db, s, 2)
+	raw, err := sql.Open("pgx", o.URL)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Analyze(t.Context(), o); err != nil {
+	defer raw.Close()
+	if _, err := raw.ExecContext(t.Context(), "ANALYZE note"); err != nil {
 		t.Fatal(err)
 	}
 	plan := ""
@@ -86,5 +90,37 @@ func TestPostgresSearchesSmallTables(t *testing.T) {
 	})
 	if err != nil || !strings.Contains(plan, "Index Scan") || strings.Contains(plan, "Seq Scan") {
 		t.Errorf("%v\n%s", err, plan)
+	}
+}
+
+func addNotes(t *testing.T, db *store.DB, s account.Scope, n int) {
+	t.Helper()
+	rows := make([][]any, n)
+	for i := range rows {
+		rows[i] = note("sealed")
+	}
+	if err := db.Write(t.Context(), s, func(tx *store.Tx) error { _, err := tx.Bulk(addNote, rows); return err }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAnalyzeCountsWhatHasGrown(t *testing.T) {
+	o := storetest.PostgresOptions(t)
+	db, err := store.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	s := storetest.Account()
+	for _, step := range []struct{ add, counted int }{
+		{2, 0},     // too small to know anything
+		{3000, 1},  // about 400 KiB
+		{100, 0},   // nothing new
+		{10000, 1}, // more than fourfold
+	} {
+		addNotes(t, db, s, step.add)
+		if n, err := store.Analyze(t.Context(), o); err != nil || n != step.counted {
+			t.Errorf("after %d more: %d tables counted (%v), want %d", step.add, n, err, step.counted)
+		}
 	}
 }
