@@ -53,6 +53,7 @@ func startServer(w *world, c config) (*server, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
+	letGarbageGrow()
 	s := &server{log: c.logger(w), failed: make(chan error, 2)}
 	l, err := net.Listen("tcp", c.Listen)
 	if err != nil {
