@@ -25,6 +25,7 @@ func TestPropertyFromTheJournal(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		tally := propertytest.NewTally()
+		tally.Note = "from the real journal"
 		tally.Case()
 		var wg sync.WaitGroup
 		var nodes []*Intake

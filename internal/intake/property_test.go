@@ -119,7 +119,7 @@ type story struct {
 // any order whatever: every enquiry is there once, and of people who always
 // say the same of themselves the leads are the same.
 func stories() []story {
-	return []story{{"in order", false, inOrder, (*house).picture}, {"in any order", true, anyhow, (*house).grouping}}
+	return []story{{"first deliveries in order", false, inOrder, (*house).picture}, {"in any order", true, anyhow, (*house).grouping}}
 }
 
 // tell takes a history one by one, and again as the story has it, with before
@@ -153,11 +153,12 @@ func (s story) tell(r *rapid.T, h *house, tally *propertytest.Tally, before func
 
 // However the journal delivers, the leads are the same.
 func TestPropertyRedelivered(t *testing.T) {
-	propertytest.Checks(t, 60, 60)
+	propertytest.Checks(t, 60, 100)
 	for _, s := range stories() {
 		t.Run(s.name, func(t *testing.T) {
 			each(t, func(t *testing.T, h *house) {
 				tally, good := propertytest.NewTally(), true
+				tally.Note = s.name
 				defer func() {
 					tally.Add("conflicts", int(h.in.Stats().Conflicts.Load()))
 					tally.Report(t, propertytest.Redelivered, string(h.db.Engine()), good && !t.Failed(), "entries", "deliveries", "entries again", "leads", "re-enquiries", "conflicts")
@@ -261,6 +262,7 @@ func TestPropertyRacingIntakes(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		const nodes, n, humans = 4, 300, 40
 		tally := propertytest.NewTally()
+		tally.Note = "nodes racing"
 		tally.Case()
 		var all []sent
 		for i := range n {

@@ -43,6 +43,8 @@ type Row struct {
 
 // Tally counts what a test looked at. It is safe for concurrent use.
 type Tally struct {
+	Note string // stands before the counts: which way of several was checked
+
 	mu    sync.Mutex
 	began time.Time
 	cases int
@@ -112,7 +114,11 @@ func (c *Tally) checked(what []string) string {
 	for i, w := range what {
 		parts[i] = fmt.Sprintf("%d %s", c.n[w], w)
 	}
-	return strings.Join(parts, ", ")
+	text := strings.Join(parts, ", ")
+	if c.Note != "" {
+		text = c.Note + ": " + text
+	}
+	return text
 }
 
 // Report prints the row of a property that held (good) or did not.

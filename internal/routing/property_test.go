@@ -279,7 +279,7 @@ func TestPropertyDecide(t *testing.T) {
 		}
 	})
 	for _, what := range []string{"chosen", "off shift", "waits"} {
-		tally.AtLeast(t, what, 100)
+		tally.AtLeast(t, what, 40)
 	}
 }
 

@@ -53,7 +53,7 @@ type span struct {
 // same leads at the same time: whoever is told that a lead is theirs is the
 // only one.
 func TestPropertyOneWinner(t *testing.T) {
-	propertytest.Checks(t, 5, 20)
+	propertytest.Checks(t, 5, 70)
 	each(t, func(t *testing.T, db *store.DB) {
 		tally, watch := propertytest.NewTally(), &propertytest.Watch{}
 		defer func() {
