@@ -9,9 +9,7 @@ package console
 import (
 	"bytes"
 	"context"
-	"errors"
 	"slices"
-	"time"
 
 	"catchment/internal/account"
 	"catchment/internal/audit"
@@ -19,7 +17,6 @@ import (
 	"catchment/internal/events"
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
-	"catchment/internal/problem"
 	"catchment/internal/routing"
 	"catchment/internal/store"
 	"catchment/internal/vault"
@@ -98,52 +95,6 @@ func given(fields map[string]bool) map[string]any {
 	return map[string]any{"fields": names}
 }
 
-// known reads an id of a path. What is no id answers like one that never was.
-func known[T any](s string, parse func(string) (T, error)) (T, error) {
-	id, err := parse(s)
-	if err != nil {
-		return id, problem.NotFound()
-	}
-	return id, nil
-}
-
-// placed is the id of a page's beginning as the list's own kind.
-func placed[T any, P interface {
-	*T
-	Scan(any) error
-}](from web.Place) (id T) {
-	if from.At.IsZero() {
-		return id
-	}
-	_ = P(&id).Scan(from.ID[:]) // 16 bytes always fit
-	return id
-}
-
-func orNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-func timeOrNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
-
-// cut makes a page of items that stand in T, newest first, from up to limit+1
-// rows.
-func cut[R, T any](p web.Page, rows []R, place func(R) web.Place, view func(R) T) *web.List[T] {
-	page := web.NewList(p, rows, place)
-	out := &web.List[T]{Items: make([]T, len(page.Items)), NextCursor: page.NextCursor}
-	for i, r := range page.Items {
-		out.Items[i] = view(r)
-	}
-	return out
-}
-
 // whole is a list that always fits on one page.
 func whole[R, T any](rows []R, view func(R) T) *web.List[T] {
 	out := &web.List[T]{Items: make([]T, len(rows))}
@@ -163,7 +114,7 @@ func window[R, T any](p web.Page, rows []R, place func(R) web.Place, view func(R
 	if !from.At.IsZero() {
 		rows = slices.DeleteFunc(rows, func(r R) bool { return !before(place(r), from) })
 	}
-	return cut(p, rows, place, view), nil
+	return web.ListOf(p, rows, place, view), nil
 }
 
 // before reports whether a comes after b in a list that is newest first.
@@ -176,16 +127,4 @@ func before(a, b web.Place) bool {
 
 func only[T any](list []T, keep func(T) bool) []T {
 	return slices.DeleteFunc(slices.Clone(list), func(x T) bool { return !keep(x) })
-}
-
-// parsed reads an id whose kind has no function for it.
-func parsed[T interface{ IsZero() bool }, P interface {
-	*T
-	UnmarshalText([]byte) error
-}](s string) (id T, err error) {
-	err = P(&id).UnmarshalText([]byte(s))
-	if err == nil && id.IsZero() {
-		err = errors.New("console: an empty id")
-	}
-	return id, err
 }

@@ -52,20 +52,20 @@ func listDead(_ *web.Visit, tx *store.Tx, in *deadIn) (*web.List[DeadLetter], er
 	if err != nil {
 		return nil, err
 	}
-	rows, err := leads.ListDead(tx, in.State, leads.DeadPage{ReceivedAt: from.At, ID: placed[lead.DeadID](from)}, in.Limit+1)
+	rows, err := leads.ListDead(tx, in.State, leads.DeadPage{ReceivedAt: from.At, ID: web.IDAt[lead.DeadID](from)}, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	return cut(in.Page, rows, func(d leads.DeadLetter) web.Place { return web.Place{At: d.ReceivedAt, ID: d.ID.UUID()} }, deadView), nil
+	return web.ListOf(in.Page, rows, func(d leads.DeadLetter) web.Place { return web.Place{At: d.ReceivedAt, ID: d.ID.UUID()} }, deadView), nil
 }
 
 func deadView(d leads.DeadLetter) DeadLetter {
-	return DeadLetter{ID: d.ID.String(), EnquiryID: orNull(d.Enquiry.String()), Reason: d.Reason, State: d.State, Tries: d.Tries, Stream: d.Stream,
+	return DeadLetter{ID: d.ID.String(), EnquiryID: web.OrNull(d.Enquiry.String()), Reason: d.Reason, State: d.State, Tries: d.Tries, Stream: d.Stream,
 		Seq: d.Seq, Place: d.Place, ReceivedAt: d.ReceivedAt, ChangedAt: d.ChangedAt}
 }
 
 func (c *Console) replay(v *web.Visit, tx *store.Tx, in *deadPath) (*Asked, error) {
-	id, err := known(in.ID, parsed[lead.DeadID])
+	id, err := web.PathID(in.ID, lead.ParseDeadID)
 	if err != nil {
 		return nil, err
 	}

@@ -36,9 +36,9 @@ type NewAPIKey struct {
 }
 
 func keyView(k access.Key, now time.Time) APIKey {
-	out := APIKey{ID: k.ID.String(), Kind: k.Kind, Role: orNull(string(k.Role)), Name: k.Name, Tail: k.Tail, Sources: []string{},
+	out := APIKey{ID: k.ID.String(), Kind: k.Kind, Role: web.OrNull(string(k.Role)), Name: k.Name, Tail: k.Tail, Sources: []string{},
 		Origins: append([]string{}, k.Origins...), AnyOrigin: k.AnyOrigin, State: "valid", CreatedAt: k.CreatedAt,
-		ExpiresAt: timeOrNull(k.ExpiresAt), RevokedAt: timeOrNull(k.RevokedAt)}
+		ExpiresAt: web.TimeOrNull(k.ExpiresAt), RevokedAt: web.TimeOrNull(k.RevokedAt)}
 	for _, s := range k.Sources {
 		out.Sources = append(out.Sources, s.String())
 	}
@@ -106,7 +106,7 @@ func (c *Console) newKey(v *web.Visit, tx *store.Tx, in *newKeyIn) (*NewAPIKey, 
 }
 
 func (c *Console) revokeKey(v *web.Visit, tx *store.Tx, in *keyPath) (*APIKey, error) {
-	id, err := known(in.ID, account.ParseKeyID)
+	id, err := web.PathID(in.ID, account.ParseKeyID)
 	if err != nil {
 		return nil, err
 	}

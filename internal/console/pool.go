@@ -121,7 +121,7 @@ func (c *Console) setMember(v *web.Visit, tx *store.Tx, in *poolMemberIn, joins 
 	if err != nil {
 		return nil, err
 	}
-	user, err := known(in.User, account.ParseUserID)
+	user, err := web.PathID(in.User, account.ParseUserID)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +171,7 @@ func (c *Console) pool(tx *store.Tx, p offers.Pool, now time.Time) (*Pool, error
 }
 
 func poolMember(m routing.Member, name string) PoolMember {
-	out := PoolMember{UserID: m.User.String(), Name: name, Active: m.Active, OnShift: m.OnShift, ShiftChangeAt: timeOrNull(m.Hours.Next.UTC()),
+	out := PoolMember{UserID: m.User.String(), Name: name, Active: m.Active, OnShift: m.OnShift, ShiftChangeAt: web.TimeOrNull(m.Hours.Next.UTC()),
 		Presence: string(m.Presence), OffersMade: m.OffersMade, OpenOffers: m.OpenOffers}
 	if m.LastOfferAt != 0 {
 		at := time.UnixMicro(m.LastOfferAt).UTC()

@@ -29,7 +29,9 @@ type ProjectPath struct {
 	ID string `path:"id" doc:"The project's id." example:"proj_01h455vb4pex5vsknk084sn02q"`
 }
 
-func (p ProjectPath) project() (account.ProjectID, error) { return known(p.ID, account.ParseProjectID) }
+func (p ProjectPath) project() (account.ProjectID, error) {
+	return web.PathID(p.ID, account.ParseProjectID)
+}
 
 type projectsIn struct{ web.Page }
 

@@ -38,11 +38,11 @@ func listRecord(_ *web.Visit, tx *store.Tx, in *recordIn) (*web.List[RecordEntry
 	if err != nil {
 		return nil, err
 	}
-	rows, err := audit.List(tx, audit.Filter{Actor: in.Actor, Action: in.Action, About: in.About}, audit.Place{At: from.At, ID: placed[audit.ID](from)}, in.Limit+1)
+	rows, err := audit.List(tx, audit.Filter{Actor: in.Actor, Action: in.Action, About: in.About}, audit.Place{At: from.At, ID: web.IDAt[audit.ID](from)}, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	return cut(in.Page, rows, func(r audit.Record) web.Place { return web.Place{At: r.At, ID: r.ID.UUID()} }, recordView), nil
+	return web.ListOf(in.Page, rows, func(r audit.Record) web.Place { return web.Place{At: r.At, ID: r.ID.UUID()} }, recordView), nil
 }
 
 func recordView(r audit.Record) RecordEntry {

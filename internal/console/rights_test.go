@@ -9,6 +9,8 @@ import (
 	"catchment/internal/lead"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
+	"catchment/internal/store/storetest"
+	"catchment/internal/web/webtest"
 )
 
 // body is a request that the route would take.
@@ -141,6 +143,16 @@ func kindOf(path string) string {
 		}
 	}
 	return ""
+}
+
+func TestTheDocumentIsSound(t *testing.T) {
+	text, err := open(t, storetest.SQLite(t)).api.Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fault := range webtest.Faults(text) {
+		t.Error(fault)
+	}
 }
 
 func TestBadInput(t *testing.T) {

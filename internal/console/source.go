@@ -52,6 +52,7 @@ type sourcesIn struct {
 	Project string `query:"project" doc:"Only this project's, by id." example:"proj_01h455vb4pex5vsknk084sn02q"`
 }
 
+// SourcePath is the input of a route about one source.
 type SourcePath struct {
 	ID string `path:"id" doc:"The source's id." example:"src_01h455vb4pex5vsknk084sn02q"`
 }
@@ -107,7 +108,7 @@ func listSources(_ *web.Visit, tx *store.Tx, in *sourcesIn) (*web.List[Source], 
 }
 
 func (c *Console) getSource(_ *web.Visit, tx *store.Tx, in *SourcePath) (*Source, error) {
-	id, err := known(in.ID, account.ParseSourceID)
+	id, err := web.PathID(in.ID, account.ParseSourceID)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +140,7 @@ func (c *Console) newSource(v *web.Visit, tx *store.Tx, in *newSourceIn) (*Sourc
 }
 
 func (c *Console) changeSource(v *web.Visit, tx *store.Tx, in *sourceIn) (*Source, error) {
-	id, err := known(in.ID, account.ParseSourceID)
+	id, err := web.PathID(in.ID, account.ParseSourceID)
 	if err != nil {
 		return nil, err
 	}

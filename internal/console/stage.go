@@ -9,7 +9,7 @@ import (
 	"catchment/internal/web"
 )
 
-// AccountStage is one of the account's own stages; GET /v1/stages lists them.
+// AccountStage is one of the account's own stages.
 type AccountStage struct {
 	ID          string `json:"id" example:"stg_01h455vb4pex5vsknk084sn02q"`
 	Slug        string `json:"slug" example:"site-visit-planned"`
@@ -39,6 +39,8 @@ type stageIn struct {
 }
 
 func (c *Console) stageRoutes() {
+	web.See(c.API, web.Op{Method: "GET", Path: "/v1/stages", Name: "list-stages", Tag: "set-up", Permission: account.ReadSetup,
+		Summary: "The account's stages, in their order"}, listStages)
 	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/stages", Name: "create-stage", Tag: "set-up", Permission: account.ManageSetup, Status: 201,
 		Summary: "Add a stage", Detail: "409 slug_taken when another stage has the slug."}, c.newStage)
 	web.Do(c.API, web.Op{Method: "PATCH", Path: "/v1/stages/{id}", Name: "change-stage", Tag: "set-up", Permission: account.ManageSetup,
@@ -47,6 +49,11 @@ func (c *Console) stageRoutes() {
 
 func stageView(s setup.Stage) AccountStage {
 	return AccountStage{ID: s.ID.String(), Slug: s.Slug, Name: s.Name, Category: string(s.Category), Place: int64(s.Place), NeedsReason: s.NeedsReason}
+}
+
+func listStages(_ *web.Visit, tx *store.Tx, _ *struct{}) (*web.List[AccountStage], error) {
+	all, err := setup.Stages(tx)
+	return whole(all, stageView), err
 }
 
 func (c *Console) newStage(v *web.Visit, tx *store.Tx, in *newStageIn) (*AccountStage, error) {
@@ -61,7 +68,7 @@ func (c *Console) newStage(v *web.Visit, tx *store.Tx, in *newStageIn) (*Account
 }
 
 func (c *Console) changeStage(v *web.Visit, tx *store.Tx, in *stageIn) (*AccountStage, error) {
-	id, err := known(in.ID, parsed[lead.StageID])
+	id, err := web.PathID(in.ID, lead.ParseStageID)
 	if err != nil {
 		return nil, err
 	}

@@ -55,16 +55,16 @@ type UserPath struct {
 }
 
 func (p UserPath) member(tx *store.Tx) (*members.Member, error) {
-	id, err := known(p.ID, account.ParseUserID)
+	id, err := web.PathID(p.ID, account.ParseUserID)
 	if err != nil {
 		return nil, err
 	}
 	return members.Get(tx, id)
 }
 
+// Including says whether the personal part of users is asked for.
 type Including struct {
 	Include string `query:"include" enum:"person" doc:"person: with phone and e-mail."`
-	Purpose string `header:"Catchment-Purpose" maxLength:"100" doc:"Why phones and e-mails are opened; it goes on the record. A session has its task as a default, a key has none."` // read by web
 }
 
 type usersIn struct {
@@ -102,11 +102,11 @@ type changeUserIn struct {
 }
 
 func (c *Console) userRoutes() {
-	web.Meet(c.API, web.Op{Method: "GET", Path: "/v1/users", Name: "list-users", Tag: "people", Permission: account.ReadSetup,
+	web.Meet(c.API, web.Op{Method: "GET", Path: "/v1/users", Name: "list-users", Tag: "people", Opens: true, Permission: account.ReadSetup,
 		Summary: "Who works here", Detail: "Phones and e-mails only with include=person, which needs people:manage and a purpose; the page is one opening on the record."}, c.listUsers)
 	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/users", Name: "create-user", Tag: "people", Permission: account.ManagePeople, Status: 201,
 		Summary: "Invite a user", Detail: "The answer has a one-time link. 409 email_taken when another user of the account has the address."}, c.newUser)
-	web.Meet(c.API, web.Op{Method: "GET", Path: "/v1/users/{id}", Name: "get-user", Tag: "people", Permission: account.ReadSetup,
+	web.Meet(c.API, web.Op{Method: "GET", Path: "/v1/users/{id}", Name: "get-user", Tag: "people", Opens: true, Permission: account.ReadSetup,
 		Summary: "One user", Detail: "Phone and e-mail as in the list."}, c.getUser)
 	web.Do(c.API, web.Op{Method: "PATCH", Path: "/v1/users/{id}", Name: "change-user", Tag: "people", Permission: account.ManagePeople,
 		Summary: "Change a user", Detail: "What is left out stays. Who is deactivated, or gets a role without offers, loses open offers to others; leads they own stay theirs until they are transferred. 409 last_admin: there is always an active admin."}, c.changeUser)
@@ -186,7 +186,7 @@ func (c *Console) open(ctx context.Context, v *web.Visit, all []*members.Member,
 		if opened.States[i] != keyring.Clear {
 			return nil
 		}
-		return orNull(reveal.Text(opened.Values[i]))
+		return web.OrNull(reveal.Text(opened.Values[i]))
 	}
 	for i := range out {
 		out[i].Person = &Contact{Phone: text(2 * i), Email: text(2*i + 1)}

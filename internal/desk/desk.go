@@ -93,14 +93,7 @@ type LeadPath struct {
 	ID string `path:"id" doc:"The lead's id." example:"lead_01h455vb4pex5vsknk084sn02q"`
 }
 
-// lead reads the id. What is no id answers like one that never was.
-func (p LeadPath) lead() (lead.ID, error) {
-	id, err := lead.ParseID(p.ID)
-	if err != nil {
-		return id, problem.NotFound()
-	}
-	return id, nil
-}
+func (p LeadPath) lead() (lead.ID, error) { return web.PathID(p.ID, lead.ParseID) }
 
 // named loads the names that an answer needs.
 func named(tx *store.Tx) (n names, err error) {
@@ -131,15 +124,6 @@ func named(tx *store.Tx) (n names, err error) {
 		n.users[m.ID] = m.Name
 	}
 	return n, err
-}
-
-// placed is the id of a page's beginning as the list's own kind.
-func placed[T any, P interface {
-	*T
-	Scan(any) error
-}](from web.Place) (id T) {
-	_ = P(&id).Scan(from.ID[:]) // 16 bytes always fit
-	return id
 }
 
 // filterID reads an id of a query parameter; "" asks for nothing.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/events"
 	"catchment/internal/store/storetest"
+	"catchment/internal/web/webtest"
 )
 
 var fence = regexp.MustCompile("(?ms)^ *```json name=([a-z-]+)\n(.*?)^ *```$")
@@ -96,8 +98,18 @@ func TestTheExamplesAreWhatTheServerAnswers(t *testing.T) {
 		}
 	}
 	doc := boss.get("/openapi.json").want(t, 200)
+	for _, fault := range webtest.Faults([]byte(doc.text)) {
+		t.Error(fault)
+	}
 	schemas := doc.body["components"].(map[string]any)["schemas"].(map[string]any)
 	for name, schema := range map[string]string{"lead": "Lead", "offer": "Offer", "enquiry": "Enquiry"} {
+		examples := schemas[schema].(map[string]any)["examples"].([]any)
+		if len(examples) != 1 || !reflect.DeepEqual(examples[0], any(want[name])) {
+			t.Errorf("%s: the OpenAPI document's example is not that of docs/api.md", schema)
+		}
+		for what, v := range map[string]any{"docs/api.md": want[name], "the server": map[string]any{"lead": lead.body, "offer": offer.body, "enquiry": enquiry.body}[name]} {
+			webtest.Fits(t, doc.body, what+": "+name, schemas[schema], v)
+		}
 		props := schemas[schema].(map[string]any)["properties"].(map[string]any)
 		if x, y := slices.Sorted(maps.Keys(props)), slices.Sorted(maps.Keys(want[name])); !slices.Equal(x, y) {
 			t.Errorf("%s: the OpenAPI document has %v, docs/api.md %v", schema, x, y)

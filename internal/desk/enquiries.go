@@ -41,9 +41,9 @@ func included(v *web.Visit, list []string) includes {
 }
 
 func (d *Desk) enquiryRoutes() {
-	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/enquiries", Name: "list-enquiries", Tag: tagLeads, Permission: account.ReadLeads,
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/enquiries", Name: "list-enquiries", Tag: tagLeads, Opens: true, Permission: account.ReadLeads,
 		Summary: "List enquiries, newest first"}, d.listEnquiries)
-	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/enquiries/{id}", Name: "get-enquiry", Tag: tagLeads, Permission: account.ReadOwnLeads,
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/enquiries/{id}", Name: "get-enquiry", Tag: tagLeads, Opens: true, Permission: account.ReadOwnLeads,
 		Summary: "One enquiry: where it got to, and which lead it belongs to",
 		Detail: "Until intake has written an enquiry, normally for under a second after its 202, the answer is 404 with the code enquiry_not_yet_known " +
 			"and Retry-After: 1. An id that never was, and one of another account, answer the same."}, d.getEnquiry)
@@ -65,7 +65,7 @@ func (d *Desk) listEnquiries(ctx context.Context, v *web.Visit, in *enquiriesIn)
 	var page *album
 	err = d.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
 		page = &album{}
-		found, err := leads.ListEnquiries(tx, f, leads.EnquiryPage{ReceivedAt: from.At, ID: placed[lead.EnquiryID](from)}, in.Limit+1)
+		found, err := leads.ListEnquiries(tx, f, leads.EnquiryPage{ReceivedAt: from.At, ID: web.IDAt[lead.EnquiryID](from)}, in.Limit+1)
 		if err != nil {
 			return err
 		}
@@ -120,7 +120,7 @@ func enquiryViews(tx *store.Tx, found []leads.Enquiry, with includes, page *albu
 }
 
 func messageOf(e leads.Enquiry, out *Enquiry, page *album) {
-	page.add(e.Message, func(s string, _ keyring.State) { out.Message = orNull(s) })
+	page.add(e.Message, func(s string, _ keyring.State) { out.Message = web.OrNull(s) })
 	page.add(e.CustomSeal, func(s string, _ keyring.State) { out.PersonalCustom = objectOrNull(s) })
 	page.add(e.Consent, func(s string, _ keyring.State) { out.Consent = objectOrNull(s) })
 }

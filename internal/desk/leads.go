@@ -9,11 +9,11 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
+	"catchment/internal/problem"
 	"catchment/internal/routing"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
 	"catchment/internal/store/offers"
-	"catchment/internal/store/setup"
 	"catchment/internal/web"
 )
 
@@ -40,51 +40,41 @@ func (in leadsIn) filter(v *web.Visit) (f leads.LeadFilter, err error) {
 	if f.Source, err = filterID("source", in.Source, account.ParseSourceID); err != nil {
 		return f, err
 	}
-	if f.Stage, err = filterID("stage", in.Stage, parseLike[lead.StageID]); err != nil {
+	if f.Stage, err = filterID("stage", in.Stage, lead.ParseStageID); err != nil {
 		return f, err
 	}
-	if f.Person, err = filterID("person", in.Person, parseLike[lead.PersonID]); err != nil {
+	if f.Person, err = filterID("person", in.Person, lead.ParsePersonID); err != nil {
 		return f, err
 	}
 	if in.Owner == "me" {
-		f.Owner = v.User
-		return f, nil
+		if f.Owner = v.User; v.User.IsZero() { // "nobody" would ask for every lead
+			err = problem.InvalidField("owner", "not_a_user", "A key owns no leads. Send a user's id, or leave owner out.")
+		}
+		return f, err
 	}
 	f.Owner, err = filterID("owner", in.Owner, account.ParseUserID)
 	return f, err
 }
 
-// parseLike reads an id whose kind has no function of its own for it.
-func parseLike[T any, P interface {
-	*T
-	UnmarshalText([]byte) error
-}](s string) (T, error) {
-	var id T
-	err := P(&id).UnmarshalText([]byte(s))
-	return id, err
-}
-
 func (d *Desk) leadRoutes() {
-	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads", Name: "list-leads", Tag: tagLeads, Permission: account.ReadOwnLeads,
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads", Name: "list-leads", Tag: tagLeads, Opens: true, Permission: account.ReadOwnLeads,
 		Summary: "List leads, newest first",
 		Detail:  "A salesperson gets the leads they own; managers and admins every lead. Without include=person the answer holds nothing personal."}, d.listLeads)
-	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}", Name: "get-lead", Tag: tagLeads, Permission: account.ReadOwnLeads,
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}", Name: "get-lead", Tag: tagLeads, Opens: true, Permission: account.ReadOwnLeads,
 		Summary: "One lead, with its person",
 		Detail:  "The person is there when a purpose is: a session has one, a secret key states it in Catchment-Purpose. The opening is on the record."}, d.getLead)
-	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/enquiries", Name: "list-lead-enquiries", Tag: tagLeads, Permission: account.ReadOwnLeads,
-		Summary: "A lead's enquiries, newest first", Detail: "Up to 500, the oldest first to be left out."}, d.leadEnquiries)
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/enquiries", Name: "list-lead-enquiries", Tag: tagLeads, Opens: true, Permission: account.ReadOwnLeads,
+		Summary: "A lead's enquiries, newest first", Detail: "Its first 500; there are no pages."}, d.leadEnquiries)
 	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/offers", Name: "list-lead-offers", Tag: tagLeads, Permission: account.ReadOwnLeads,
 		Summary: "A lead's offers, newest first"}, leadOffers)
 	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/attempts", Name: "list-attempts", Tag: tagLeads, Permission: account.ReadOwnLeads,
 		Summary: "A lead's attempts, newest first"}, leadAttempts)
-	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/notes", Name: "list-notes", Tag: tagLeads, Permission: account.ReadOwnLeads,
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/notes", Name: "list-notes", Tag: tagLeads, Opens: true, Permission: account.ReadOwnLeads,
 		Summary: "A lead's notes, newest first", Detail: "The texts are personal: the page is one opening on the record; without a purpose they are null."}, d.leadNotes)
 	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/decisions", Name: "list-decisions", Tag: tagLeads, Permission: account.ReadOwnLeads,
 		Summary: "Why the lead was offered to whom", Detail: "Each decision with every candidate and the reason why they were or were not chosen, newest first."}, d.leadDecisions)
 	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/history", Name: "lead-history", Tag: tagLeads, Permission: account.ReadOwnLeads,
 		Summary: "Who owned the lead and which stages it went through"}, leadHistory)
-	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/stages", Name: "list-stages", Tag: "setup", Permission: account.ReadSetup,
-		Summary: "The account's stages, in their order"}, listStages)
 }
 
 func (d *Desk) listLeads(ctx context.Context, v *web.Visit, in *leadsIn) (*web.List[Lead], error) {
@@ -125,7 +115,7 @@ func listFor(tx *store.Tx, v *web.Visit, f leads.LeadFilter, from web.Place, lim
 		}
 		f.Owner = v.User
 	}
-	return leads.ListLeads(tx, f, leads.LeadPage{CreatedAt: from.At, ID: placed[lead.ID](from)}, limit)
+	return leads.ListLeads(tx, f, leads.LeadPage{CreatedAt: from.At, ID: web.IDAt[lead.ID](from)}, limit)
 }
 
 func leadList(tx *store.Tx, v *web.Visit, cut *web.List[leads.Lead], with bool, page *album) (*web.List[Lead], error) {
@@ -261,16 +251,11 @@ func leadAttempts(v *web.Visit, tx *store.Tx, in *pagedLead) (*web.List[Attempt]
 	if err != nil {
 		return nil, err
 	}
-	found, err := leads.WorkAttempts(tx, l.ID, from.At, placed[lead.AttemptID](from), in.Limit+1)
+	found, err := leads.WorkAttempts(tx, l.ID, from.At, web.IDAt[lead.AttemptID](from), in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	cut := web.NewList(in.Page, found, func(a leads.Attempt) web.Place { return web.Place{At: a.StartedAt, ID: a.ID.UUID()} })
-	list := &web.List[Attempt]{Items: []Attempt{}, NextCursor: cut.NextCursor}
-	for _, a := range cut.Items {
-		list.Items = append(list.Items, attemptView(a))
-	}
-	return list, nil
+	return web.ListOf(in.Page, found, func(a leads.Attempt) web.Place { return web.Place{At: a.StartedAt, ID: a.ID.UUID()} }, attemptView), nil
 }
 
 func (d *Desk) leadNotes(ctx context.Context, v *web.Visit, in *pagedLead) (*web.List[Note], error) {
@@ -286,7 +271,7 @@ func (d *Desk) leadNotes(ctx context.Context, v *web.Visit, in *pagedLead) (*web
 		if err != nil {
 			return err
 		}
-		found, err := leads.WorkNotes(tx, l.ID, from.At, placed[lead.NoteID](from), in.Limit+1)
+		found, err := leads.WorkNotes(tx, l.ID, from.At, web.IDAt[lead.NoteID](from), in.Limit+1)
 		if err != nil {
 			return err
 		}
@@ -295,7 +280,7 @@ func (d *Desk) leadNotes(ctx context.Context, v *web.Visit, in *pagedLead) (*web
 		for i, n := range cut.Items {
 			list.Items[i] = Note{ID: n.ID.String(), LeadID: n.Lead.String(), By: n.By, CreatedAt: n.CreatedAt}
 			if mayOpen(v) {
-				page.add(n.Text, func(s string, _ keyring.State) { list.Items[i].Text = orNull(s) })
+				page.add(n.Text, func(s string, _ keyring.State) { list.Items[i].Text = web.OrNull(s) })
 			}
 		}
 		return nil
@@ -348,22 +333,6 @@ type LeadHistory struct {
 	Owners []Ownership `json:"owners" nullable:"false" doc:"Oldest first."`
 }
 
-// StageItem is a stage of the account.
-type StageItem struct {
-	LeadStage
-	Place       int64 `json:"place" doc:"Its order on screens; the first of a category is where a lead begins in it."`
-	NeedsReason bool  `json:"needs_reason" doc:"Moving a lead here asks why."`
-}
-
-func listStages(_ *web.Visit, tx *store.Tx, _ *struct{}) (*web.List[StageItem], error) {
-	stages, err := setup.Stages(tx)
-	list := &web.List[StageItem]{Items: []StageItem{}}
-	for _, s := range stages {
-		list.Items = append(list.Items, StageItem{LeadStage{s.ID.String(), s.Slug, s.Name, string(s.Category)}, int64(s.Place), s.NeedsReason})
-	}
-	return list, err
-}
-
 // words says a candidate's reason to people.
 var words = map[routing.Reason]string{
 	routing.Inactive:       "Not active in the account or the pool",
@@ -398,7 +367,7 @@ func (d *Desk) leadDecisions(v *web.Visit, tx *store.Tx, in *decisionsIn) (*web.
 	}
 	list := &web.List[Decision]{Items: []Decision{}}
 	for _, e := range slices.Backward(found) {
-		out := Decision{RoundID: e.Round.String(), DecidedAt: e.At, UserID: orNull(e.User.String()), OfferID: orNull(e.Offer.String()), Candidates: []Candidate{}}
+		out := Decision{RoundID: e.Round.String(), DecidedAt: e.At, UserID: web.OrNull(e.User.String()), OfferID: web.OrNull(e.Offer.String()), Candidates: []Candidate{}}
 		for _, c := range e.Candidates {
 			out.Candidates = append(out.Candidates, Candidate{c.User.String(), n.users[c.User], c.Reason.String(), words[c.Reason]})
 		}
@@ -431,7 +400,7 @@ func leadHistory(v *web.Visit, tx *store.Tx, in *LeadPath) (*LeadHistory, error)
 		h.Stages = append(h.Stages, StageMove{c.At, n.stage(c.From, ""), n.stage(c.To, ""), c.Reason, c.By})
 	}
 	for _, a := range owners {
-		h.Owners = append(h.Owners, Ownership{a.User.String(), n.users[a.User], a.From, timeOrNull(a.Until), a.Reason, a.By})
+		h.Owners = append(h.Owners, Ownership{a.User.String(), n.users[a.User], a.From, web.TimeOrNull(a.Until), a.Reason, a.By})
 	}
 	return h, nil
 }

@@ -113,6 +113,9 @@ func TestSalespeopleSeeTheirOwn(t *testing.T) {
 		if got := kim.get("/v1/leads?owner=me").want(t, 200).items(); len(got) != 1 {
 			t.Errorf("%v", got)
 		}
+		if got := c.key(account.Manager).get("/v1/leads?owner=me").want(t, 422); got.code() != "invalid owner not_a_user" {
+			t.Errorf("a key that asks for its own leads gets %s", got.text)
+		}
 		if got := stranger.get("/v1/leads").want(t, 200).items(); len(got) != 0 {
 			t.Errorf("another account sees %v", got)
 		}

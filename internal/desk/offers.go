@@ -27,13 +27,7 @@ type OfferPath struct {
 	ID string `path:"id" doc:"The offer's id." example:"offr_01h455vb4pex5vsknk084sn02q"`
 }
 
-func (p OfferPath) offer() (lead.OfferID, error) {
-	id, err := lead.ParseOfferID(p.ID)
-	if err != nil {
-		return id, problem.NotFound()
-	}
-	return id, nil
-}
+func (p OfferPath) offer() (lead.OfferID, error) { return web.PathID(p.ID, lead.ParseOfferID) }
 
 type declineIn struct {
 	OfferPath

@@ -75,7 +75,7 @@ func (a *album) person(p people.Person) *Person {
 	text := func(to **string) func(string, keyring.State) {
 		return func(s string, state keyring.State) {
 			out.Erased = out.Erased || state == keyring.Erased
-			*to = orNull(s)
+			*to = web.OrNull(s)
 		}
 	}
 	a.add(p.Name, text(&out.Name))

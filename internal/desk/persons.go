@@ -74,7 +74,7 @@ type undoIn struct {
 }
 
 func (d *Desk) personRoutes() {
-	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/persons/{id}", Name: "get-person", Tag: "persons", Permission: account.ReadOwnLeads,
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/persons/{id}", Name: "get-person", Tag: "persons", Opens: true, Permission: account.ReadOwnLeads,
 		Summary: "A person, who else they may be, and their leads", Detail: "Salespeople read the persons of leads that they own."}, d.getPerson)
 	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/persons/{id}/merge", Name: "merge-persons", Tag: "persons", Permission: account.MoveLeads, Status: http.StatusCreated,
 		Summary: "Say that two persons are one", Detail: "Nothing is moved: enquiries of the other lead here from now on. It can be undone."}, d.merge)
@@ -83,9 +83,9 @@ func (d *Desk) personRoutes() {
 }
 
 func (d *Desk) getPerson(ctx context.Context, v *web.Visit, in *PersonPath) (*PersonCard, error) {
-	id, err := parseLike[lead.PersonID](in.ID)
-	if err != nil || id.IsZero() {
-		return nil, problem.NotFound()
+	id, err := web.PathID(in.ID, lead.ParsePersonID)
+	if err != nil {
+		return nil, err
 	}
 	var out *PersonCard
 	var page *album
@@ -115,7 +115,7 @@ func personCard(tx *store.Tx, v *web.Visit, id lead.PersonID, page *album) (*Per
 	if err != nil {
 		return nil, err
 	}
-	out := &PersonCard{ID: id.String(), Test: p.Test, CreatedAt: p.CreatedAt, MergedInto: orNull(p.MergedInto.String()),
+	out := &PersonCard{ID: id.String(), Test: p.Test, CreatedAt: p.CreatedAt, MergedInto: web.OrNull(p.MergedInto.String()),
 		Duplicates: []MaybeSame{}, Leads: []PersonsLead{}}
 	all, err := leads.ListLeads(tx, leads.LeadFilter{Person: id, Test: true}, leads.LeadPage{}, 500)
 	if err != nil {
@@ -153,11 +153,11 @@ func mayKnow(tx *store.Tx, v *web.Visit, id lead.PersonID) error {
 }
 
 func (d *Desk) merge(v *web.Visit, tx *store.Tx, in *mergeIn) (*Merged, error) {
-	kept, err := parseLike[lead.PersonID](in.ID)
-	if err != nil || kept.IsZero() {
-		return nil, problem.NotFound()
+	kept, err := web.PathID(in.ID, lead.ParsePersonID)
+	if err != nil {
+		return nil, err
 	}
-	other, err := parseLike[lead.PersonID](in.Body.Other)
+	other, err := lead.ParsePersonID(in.Body.Other)
 	if err != nil || other.IsZero() {
 		return nil, problem.InvalidField("other", "unknown_person", "Send the id of the other person.")
 	}
@@ -169,9 +169,9 @@ func (d *Desk) merge(v *web.Visit, tx *store.Tx, in *mergeIn) (*Merged, error) {
 }
 
 func (d *Desk) undoMerge(v *web.Visit, tx *store.Tx, in *undoIn) (*Merged, error) {
-	id, err := parseLike[lead.MergeID](in.ID)
-	if err != nil || id.IsZero() {
-		return nil, problem.NotFound()
+	id, err := web.PathID(in.ID, lead.ParseMergeID)
+	if err != nil {
+		return nil, err
 	}
 	if err := d.Persons.Unmerge(tx, id, v.Actor); err != nil {
 		return nil, err

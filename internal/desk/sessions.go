@@ -113,7 +113,7 @@ func (d *Desk) newSession(ctx context.Context, s directory.SignedIn, err error) 
 	}
 	me, err := d.Directory.Me(ctx, s.Principal)
 	return &NewSession{Token: s.Token, ExpiresAt: s.Expires, UserID: s.User.String(), Name: s.Name,
-		AccountID: orNull(s.Scope.Account().String()), AccountName: orNull(me.AccountName), Role: string(s.Role)}, err
+		AccountID: web.OrNull(s.Scope.Account().String()), AccountName: web.OrNull(me.AccountName), Role: string(s.Role)}, err
 }
 
 func (d *Desk) signOut(ctx context.Context, v *web.Visit, _ *struct{}) (*Ended, error) {
@@ -128,14 +128,14 @@ func (d *Desk) me(ctx context.Context, v *web.Visit, _ *struct{}) (*Me, error) {
 	if err != nil {
 		return nil, err
 	}
-	me := &Me{UserID: orNull(v.User.String()), KeyID: orNull(v.Key.String()), Name: self.Name, AccountID: orNull(self.Account.String()),
-		AccountName: orNull(self.AccountName), Role: string(v.Role), ExpiresAt: timeOrNull(v.Expires)}
+	me := &Me{UserID: web.OrNull(v.User.String()), KeyID: web.OrNull(v.Key.String()), Name: self.Name, AccountID: web.OrNull(self.Account.String()),
+		AccountName: web.OrNull(self.AccountName), Role: string(v.Role), ExpiresAt: web.TimeOrNull(v.Expires)}
 	if v.User.IsZero() || !v.Scope.Valid() {
 		return me, nil
 	}
 	err = d.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
 		p, err := offers.PresenceOf(tx, v.User)
-		me.Presence, me.PresenceSince = orNull(string(p.Declared)), timeOrNull(p.Since)
+		me.Presence, me.PresenceSince = web.OrNull(string(p.Declared)), web.TimeOrNull(p.Since)
 		return err
 	})
 	return me, err

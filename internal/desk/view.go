@@ -9,6 +9,7 @@ import (
 	"catchment/internal/lead"
 	"catchment/internal/store/leads"
 	"catchment/internal/store/offers"
+	"catchment/internal/web"
 )
 
 // Named is a part of the set-up as it stands beside what refers to it.
@@ -139,31 +140,17 @@ type Note struct {
 	Text      *string   `json:"text" doc:"null without a purpose, and when the person was erased." example:"Prefers calls after six."`
 }
 
-func orNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-func timeOrNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
-
 func (n names) lead(l leads.Lead, now time.Time) Lead {
 	c := followup.ClocksOf(l)
 	return Lead{
 		ID: l.ID.String(), PersonID: l.Person.String(), Project: n.project(l.Project), Source: n.source(l.Source),
 		Stage: n.stage(l.Stage, l.Category), Reason: l.Reason, State: string(l.RouteState),
-		OwnerID: orNull(l.Owner.String()), OwnerName: orNull(n.users[l.Owner]), OfferID: orNull(l.Offer.String()), Test: l.Test,
-		Enquiries: l.Enquiries, ReEnquiry: l.Enquiries > 1, PreviousID: orNull(l.Previous.String()), OffersMade: l.OffersMade,
-		CreatedAt: l.CreatedAt, EnquiredAt: l.EnquiredAt, WaitingSince: timeOrNull(l.WaitingAt), QueuedAt: timeOrNull(l.QueuedAt),
-		OfferedAt: timeOrNull(l.OfferedAt), AcceptedAt: timeOrNull(l.AcceptedAt), AttemptedAt: timeOrNull(l.AttemptedAt),
-		ContactedAt: timeOrNull(l.ContactedAt), NextAt: timeOrNull(l.NextAt), NextWhat: orNull(l.NextWhat),
-		Overdue: !l.NextAt.IsZero() && l.NextAt.Before(now), ClosedAt: timeOrNull(l.ClosedAt), Version: l.Version,
+		OwnerID: web.OrNull(l.Owner.String()), OwnerName: web.OrNull(n.users[l.Owner]), OfferID: web.OrNull(l.Offer.String()), Test: l.Test,
+		Enquiries: l.Enquiries, ReEnquiry: l.Enquiries > 1, PreviousID: web.OrNull(l.Previous.String()), OffersMade: l.OffersMade,
+		CreatedAt: l.CreatedAt, EnquiredAt: l.EnquiredAt, WaitingSince: web.TimeOrNull(l.WaitingAt), QueuedAt: web.TimeOrNull(l.QueuedAt),
+		OfferedAt: web.TimeOrNull(l.OfferedAt), AcceptedAt: web.TimeOrNull(l.AcceptedAt), AttemptedAt: web.TimeOrNull(l.AttemptedAt),
+		ContactedAt: web.TimeOrNull(l.ContactedAt), NextAt: web.TimeOrNull(l.NextAt), NextWhat: web.OrNull(l.NextWhat),
+		Overdue: !l.NextAt.IsZero() && l.NextAt.Before(now), ClosedAt: web.TimeOrNull(l.ClosedAt), Version: l.Version,
 		Clocks: LeadClocks{c.SpeedToLead, c.TimeToOffer, c.TimeToAccept, c.FirstResponse, c.TimeToContact},
 	}
 }
@@ -171,7 +158,7 @@ func (n names) lead(l leads.Lead, now time.Time) Lead {
 func (n names) offer(o offers.Offer, l leads.Lead) Offer {
 	return Offer{
 		ID: o.ID.String(), LeadID: o.Lead.String(), UserID: o.User.String(), State: string(o.State), MadeAt: o.MadeAt,
-		ExpiresAt: o.ExpiresAt, ResolvedAt: timeOrNull(o.ResolvedAt), Reason: o.Reason, Project: n.project(o.Project),
+		ExpiresAt: o.ExpiresAt, ResolvedAt: web.TimeOrNull(o.ResolvedAt), Reason: o.Reason, Project: n.project(o.Project),
 		Source: n.source(o.Source), WaitingMS: max(0, o.MadeAt.Sub(l.CreatedAt).Milliseconds()),
 		Enquiries: l.Enquiries, ReEnquiry: l.Enquiries > 1,
 	}
@@ -179,7 +166,7 @@ func (n names) offer(o offers.Offer, l leads.Lead) Offer {
 
 func (n names) enquiry(e leads.Enquiry) Enquiry {
 	out := Enquiry{
-		ID: e.ID.String(), State: string(e.State), LeadID: orNull(e.Lead.String()), PersonID: orNull(e.Person.String()),
+		ID: e.ID.String(), State: string(e.State), LeadID: web.OrNull(e.Lead.String()), PersonID: web.OrNull(e.Person.String()),
 		Project: n.project(e.Project), Source: n.source(e.Source), Test: e.Test, ReEnquiry: e.ReEnquiry, Conflict: e.Conflict,
 		Flags: []string{}, Attribution: map[string]string{}, Custom: object(e.Custom), ReceivedAt: e.ReceivedAt,
 	}
@@ -208,7 +195,7 @@ func object(s string) map[string]any {
 
 func attemptView(a leads.Attempt) Attempt {
 	out := Attempt{
-		ID: a.ID.String(), LeadID: a.Lead.String(), UserID: orNull(a.User.String()), Channel: string(a.Channel),
+		ID: a.ID.String(), LeadID: a.Lead.String(), UserID: web.OrNull(a.User.String()), Channel: string(a.Channel),
 		Disposition: string(a.Disposition), Reached: a.Reached, Evidence: a.Evidence, StartedAt: a.StartedAt, CreatedAt: a.CreatedAt,
 	}
 	if a.Talk.Valid {

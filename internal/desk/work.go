@@ -159,7 +159,7 @@ func (d *Desk) addAttempt(v *web.Visit, tx *store.Tx, in *attemptIn) (*AttemptMa
 		return nil, err
 	}
 	n, err := named(tx)
-	return &AttemptMade{Attempt: attemptView(done.Attempt), NoteID: orNull(done.Note.String()), Lead: n.lead(done.Lead, v.At)}, err
+	return &AttemptMade{Attempt: attemptView(done.Attempt), NoteID: web.OrNull(done.Note.String()), Lead: n.lead(done.Lead, v.At)}, err
 }
 
 func (d *Desk) addNote(v *web.Visit, tx *store.Tx, in *noteIn) (*NoteMade, error) {

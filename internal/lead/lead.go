@@ -43,9 +43,10 @@ func KeyedEnquiryID(key []byte, scope, idempotencyKey string) EnquiryID {
 func ParseID(s string) (ID, error)               { return ident.Parse[leadKind](s) }
 func ParseEnquiryID(s string) (EnquiryID, error) { return ident.Parse[enquiryKind](s) }
 func ParseOfferID(s string) (OfferID, error)     { return ident.Parse[offerKind](s) }
-
-// ParseDeadID reads a dead letter's id.
-func ParseDeadID(s string) (DeadID, error) { return ident.Parse[deadKind](s) }
+func ParsePersonID(s string) (PersonID, error)   { return ident.Parse[personKind](s) }
+func ParseStageID(s string) (StageID, error)     { return ident.Parse[stageKind](s) }
+func ParseMergeID(s string) (MergeID, error)     { return ident.Parse[mergeKind](s) }
+func ParseDeadID(s string) (DeadID, error)       { return ident.Parse[deadKind](s) }
 
 // PersonIDFrom and its siblings give 16 bytes their kind back.
 func PersonIDFrom(b [16]byte) PersonID { return ident.From[personKind](b) }

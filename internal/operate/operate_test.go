@@ -25,6 +25,7 @@ import (
 	"catchment/internal/store/storetest"
 	"catchment/internal/vault"
 	"catchment/internal/web"
+	"catchment/internal/web/webtest"
 )
 
 func TestMain(m *testing.M) { storetest.Main(m) }
@@ -80,10 +81,15 @@ func open(t *testing.T, db *store.DB) *platform {
 			}
 			return out, err
 		}})
+	text, err := api.Document()
+	p.ok(err)
+	for _, fault := range webtest.Faults(text) {
+		t.Error(fault)
+	}
 	server := httptest.NewServer(web.Wrap(api.Mux(), quiet))
 	t.Cleanup(server.Close)
 	p.url = server.URL
-	_, err := p.dir.CreateOperator(t.Context(), "Olga Example", "olga@example.com", password)
+	_, err = p.dir.CreateOperator(t.Context(), "Olga Example", "olga@example.com", password)
 	p.ok(err)
 	in, err := p.dir.SignIn(t.Context(), "olga@example.com", password, account.ID{})
 	p.ok(err)

@@ -56,3 +56,51 @@ func NewList[T any](p Page, items []T, place func(T) Place) *List[T] {
 	}
 	return l
 }
+
+// ListOf is NewList for items that are shown in another form than the rows'.
+func ListOf[R, T any](p Page, rows []R, place func(R) Place, view func(R) T) *List[T] {
+	cut := NewList(p, rows, place)
+	out := &List[T]{Items: make([]T, len(cut.Items)), NextCursor: cut.NextCursor}
+	for i, r := range cut.Items {
+		out.Items[i] = view(r)
+	}
+	return out
+}
+
+// IDAt is the id of a page's beginning as the list's own kind; the zero id at
+// the beginning of the list.
+func IDAt[T any, P interface {
+	*T
+	Scan(any) error
+}](from Place) (id T) {
+	if from.At.IsZero() {
+		return id
+	}
+	_ = P(&id).Scan(from.ID[:]) // 16 bytes always fit
+	return id
+}
+
+// OrNull is null in an answer for what there is none of.
+func OrNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// TimeOrNull is null in an answer for what has not come.
+func TimeOrNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// PathID reads an id of a path. What is no id answers like one that never was.
+func PathID[T interface{ IsZero() bool }](s string, parse func(string) (T, error)) (T, error) {
+	id, err := parse(s)
+	if err != nil || id.IsZero() {
+		return id, problem.NotFound()
+	}
+	return id, nil
+}
