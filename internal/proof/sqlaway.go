@@ -3,12 +3,16 @@ package proof
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 )
 
 // proveSQLAway halts PostgreSQL under load. (SQLite lives in the process and
 // cannot be away without it.)
 func proveSQLAway(ctx context.Context, t *trial) error {
+	if !slices.Contains(t.Engines, Postgres) {
+		return errSkipped{"SQLite is in the process and cannot be away without it"}
+	}
 	i, err := t.fresh(ctx, Postgres)
 	if err != nil {
 		return err
