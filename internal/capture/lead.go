@@ -29,21 +29,9 @@ type visitor struct {
 
 // postLead takes one lead as JSON.
 func (d *Door) postLead(w http.ResponseWriter, r *http.Request) error {
-	d.limitTime(w)
-	d.cors(w, r)
-	if err := checkJSON(r, submission.MaxBody); err != nil {
-		return err
-	}
-	v, err := d.admit(r)
-	if err != nil {
-		return err
-	}
 	s := scratches.Get().(*scratch)
 	defer s.release()
-	if s.body, err = d.readBody(w, r, s.body, submission.MaxBody); err != nil {
-		return err
-	}
-	key, err := idempotencyKey(r)
+	v, key, err := d.receive(w, r, s, submission.MaxBody)
 	if err != nil {
 		return err
 	}
@@ -66,21 +54,9 @@ func (d *Door) postLead(w http.ResponseWriter, r *http.Request) error {
 
 // postBatch takes up to a thousand leads as a JSON array, all or none.
 func (d *Door) postBatch(w http.ResponseWriter, r *http.Request) error {
-	d.limitTime(w)
-	d.cors(w, r)
-	if err := checkJSON(r, submission.MaxBatchBody); err != nil {
-		return err
-	}
-	v, err := d.admit(r)
-	if err != nil {
-		return err
-	}
 	s := scratches.Get().(*scratch)
 	defer s.release()
-	if s.body, err = d.readBody(w, r, s.body, submission.MaxBatchBody); err != nil {
-		return err
-	}
-	key, err := idempotencyKey(r)
+	v, key, err := d.receive(w, r, s, submission.MaxBatchBody)
 	if err != nil {
 		return err
 	}
@@ -105,6 +81,23 @@ func (d *Door) postBatch(w http.ResponseWriter, r *http.Request) error {
 	s.reply = append(s.reply, ']')
 	writeAccepted(w, s.reply)
 	return nil
+}
+
+// receive lets a JSON request in and reads its body into the scratch.
+func (d *Door) receive(w http.ResponseWriter, r *http.Request, s *scratch, limit int64) (v visitor, key string, err error) {
+	d.limitTime(w)
+	d.cors(w, r)
+	if err = checkJSON(r, limit); err != nil {
+		return v, "", err
+	}
+	if v, err = d.admit(r); err != nil {
+		return v, "", err
+	}
+	if s.body, err = d.readBody(w, r, s.body, limit); err != nil {
+		return v, "", err
+	}
+	key, err = idempotencyKey(r)
+	return v, key, err
 }
 
 // turn waits until few enough batches are worked on: each needs several times
