@@ -24,8 +24,9 @@ func RequestID(ctx context.Context) string {
 
 // Wrap gives each request an id, answers a panic with a problem, and logs a
 // line a request: method, route, status, duration; never a path's ids, a
-// query, a body or a person.
-func Wrap(h http.Handler, log *slog.Logger) http.Handler {
+// query, a body or a person. What no route takes is answered with a problem.
+func Wrap(mux *http.ServeMux, log *slog.Logger) http.Handler {
+	h := answerUnmatched(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := newRequestID()
 		w.Header().Set("X-Request-Id", id)

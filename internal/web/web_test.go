@@ -323,7 +323,9 @@ func TestHangingUpIsNoError(t *testing.T) {
 	log.Reset()
 	gone, hangUp := context.WithCancel(t.Context())
 	hangUp()
-	busy := Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }), slog.New(slog.NewTextHandler(&log, nil)))
+	mux := http.NewServeMux()
+	mux.HandleFunc("/x", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) })
+	busy := Wrap(mux, slog.New(slog.NewTextHandler(&log, nil)))
 	for _, c := range []struct {
 		ctx  context.Context
 		warn bool
@@ -376,4 +378,29 @@ func FuzzCursor(f *testing.F) {
 			t.Errorf("%v became %v, %v", at, back, err)
 		}
 	})
+}
+
+func TestNoSuchRoute(t *testing.T) {
+	h := open(t, storetest.SQLite(t))
+	for _, c := range []struct {
+		method, path string
+		status       int
+		code         string
+	}{
+		{"GET", "/nothing", 404, "not_found"},
+		{"GET", "/v1/things/", 404, "not_found"},
+		{"DELETE", "/v1/things", 405, "method_not_allowed"},
+	} {
+		resp, body := h.ask(t, c.method, c.path, "admin", "")
+		var p problem.Problem
+		if err := json.Unmarshal([]byte(body), &p); err != nil || resp.StatusCode != c.status || p.Code != c.code || p.RequestID == "" {
+			t.Errorf("%s %s: %d %s", c.method, c.path, resp.StatusCode, body)
+		}
+		if c.status == 405 && resp.Header.Get("Allow") != "GET, HEAD" {
+			t.Errorf("Allow: %q", resp.Header.Get("Allow"))
+		}
+	}
+	if resp, _ := h.ask(t, "GET", "/", "", ""); resp.Request.URL.Path != "/docs" || resp.StatusCode != 200 {
+		t.Errorf("the root leads to %s", resp.Request.URL.Path)
+	}
 }
