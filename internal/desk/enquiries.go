@@ -88,35 +88,18 @@ func enquiryViews(tx *store.Tx, found []leads.Enquiry, with includes, page *albu
 		return nil, err
 	}
 	out := make([]Enquiry, len(found))
-	var ids []lead.PersonID
+	ids := make([]lead.PersonID, len(found))
 	for i, e := range found {
 		out[i] = n.enquiry(e)
-		if !e.Person.IsZero() {
-			ids = append(ids, e.Person)
-		}
+		ids[i] = e.Person
 		if with.message {
 			messageOf(e, &out[i], page)
 		}
 	}
-	if !with.person {
-		return out, nil
+	if with.person {
+		err = page.persons(tx, ids, func(i int, p *Person) { out[i].Person = p })
 	}
-	persons, err := personsOf(tx, ids)
-	if err != nil {
-		return nil, err
-	}
-	seen := map[lead.PersonID]*Person{}
-	for i, e := range found {
-		p, ok := persons[e.Person]
-		if !ok {
-			continue
-		}
-		if seen[e.Person] == nil {
-			seen[e.Person] = page.person(p)
-		}
-		out[i].Person = seen[e.Person]
-	}
-	return out, nil
+	return out, err
 }
 
 func messageOf(e leads.Enquiry, out *Enquiry, page *album) {

@@ -124,30 +124,15 @@ func leadList(tx *store.Tx, v *web.Visit, cut *web.List[leads.Lead], with bool, 
 		return nil, err
 	}
 	list := &web.List[Lead]{Items: make([]Lead, len(cut.Items)), NextCursor: cut.NextCursor}
-	var ids []lead.PersonID
+	ids := make([]lead.PersonID, len(cut.Items))
 	for i, l := range cut.Items {
 		list.Items[i] = n.lead(l, v.At)
-		ids = append(ids, l.Person)
+		ids[i] = l.Person
 	}
-	if !with {
-		return list, nil
+	if with {
+		err = page.persons(tx, ids, func(i int, p *Person) { list.Items[i].Person = p })
 	}
-	persons, err := personsOf(tx, ids)
-	if err != nil {
-		return nil, err
-	}
-	seen := map[lead.PersonID]*Person{}
-	for i, l := range cut.Items {
-		p, ok := persons[l.Person]
-		if !ok {
-			continue
-		}
-		if seen[l.Person] == nil {
-			seen[l.Person] = page.person(p)
-		}
-		list.Items[i].Person = seen[l.Person]
-	}
-	return list, nil
+	return list, err
 }
 
 func (d *Desk) getLead(ctx context.Context, v *web.Visit, in *LeadPath) (*Lead, error) {

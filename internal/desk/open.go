@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"catchment/internal/account"
 	"catchment/internal/keyring"
@@ -84,6 +85,28 @@ func (a *album) person(p people.Person) *Person {
 	return out
 }
 
+// persons adds the persons of a page's items, each person once, and puts them
+// where they belong; an item may have none.
+func (a *album) persons(tx *store.Tx, ids []lead.PersonID, put func(item int, p *Person)) error {
+	wanted := slices.DeleteFunc(slices.Clone(ids), lead.PersonID.IsZero)
+	found, err := people.Get(tx, wanted...)
+	if err != nil {
+		return err
+	}
+	known := map[lead.PersonID]*Person{}
+	for _, p := range found {
+		if known[p.ID] == nil {
+			known[p.ID] = a.person(p)
+		}
+	}
+	for i, id := range ids {
+		if p := known[id]; p != nil {
+			put(i, p)
+		}
+	}
+	return nil
+}
+
 // open writes the record and fills what was added.
 func (a *album) open(ctx context.Context, o Opener, v *web.Visit) error {
 	if len(a.sealed) == 0 {
@@ -97,14 +120,4 @@ func (a *album) open(ctx context.Context, o Opener, v *web.Visit) error {
 		put(reveal.Text(opened.Values[i]), opened.States[i])
 	}
 	return nil
-}
-
-// personsOf reads the persons by id.
-func personsOf(tx *store.Tx, ids []lead.PersonID) (map[lead.PersonID]people.Person, error) {
-	out := map[lead.PersonID]people.Person{}
-	found, err := people.Get(tx, ids...)
-	for _, p := range found {
-		out[p.ID] = p
-	}
-	return out, err
 }

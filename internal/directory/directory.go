@@ -183,7 +183,7 @@ func (d *Directory) Create(ctx context.Context, n NewAccount) (Created, error) {
 		if err != nil {
 			return err
 		}
-		c.Admin, c.Link, c.Expires = m.ID, link, now.Add(linkLife)
+		c.Admin, c.Link, c.Expires = m.ID, link, now.Add(LinkLife)
 		if err := d.o.Record(tx, now, "system:directory", "account.create", c.Account.String()); err != nil {
 			return err
 		}
@@ -226,11 +226,6 @@ func (d *Directory) Cursor(ctx context.Context, stream string) (seq uint64, err 
 		return err
 	})
 	return seq, err
-}
-
-// SaveCursor notes it, in the transaction that stores the messages.
-func (d *Directory) SaveCursor(m *store.Many, stream string, seq uint64) error {
-	return cursor.Save(m, stream, seq, d.now())
 }
 
 // none gives ErrNone the answer for what is not there.

@@ -96,7 +96,7 @@ func (f *faults) role(field string, r account.Role) account.Role {
 
 func (d *Directory) addLink(tx *store.Tx, id account.UserID, now time.Time) (string, error) {
 	link, hash := newToken(linkPrefix)
-	return link, access.AddLink(tx, id, hash, now, now.Add(linkLife))
+	return link, access.AddLink(tx, id, hash, now, now.Add(LinkLife))
 }
 
 // NewLink makes a new one-time link for a user, who then chooses a new
@@ -111,13 +111,7 @@ func (d *Directory) NewLink(tx *store.Tx, id account.UserID) (link string, expir
 	}
 	now := d.now()
 	link, err = d.addLink(tx, id, now)
-	return link, now.Add(linkLife), err
-}
-
-// GetMember reads a member.
-func (d *Directory) GetMember(tx *store.Tx, id account.UserID) (*Member, error) {
-	m, err := members.Get(tx, id)
-	return m, none(err)
+	return link, now.Add(LinkLife), err
 }
 
 // Members reads all members, the first one first.

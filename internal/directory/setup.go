@@ -389,9 +389,6 @@ func (f *faults) sources(tx *store.Tx, ids []account.SourceID) error {
 	return f.err()
 }
 
-// ListKeys reads all keys of the account, newest first, revoked ones, too.
-func (d *Directory) ListKeys(tx *store.Tx) ([]Key, error) { return access.Keys(tx) }
-
 // RevokeKey ends a key, on this node at once. One that is revoked already
 // stays so.
 func (d *Directory) RevokeKey(tx *store.Tx, id account.KeyID) error {

@@ -10,6 +10,7 @@ import (
 	"catchment/internal/directory"
 	"catchment/internal/lead"
 	"catchment/internal/store"
+	"catchment/internal/store/access"
 	"catchment/internal/store/members"
 	"catchment/internal/vault"
 )
@@ -40,7 +41,7 @@ func TestKeys(t *testing.T) {
 		_, err = h.dir.Authenticate(h.Context(), public)
 		h.refused(err, 403, "publishable_key")
 		h.write(s, func(tx *store.Tx) error {
-			all, err := h.dir.ListKeys(tx)
+			all, err := access.Keys(tx)
 			if len(all) != 2 || !strings.HasSuffix(public, all[0].Tail) && !strings.HasSuffix(public, all[1].Tail) {
 				h.Errorf("%+v", all)
 			}

@@ -19,11 +19,13 @@ import (
 	"catchment/internal/vault"
 )
 
+// LinkLife is how long a one-time link can be used.
+const LinkLife = 72 * time.Hour
+
 const (
 	sessionLife = 30 * 24 * time.Hour // at most
 	sessionIdle = 12 * time.Hour      // without a request
 	seenEvery   = time.Minute         // how exactly use is noted
-	linkLife    = 72 * time.Hour
 )
 
 // SignedIn is a new session.

@@ -33,7 +33,7 @@ func TestAnAccountBegins(t *testing.T) {
 			if err != nil || len(stages) != 7 || stages[0].Slug != "new" || !stages[4].NeedsReason {
 				h.Errorf("%+v, %v", stages, err)
 			}
-			m, err := h.dir.GetMember(tx, in.User)
+			m, err := members.Get(tx, in.User)
 			if err != nil || m.State != members.Active || len(m.Phone) == 0 || len(m.Email) == 0 ||
 				strings.Contains(string(m.Phone)+string(m.Email), "7946") || strings.Contains(string(m.Email), "priya") {
 				h.Errorf("%+v, %v", m, err)
