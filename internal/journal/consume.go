@@ -109,12 +109,56 @@ type consumer struct {
 }
 
 func (c *consumer) attach(ctx context.Context) error {
-	var err error
-	c.pull, err = c.j.stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+	if err := c.j.giveBack(ctx, c.name); err != nil {
+		return err
+	}
+	want := jetstream.ConsumerConfig{
 		Durable: c.name, DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy,
 		AckWait: ackWait, MaxAckPending: maxAckPending, MaxDeliver: -1,
-	})
+	}
+	have, err := c.j.stream.Consumer(ctx, c.name)
+	if err == nil { // where it began cannot be changed, and does not matter any more
+		want.DeliverPolicy, want.OptStartSeq = have.CachedInfo().Config.DeliverPolicy, have.CachedInfo().Config.OptStartSeq
+	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return err
+	}
+	c.pull, err = c.j.stream.CreateOrUpdateConsumer(ctx, want)
 	return err
+}
+
+// giveBack lets what a killed process had in hand come again at once, instead
+// of after AckWait: it makes the reader anew from where it had acknowledged
+// everything. It does so once, before the first reader of the name, and only
+// with an embedded server, whose readers are all in this process. If we stop
+// between the two steps, the reader begins at the first message that is kept.
+func (j *Journal) giveBack(ctx context.Context, name string) error {
+	if j.server == nil {
+		return nil
+	}
+	j.giving.Lock()
+	defer j.giving.Unlock()
+	if j.given[name] {
+		return nil
+	}
+	have, err := j.stream.Consumer(ctx, name)
+	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return err
+	}
+	if err == nil && have.CachedInfo().NumAckPending > 0 {
+		c := have.CachedInfo().Config
+		c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, have.CachedInfo().AckFloor.Stream+1
+		if err := j.stream.DeleteConsumer(ctx, name); err != nil {
+			return err
+		}
+		if _, err := j.stream.CreateConsumer(ctx, c); err != nil {
+			return err
+		}
+	}
+	if j.given == nil {
+		j.given = map[string]bool{}
+	}
+	j.given[name] = true
+	return nil
 }
 
 // run handles groups until something is wrong with the connection or it is

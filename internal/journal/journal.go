@@ -123,6 +123,9 @@ type Journal struct {
 	closeErr error
 	mu       sync.Mutex // orders workers.Add before Close's Wait
 	closed   bool
+
+	giving sync.Mutex
+	given  map[string]bool // readers that got back what a killed process had in hand
 }
 
 // Open starts the server (or connects), makes the stream when it is not
