@@ -61,4 +61,5 @@ require (
 	modernc.org/memory v1.12.1 // indirect
 )
 
+// A test dependency of a dependency; this version of it cannot be downloaded.
 exclude github.com/google/pprof v0.0.0-20261016150608-1facf8f91b50
