@@ -62,20 +62,6 @@ func is(err error, status int) bool {
 	return errors.As(err, &r) && r.Status == status
 }
 
-// hasCode reports whether the API refused with one of these codes.
-func hasCode(err error, codes ...string) bool {
-	var r *refusal
-	if !errors.As(err, &r) {
-		return false
-	}
-	for _, c := range codes {
-		if r.Code == c {
-			return true
-		}
-	}
-	return false
-}
-
 // passing reports whether the same request may succeed later: too busy, away,
 // or no answer at all.
 func passing(err error) bool {

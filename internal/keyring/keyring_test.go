@@ -263,7 +263,7 @@ func wantError(t *testing.T, o Options, is error, words ...string) {
 
 func TestPlatformMACs(t *testing.T) {
 	k, other := memoryKeyring(t), memoryKeyring(t)
-	if k.LoginIndex("a@example.com") != k.LoginIndex("a@example.com") || k.LoginIndex("a@example.com") == k.LoginIndex("b@example.com") {
+	if again := k.LoginIndex("a@example.com"); again != k.LoginIndex("a@example.com") || k.LoginIndex("a@example.com") == k.LoginIndex("b@example.com") {
 		t.Error("the login index is not one")
 	}
 	if k.LoginIndex("a@example.com") == other.LoginIndex("a@example.com") {

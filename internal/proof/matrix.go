@@ -55,9 +55,9 @@ type route struct {
 }
 
 type param struct {
-	in, name, kind string // kind "" is no id
-	required       bool
-	sample         any
+	in, name string
+	required bool
+	sample   any
 }
 
 func (r route) String() string { return r.method + " " + r.path }

@@ -21,11 +21,11 @@ import (
 	"catchment/internal/vault"
 )
 
-// The job that publishes an account's entry.
-const (
-	Kind     jobs.Kind = "publish"
-	Snapshot           = "snapshot"
-)
+// Kind and the key Snapshot are the job that publishes an account's entry.
+const Kind jobs.Kind = "publish"
+
+// Snapshot is the key of that job.
+const Snapshot = "snapshot"
 
 // Keys is what a door gets of an account's keyset: what seals, and what makes
 // ids of idempotency keys. *keyring.AccountKeys is one.
