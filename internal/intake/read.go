@@ -59,12 +59,14 @@ type item struct {
 
 	text  texts
 	subm  lead.SubmissionID
-	fresh person // in case it is a person we do not know: sealed in advance
+	past  *submission.Past // of history, without its note; else nil
+	note  lead.NoteID      // for the note of history
+	fresh person           // in case it is a person we do not know: sealed in advance
 }
 
 // texts is what is personal in a submission.
 type texts struct {
-	name, phone, email, message, custom, consent, raw, trace vault.Personal
+	name, phone, email, message, custom, consent, raw, trace, note vault.Personal
 }
 
 // person is a new person, and the item's values under its key.
@@ -76,7 +78,7 @@ type person struct {
 }
 
 // values are an item's ciphertexts under one person's key.
-type values struct{ name, phone, email, message, custom, consent, raw, trace []byte }
+type values struct{ name, phone, email, message, custom, consent, raw, trace, note []byte }
 
 // read decodes and opens entries, in their order; what it cannot read is
 // marked dead. An entry of no known account is counted and left out. The
@@ -249,6 +251,9 @@ func (in *Intake) openOne(it *item, facts *setup.Facts) string {
 	}
 	payload, err := submission.ParsePayload(plain)
 	if err != nil {
+		return ReasonPayload
+	}
+	if !it.readPast(payload, reveal.Text) {
 		return ReasonPayload
 	}
 	source, ok := facts.Sources[it.head.Source]

@@ -262,6 +262,20 @@ var (
 		WHERE account_id = $1 AND lead_id = $2 ORDER BY from_at`)
 )
 
+var assignmentBulk = store.Bulk("leads.assignment_bulk", `INSERT INTO assignment (account_id, lead_id, from_at, user_id, reason, by_actor) VALUES`,
+	`($1, $2, $3, $4, $5, $6)`, ``)
+
+// RouteImported begins the first interval of leads of history that had an
+// owner already.
+func RouteImported(tx *store.Tx, all []Assignment) error {
+	rows := make([][]any, len(all))
+	for i, a := range all {
+		rows[i] = []any{a.Lead, store.Micro(a.From), a.User, a.Reason, a.By}
+	}
+	_, err := tx.Bulk(assignmentBulk, rows)
+	return err
+}
+
 // RouteAssign ends the present owner's interval and begins a.User's at a.From,
 // or a microsecond after the one before when clocks disagree.
 func RouteAssign(tx *store.Tx, a Assignment) error {

@@ -155,6 +155,19 @@ func WorkAddNote(tx *store.Tx, n Note) error {
 	return tx.Must(workAddNote, n.ID, n.Lead, n.Person, n.By, n.Text.Data, store.Micro(n.CreatedAt))
 }
 
+var workAddNotes = store.Bulk("leads.work.add_notes", `INSERT INTO note (account_id, note_id, lead_id, person_id, by_actor, text, created_at) VALUES`,
+	`($1, $2, $3, $4, $5, $6, $7)`, ``)
+
+// WorkAddNotes keeps many notes.
+func WorkAddNotes(tx *store.Tx, all []Note) error {
+	rows := make([][]any, len(all))
+	for i, n := range all {
+		rows[i] = []any{n.ID, n.Lead, n.Person, n.By, n.Text.Data, store.Micro(n.CreatedAt)}
+	}
+	_, err := tx.Bulk(workAddNotes, rows)
+	return err
+}
+
 // WorkNotes lists up to limit notes of the lead, newest first, from the place
 // that WorkAttempts describes.
 func WorkNotes(tx *store.Tx, id lead.ID, at time.Time, after lead.NoteID, limit int) (out []Note, err error) {
