@@ -18,7 +18,7 @@ var floors = []struct {
 	{"keeps", []string{"keyring", "directory", "events", "audit", "jobs", "snapshot"}},
 	{"cellars: tables", []string{
 		"store/access", "store/answers", "store/counts", "store/cursor", "store/eventlog", "store/keys", "store/leads",
-		"store/members", "store/mover", "store/offers", "store/people", "store/published", "store/record", "store/setup", "store/work"}},
+		"store/members", "store/mover", "store/offers", "store/people", "store/policies", "store/published", "store/record", "store/setup", "store/work"}},
 	{"cellars", []string{"store", "journal"}},
 	{"keys to rooms", []string{"account/admit", "vault/reveal"}},
 	{"words about leads", []string{"submission", "receipt"}},
