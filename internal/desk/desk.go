@@ -66,6 +66,10 @@ func New(p Parts) *Desk {
 	d.leadRoutes()
 	d.enquiryRoutes()
 	d.workRoutes()
+	d.visitRoutes()
+	d.bookingRoutes()
+	d.tagRoutes()
+	d.suppressionRoutes()
 	d.personRoutes()
 	d.streamRoutes()
 	return d

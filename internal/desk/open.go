@@ -72,7 +72,7 @@ func (a *album) add(s vault.Sealed, put func(text string, state keyring.State)) 
 
 // person adds a person's values; the returned Person is filled by open.
 func (a *album) person(p people.Person) *Person {
-	out := &Person{ID: p.ID.String(), Country: p.Country}
+	out := &Person{ID: p.ID.String(), Country: p.Country, Contactable: true}
 	text := func(to **string) func(string, keyring.State) {
 		return func(s string, state keyring.State) {
 			out.Erased = out.Erased || state == keyring.Erased
@@ -97,6 +97,15 @@ func (a *album) persons(tx *store.Tx, ids []lead.PersonID, put func(item int, p 
 	for _, p := range found {
 		if known[p.ID] == nil {
 			known[p.ID] = a.person(p)
+		}
+	}
+	marks, err := people.Suppressed(tx, wanted)
+	if err != nil {
+		return err
+	}
+	for id, m := range marks {
+		if p := known[id]; p != nil {
+			p.Contactable, p.NotContacting = false, web.OrNull(m.Reason)
 		}
 	}
 	for i, id := range ids {

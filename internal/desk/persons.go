@@ -30,6 +30,7 @@ type PersonCard struct {
 	MergedInto *string       `json:"merged_into" doc:"Who this one is, on a human's word."`
 	Duplicates []MaybeSame   `json:"possible_duplicates" nullable:"false" doc:"Who else it may be."`
 	Leads      []PersonsLead `json:"leads" nullable:"false" doc:"Those that you may read, newest first."`
+	Suppressed []Suppression `json:"suppressions" nullable:"false" doc:"When the person must or must not have been contacted, newest first."`
 	Person     *Person       `json:"person,omitempty" doc:"Only with a purpose."`
 }
 
@@ -130,8 +131,14 @@ func personCard(tx *store.Tx, v *web.Visit, id lead.PersonID, page *album) (*Per
 	for _, k := range links {
 		out.Duplicates = append(out.Duplicates, MaybeSame{k.Other.String(), k.Kind, k.Enquiry.String(), k.At})
 	}
+	if err != nil {
+		return nil, err
+	}
+	if out.Suppressed, err = suppressionsOf(tx, v, id, page); err != nil {
+		return nil, err
+	}
 	if mayOpen(v) {
-		out.Person = page.person(p)
+		err = page.persons(tx, []lead.PersonID{id}, func(_ int, p *Person) { out.Person = p })
 	}
 	return out, err
 }

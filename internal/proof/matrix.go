@@ -18,6 +18,7 @@ var pathKinds = map[string]string{
 	"leads": "lead", "enquiries": "enquiry", "offers": "offer", "persons": "person", "merges": "merge",
 	"projects": "project", "sources": "source", "stages": "stage", "users": "user", "keys": "key",
 	"dead-letters": "dead", "members": "user", "f": "source",
+	"visits": "visit", "bookings": "booking", "quarantine": "enquiry",
 }
 
 // nameKinds is the kind of a query parameter or a body's field, by its name.
@@ -30,8 +31,9 @@ var nameKinds = map[string]string{
 
 // notIDs are names that carry no id wherever they stand, or not in this route.
 var notIDs = map[string]string{
-	"report-leads to":     "the end of a span of time",
-	"report-leads from":   "a position in time",
+	"report-leads to":   "the end of a span of time",
+	"report-leads from": "a position in time",
+	"report-figures to": "the end of a span of time", "report-figures from": "a position in time",
 	"capture-lead person": "the enquirer", "capture-batch person": "the enquirer",
 }
 
@@ -42,6 +44,7 @@ var inPages = []string{"capture-form", "form-thanks"}
 var prefixes = map[string]string{
 	"account": "acct", "lead": "lead", "enquiry": "enq", "offer": "offr", "person": "prsn", "merge": "mrg", "project": "proj",
 	"source": "src", "stage": "stg", "user": "user", "key": "key", "dead": "dead", "note": "note", "pool": "pool", "round": "rnd", "attempt": "attm",
+	"visit": "visit", "booking": "book",
 }
 
 // route is one operation of the OpenAPI document.
@@ -388,6 +391,10 @@ var better = map[string]string{
 	"add-attempt":     `{"channel":"call","disposition":"no-answer"}`,
 	"capture-lead":    `{"source":"SOURCE","person":{"email":"visitor@example.com"},"test":true}`,
 	"capture-batch":   `[{"source":"SOURCE","person":{"email":"visitor@example.com"},"test":true}]`,
+	"plan-visit":      `{"at":"2028-01-02T09:30:00Z"}`,
+	"change-visit":    `{"at":"2028-01-02T10:30:00Z"}`,
+	"add-booking":     `{"value_minor":1,"currency":"GBP"}`,
+	"handover-lead":   `{}`,
 	"put-shifts":      `{"shifts":[]}`,
 }
 

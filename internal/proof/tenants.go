@@ -153,6 +153,11 @@ func (m *matrix) list(ctx context.Context, i *instance, a *api, c company, out m
 			continue
 		}
 		out[kind] = list.Items[0].ID
+		if kind == "lead" {
+			if err := m.sell(ctx, a, list.Items[0].ID, out); err != nil {
+				return err
+			}
+		}
 		if kind == "lead" && len(list.Items) > 2 {
 			out["person"] = list.Items[0].Person
 			if err := m.merge(ctx, a, list.Items[1].Person, list.Items[2].Person, out); err != nil {
@@ -161,6 +166,20 @@ func (m *matrix) list(ctx context.Context, i *instance, a *api, c company, out m
 		}
 	}
 	return m.people(ctx, i, a, c, out)
+}
+
+// sell plans a visit and books, so that there is one of each.
+func (m *matrix) sell(ctx context.Context, a *api, id string, out map[string]string) error {
+	for kind, body := range map[string]map[string]any{"visit": {"at": time.Now().Add(time.Hour)}, "booking": {"value_minor": 1, "currency": "GBP"}} {
+		var made struct {
+			ID string `json:"id"`
+		}
+		if err := a.post(ctx, "/v1/leads/"+id+"/"+kind+"s", body, &made); err != nil {
+			return err
+		}
+		out[kind] = made.ID
+	}
+	return nil
 }
 
 func (m *matrix) merge(ctx context.Context, a *api, keep, other string, out map[string]string) error {

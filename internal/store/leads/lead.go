@@ -4,6 +4,7 @@
 package leads
 
 import (
+	"strings"
 	"time"
 
 	"catchment/internal/account"
@@ -40,12 +41,23 @@ type Lead struct {
 	NextAt      time.Time
 	NextWhat    string
 	ClosedAt    time.Time
-	History     bool // brought from elsewhere: never routed, no clocks
+	TriedAt     time.Time // the latest attempt
+	MissedAt    time.Time // the latest attempt that should have reached the person and did not; zero after a contact
+	History     bool      // brought from elsewhere: never routed, no clocks
 }
 
 const leadColumns = `lead_id, person_id, project_id, source_id, test, stage_id, category, reason, route_state, owner_id, offer_id,
 	waiting_at, queued_at, offers_made, enquiries, previous_id, version, created_at, enquired_at, offered_at, accepted_at,
-	attempted_at, contacted_at, next_at, next_what, closed_at, history`
+	attempted_at, contacted_at, next_at, next_what, closed_at, history, tried_at, missed_at`
+
+// qualified names the columns in a join.
+func qualified(prefix string) string {
+	columns := strings.Split(leadColumns, ",")
+	for i, c := range columns {
+		columns[i] = prefix + strings.TrimSpace(c)
+	}
+	return strings.Join(columns, ", ")
+}
 
 // leadFilter goes with leadArgs; a parameter that is NULL asks for nothing.
 // The casts tell PostgreSQL the types.
@@ -153,6 +165,7 @@ type LeadFilter struct {
 	RouteState lead.RouteState
 	Owner      account.UserID
 	Person     lead.PersonID
+	Tag        string
 	Test       bool // test leads too
 }
 
@@ -171,6 +184,8 @@ func ListLeads(tx *store.Tx, f LeadFilter, after LeadPage, limit int) (out []Lea
 	args := []any{at, after.ID, f.Project, f.Source, textOrNull(string(f.Category)), f.Stage, textOrNull(string(f.RouteState)), f.Test, limit}
 	st := listLeads
 	switch {
+	case f.Tag != "":
+		st, args = listTagged, append(args, f.Tag, f.Person, f.Owner)
 	case !f.Person.IsZero():
 		st, args = listPersons, append(args, f.Person)
 	case !f.Owner.IsZero():
@@ -189,6 +204,7 @@ func scanLead(scan func(...any) error) (l Lead, err error) {
 	err = scan(&l.ID, &l.Person, &l.Project, &l.Source, &l.Test, &l.Stage, &l.Category, &l.Reason, &l.RouteState, &l.Owner, &l.Offer,
 		store.Time(&l.WaitingAt), store.Time(&l.QueuedAt), &l.OffersMade, &l.Enquiries, &l.Previous, &l.Version,
 		store.Time(&l.CreatedAt), store.Time(&l.EnquiredAt), store.Time(&l.OfferedAt), store.Time(&l.AcceptedAt),
-		store.Time(&l.AttemptedAt), store.Time(&l.ContactedAt), store.Time(&l.NextAt), &l.NextWhat, store.Time(&l.ClosedAt), &l.History)
+		store.Time(&l.AttemptedAt), store.Time(&l.ContactedAt), store.Time(&l.NextAt), &l.NextWhat, store.Time(&l.ClosedAt), &l.History,
+		store.Time(&l.TriedAt), store.Time(&l.MissedAt))
 	return l, err
 }
