@@ -98,6 +98,9 @@ func (h *house) build(ctx context.Context) (err error) {
 	if err := h.c.prepareFolder(); err != nil {
 		return err
 	}
+	if err := h.c.notMoved(); err != nil {
+		return err
+	}
 	run, end := context.WithCancel(context.WithoutCancel(ctx))
 	h.end = end
 	if err := h.openKeys(ctx); err != nil {
@@ -113,6 +116,11 @@ func (h *house) build(ctx context.Context) (err error) {
 		h.ready.Store(true)
 		return nil
 	}
+	return h.openSQL(ctx, run)
+}
+
+// openSQL builds what stands on SQL and starts it, now or when SQL is there.
+func (h *house) openSQL(ctx, run context.Context) (err error) {
 	if h.db, err = store.Open(ctx, h.storeOptions()); err != nil {
 		return err
 	}
@@ -380,6 +388,12 @@ func (h *house) takeIn(run context.Context) {
 // finished or stays in the journal and the work list.
 func (h *house) close() {
 	h.draining.Store(true)
+	h.closeSQL()
+	h.closeDoor()
+}
+
+// closeSQL ends what stands on SQL; the door works on.
+func (h *house) closeSQL() {
 	if h.desk != nil {
 		h.desk.Close()
 	}
@@ -395,6 +409,12 @@ func (h *house) close() {
 	if h.directory != nil {
 		h.directory.Close()
 	}
+	if h.db != nil {
+		h.db.Close()
+	}
+}
+
+func (h *house) closeDoor() {
 	for i := len(h.stops) - 1; i >= 0; i-- {
 		h.stops[i]()
 	}
@@ -407,9 +427,6 @@ func (h *house) close() {
 	}
 	if h.sealer != nil {
 		h.sealer.Close()
-	}
-	if h.db != nil {
-		h.db.Close()
 	}
 }
 

@@ -45,6 +45,7 @@ type Options struct {
 	Engines  []Engine
 	Seconds  int // of load, or of an outage; 0: each proof's own
 	Rounds   int // of kills; 0: 20
+	Leads    int // before a move; 0: 100,000
 	Postgres func() (Cluster, error)
 }
 
@@ -96,6 +97,7 @@ func proofs() []proof {
 		{"disk-full", "a full disk is refused at the door, and got over", proveDiskFull},
 		{"sealed", "nothing personal stands in clear in any file", proveSealed},
 		{"tenants", "an account reaches nothing of another's", proveTenants},
+		{"move", "a grown SQLite goes over to PostgreSQL while leads come in", proveMove},
 		{"bench", "how much the door and the offers cost", proveBench},
 	}
 }

@@ -482,6 +482,11 @@ func (m *Mover) Done(ctx context.Context) error {
 			return fmt.Errorf("mover: rights in the target: %w", err)
 		}
 	}
+	return nil
+}
+
+// Analyze has the target count its larger tables, so that it plans for them.
+func (m *Mover) Analyze(ctx context.Context) error {
 	for _, t := range m.tables {
 		if t.total < 1000 {
 			continue // what is known of a few rows makes worse plans than nothing
