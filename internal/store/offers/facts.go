@@ -21,7 +21,7 @@ var (
 	factsSeen = store.List("offers.facts_seen", `SELECT user_id, max(seen_at) FROM session
 		WHERE account_id = $1 AND revoked_at IS NULL AND user_id IN (LIST) GROUP BY user_id`)
 	factsSticky = store.List("offers.facts_sticky", `SELECT l.lead_id, o.owner_id, o.created_at FROM lead l
-		JOIN lead o ON o.account_id = $1 AND o.person_id = l.person_id AND o.lead_id <> l.lead_id AND o.owner_id IS NOT NULL
+		JOIN lead o ON o.account_id = $1 AND o.person_id = l.person_id AND o.created_at < l.created_at AND o.owner_id IS NOT NULL
 		WHERE l.account_id = $1 AND l.lead_id IN (LIST)`)
 	factsLead = store.List("offers.facts_lead", `SELECT e.lead_id, e.received_at, e.attribution, e.custom, s.slug, p.slug, h.country FROM enquiry e
 		JOIN source s ON s.account_id = $1 AND s.source_id = e.source_id
@@ -67,7 +67,7 @@ func LastSeen(tx *store.Tx, users []account.UserID) (map[account.UserID]int64, e
 	return perUser(tx, factsSeen, nil, users)
 }
 
-// OwnersBefore says who owned the newest other lead of each lead's person.
+// OwnersBefore says who owned the newest earlier lead of each lead's person.
 func OwnersBefore(tx *store.Tx, ids []lead.ID) (map[lead.ID]account.UserID, error) {
 	out, newest := map[lead.ID]account.UserID{}, map[lead.ID]int64{}
 	err := tx.QueryList(factsSticky, nil, leadList(ids), func(scan func(...any) error) error {
