@@ -60,6 +60,7 @@ func New(p Parts) *Console {
 	c.shiftRoutes()
 	c.keyRoutes()
 	c.poolRoutes()
+	c.policyRoutes()
 	c.boardRoutes()
 	c.deadRoutes()
 	c.recordRoutes()

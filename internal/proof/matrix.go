@@ -17,7 +17,7 @@ import (
 var pathKinds = map[string]string{
 	"leads": "lead", "enquiries": "enquiry", "offers": "offer", "persons": "person", "merges": "merge",
 	"projects": "project", "sources": "source", "stages": "stage", "users": "user", "keys": "key",
-	"dead-letters": "dead", "members": "user", "f": "source",
+	"dead-letters": "dead", "members": "user", "policies": "policy", "f": "source",
 	"visits": "visit", "bookings": "booking", "quarantine": "enquiry",
 }
 
@@ -43,7 +43,7 @@ var inPages = []string{"capture-form", "form-thanks"}
 
 var prefixes = map[string]string{
 	"account": "acct", "lead": "lead", "enquiry": "enq", "offer": "offr", "person": "prsn", "merge": "mrg", "project": "proj",
-	"source": "src", "stage": "stg", "user": "user", "key": "key", "dead": "dead", "note": "note", "pool": "pool", "round": "rnd", "attempt": "attm",
+	"source": "src", "stage": "stg", "user": "user", "key": "key", "dead": "dead", "note": "note", "pool": "pool", "policy": "plcy", "round": "rnd", "attempt": "attm",
 	"visit": "visit", "booking": "book",
 }
 
@@ -396,6 +396,8 @@ var better = map[string]string{
 	"add-booking":     `{"value_minor":1,"currency":"GBP"}`,
 	"handover-lead":   `{}`,
 	"put-shifts":      `{"shifts":[]}`,
+	"create-policy":   `{"project_id":"x","name":"Matrix","policy":{"rules":[{"name":"Everyone","method":"round_robin"}]}}`,
+	"put-member-tags": `{"tags":["matrix"]}`,
 }
 
 func (r route) filled(d *document, own map[string]string, at *place, id string) []byte {

@@ -139,7 +139,7 @@ func (m *matrix) things(ctx context.Context, i *instance, c company, from int) (
 
 // list fills in an id of every kind that the API lists.
 func (m *matrix) list(ctx context.Context, i *instance, a *api, c company, out map[string]string) error {
-	for kind, path := range map[string]string{"lead": "/v1/leads", "project": "/v1/projects", "stage": "/v1/stages", "key": "/v1/keys", "dead": "/v1/dead-letters"} {
+	for kind, path := range map[string]string{"lead": "/v1/leads", "project": "/v1/projects", "stage": "/v1/stages", "key": "/v1/keys", "dead": "/v1/dead-letters", "policy": "/v1/policies"} {
 		var list struct {
 			Items []struct {
 				ID     string `json:"id"`

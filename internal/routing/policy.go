@@ -17,14 +17,14 @@ import (
 // lead, its fallback does, and so on to the end of the chain, which is the
 // pool's named queue. Its JSON is what a saved round keeps, so names in it stay.
 type Policy struct {
-	Rules            []Rule         `json:"rules" minItems:"1" maxItems:"50" nullable:"false" doc:"The first one whose condition holds decides. The last one has no condition."`
-	Hours            []offers.Shift `json:"hours,omitempty" maxItems:"21" doc:"Routing hours in the project's time zone. None: always."`
-	Holidays         []string       `json:"holidays,omitempty" maxItems:"400" doc:"Days without offers, YYYY-MM-DD in the project's time zone."`
-	CapacityOpen     int64          `json:"capacity_open,omitempty" minimum:"0" maximum:"1000000" doc:"Open leads and offers that one salesperson may have. 0: no limit."`
-	CapacityDay      int64          `json:"capacity_day,omitempty" minimum:"0" maximum:"1000000" doc:"Leads that one salesperson may take a day, of the project's time zone. 0: no limit."`
-	CoolDownSeconds  int64          `json:"cool_down_seconds,omitempty" minimum:"0" maximum:"86400" doc:"Pause after an accept. 0: none."`
-	ReachableSeconds int64          `json:"reachable_seconds,omitempty" minimum:"0" maximum:"604800" doc:"A device of the salesperson must have been seen within these. 0: not asked."`
-	AwayAfter        int64          `json:"away_after_misses,omitempty" minimum:"0" maximum:"1000" doc:"Missing so many offers one after the other sets a salesperson away. 0: never."`
+	Rules            []Rule      `json:"rules" minItems:"1" maxItems:"50" nullable:"false" doc:"The first one whose condition holds decides. The last one has no condition."`
+	Hours            []OpenHours `json:"hours,omitempty" maxItems:"21" doc:"Routing hours in the project's time zone. None: always."`
+	Holidays         []string    `json:"holidays,omitempty" maxItems:"400" doc:"Days without offers, YYYY-MM-DD in the project's time zone."`
+	CapacityOpen     int64       `json:"capacity_open,omitempty" minimum:"0" maximum:"1000000" doc:"Open leads and offers that one salesperson may have. 0: no limit."`
+	CapacityDay      int64       `json:"capacity_day,omitempty" minimum:"0" maximum:"1000000" doc:"Leads that one salesperson may take a day, of the project's time zone. 0: no limit."`
+	CoolDownSeconds  int64       `json:"cool_down_seconds,omitempty" minimum:"0" maximum:"86400" doc:"Pause after an accept. 0: none."`
+	ReachableSeconds int64       `json:"reachable_seconds,omitempty" minimum:"0" maximum:"604800" doc:"A device of the salesperson must have been seen within these. 0: not asked."`
+	AwayAfter        int64       `json:"away_after_misses,omitempty" minimum:"0" maximum:"1000" doc:"Missing so many offers one after the other sets a salesperson away. 0: never."`
 }
 
 // Rule is one condition with its people and how they take turns.
@@ -42,6 +42,21 @@ type Rule struct {
 type Share struct {
 	User   account.UserID `json:"user_id" doc:"A member of the pool." example:"user_01h455vb4pex5vsknk084sn02q"`
 	Weight int64          `json:"weight" minimum:"0" maximum:"1000000" doc:"Share of the leads under method weighted. 0: none, under any method."`
+}
+
+// OpenHours is a weekly stretch in which leads are offered.
+type OpenHours struct {
+	Weekday int `json:"weekday" minimum:"0" maximum:"6" doc:"0 is Sunday." example:"1"`
+	Start   int `json:"start_minute" minimum:"0" maximum:"1439" doc:"Of the day." example:"540"`
+	End     int `json:"end_minute" minimum:"1" maximum:"1440" doc:"Later than start_minute." example:"1080"`
+}
+
+func (p Policy) shifts() []offers.Shift {
+	out := make([]offers.Shift, len(p.Hours))
+	for i, h := range p.Hours {
+		out[i] = offers.Shift(h)
+	}
+	return out
 }
 
 // Method is how the eligible members of a rule take turns.
@@ -136,7 +151,7 @@ func (r Rule) checkMembers(at string, fault faulter) {
 }
 
 func (p Policy) checkRest(fault faulter) {
-	if err := checkShifts(p.Hours); err != nil {
+	if err := checkShifts(p.shifts()); err != nil {
 		fault("hours", "hours", "Give at most %d stretches, weekday 0 (Sunday) to 6, that do not overlap.", maxShifts)
 	}
 	for i, d := range p.Holidays {
@@ -174,7 +189,7 @@ func (p Policy) openAt(at time.Time, zone *time.Location) (open bool, next time.
 		return false, midnight(t, 1)
 	}
 	if len(p.Hours) > 0 {
-		h := OnShift(p.Hours, zone, at)
+		h := OnShift(p.shifts(), zone, at)
 		open, next = h.On, h.Next
 	} else {
 		open = true
