@@ -17,6 +17,7 @@ import (
 	"catchment/internal/account/admit"
 	"catchment/internal/audit"
 	"catchment/internal/capture"
+	"catchment/internal/carry"
 	"catchment/internal/console"
 	"catchment/internal/desk"
 	"catchment/internal/directory"
@@ -62,6 +63,7 @@ type house struct {
 	intake    *intake.Intake
 	routing   *routing.Router
 	runner    *jobs.Runner
+	carrier   *carry.Carrier
 	sequencer *events.Sequencer
 	insight   *insight.Insight
 	desk      *desk.Desk
@@ -291,6 +293,8 @@ func (h *house) buildStages(ctx context.Context) error {
 	h.routing.Register(h.runner)
 	h.runner.Handle(intake.ReplayJob, h.intake.HandleReplay)
 	h.sequencer = events.NewSequencer(h.db, h.journal, h.log)
+	h.carrier = h.newCarrier()
+	h.carrier.Register(h.runner)
 	h.insight = insight.New(h.db, h.feed, h.log)
 	return nil
 }
@@ -305,7 +309,7 @@ func (h *house) buildDoors() error {
 		Followup: followup.New(h.events, h.jobs, h.accounts), Persons: h.intake, Opener: opener, Feed: h.feed, Log: h.log,
 	})
 	console.New(console.Parts{
-		API: api, DB: h.db, Directory: h.directory, Routing: h.routing, Events: h.events, Replayer: h.intake, Opener: opener,
+		API: api, DB: h.db, Directory: h.directory, Routing: h.routing, Events: h.events, Replayer: h.intake, Carrier: h.carrier, Opener: opener,
 		PublicURL: h.c.publicURL(),
 	})
 	h.operate(api)

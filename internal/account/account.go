@@ -114,6 +114,8 @@ const (
 	RunPlatform    Permission = "platform:run"     // accounts and health, nothing personal
 	Public         Permission = "public"           // no credential: sign-in, documents, health
 	Capture        Permission = "capture"          // hand in a lead
+	ImportLeads    Permission = "leads:import"     // files of leads in
+	ExportLeads    Permission = "leads:export"     // files of leads out, with their persons
 )
 
 var grants = map[Role][]Permission{
@@ -122,7 +124,7 @@ var grants = map[Role][]Permission{
 		ReadSetup, ManageRouting, ReadReports, FollowEvents, UseOwnSession, Capture},
 	Marketer: {ReadSetup, ReadReports, UseOwnSession, Capture},
 	Admin: {ReadLeads, ReadOwnLeads, OpenPersons, OpenOwnPersons, AnswerOffers, WorkLeads, WorkOwnLeads, MoveLeads,
-		ReadSetup, ManageRouting, ManageSetup, ManagePeople, ManageKeys, ReadReports, ReadRecord, FollowEvents, UseOwnSession, Capture},
+		ReadSetup, ManageRouting, ManageSetup, ManagePeople, ManageKeys, ReadReports, ReadRecord, FollowEvents, UseOwnSession, Capture, ImportLeads, ExportLeads},
 	Auditor:  {ReadSetup, ReadReports, ReadRecord, UseOwnSession},
 	Operator: {RunPlatform, UseOwnSession},
 	Support:  {UseOwnSession},

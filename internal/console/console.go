@@ -13,6 +13,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/audit"
+	"catchment/internal/carry"
 	"catchment/internal/directory"
 	"catchment/internal/events"
 	"catchment/internal/keyring"
@@ -42,6 +43,7 @@ type Parts struct {
 	Routing   *routing.Router
 	Events    *events.Log
 	Replayer  Replayer
+	Carrier   *carry.Carrier
 	Opener    Opener
 	PublicURL string // where the doors are, for snippets: "https://leads.example"
 }
@@ -65,6 +67,7 @@ func New(p Parts) *Console {
 	c.deadRoutes()
 	c.recordRoutes()
 	c.reportRoutes()
+	c.carryRoutes()
 	return c
 }
 
