@@ -27,6 +27,7 @@ import (
 	"catchment/internal/store"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -375,96 +376,190 @@ func (u unit) mark() []byte {
 	return u.account
 }
 
-// pass brings a unit up to date.
+// pass brings a unit up to date. What meets a unique value that another row
+// still has (a person's closed lead, and the new one) waits until the rest of
+// the unit is done; what then still does waits for the next pass, and is left
+// out of the target's count.
 func (m *Mover) pass(ctx context.Context, u unit) (here, there Counted, err error) {
 	known, err := m.copied(ctx, u)
 	if err != nil {
 		return here, there, err
 	}
-	var after []any
-	var afterBytes []byte
-	for _, p := range known {
-		to, err := keyOf(p.last)
-		if err != nil {
-			return here, there, err
-		}
-		rows, err := m.read(ctx, u, after, to)
-		if err != nil {
-			return here, there, err
-		}
-		c := count(rows)
+	var late []change
+	step := func(c change) error {
+		n := count(c.rows)
 		m.pages.Add(1)
-		m.seen.Add(c.Rows)
-		if c != p.Counted {
-			if err := m.replace(ctx, u, stretch{after, to, afterBytes, p.last}, rows); err != nil {
-				return here, there, err
+		m.seen.Add(n.Rows)
+		here.add(n)
+		if !c.copied || n != c.noted {
+			switch err := m.replace(ctx, u, c); {
+			case taken(err):
+				late = append(late, c)
+				return nil
+			case err != nil:
+				return err
 			}
 		}
-		here.add(c)
-		there.add(c) // as it was read back when it was written
-		after, afterBytes = to, p.last
+		there.add(n) // as it was read back when it was written
+		return nil
+	}
+	at := change{}
+	for _, p := range known {
+		c := change{after: at.to, afterBytes: at.toBytes, toBytes: p.last, copied: true, noted: p.Counted}
+		if c.to, err = keyOf(p.last); err != nil {
+			return here, there, err
+		}
+		if c.rows, err = m.read(ctx, u, c.after, c.to); err != nil {
+			return here, there, err
+		}
+		if err := step(c); err != nil {
+			return here, there, err
+		}
+		at = c
 	}
 	for {
-		rows, err := m.read(ctx, u, after, nil)
-		if err != nil || len(rows) == 0 {
+		rows, err := m.read(ctx, u, at.to, nil)
+		if err != nil {
 			return here, there, err
+		}
+		if len(rows) == 0 {
+			return here, there, m.late(ctx, u, late, &there)
 		}
 		last := rows[len(rows)-1]
-		s := stretch{after, u.place(last), afterBytes, u.placeBytes(last)}
-		if err := m.replace(ctx, u, s, rows); err != nil {
+		c := change{after: at.to, afterBytes: at.toBytes, to: u.place(last), toBytes: u.placeBytes(last), rows: rows}
+		if err := step(c); err != nil {
 			return here, there, err
 		}
-		c := count(rows)
-		m.pages.Add(1)
-		m.seen.Add(c.Rows)
-		here.add(c)
-		there.add(c)
-		after, afterBytes = s.to, s.toBytes
+		at = c
 	}
 }
 
-// stretch is from after one place up to another.
-type stretch struct {
-	after, to           []any
-	afterBytes, toBytes []byte
+// late writes together what stood in each other's way.
+func (m *Mover) late(ctx context.Context, u unit, late []change, there *Counted) error {
+	if len(late) == 0 {
+		return nil
+	}
+	if err := m.replace(ctx, u, late...); err != nil {
+		if taken(err) {
+			return nil
+		}
+		return err
+	}
+	for _, c := range late {
+		there.add(count(c.rows))
+	}
+	return nil
 }
 
-// replace makes the target's rows of a stretch the given ones, reads them
+// taken tells whether another row has a value that must be unique.
+func taken(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == "23505"
+}
+
+// change is a stretch, from after one place up to another, and the rows that
+// the target shall have there.
+type change struct {
+	after, to           []any
+	afterBytes, toBytes []byte
+	rows                [][]any
+	copied              bool    // before, so that most rows may be there
+	noted               Counted // when they were copied
+}
+
+// replace makes the target's rows of the stretches the given ones, reads them
 // back, and notes the pages, all in one transaction.
-func (m *Mover) replace(ctx context.Context, u unit, s stretch, rows [][]any) error {
-	err := m.in(ctx, u, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `DELETE FROM catchment_move.page WHERE tbl = $1 AND account = $2 AND last > $3 AND last <= $4`,
-			u.Name, u.mark(), orEmpty(s.afterBytes), s.toBytes)
-		if err != nil {
+func (m *Mover) replace(ctx context.Context, u unit, all ...change) error {
+	n := 0
+	err := m.in(ctx, u, func(tx pgx.Tx) (err error) {
+		if n, err = u.make(ctx, tx, all); err != nil {
 			return err
 		}
-		if err := u.remove(ctx, tx, s.after, s.to); err != nil {
-			return err
-		}
-		for part := range slices.Chunk(rows, pageRows) {
-			if err := u.insert(ctx, tx, part); err != nil {
+		for _, c := range all {
+			if err := u.note(ctx, tx, c); err != nil {
 				return err
 			}
-			c := count(part)
-			_, err := tx.Exec(ctx, `INSERT INTO catchment_move.page (tbl, account, last, n, sum) VALUES ($1, $2, $3, $4, $5)`,
-				u.Name, u.mark(), u.placeBytes(part[len(part)-1]), c.Rows, c.Sum.bytes())
-			if err != nil {
-				return err
-			}
-		}
-		back, err := u.counted(ctx, tx, s.after, s.to)
-		if err != nil {
-			return err
-		}
-		if back != count(rows) {
-			return fmt.Errorf("mover: what was written reads back otherwise: %d rows %s, not %d rows %s", back.Rows, back.Sum, len(rows), count(rows).Sum)
 		}
 		return nil
 	})
 	if err == nil {
-		m.written.Add(int64(len(rows)))
+		m.written.Add(int64(n))
 	}
 	return err
+}
+
+// note reads a stretch back and keeps its pages' ends and checksums.
+func (u unit) note(ctx context.Context, tx pgx.Tx, c change) error {
+	_, err := tx.Exec(ctx, `DELETE FROM catchment_move.page WHERE tbl = $1 AND account = $2 AND last > $3 AND last <= $4`,
+		u.Name, u.mark(), orEmpty(c.afterBytes), c.toBytes)
+	if err != nil {
+		return err
+	}
+	for part := range slices.Chunk(c.rows, pageRows) {
+		n := count(part)
+		_, err := tx.Exec(ctx, `INSERT INTO catchment_move.page (tbl, account, last, n, sum) VALUES ($1, $2, $3, $4, $5)`,
+			u.Name, u.mark(), u.placeBytes(part[len(part)-1]), n.Rows, n.Sum.bytes())
+		if err != nil {
+			return err
+		}
+	}
+	back, err := u.counted(ctx, tx, c.after, c.to)
+	if want := count(c.rows); err == nil && back != want {
+		return fmt.Errorf("mover: what was written reads back otherwise: %d rows %s, not %d rows %s", back.Rows, back.Sum, want.Rows, want.Sum)
+	}
+	return err
+}
+
+// make writes what the target's stretches lack, after all that must go has
+// gone. Keys made from hashes spread new rows over all of a table, so that
+// nearly every page has one and few have many: of a page that was copied only
+// the differing rows are written.
+func (u unit) make(ctx context.Context, tx pgx.Tx, all []change) (written int, err error) {
+	var come [][]any
+	for _, c := range all {
+		if !c.copied {
+			if err := u.remove(ctx, tx, c.after, c.to); err != nil {
+				return 0, err
+			}
+			come = append(come, c.rows...)
+			continue
+		}
+		there, err := u.fetch(ctx, tx, c.after, c.to)
+		if err != nil {
+			return 0, err
+		}
+		gone, fresh := u.differ(there, c.rows)
+		if err := u.removeOnly(ctx, tx, gone); err != nil {
+			return 0, err
+		}
+		come, written = append(come, fresh...), written+len(gone)
+	}
+	return written + len(come), u.insertAll(ctx, tx, come)
+}
+
+// differ lists the rows that must go from the target, and those that must come;
+// a changed one is in both.
+func (u unit) differ(there, here [][]any) (gone, fresh [][]any) {
+	old := make(map[string][]any, len(there))
+	for _, r := range there {
+		old[string(u.placeBytes(r))] = r
+	}
+	for _, r := range here {
+		key := string(u.placeBytes(r))
+		was, found := old[key]
+		delete(old, key)
+		if found && bytes.Equal(appendRow(nil, was), appendRow(nil, r)) {
+			continue
+		}
+		if found {
+			gone = append(gone, was)
+		}
+		fresh = append(fresh, r)
+	}
+	for _, r := range old {
+		gone = append(gone, r)
+	}
+	return gone, fresh
 }
 
 func orEmpty(b []byte) []byte {

@@ -302,3 +302,34 @@ func sign(x, y int64) int {
 	}
 	return 0
 }
+
+// A value that must be unique may have gone from one row to another, on another
+// page, either way round.
+func TestUniqueValuesChangeHands(t *testing.T) {
+	s, o := newSource(t), storetest.PostgresOptions(t)
+	m := open(t, s, o)
+	a, person, project, zero := s.accounts[0], id(), id(), make([]byte, 16)
+	add := func(lead, person []byte, closed any) {
+		s.exec(t, `INSERT INTO lead (account_id, lead_id, person_id, project_id, source_id, test, stage_id, category, reason, route_state,
+			decided, offers_made, enquiries, version, created_at, enquired_at, next_what, closed_at)
+			VALUES (?, ?, ?, ?, ?, 0, ?, 'new', '', 'owned', 0, 0, 1, 1, 1, 1, '', ?)`, a, lead, person, project, zero, zero, closed)
+	}
+	at := func(b byte) []byte { x := id(); x[0] = b; return x }
+	first, late := at(0), at(255)
+	add(first, person, 5)
+	for range 2*pageRows + 10 {
+		add(at(byte(1+rand.IntN(254))), id(), nil)
+	}
+	add(late, person, nil)
+	pass(t, m)
+	for _, open := range [][]byte{first, late, first} {
+		s.exec(t, `UPDATE lead SET closed_at = 7 WHERE person_id = ?`, person)
+		s.exec(t, `UPDATE lead SET closed_at = NULL WHERE lead_id = ?`, open)
+		if r := pass(t, m); !r.Equal() || r.Written > 4 {
+			t.Errorf("%d written, differ: %v", r.Written, r.Differ())
+		}
+		if r := recount(t, m); !r.Equal() {
+			t.Errorf("differ: %v", r.Differ())
+		}
+	}
+}

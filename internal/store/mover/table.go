@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"catchment/internal/store"
@@ -256,29 +257,44 @@ func (u unit) liteRow(rows *sql.Rows) (row []any, size int, err error) {
 
 // counted counts the target's rows after one place and up to another.
 func (u unit) counted(ctx context.Context, tx pgx.Tx, after, to []any) (c Counted, err error) {
-	where, args := u.within(after, to, func(n int) string { return fmt.Sprintf("$%d", n) })
+	var scratch []byte
+	err = u.stream(ctx, tx, after, to, func(row []any) {
+		c.Rows++
+		scratch = c.Sum.add(row, scratch)
+	})
+	return c, err
+}
+
+// fetch gives them.
+func (u unit) fetch(ctx context.Context, tx pgx.Tx, after, to []any) (out [][]any, err error) {
+	err = u.stream(ctx, tx, after, to, func(row []any) { out = append(out, row) })
+	return out, err
+}
+
+func (u unit) stream(ctx context.Context, tx pgx.Tx, after, to []any, each func(row []any)) error {
+	where, args := u.within(after, to, dollar)
 	u.postArgs(args)
 	rows, err := tx.Query(ctx, "SELECT "+strings.Join(u.columns, ", ")+" FROM "+u.Name+" WHERE "+where, args...)
 	if err != nil {
-		return c, err
+		return err
 	}
 	defer rows.Close()
-	var scratch []byte
 	for rows.Next() {
 		row, err := rows.Values()
 		if err != nil {
-			return c, err
+			return err
 		}
 		for i, v := range row {
 			if row[i], err = u.classes[i].same(v); err != nil {
-				return c, fmt.Errorf("mover: %s.%s in the target: %w", u.Name, u.columns[i], err)
+				return fmt.Errorf("mover: %s.%s in the target: %w", u.Name, u.columns[i], err)
 			}
 		}
-		c.Rows++
-		scratch = c.Sum.add(row, scratch)
+		each(row)
 	}
-	return c, rows.Err()
+	return rows.Err()
 }
+
+func dollar(n int) string { return fmt.Sprintf("$%d", n) }
 
 // postArgs gives a condition's values their types, in the order of within.
 func (u unit) postArgs(args []any) {
@@ -290,6 +306,16 @@ func (u unit) postArgs(args []any) {
 	for i := n; i < len(args); i++ {
 		args[i] = u.classes[u.key[(i-n)%len(u.key)]].post(args[i])
 	}
+}
+
+// insertAll writes rows, a page a statement.
+func (u unit) insertAll(ctx context.Context, tx pgx.Tx, rows [][]any) error {
+	for part := range slices.Chunk(rows, pageRows) {
+		if err := u.insert(ctx, tx, part); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // insert writes rows in one statement.
@@ -313,8 +339,33 @@ func (u unit) remove(ctx context.Context, tx pgx.Tx, after, to []any) error {
 	if u.InsertOnly {
 		return nil
 	}
-	where, args := u.within(after, to, func(n int) string { return fmt.Sprintf("$%d", n) })
+	where, args := u.within(after, to, dollar)
 	u.postArgs(args)
 	_, err := tx.Exec(ctx, "DELETE FROM "+u.Name+" WHERE "+where, args...)
 	return err
+}
+
+// removeOnly deletes these rows of the target.
+func (u unit) removeOnly(ctx context.Context, tx pgx.Tx, rows [][]any) error {
+	if u.InsertOnly || len(rows) == 0 {
+		return nil
+	}
+	var b pgx.Batch
+	for _, r := range rows {
+		var parts []string
+		var args []any
+		add := func(k int, v any) {
+			args = append(args, u.classes[k].post(v))
+			parts = append(parts, u.columns[k]+" = "+dollar(len(args)))
+		}
+		if u.account != nil {
+			args = append(args, classID.post(u.account))
+			parts = append(parts, "account_id = $1")
+		}
+		for _, k := range u.key {
+			add(k, r[k])
+		}
+		b.Queue("DELETE FROM "+u.Name+" WHERE "+strings.Join(parts, " AND "), args...)
+	}
+	return tx.SendBatch(ctx, &b).Close()
 }

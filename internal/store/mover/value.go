@@ -94,16 +94,20 @@ func appendValue(b []byte, v any) []byte {
 	return append(b, 'n')
 }
 
+func appendRow(b []byte, row []any) []byte {
+	for _, v := range row {
+		b = appendValue(b, v)
+	}
+	return b
+}
+
 // Sum is a checksum of rows in any order: the sum, in four lanes of 64 bits,
 // of each row's SHA-256. Rows of a table differ in their keys, so that no two
 // cancel out.
 type Sum [4]uint64
 
 func (s *Sum) add(row []any, scratch []byte) []byte {
-	scratch = scratch[:0]
-	for _, v := range row {
-		scratch = appendValue(scratch, v)
-	}
+	scratch = appendRow(scratch[:0], row)
 	h := sha256.Sum256(scratch)
 	for i := range s {
 		s[i] += binary.BigEndian.Uint64(h[8*i:])
