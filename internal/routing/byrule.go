@@ -173,18 +173,26 @@ func (d *decider) give(rule Rule, at int, reasons []byte) Decision {
 	if rule.Method == Weighted {
 		d.people[out.Chosen].Credit -= wholeLead
 	}
-	reasons[out.Chosen] = byte(Chosen)
-	d.take(out.Chosen)
 	if rule.Method == FirstToClaim {
-		for _, i := range d.able {
-			if i != out.Chosen {
-				out.Also = append(out.Also, i)
-				reasons[i] = byte(Chosen)
-				d.take(i)
-			}
-		}
+		out.Also = d.inTurn(out.Chosen)
+	}
+	for _, i := range append([]int{out.Chosen}, out.Also...) {
+		reasons[i] = byte(Chosen)
+		d.take(i)
 	}
 	return out
+}
+
+// inTurn lists the eligible ones but the first, by the rotation.
+func (d *decider) inTurn(first int) []int {
+	others := slices.DeleteFunc(slices.Clone(d.able), func(i int) bool { return i == first })
+	slices.SortFunc(others, func(i, j int) int {
+		if d.before(i, j) {
+			return -1
+		}
+		return 1
+	})
+	return others
 }
 
 func (d *decider) load(i int) int64 { return d.people[i].OpenLeads + d.people[i].OpenOffers }
