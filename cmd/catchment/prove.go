@@ -12,10 +12,10 @@ import (
 )
 
 type proveCmd struct {
-	Name    string `arg:"" optional:"" default:"all" help:"first-lead, kill, sql-away, disk-full, sealed, tenants, move, bench, or all."`
+	Name    string `arg:"" optional:"" default:"all" help:"first-lead, kill, sql-away, disk-full, sealed, tenants, move, reports, bench, or all."`
 	Seconds int    `help:"How long to load, or to keep away what is taken away; each proof's own when 0."`
 	Rounds  int    `help:"How often to kill." default:"20"`
-	Leads   int    `help:"How many leads there are before a move." default:"100000"`
+	Leads   int    `help:"How many leads there are before a move, or in reports; each proof's own when 0."`
 	Engine  string `help:"${enum}" enum:"sqlite,postgres,both" default:"both"`
 	Answer  int    `help:"Bytes that bare-server answers." default:"700" hidden:""`
 	JSON    string `name:"json" help:"File for the report as JSON; - for standard output, after the table." default:"-" placeholder:"FILE"`
@@ -30,7 +30,7 @@ func (c proveCmd) Run(w *world) error {
 	if !proof.Known(c.Name) {
 		return usage("no proof is called %q: want %s, or all", c.Name, strings.Join(proof.Names(), ", "))
 	}
-	if c.Seconds < 0 || c.Rounds < 1 || c.Leads < 1 {
+	if c.Seconds < 0 || c.Rounds < 1 || c.Leads < 0 {
 		return usage("--seconds is 0 or more, --rounds and --leads 1 or more")
 	}
 	self, err := os.Executable()

@@ -22,7 +22,7 @@ import (
 // account can be counted anew at any time, while all goes on.
 const FiguresFollower = "figures"
 
-const anew = 5000 // leads counted anew in one transaction
+const anew = 10_000 // leads counted anew in one transaction
 
 // CatchFigures brings the figures of every account up to date.
 func (in *Insight) CatchFigures(ctx context.Context) error {
