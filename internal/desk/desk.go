@@ -70,6 +70,7 @@ func New(p Parts) *Desk {
 	d.bookingRoutes()
 	d.tagRoutes()
 	d.suppressionRoutes()
+	d.quarantineRoutes()
 	d.personRoutes()
 	d.streamRoutes()
 	return d

@@ -63,6 +63,16 @@ func onOfferTo(tx *store.Tx, l leads.Lead, u account.UserID) (bool, error) {
 type album struct {
 	sealed []vault.Sealed
 	put    []func(text string, state keyring.State)
+	last   []func()
+}
+
+// then has f run when all is in its place.
+func (a *album) then(f func()) { a.last = append(a.last, f) }
+
+func (a *album) finish() {
+	for _, f := range a.last {
+		f()
+	}
 }
 
 func (a *album) add(s vault.Sealed, put func(text string, state keyring.State)) {
@@ -118,6 +128,7 @@ func (a *album) persons(tx *store.Tx, ids []lead.PersonID, put func(item int, p 
 
 // open writes the record and fills what was added.
 func (a *album) open(ctx context.Context, o Opener, v *web.Visit) error {
+	defer a.finish()
 	if len(a.sealed) == 0 {
 		return nil
 	}

@@ -15,9 +15,11 @@ import (
 	"catchment/internal/web"
 )
 
-// Persons merges persons on a human's word. intake does, because it alone
-// decides who is who.
+// Persons merges persons, and judges what is in quarantine, on a human's word.
+// intake does, because it alone decides who is who and what becomes a lead.
 type Persons interface {
+	Release(tx *store.Tx, id lead.EnquiryID, actor string) error
+	Keep(tx *store.Tx, id lead.EnquiryID, actor string) error
 	Merge(tx *store.Tx, kept, merged lead.PersonID, actor string) (lead.MergeID, error)
 	Unmerge(tx *store.Tx, id lead.MergeID, actor string) error
 }

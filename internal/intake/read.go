@@ -14,6 +14,7 @@ import (
 	"catchment/internal/lead"
 	"catchment/internal/problem"
 	"catchment/internal/store"
+	"catchment/internal/store/leads"
 	"catchment/internal/store/people"
 	"catchment/internal/store/setup"
 	"catchment/internal/submission"
@@ -57,8 +58,12 @@ type item struct {
 	attribution  string
 	custom       string // the fields marked non-personal
 
-	text  texts
-	subm  lead.SubmissionID
+	text    texts
+	subm    lead.SubmissionID
+	suspect string // a rule that its content breaks; "" for none
+	rules   lead.QuarantineRules
+	network leads.Burst // where it was sent from; zero when that says nothing
+
 	past  *submission.Past // of history, without its note; else nil
 	note  lead.NoteID      // for the note of history
 	fresh person           // in case it is a person we do not know: sealed in advance
@@ -276,6 +281,7 @@ func (in *Intake) openOne(it *item, facts *setup.Facts) string {
 	it.find(sub, facts.Region)
 	it.takeTexts(sub, payload, source)
 	it.subm = lead.NewSubmissionID()
+	it.judge(sub, payload, facts)
 	it.newPerson(in.o.Sealer)
 	return ""
 }

@@ -122,8 +122,11 @@ type batch struct {
 	revived     []lead.EnquiryID
 	links       []link
 	dead        []*item
-	owned       []leads.Assignment // of history
-	notes       []leads.Note       // the same
+	held        []leads.Held
+	seen        map[leads.Burst]int64 // how often before, and by this transaction
+	more        map[leads.Burst]int64 // by this transaction alone
+	owned       []leads.Assignment    // of history
+	notes       []leads.Note          // the same
 	events      []events.Event
 	projects    map[account.ProjectID]bool
 
@@ -185,7 +188,10 @@ func (b *batch) load(items []*item) error {
 			}
 		}
 	}
-	return b.loadHumans(wanted)
+	if err := b.loadHumans(wanted); err != nil {
+		return err
+	}
+	return b.loadBursts(items)
 }
 
 // index lists by what the item's person is found, the strongest first.
@@ -263,6 +269,10 @@ func (b *batch) attach(it *item) error {
 	v, err := b.values(it, h)
 	if err != nil {
 		return err
+	}
+	if reason := b.suspicion(it, h); reason != "" {
+		b.hold(it, h, v, reason)
+		return nil
 	}
 	b.learn(it, h, v)
 	if other != nil {
@@ -406,6 +416,9 @@ func (b *batch) saveRest() error {
 		if err := b.saveLink(l); err != nil {
 			return err
 		}
+	}
+	if err := b.saveHeld(); err != nil {
+		return err
 	}
 	if err := b.savePast(); err != nil {
 		return err
