@@ -12,10 +12,11 @@ import (
 )
 
 type proveCmd struct {
-	Name    string `arg:"" optional:"" default:"all" help:"first-lead, kill, sql-away, disk-full, sealed, tenants, move, roles, reports, bench, or all."`
+	Name    string `arg:"" optional:"" default:"all" help:"first-lead, kill, sql-away, disk-full, sealed, tenants, move, roles, reports, import, bench, or all."`
 	Seconds int    `help:"How long to load, or to keep away what is taken away; each proof's own when 0."`
 	Rounds  int    `help:"How often to kill." default:"20"`
 	Leads   int    `help:"How many leads there are before a move, or in reports; each proof's own when 0."`
+	CSVRows int    `name:"rows" help:"How many rows an import has." default:"100000"`
 	Engine  string `help:"${enum}" enum:"sqlite,postgres,both" default:"both"`
 	Answer  int    `help:"Bytes that bare-server answers." default:"700" hidden:""`
 	Address string `help:"Where nats-server listens." hidden:""`
@@ -43,7 +44,7 @@ func (c proveCmd) Run(w *world) error {
 		return err
 	}
 	report, err := proof.Prove(w.ctx, c.Name, proof.Options{
-		Binary: self, Out: w.err, Engines: c.engines(), Seconds: c.Seconds, Rounds: c.Rounds, Leads: c.Leads, Postgres: startPostgres,
+		Binary: self, Out: w.err, Engines: c.engines(), Seconds: c.Seconds, Rounds: c.Rounds, Leads: c.Leads, Rows: c.CSVRows, Postgres: startPostgres,
 	})
 	if printErr := c.print(w, report); err == nil {
 		err = printErr
