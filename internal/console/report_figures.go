@@ -39,6 +39,8 @@ type FigureRow struct {
 	Accepted   int64            `json:"accepted" doc:"Of those leads, accepted until now."`
 	Attempted  int64            `json:"attempted" doc:"Of those leads, tried until now."`
 	Contacted  int64            `json:"contacted" doc:"Of those leads, reached until now."`
+	Visits     int64            `json:"visits" doc:"Site visits of those leads that took place until now."`
+	Bookings   int64            `json:"bookings" doc:"Of those leads until now, not cancelled."`
 	Categories FigureCategories `json:"categories"`
 	Stages     []FigureStage    `json:"stages" nullable:"false" doc:"Where those leads stand now; in the order of the stages."`
 	Reasons    []FigureReason   `json:"reasons" nullable:"false" doc:"Of those that are dropped now and have one; most first."`
@@ -127,6 +129,8 @@ type FigureCost struct {
 	Spent    int64  `json:"spent_minor" doc:"In the currency's smallest unit."`
 	PerLead  *int64 `json:"per_lead_minor" doc:"null: no lead came in."`
 	PerWon   *int64 `json:"per_won_minor" doc:"null: none of them is won."`
+	PerVisit *int64 `json:"per_visit_minor" doc:"null: none took place."`
+	PerBook  *int64 `json:"per_booking_minor" doc:"null: there is none."`
 }
 
 type figuresIn struct {
@@ -409,6 +413,7 @@ func (r *figureReader) spentOn(of func(counts.Spend) bool, by string) map[string
 func (r *figureReader) row(id *string, name string, t counts.Tally, spent map[string]int64) FigureRow {
 	row := FigureRow{ID: id, Name: name, Leads: t.Of(counts.FLeads), Enquiries: t.Of(counts.FEnquiries), Offered: t.Of(counts.FOffered),
 		Accepted: t.Of(counts.FTaken), Attempted: t.Of(counts.FTried), Contacted: t.Of(counts.FReached),
+		Visits: t.Of(counts.FVisits), Bookings: t.Of(counts.FBookings),
 		Stages: []FigureStage{}, Reasons: []FigureReason{}, Costs: []FigureCost{}}
 	in := func(k lead.Category) int64 { return t.Of(counts.FCategory + "/" + string(k)) }
 	row.Categories = FigureCategories{in(lead.New), in(lead.FollowUp), in(lead.Won), in(lead.Dropped)}
@@ -435,7 +440,7 @@ func (r *figureReader) row(id *string, name string, t counts.Tally, spent map[st
 	}
 	for _, currency := range slices.Sorted(maps.Keys(spent)) {
 		n := spent[currency]
-		row.Costs = append(row.Costs, FigureCost{currency, n, each(n, row.Leads), each(n, row.Categories.Won)})
+		row.Costs = append(row.Costs, FigureCost{currency, n, each(n, row.Leads), each(n, row.Categories.Won), each(n, row.Visits), each(n, row.Bookings)})
 	}
 	return row
 }

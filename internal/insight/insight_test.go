@@ -290,3 +290,41 @@ func TestItFollows(t *testing.T) {
 		}
 	})
 }
+
+// A booking counts for its lead until it is cancelled.
+func TestBookingsAreCounted(t *testing.T) {
+	each(t, func(t *testing.T, f *firm) {
+		f.arrive(0, "+442079460123", false)
+		o := f.open()[0]
+		f.write(func(tx *store.Tx) error { _, err := f.router.Accept(tx, o.ID, o.User, f.now()); return err })
+		bookings := func() (n int64) {
+			f.catch()
+			f.same("with a booking")
+			f.read(func(tx *store.Tx) error {
+				by, err := counts.Between(tx, counts.OfUser, time.Now().Add(-2*time.Hour).Truncate(time.Hour), time.Now().Add(2*time.Hour).Truncate(time.Hour))
+				if by[o.User.String()] != nil {
+					n = by[o.User.String()].Of(counts.FBookings)
+				}
+				return err
+			})
+			return n
+		}
+		if n := bookings(); n != 0 {
+			t.Errorf("%d bookings before the first", n)
+		}
+		boss := followup.Worker{Actor: "test", All: true}
+		var id lead.BookingID
+		f.write(func(tx *store.Tx) error {
+			b, err := f.work.Book(tx, boss, o.Lead, followup.Deal{Unit: "A-1", Value: 100, Currency: "EUR"}, f.now())
+			id = b.ID
+			return err
+		})
+		if n := bookings(); n != 1 {
+			t.Errorf("%d bookings, want 1", n)
+		}
+		f.write(func(tx *store.Tx) error { _, err := f.work.CancelBooking(tx, boss, id, "test", f.now()); return err })
+		if n := bookings(); n != 0 {
+			t.Errorf("%d bookings after it was cancelled", n)
+		}
+	})
+}

@@ -12,6 +12,8 @@ const (
 		l.created_at, l.offered_at, l.accepted_at, l.attempted_at, l.contacted_at FROM lead l WHERE l.account_id = $1 AND `
 	factEnquiry = `SELECT e.lead_id, e.attribution, e.received_at FROM enquiry e WHERE e.account_id = $1 AND NOT e.re_enquiry AND `
 	factOffer   = `SELECT o.lead_id, o.user_id, o.state, o.made_at, o.resolved_at FROM offer o WHERE o.account_id = $1 AND `
+	factVisit   = `SELECT v.lead_id FROM site_visit v WHERE v.account_id = $1 AND v.state = 'done' AND `
+	factBooking = `SELECT b.lead_id FROM booking b WHERE b.account_id = $1 AND b.cancelled_at IS NULL AND `
 	factAttempt = `SELECT a.lead_id, a.user_id, a.reached, a.created_at FROM attempt a WHERE a.account_id = $1 AND `
 
 	// rangeOf joins the leads after one place in their list, up to another.
@@ -24,6 +26,8 @@ var (
 	enquiryFew = store.List("counts.fact.enquiry", factEnquiry+`e.lead_id IN (LIST)`)
 	offerFew   = store.List("counts.fact.offer", factOffer+`o.lead_id IN (LIST)`)
 	attemptFew = store.List("counts.fact.attempt", factAttempt+`a.lead_id IN (LIST)`)
+	visitFew   = store.List("counts.fact.visit", factVisit+`v.lead_id IN (LIST)`)
+	bookingFew = store.List("counts.fact.booking", factBooking+`b.lead_id IN (LIST)`)
 
 	leadRange    = store.Register("counts.fact.leads", factLead+`(l.created_at, l.lead_id) > ($2, $3) ORDER BY l.created_at, l.lead_id LIMIT $4`)
 	enquiryRange = store.Register("counts.fact.enquiries", `SELECT e.lead_id, e.attribution, e.received_at FROM lead l
@@ -32,6 +36,10 @@ var (
 		JOIN offer o ON o.account_id = $1 AND o.lead_id = l.lead_id WHERE l.account_id = $1 AND `+rangeOf)
 	attemptRange = store.Register("counts.fact.attempts", `SELECT a.lead_id, a.user_id, a.reached, a.created_at FROM lead l
 		JOIN attempt a ON a.account_id = $1 AND a.lead_id = l.lead_id WHERE l.account_id = $1 AND `+rangeOf)
+	visitRange = store.Register("counts.fact.visits", `SELECT v.lead_id FROM lead l JOIN site_visit v ON v.account_id = $1 AND v.lead_id = l.lead_id
+		WHERE l.account_id = $1 AND v.state = 'done' AND `+rangeOf)
+	bookingRange = store.Register("counts.fact.bookings", `SELECT b.lead_id FROM lead l JOIN booking b ON b.account_id = $1 AND b.lead_id = l.lead_id
+		WHERE l.account_id = $1 AND b.cancelled_at IS NULL AND `+rangeOf)
 )
 
 type scanner = func(...any) error
@@ -56,7 +64,7 @@ func FactsOf(tx *store.Tx, ids []lead.ID) ([]Facts, error) {
 	for _, q := range []struct {
 		st *store.ListStmt
 		f  func(scanner) error
-	}{{enquiryFew, g.enquiry}, {offerFew, g.offer}, {attemptFew, g.attempt}} {
+	}{{enquiryFew, g.enquiry}, {offerFew, g.offer}, {attemptFew, g.attempt}, {visitFew, g.visit}, {bookingFew, g.booking}} {
 		if err := tx.QueryList(q.st, nil, list, q.f); err != nil {
 			return nil, err
 		}
@@ -83,7 +91,7 @@ func FactsAfter(tx *store.Tx, from Place, limit int) ([]Facts, Place, error) {
 	for _, q := range []struct {
 		st *store.Stmt
 		f  func(scanner) error
-	}{{enquiryRange, g.enquiry}, {offerRange, g.offer}, {attemptRange, g.attempt}} {
+	}{{enquiryRange, g.enquiry}, {offerRange, g.offer}, {attemptRange, g.attempt}, {visitRange, g.visit}, {bookingRange, g.booking}} {
 		rows, err := tx.Query(q.st, from.At, from.Lead.Bytes(), to.At, to.Lead)
 		if err := store.Each(rows, err, q.f); err != nil {
 			return nil, from, err
@@ -121,6 +129,24 @@ func (g *gathered) offer(scan func(...any) error) error {
 	err := scan(&id, &o.User, &o.State, store.Time(&o.MadeAt), store.Time(&o.ResolvedAt))
 	if i, ok := g.at[id]; ok {
 		g.all[i].Offers = append(g.all[i].Offers, o)
+	}
+	return err
+}
+
+func (g *gathered) visit(scan func(...any) error) error {
+	var id lead.ID
+	err := scan(&id)
+	if i, ok := g.at[id]; ok {
+		g.all[i].Visits++
+	}
+	return err
+}
+
+func (g *gathered) booking(scan func(...any) error) error {
+	var id lead.ID
+	err := scan(&id)
+	if i, ok := g.at[id]; ok {
+		g.all[i].Bookings++
 	}
 	return err
 }

@@ -20,6 +20,8 @@ const (
 	FTaken     = "leads_accepted"
 	FTried     = "leads_attempted"
 	FReached   = "leads_contacted"
+	FVisits    = "visits"   // site visits that took place
+	FBookings  = "bookings" // not cancelled
 )
 
 // Figures of work, counted in the hour in which it was done.
@@ -60,6 +62,8 @@ type Facts struct {
 	AttemptedAt time.Time
 	ContactedAt time.Time
 	Attribution string // of the first enquiry, JSON
+	Visits      int64  // site visits that took place
+	Bookings    int64  // not cancelled
 	Offers      []OfferFact
 	Attempts    []AttemptFact
 }
@@ -103,6 +107,8 @@ func ShareOf(f Facts) Share {
 	came := s.part(f.CreatedAt, f.Owner)
 	came.Add(FLeads, 1)
 	came.Add(FEnquiries, f.Enquiries)
+	came.Add(FVisits, f.Visits)
+	came.Add(FBookings, f.Bookings)
 	came.Add(FCategory+"/"+string(f.Category), 1)
 	came.Add(FStage+"/"+f.Stage.String(), 1)
 	if f.Category == lead.Dropped && f.Reason != "" {
