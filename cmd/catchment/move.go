@@ -9,17 +9,22 @@ import (
 	"path/filepath"
 	"time"
 
+	"catchment/internal/journal"
 	"catchment/internal/store"
 	"catchment/internal/store/mover"
 )
 
 type moveCmd struct {
 	Data    string `help:"Folder whose SQLite is moved." default:"./data" env:"CATCHMENT_DATA" type:"path"`
-	To      string `help:"postgres://… of an empty database." required:""`
+	To      string `help:"postgres://… of an empty database, for the SQLite."`
+	NATSTo  string `name:"nats-to" help:"nats://… of a server without a journal yet, for the embedded journal; the server must be stopped."`
 	OwnerTo string `name:"owner-to" help:"postgres://… of the role that may change the schema there; the same as --to when empty."`
 	Recount bool   `help:"During the pause, read both databases whole once more and compare them."`
 	Check   bool   `help:"Move nothing: compare the SQLite with the copy, and fail when they differ."`
 	Copy    bool   `help:"Copy only, and do not ask the server to change over; the next move goes on from there."`
+
+	NATSReplicas int   `name:"nats-replicas" help:"Copies of the journal on an external cluster." default:"1" env:"CATCHMENT_NATS_REPLICAS"`
+	NATSStorage  int64 `name:"nats-storage" help:"GiB that the journal may take on an external server; give every role the same." default:"100" env:"CATCHMENT_NATS_STORAGE"`
 }
 
 // A pass beside a working server is repeated while it still writes more than
@@ -32,6 +37,14 @@ const (
 // Run copies beside the working server, then has it pause, copies the rest,
 // and sends it over.
 func (c moveCmd) Run(w *world) error {
+	switch {
+	case c.To == "" && c.NATSTo == "":
+		return usage("give --to for the database, or --nats-to for the journal")
+	case c.To != "" && c.NATSTo != "":
+		return usage("--to and --nats-to are two moves: the database beside the working server, the journal while it is stopped")
+	case c.NATSTo != "":
+		return c.moveJournal(w)
+	}
 	path := filepath.Join(c.Data, "catchment.db")
 	if !exists(path) {
 		return usage("there is no catchment.db in %s", c.Data)
@@ -212,6 +225,55 @@ func (c moveCmd) await(ctx context.Context, state string, within time.Duration) 
 		}
 	}
 	return t, fmt.Errorf("the server did not answer %q within %s", state, within)
+}
+
+// moveJournal copies the embedded journal to a server, each message under its
+// own number, so that receipts and the cursor in SQL stay true.
+func (c moveCmd) moveJournal(w *world) error {
+	if c.NATSStorage < 1 || c.NATSReplicas < 1 {
+		return usage("--nats-storage and --nats-replicas: 1 or more")
+	}
+	here := config{Data: c.Data}
+	if !exists(filepath.Join(c.Data, "journal")) {
+		return usage("there is no journal in %s", c.Data)
+	}
+	if err := here.journalNotMoved(); err != nil {
+		return err
+	}
+	from, err := journal.Open(w.ctx, here.journalOptions())
+	if errors.Is(err, journal.ErrLocked) {
+		return fmt.Errorf("%w: stop the server first; visitors' forms are answered again when it is back", err)
+	}
+	if err != nil {
+		return err
+	}
+	defer closeJournal(from)
+	to, err := journal.Open(w.ctx, config{NATSURL: c.NATSTo, NATSReplicas: c.NATSReplicas, NATSStorage: c.NATSStorage}.journalOptions())
+	if err != nil {
+		return err
+	}
+	defer closeJournal(to)
+	began := time.Now()
+	n, err := from.CopyTo(w.ctx, to)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w.out, "journal: messages %d to %d, %d on both sides, checksum %x, %d copied in %.2f s\n", n.First, n.Last, n.Messages, n.Sum[:8], n.Written,
+		time.Since(began).Seconds())
+	if c.Copy {
+		return nil
+	}
+	if err := writeWhole(filepath.Join(c.Data, journalMovedFile), []byte(where(c.NATSTo))); err != nil {
+		return err
+	}
+	fmt.Fprintf(w.out, "moved; start with --nats-url %s\n", where(c.NATSTo))
+	return nil
+}
+
+func closeJournal(j *journal.Journal) {
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
+	_ = j.Close(ctx) // it was read, or is compared: nothing is lost
 }
 
 // recount reads both sides whole and fails when they differ.

@@ -26,12 +26,15 @@ import (
 //	move.json         what the move asks for: pause, then go
 //	move-answer.json  what the server has done
 //	MOVED             stays: this SQLite was left behind
+//	JOURNAL-MOVED     stays: so was the embedded journal
 const (
 	serveLock  = "serve.lock"
 	moveLock   = "move.lock"
 	moveAsks   = "move.json"
 	moveAnswer = "move-answer.json"
 	movedFile  = "MOVED"
+
+	journalMovedFile = "JOURNAL-MOVED"
 )
 
 // ask is what a move wants of the server.
@@ -94,6 +97,9 @@ func (s *server) unlock() {
 // notMoved refuses a SQLite that was left behind: what is written there would
 // be missing where the work goes on.
 func (c config) notMoved() error {
+	if err := c.journalNotMoved(); err != nil {
+		return err
+	}
 	if c.DatabaseURL != "" || c.Role == "capture" {
 		return nil
 	}
@@ -106,6 +112,22 @@ func (c config) notMoved() error {
 	}
 	return fmt.Errorf("the database in %s was moved to %s; give --database-url (or, to go back to the state before the move, remove the file %s)",
 		c.Data, text, movedFile)
+}
+
+// journalNotMoved is the same for the embedded journal, whose numbers go on
+// elsewhere.
+func (c config) journalNotMoved() error {
+	if c.NATSURL != "" {
+		return nil
+	}
+	text, err := os.ReadFile(filepath.Join(c.Data, journalMovedFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("the journal in %s was moved to %s; give --nats-url", c.Data, text)
 }
 
 // writeWhole replaces the file in one step.
