@@ -71,6 +71,7 @@ func New(p Parts) *Desk {
 	d.tagRoutes()
 	d.suppressionRoutes()
 	d.quarantineRoutes()
+	d.handoverRoutes()
 	d.personRoutes()
 	d.streamRoutes()
 	return d
