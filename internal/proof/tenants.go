@@ -165,7 +165,24 @@ func (m *matrix) list(ctx context.Context, i *instance, a *api, c company, out m
 			}
 		}
 	}
+	if err := m.carry(ctx, a, out); err != nil {
+		return err
+	}
 	return m.people(ctx, i, a, c, out)
+}
+
+// carry begins an import and an export, so that there is one of each.
+func (m *matrix) carry(ctx context.Context, a *api, out map[string]string) error {
+	for kind, body := range map[string]map[string]any{"import": {"source_id": out["source"], "mode": "history"}, "export": {"purpose": "matrix"}} {
+		var made struct {
+			ID string `json:"id"`
+		}
+		if err := a.post(ctx, "/v1/"+kind+"s", body, &made); err != nil {
+			return err
+		}
+		out[kind] = made.ID
+	}
+	return nil
 }
 
 // sell plans a visit and books, so that there is one of each.
