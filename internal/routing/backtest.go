@@ -129,7 +129,7 @@ func (r *Router) rehearse(tx *store.Tx, t *rehearsal, page []offers.Round) error
 		}
 		rounds[i] = in
 		for _, l := range in.Leads {
-			if l.Attributes == nil || !in.savedOwners() {
+			if l.Attributes == nil || t.sticky && !in.savedOwners() {
 				missing = append(missing, l.Lead)
 			}
 		}
@@ -139,11 +139,12 @@ func (r *Router) rehearse(tx *store.Tx, t *rehearsal, page []offers.Round) error
 		if err != nil {
 			return err
 		}
-		owners, err := offers.OwnersBefore(tx, missing)
-		if err != nil {
-			return err
+		t.facts = facts
+		if t.sticky {
+			if t.owners, err = offers.OwnersBefore(tx, missing); err != nil {
+				return err
+			}
 		}
-		t.facts, t.owners = facts, owners
 	}
 	for _, in := range rounds {
 		t.round(in)
@@ -164,6 +165,7 @@ type rehearsal struct {
 	pool        account.PoolID
 	policy      *compiled
 	zone        *time.Location
+	sticky      bool // a rule asks who owned the person's last lead
 	facts       map[lead.ID]offers.LeadFacts
 	owners      map[lead.ID]account.UserID
 
@@ -177,6 +179,7 @@ type rehearsal struct {
 
 func (t *rehearsal) start(pool account.PoolID, c *compiled, zone *time.Location) {
 	t.pool, t.policy, t.zone = pool, c, zone
+	t.sticky = slices.ContainsFunc(c.Rules, func(r Rule) bool { return r.Sticky })
 	t.carried, t.shares = map[account.UserID]Candidate{}, map[account.UserID]*TestShare{}
 	t.was, t.would = map[lead.ID]int64{}, map[lead.ID]int64{}
 	t.shut = [2]map[lead.ID]bool{{}, {}}
