@@ -35,7 +35,7 @@ var workTime = map[WorkList]struct{ column, where string }{
 	DueToday:     {"next_at", `next_at IS NOT NULL AND NOT test AND next_at >= $7 AND next_at < $6`},
 	NoNextAction: {"created_at", openOwned + ` AND next_at IS NULL`},
 	Missed:       {"missed_at", openOwned + ` AND missed_at IS NOT NULL`},
-	ReEngaged:    {"enquired_at", openOwned + ` AND (enquiries > 1 OR previous_id IS NOT NULL) AND COALESCE(tried_at, attempted_at, 0) < enquired_at`},
+	ReEngaged:    {"enquired_at", openOwned + ` AND (enquiries > 1 OR previous_id IS NOT NULL) AND enquired_at > COALESCE(tried_at, attempted_at, 0)`},
 	NewNoContact: {"created_at", openOwned + ` AND contacted_at IS NULL AND category = 'new'`},
 }
 

@@ -17,7 +17,7 @@ CREATE INDEX lead_untouched ON lead (account_id, created_at, lead_id)
 CREATE INDEX lead_missed ON lead (account_id, missed_at, lead_id)
   WHERE owner_id IS NOT NULL AND closed_at IS NULL AND NOT test AND missed_at IS NOT NULL;
 CREATE INDEX lead_again ON lead (account_id, enquired_at, lead_id)
-  WHERE owner_id IS NOT NULL AND closed_at IS NULL AND NOT test AND (enquiries > 1 OR previous_id IS NOT NULL) AND COALESCE(tried_at, attempted_at, 0) < enquired_at;
+  WHERE owner_id IS NOT NULL AND closed_at IS NULL AND NOT test AND (enquiries > 1 OR previous_id IS NOT NULL) AND enquired_at > COALESCE(tried_at, attempted_at, 0);
 
 CREATE TABLE site_visit (
   account_id ID NOT NULL,
