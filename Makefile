@@ -6,7 +6,7 @@ GOFLAGS_BUILD = -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 DATA ?= ./demo-data
 LISTEN ?= 127.0.0.1:8080
 
-.PHONY: build demo test fast race lint bench properties prove fuzz deps clean
+.PHONY: build demo test fast race lint bench properties policies prove fuzz deps clean
 
 build:
 	go build $(GOFLAGS_BUILD) -o bin/catchment ./cmd/catchment
@@ -38,6 +38,12 @@ bench: build
 CASES ?= 300
 properties: deps
 	@go test -json -count=1 -timeout 20m -run '^TestProperty' ./internal/routing ./internal/intake -rapid.checks=$(CASES) | go run ./internal/propertytest/table
+
+# Routing policies: ten thousand random ones against a slow decision, shares with
+# people coming and going, and a hundred thousand saved decisions replayed and
+# back-tested against a slow recount. Each has a control.
+policies: deps
+	go test -v -count=1 -timeout 20m -run 'TestPropertyPolicies|TestPropertyShares|TestPropertyBacklog|TestManyDecisions|TestBacktest' ./internal/routing -decisions=100000 | grep -v '^=== '
 
 # The long proofs: each prints its figures and has a control that must fail.
 prove: build deps

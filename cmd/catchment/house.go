@@ -17,6 +17,7 @@ import (
 	"catchment/internal/account/admit"
 	"catchment/internal/audit"
 	"catchment/internal/capture"
+	"catchment/internal/carry"
 	"catchment/internal/console"
 	"catchment/internal/desk"
 	"catchment/internal/directory"
@@ -62,6 +63,7 @@ type house struct {
 	intake    *intake.Intake
 	routing   *routing.Router
 	runner    *jobs.Runner
+	carrier   *carry.Carrier
 	sequencer *events.Sequencer
 	insight   *insight.Insight
 	desk      *desk.Desk
@@ -98,6 +100,9 @@ func (h *house) build(ctx context.Context) (err error) {
 	if err := h.c.prepareFolder(); err != nil {
 		return err
 	}
+	if err := h.c.notMoved(); err != nil {
+		return err
+	}
 	run, end := context.WithCancel(context.WithoutCancel(ctx))
 	h.end = end
 	if err := h.openKeys(ctx); err != nil {
@@ -113,6 +118,11 @@ func (h *house) build(ctx context.Context) (err error) {
 		h.ready.Store(true)
 		return nil
 	}
+	return h.openSQL(ctx, run)
+}
+
+// openSQL builds what stands on SQL and starts it, now or when SQL is there.
+func (h *house) openSQL(ctx, run context.Context) (err error) {
 	if h.db, err = store.Open(ctx, h.storeOptions()); err != nil {
 		return err
 	}
@@ -283,6 +293,8 @@ func (h *house) buildStages(ctx context.Context) error {
 	h.routing.Register(h.runner)
 	h.runner.Handle(intake.ReplayJob, h.intake.HandleReplay)
 	h.sequencer = events.NewSequencer(h.db, h.journal, h.log)
+	h.carrier = h.newCarrier()
+	h.carrier.Register(h.runner)
 	h.insight = insight.New(h.db, h.feed, h.log)
 	return nil
 }
@@ -297,7 +309,7 @@ func (h *house) buildDoors() error {
 		Followup: followup.New(h.events, h.jobs, h.accounts), Persons: h.intake, Opener: opener, Feed: h.feed, Log: h.log,
 	})
 	console.New(console.Parts{
-		API: api, DB: h.db, Directory: h.directory, Routing: h.routing, Events: h.events, Replayer: h.intake, Opener: opener,
+		API: api, DB: h.db, Directory: h.directory, Routing: h.routing, Events: h.events, Replayer: h.intake, Carrier: h.carrier, Opener: opener,
 		PublicURL: h.c.publicURL(),
 	})
 	h.operate(api)
@@ -380,6 +392,12 @@ func (h *house) takeIn(run context.Context) {
 // finished or stays in the journal and the work list.
 func (h *house) close() {
 	h.draining.Store(true)
+	h.closeSQL()
+	h.closeDoor()
+}
+
+// closeSQL ends what stands on SQL; the door works on.
+func (h *house) closeSQL() {
 	if h.desk != nil {
 		h.desk.Close()
 	}
@@ -395,6 +413,12 @@ func (h *house) close() {
 	if h.directory != nil {
 		h.directory.Close()
 	}
+	if h.db != nil {
+		h.db.Close()
+	}
+}
+
+func (h *house) closeDoor() {
 	for i := len(h.stops) - 1; i >= 0; i-- {
 		h.stops[i]()
 	}
@@ -407,9 +431,6 @@ func (h *house) close() {
 	}
 	if h.sealer != nil {
 		h.sealer.Close()
-	}
-	if h.db != nil {
-		h.db.Close()
 	}
 }
 

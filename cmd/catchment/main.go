@@ -34,6 +34,7 @@ type verbs struct {
 	Deadletter deadletterCmd `cmd:"" help:"List and replay dead letters: accepted leads that could not be processed."`
 	Doctor     doctorCmd     `cmd:"" help:"Check an installation and say what to do."`
 	Migrate    migrateCmd    `cmd:"" help:"Bring the database's schema to this version."`
+	Move       moveCmd       `cmd:"" help:"Carry a grown SQLite over to PostgreSQL, beside the working server."`
 	Prove      proveCmd      `cmd:"" help:"Prove a promise against a fresh instance: load, faults, and a count of every receipt."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }

@@ -32,6 +32,9 @@ func offline(ctx context.Context, w *world, c config) (*house, error) {
 	if err := c.prepareFolder(); err != nil {
 		return nil, err
 	}
+	if err := c.notMoved(); err != nil {
+		return nil, err
+	}
 	if err := h.openKeys(ctx); err != nil {
 		return nil, err
 	}

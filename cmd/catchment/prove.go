@@ -12,11 +12,15 @@ import (
 )
 
 type proveCmd struct {
-	Name    string `arg:"" optional:"" default:"all" help:"first-lead, kill, sql-away, disk-full, sealed, tenants, bench, or all."`
+	Name    string `arg:"" optional:"" default:"all" help:"first-lead, kill, sql-away, disk-full, sealed, tenants, move, roles, reports, import, bench, or all."`
 	Seconds int    `help:"How long to load, or to keep away what is taken away; each proof's own when 0."`
 	Rounds  int    `help:"How often to kill." default:"20"`
+	Leads   int    `help:"How many leads there are before a move, or in reports; each proof's own when 0."`
+	CSVRows int    `name:"rows" help:"How many rows an import has." default:"100000"`
 	Engine  string `help:"${enum}" enum:"sqlite,postgres,both" default:"both"`
 	Answer  int    `help:"Bytes that bare-server answers." default:"700" hidden:""`
+	Address string `help:"Where nats-server listens." hidden:""`
+	Dir     string `help:"Where nats-server keeps its streams." hidden:""`
 	JSON    string `name:"json" help:"File for the report as JSON; - for standard output, after the table." default:"-" placeholder:"FILE"`
 }
 
@@ -26,18 +30,21 @@ func (c proveCmd) Run(w *world) error {
 	if c.Name == "bare-server" { // what bench measures beside; started by it alone
 		return proof.ServeBare(w.ctx, w.out, c.Answer)
 	}
+	if c.Name == "nats-server" { // what roles is tried against; started by it alone
+		return proof.ServeNATS(w.ctx, w.out, c.Address, c.Dir)
+	}
 	if !proof.Known(c.Name) {
 		return usage("no proof is called %q: want %s, or all", c.Name, strings.Join(proof.Names(), ", "))
 	}
-	if c.Seconds < 0 || c.Rounds < 1 {
-		return usage("--seconds is 0 or more, --rounds 1 or more")
+	if c.Seconds < 0 || c.Rounds < 1 || c.Leads < 0 {
+		return usage("--seconds is 0 or more, --rounds and --leads 1 or more")
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	report, err := proof.Prove(w.ctx, c.Name, proof.Options{
-		Binary: self, Out: w.err, Engines: c.engines(), Seconds: c.Seconds, Rounds: c.Rounds, Postgres: startPostgres,
+		Binary: self, Out: w.err, Engines: c.engines(), Seconds: c.Seconds, Rounds: c.Rounds, Leads: c.Leads, Rows: c.CSVRows, Postgres: startPostgres,
 	})
 	if printErr := c.print(w, report); err == nil {
 		err = printErr

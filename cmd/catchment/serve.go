@@ -7,9 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
 	"time"
-
-	"catchment/internal/web"
 )
 
 type serveCmd struct {
@@ -37,6 +38,11 @@ type server struct {
 	inner  *http.Server
 	failed chan error
 	log    *slog.Logger
+
+	doors    atomic.Pointer[rooms] // what house answers; a move puts another house in its place
+	lock     *os.File              // SQLite belongs to one server
+	watching context.CancelFunc
+	watch    sync.WaitGroup
 }
 
 func (c config) logger(w *world) *slog.Logger {
@@ -69,15 +75,20 @@ func startServer(w *world, c config) (*server, error) {
 		}
 		s.health = "http://" + inner.Addr().String()
 	}
-	if s.house, err = open(w.ctx, c, s.log); err != nil {
+	if s.lock, err = c.lockSQL(); err == nil {
+		s.house, err = open(w.ctx, c, s.log)
+	}
+	if err != nil {
 		l.Close()
 		if inner != nil {
 			inner.Close()
 		}
+		s.unlock()
 		return nil, err
 	}
+	s.enter(s.house)
 	s.outer = &http.Server{
-		Handler:           web.Wrap(s.house.mux, s.log),
+		Handler:           http.HandlerFunc(s.answer),
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
@@ -85,9 +96,10 @@ func startServer(w *world, c config) (*server, error) {
 	}
 	go func() { s.failed <- s.outer.Serve(l) }()
 	if inner != nil {
-		s.inner = &http.Server{Handler: s.house.innerRoutes(), ReadHeaderTimeout: 5 * time.Second}
+		s.inner = &http.Server{Handler: http.HandlerFunc(s.answerInner), ReadHeaderTimeout: 5 * time.Second}
 		go func() { s.failed <- s.inner.Serve(inner) }()
 	}
+	s.watchForMove(w.ctx)
 	return s, nil
 }
 
@@ -103,6 +115,8 @@ func (s *server) wait(ctx context.Context) error {
 
 // stop drains: health says so, running requests finish, then the house closes.
 func (s *server) stop() {
+	s.watching()
+	s.watch.Wait() // house stays the same from here
 	s.house.draining.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -117,4 +131,5 @@ func (s *server) stop() {
 	if s.inner != nil {
 		s.inner.Close()
 	}
+	s.unlock()
 }

@@ -21,6 +21,7 @@ type (
 	ProjectID = ident.ID[projectKind]
 	SourceID  = ident.ID[sourceKind]
 	PoolID    = ident.ID[poolKind]
+	PolicyID  = ident.ID[policyKind]
 )
 
 // NewID makes the id of a new account. (Its kind is not exported, so that
@@ -34,16 +35,23 @@ func NewSessionID() SessionID { return ident.New[sessionKind]() }
 func NewProjectID() ProjectID { return ident.New[projectKind]() }
 func NewSourceID() SourceID   { return ident.New[sourceKind]() }
 func NewPoolID() PoolID       { return ident.New[poolKind]() }
+func NewPolicyID() PolicyID   { return ident.New[policyKind]() }
 
 // IDFrom and UserIDFrom give 16 bytes their kind back.
 func IDFrom(b [16]byte) ID         { return ident.From[scope.Account](b) }
 func UserIDFrom(b [16]byte) UserID { return ident.From[userKind](b) }
+
+// FirstPolicy and PoolOfFirst go between a pool and its first policy, which is
+// not stored and has the pool's own number.
+func FirstPolicy(p PoolID) PolicyID { return ident.From[policyKind](p.UUID()) }
+func PoolOfFirst(p PolicyID) PoolID { return ident.From[poolKind](p.UUID()) }
 
 // ParseID and its siblings read the text forms.
 func ParseID(s string) (ID, error)               { return ident.Parse[scope.Account](s) }
 func ParseUserID(s string) (UserID, error)       { return ident.Parse[userKind](s) }
 func ParseKeyID(s string) (KeyID, error)         { return ident.Parse[keyKind](s) }
 func ParseProjectID(s string) (ProjectID, error) { return ident.Parse[projectKind](s) }
+func ParsePolicyID(s string) (PolicyID, error)   { return ident.Parse[policyKind](s) }
 func ParseSourceID(s string) (SourceID, error)   { return ident.Parse[sourceKind](s) }
 
 type (
@@ -53,6 +61,7 @@ type (
 	projectKind struct{}
 	sourceKind  struct{}
 	poolKind    struct{}
+	policyKind  struct{}
 )
 
 func (userKind) Prefix() string    { return "user" }
@@ -61,6 +70,7 @@ func (sessionKind) Prefix() string { return "sess" }
 func (projectKind) Prefix() string { return "proj" }
 func (sourceKind) Prefix() string  { return "src" }
 func (poolKind) Prefix() string    { return "pool" }
+func (policyKind) Prefix() string  { return "plcy" }
 
 // Role is what a user or a secret key is in an account, or on the platform.
 type Role string
@@ -104,6 +114,8 @@ const (
 	RunPlatform    Permission = "platform:run"     // accounts and health, nothing personal
 	Public         Permission = "public"           // no credential: sign-in, documents, health
 	Capture        Permission = "capture"          // hand in a lead
+	ImportLeads    Permission = "leads:import"     // files of leads in
+	ExportLeads    Permission = "leads:export"     // files of leads out, with their persons
 )
 
 var grants = map[Role][]Permission{
@@ -112,7 +124,7 @@ var grants = map[Role][]Permission{
 		ReadSetup, ManageRouting, ReadReports, FollowEvents, UseOwnSession, Capture},
 	Marketer: {ReadSetup, ReadReports, UseOwnSession, Capture},
 	Admin: {ReadLeads, ReadOwnLeads, OpenPersons, OpenOwnPersons, AnswerOffers, WorkLeads, WorkOwnLeads, MoveLeads,
-		ReadSetup, ManageRouting, ManageSetup, ManagePeople, ManageKeys, ReadReports, ReadRecord, FollowEvents, UseOwnSession, Capture},
+		ReadSetup, ManageRouting, ManageSetup, ManagePeople, ManageKeys, ReadReports, ReadRecord, FollowEvents, UseOwnSession, Capture, ImportLeads, ExportLeads},
 	Auditor:  {ReadSetup, ReadReports, ReadRecord, UseOwnSession},
 	Operator: {RunPlatform, UseOwnSession},
 	Support:  {UseOwnSession},

@@ -14,11 +14,11 @@ var floors = []struct {
 	{"roof", []string{"demo", "proof"}},
 	{"doors", []string{"capture", "desk", "console", "operate"}},
 	{"hall", []string{"web"}},
-	{"stages", []string{"intake", "routing", "followup", "insight", "publish"}},
+	{"stages", []string{"intake", "routing", "followup", "insight", "publish", "carry"}},
 	{"keeps", []string{"keyring", "directory", "events", "audit", "jobs", "snapshot"}},
 	{"cellars: tables", []string{
-		"store/access", "store/answers", "store/counts", "store/cursor", "store/eventlog", "store/keys", "store/leads",
-		"store/members", "store/offers", "store/people", "store/published", "store/record", "store/setup", "store/work"}},
+		"store/access", "store/answers", "store/carry", "store/counts", "store/cursor", "store/eventlog", "store/keys", "store/leads",
+		"store/members", "store/mover", "store/offers", "store/people", "store/policies", "store/published", "store/record", "store/setup", "store/work"}},
 	{"cellars", []string{"store", "journal"}},
 	{"keys to rooms", []string{"account/admit", "vault/reveal"}},
 	{"words about leads", []string{"submission", "receipt"}},
@@ -33,7 +33,7 @@ var permissions = map[string][]string{
 	// account from a row that an admitted caller wrote.
 	"account/admit": {"directory", "jobs", "events", "intake", "cmd/catchment"},
 	// Who reads a Personal: those who seal, and those who answer a screen.
-	"vault/reveal": {"keyring", "intake", "desk", "console", "directory"},
+	"vault/reveal": {"keyring", "intake", "desk", "console", "directory", "carry"},
 	// Who sees across accounts (store.Dir) is listed by the guard test.
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/audit"
+	"catchment/internal/carry"
 	"catchment/internal/directory"
 	"catchment/internal/events"
 	"catchment/internal/keyring"
@@ -42,6 +43,7 @@ type Parts struct {
 	Routing   *routing.Router
 	Events    *events.Log
 	Replayer  Replayer
+	Carrier   *carry.Carrier
 	Opener    Opener
 	PublicURL string // where the doors are, for snippets: "https://leads.example"
 }
@@ -60,10 +62,12 @@ func New(p Parts) *Console {
 	c.shiftRoutes()
 	c.keyRoutes()
 	c.poolRoutes()
+	c.policyRoutes()
 	c.boardRoutes()
 	c.deadRoutes()
 	c.recordRoutes()
 	c.reportRoutes()
+	c.carryRoutes()
 	return c
 }
 

@@ -93,6 +93,7 @@ func (h *house) count() {
 	_, err := h.places.PlaceOnce(h.Context())
 	h.ok(err)
 	h.ok(h.insight.Catch(h.Context()))
+	h.ok(h.insight.CatchFigures(h.Context()))
 }
 
 // company is an account with an admin who is signed in.

@@ -86,6 +86,8 @@ func (in *reportIn) span(now time.Time) (from, to time.Time, err error) {
 func (c *Console) reportRoutes() {
 	web.See(c.API, web.Op{Method: "GET", Path: "/v1/reports/leads", Name: "report-leads", Tag: "reports", Permission: account.ReadReports,
 		Summary: "What came in and what came of it", Detail: "Counts of what happened between from and to, a second behind at most. Whatever happens to a lead counts for the source of its first enquiry. Nothing personal; test leads never."}, reportLeads)
+	c.figureRoutes()
+	c.spendRoutes()
 }
 
 func reportLeads(v *web.Visit, tx *store.Tx, in *reportIn) (*LeadReport, error) {

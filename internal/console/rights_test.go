@@ -25,7 +25,11 @@ var body = map[string]any{
 	"change-user":    map[string]any{"name": "Stolen"},
 	"put-shifts":     map[string]any{"shifts": []any{}},
 	"create-key":     map[string]any{"kind": "secret", "name": "K", "role": "auditor"},
-	"put-pool":       map[string]any{"name": "Stolen"},
+	"create-policy": map[string]any{"project_id": "proj_01h455vb4pex5vsknk084sn02q", "name": "P", "policy": map[string]any{
+		"rules": []any{map[string]any{"name": "Everyone", "method": "round_robin"}}}},
+	"backtest-policy": map[string]any{"days": 1},
+	"put-member-tags": map[string]any{"tags": []any{"a"}},
+	"put-pool":        map[string]any{"name": "Stolen"},
 }
 
 func TestEveryRouteRefusesWhoMayNot(t *testing.T) {
@@ -71,6 +75,8 @@ func TestAnothersThingsAreNotThere(t *testing.T) {
 		mine, theirs := c.shop(), other.shop()
 		seller := other.user(account.Salesperson)
 		other.admin.ask("PUT", "/v1/projects/"+theirs.project+"/pool/members/"+seller.id, nil).want(t, 200)
+		draft := other.admin.post("/v1/policies", map[string]any{"project_id": theirs.project, "name": "Theirs", "policy": map[string]any{
+			"rules": []any{map[string]any{"name": "Everyone", "method": "round_robin"}}}}).want(t, 201).str("id")
 		key := other.admin.post("/v1/keys", map[string]any{"kind": "secret", "name": "K", "role": "admin"}).want(t, 201)
 		stage := other.admin.post("/v1/stages", map[string]any{"name": "Theirs", "category": "won"}).want(t, 201).str("id")
 		dead := leads.DeadLetter{ID: lead.NewDeadID(), Enquiry: lead.NewEnquiryID(), Stream: "s", Seq: 1, Reason: "x", ReceivedAt: now(), ChangedAt: now()}
@@ -81,6 +87,7 @@ func TestAnothersThingsAreNotThere(t *testing.T) {
 			"stage":   {stage, lead.NewStageID().String(), "stg_"},
 			"user":    {seller.id, account.NewUserID().String(), "%27"},
 			"key":     {key.str("id"), account.NewKeyID().String(), "key_1"},
+			"policy":  {draft, account.NewPolicyID().String(), "plcy_"},
 			"dead":    {dead.ID.String(), lead.NewDeadID().String(), "dead"},
 		}
 		seen := 0
@@ -137,7 +144,7 @@ func TestAnothersThingsAreNotThere(t *testing.T) {
 
 func kindOf(path string) string {
 	for prefix, kind := range map[string]string{"/v1/projects/{": "project", "/v1/sources/{": "source", "/v1/stages/{": "stage",
-		"/v1/users/{": "user", "/v1/keys/{": "key", "/v1/dead-letters/{": "dead"} {
+		"/v1/users/{": "user", "/v1/keys/{": "key", "/v1/dead-letters/{": "dead", "/v1/policies/{": "policy"} {
 		if strings.HasPrefix(path, prefix) {
 			return kind
 		}

@@ -66,6 +66,12 @@ func New(p Parts) *Desk {
 	d.leadRoutes()
 	d.enquiryRoutes()
 	d.workRoutes()
+	d.visitRoutes()
+	d.bookingRoutes()
+	d.tagRoutes()
+	d.suppressionRoutes()
+	d.quarantineRoutes()
+	d.handoverRoutes()
 	d.personRoutes()
 	d.streamRoutes()
 	return d

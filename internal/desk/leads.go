@@ -28,12 +28,14 @@ type leadsIn struct {
 	Owner    string   `query:"owner" doc:"Only leads that this user owns: an id, or me."`
 	State    string   `query:"state" enum:"waiting,offered,owned,unrouted" doc:"Only leads whose move it is like this."`
 	Person   string   `query:"person" doc:"Only leads of this person (its id)."`
+	Tag      string   `query:"tag" maxLength:"40" doc:"Only leads with this tag."`
+	List     string   `query:"list" enum:"overdue,due-today,no-next-action,missed,re-engaged,new-without-contact" doc:"One of the lists that a team works off: open leads, what waits longest first. Of the other filters it takes owner alone."`
 	Test     bool     `query:"test" doc:"Test leads too."`
 	Include  []string `query:"include" enum:"person" doc:"person: with the persons, opened on the record as one entry."`
 }
 
 func (in leadsIn) filter(v *web.Visit) (f leads.LeadFilter, err error) {
-	f.Category, f.RouteState, f.Test = lead.Category(in.Category), lead.RouteState(in.State), in.Test
+	f.Category, f.RouteState, f.Test, f.Tag = lead.Category(in.Category), lead.RouteState(in.State), in.Test, in.Tag
 	if f.Project, err = filterID("project", in.Project, account.ParseProjectID); err != nil {
 		return f, err
 	}
@@ -91,11 +93,11 @@ func (d *Desk) listLeads(ctx context.Context, v *web.Visit, in *leadsIn) (*web.L
 	var page *album
 	err = d.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
 		page = &album{}
-		found, err := listFor(tx, v, f, from, in.Limit+1)
+		found, timed, err := in.find(tx, v, f, from)
 		if err != nil {
 			return err
 		}
-		cut := web.NewList(in.Page, found, func(l leads.Lead) web.Place { return web.Place{At: l.CreatedAt, ID: l.ID.UUID()} })
+		cut := web.NewList(in.Page, found, func(l leads.Lead) web.Place { return web.Place{At: timed(l), ID: l.ID.UUID()} })
 		cut.Items = slices.DeleteFunc(cut.Items, func(l leads.Lead) bool { return !f.Owner.IsZero() && l.Owner != f.Owner || !v.Reads(l.Owner) })
 		list, err = leadList(tx, v, cut, with, page)
 		return err
@@ -119,17 +121,16 @@ func listFor(tx *store.Tx, v *web.Visit, f leads.LeadFilter, from web.Place, lim
 }
 
 func leadList(tx *store.Tx, v *web.Visit, cut *web.List[leads.Lead], with bool, page *album) (*web.List[Lead], error) {
-	n, err := named(tx)
+	items, err := leadViews(tx, v, cut.Items)
 	if err != nil {
 		return nil, err
 	}
-	list := &web.List[Lead]{Items: make([]Lead, len(cut.Items)), NextCursor: cut.NextCursor}
-	ids := make([]lead.PersonID, len(cut.Items))
-	for i, l := range cut.Items {
-		list.Items[i] = n.lead(l, v.At)
-		ids[i] = l.Person
-	}
+	list := &web.List[Lead]{Items: items, NextCursor: cut.NextCursor}
 	if with {
+		ids := make([]lead.PersonID, len(cut.Items))
+		for i, l := range cut.Items {
+			ids[i] = l.Person
+		}
 		err = page.persons(tx, ids, func(i int, p *Person) { list.Items[i].Person = p })
 	}
 	return list, err
@@ -328,8 +329,16 @@ var words = map[routing.Reason]string{
 	routing.DeclinedBefore: "Declined this lead before",
 	routing.AlreadyOffered: "Missed this lead before, and has not been away since",
 	routing.Busy:           "Has as many open offers as the pool allows",
-	routing.LaterInTurn:    "Eligible, but had an offer more recently",
-	routing.Chosen:         "Chosen: eligible, and longest without an offer",
+	routing.LaterInTurn:    "Eligible, but another one's turn came first",
+	routing.Unreachable:    "No device of theirs answered lately",
+	routing.CoolingDown:    "Accepted a lead a moment ago",
+	routing.AtCapacity:     "Has as many open leads as the policy allows",
+	routing.DayFull:        "Took as many leads today as the policy allows",
+	routing.HoursClosed:    "Outside the routing hours",
+	routing.NotInRule:      "Not a member of the rules that were tried",
+	routing.NoWeight:       "Has no weight in the rule",
+	routing.LacksTag:       "Lacks a tag that the rule asks for",
+	routing.Chosen:         "Chosen: eligible, and next by the rule's method",
 }
 
 type decisionsIn struct {

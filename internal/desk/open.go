@@ -63,6 +63,16 @@ func onOfferTo(tx *store.Tx, l leads.Lead, u account.UserID) (bool, error) {
 type album struct {
 	sealed []vault.Sealed
 	put    []func(text string, state keyring.State)
+	last   []func()
+}
+
+// then has f run when all is in its place.
+func (a *album) then(f func()) { a.last = append(a.last, f) }
+
+func (a *album) finish() {
+	for _, f := range a.last {
+		f()
+	}
 }
 
 func (a *album) add(s vault.Sealed, put func(text string, state keyring.State)) {
@@ -72,7 +82,7 @@ func (a *album) add(s vault.Sealed, put func(text string, state keyring.State)) 
 
 // person adds a person's values; the returned Person is filled by open.
 func (a *album) person(p people.Person) *Person {
-	out := &Person{ID: p.ID.String(), Country: p.Country}
+	out := &Person{ID: p.ID.String(), Country: p.Country, Contactable: true}
 	text := func(to **string) func(string, keyring.State) {
 		return func(s string, state keyring.State) {
 			out.Erased = out.Erased || state == keyring.Erased
@@ -99,6 +109,15 @@ func (a *album) persons(tx *store.Tx, ids []lead.PersonID, put func(item int, p 
 			known[p.ID] = a.person(p)
 		}
 	}
+	marks, err := people.Suppressed(tx, wanted)
+	if err != nil {
+		return err
+	}
+	for id, m := range marks {
+		if p := known[id]; p != nil {
+			p.Contactable, p.NotContacting = false, web.OrNull(m.Reason)
+		}
+	}
 	for i, id := range ids {
 		if p := known[id]; p != nil {
 			put(i, p)
@@ -109,6 +128,7 @@ func (a *album) persons(tx *store.Tx, ids []lead.PersonID, put func(item int, p 
 
 // open writes the record and fills what was added.
 func (a *album) open(ctx context.Context, o Opener, v *web.Visit) error {
+	defer a.finish()
 	if len(a.sealed) == 0 {
 		return nil
 	}

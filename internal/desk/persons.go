@@ -15,9 +15,11 @@ import (
 	"catchment/internal/web"
 )
 
-// Persons merges persons on a human's word. intake does, because it alone
-// decides who is who.
+// Persons merges persons, and judges what is in quarantine, on a human's word.
+// intake does, because it alone decides who is who and what becomes a lead.
 type Persons interface {
+	Release(tx *store.Tx, id lead.EnquiryID, actor string) error
+	Keep(tx *store.Tx, id lead.EnquiryID, actor string) error
 	Merge(tx *store.Tx, kept, merged lead.PersonID, actor string) (lead.MergeID, error)
 	Unmerge(tx *store.Tx, id lead.MergeID, actor string) error
 }
@@ -30,6 +32,7 @@ type PersonCard struct {
 	MergedInto *string       `json:"merged_into" doc:"Who this one is, on a human's word."`
 	Duplicates []MaybeSame   `json:"possible_duplicates" nullable:"false" doc:"Who else it may be."`
 	Leads      []PersonsLead `json:"leads" nullable:"false" doc:"Those that you may read, newest first."`
+	Suppressed []Suppression `json:"suppressions" nullable:"false" doc:"When the person must or must not have been contacted, newest first."`
 	Person     *Person       `json:"person,omitempty" doc:"Only with a purpose."`
 }
 
@@ -130,8 +133,14 @@ func personCard(tx *store.Tx, v *web.Visit, id lead.PersonID, page *album) (*Per
 	for _, k := range links {
 		out.Duplicates = append(out.Duplicates, MaybeSame{k.Other.String(), k.Kind, k.Enquiry.String(), k.At})
 	}
+	if err != nil {
+		return nil, err
+	}
+	if out.Suppressed, err = suppressionsOf(tx, v, id, page); err != nil {
+		return nil, err
+	}
 	if mayOpen(v) {
-		out.Person = page.person(p)
+		err = page.persons(tx, []lead.PersonID{id}, func(_ int, p *Person) { out.Person = p })
 	}
 	return out, err
 }

@@ -43,6 +43,9 @@ type Person struct {
 	Email   *string `json:"email" example:"asha@example.com"`
 	Country string  `json:"country" doc:"Of the phone, ISO 3166; empty when unknown." example:"GB"`
 	Erased  bool    `json:"erased" doc:"The key is gone, and with it the text."`
+
+	Contactable   bool    `json:"contactable" doc:"false: this person must not be contacted; show no links to call or write."`
+	NotContacting *string `json:"not_contactable_because" doc:"The code of the reason; null while contactable." example:"asked-not-to"`
 }
 
 // Lead is the work item: a person's interest in a project.
@@ -75,8 +78,13 @@ type Lead struct {
 	Overdue      bool       `json:"overdue" doc:"The next follow-up is past due."`
 	ClosedAt     *time.Time `json:"closed_at"`
 	Clocks       LeadClocks `json:"clocks"`
-	Version      int64      `json:"version" doc:"Grows with each change."`
-	Person       *Person    `json:"person,omitempty" doc:"Only when it was asked for and a purpose is stated."`
+	Tags         []string   `json:"tags" nullable:"false" doc:"Codes, sorted."`
+
+	Contactable   bool    `json:"contactable" doc:"false: the person must not be contacted; show no links to call or write."`
+	NotContacting *string `json:"not_contactable_because" doc:"The code of the reason; null while contactable." example:"asked-not-to"`
+
+	Version int64   `json:"version" doc:"Grows with each change."`
+	Person  *Person `json:"person,omitempty" doc:"Only when it was asked for and a purpose is stated."`
 }
 
 // Offer is a timed invitation to one salesperson. It says nothing personal.
@@ -150,7 +158,7 @@ func (n names) lead(l leads.Lead, now time.Time) Lead {
 		CreatedAt: l.CreatedAt, EnquiredAt: l.EnquiredAt, WaitingSince: web.TimeOrNull(l.WaitingAt), QueuedAt: web.TimeOrNull(l.QueuedAt),
 		OfferedAt: web.TimeOrNull(l.OfferedAt), AcceptedAt: web.TimeOrNull(l.AcceptedAt), AttemptedAt: web.TimeOrNull(l.AttemptedAt),
 		ContactedAt: web.TimeOrNull(l.ContactedAt), NextAt: web.TimeOrNull(l.NextAt), NextWhat: web.OrNull(l.NextWhat),
-		Overdue: !l.NextAt.IsZero() && l.NextAt.Before(now), ClosedAt: web.TimeOrNull(l.ClosedAt), Version: l.Version,
+		Overdue: !l.NextAt.IsZero() && l.NextAt.Before(now), ClosedAt: web.TimeOrNull(l.ClosedAt), Version: l.Version, Tags: []string{}, Contactable: true,
 		Clocks: LeadClocks{c.SpeedToLead, c.TimeToOffer, c.TimeToAccept, c.FirstResponse, c.TimeToContact},
 	}
 }

@@ -158,8 +158,11 @@ func (d *Desk) addAttempt(v *web.Visit, tx *store.Tx, in *attemptIn) (*AttemptMa
 	if err != nil {
 		return nil, err
 	}
-	n, err := named(tx)
-	return &AttemptMade{Attempt: attemptView(done.Attempt), NoteID: web.OrNull(done.Note.String()), Lead: n.lead(done.Lead, v.At)}, err
+	l, err := leadView(tx, v, done.Lead, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &AttemptMade{Attempt: attemptView(done.Attempt), NoteID: web.OrNull(done.Note.String()), Lead: *l}, nil
 }
 
 func (d *Desk) addNote(v *web.Visit, tx *store.Tx, in *noteIn) (*NoteMade, error) {
@@ -204,8 +207,11 @@ func leadView(tx *store.Tx, v *web.Visit, l leads.Lead, err error) (*Lead, error
 	if err != nil {
 		return nil, err
 	}
-	n, err := named(tx)
-	return new(n.lead(l, v.At)), err
+	all, err := leadViews(tx, v, []leads.Lead{l})
+	if err != nil {
+		return nil, err
+	}
+	return &all[0], nil
 }
 
 // nowView reads the lead again after routing moved it.

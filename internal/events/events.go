@@ -49,6 +49,19 @@ const (
 	SetupChanged            Kind = "setup.changed"
 	AlarmRaised             Kind = "alarm.raised"
 	AlarmCleared            Kind = "alarm.cleared"
+
+	VisitPlanned       Kind = "visit.planned"
+	VisitDone          Kind = "visit.done"
+	VisitNoShow        Kind = "visit.no_show"
+	VisitCancelled     Kind = "visit.cancelled"
+	BookingMade        Kind = "booking.made"
+	BookingCancelled   Kind = "booking.cancelled"
+	LeadTagged         Kind = "lead.tagged"
+	PersonSuppressed   Kind = "person.suppressed"
+	PersonUnsuppressed Kind = "person.unsuppressed"
+	EnquiryQuarantined Kind = "enquiry.quarantined"
+	EnquiryReleased    Kind = "enquiry.released"
+	EnquiryKept        Kind = "enquiry.kept"
 )
 
 // Event is one thing that happened. Data holds ids, counts and words of the

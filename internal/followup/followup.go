@@ -149,7 +149,7 @@ func (f *Followup) move(tx *store.Tx, w Worker, l *leads.Lead, m Move, prefix st
 	if to.Category.Open() {
 		return nil
 	}
-	if l.RouteState == lead.Waiting || l.RouteState == lead.Offered {
+	if l.RouteState != lead.Unrouted { // an owner's too: it makes room under the capacity of a policy
 		if err := f.jobs.Add(tx, kindWithdraw, l.ID.String(), now); err != nil {
 			return err
 		}

@@ -228,6 +228,9 @@ type Clocks struct {
 
 // ClocksOf reads a lead's clocks off its firsts.
 func ClocksOf(l leads.Lead) Clocks {
+	if l.History { // its beginning was elsewhere
+		return Clocks{}
+	}
 	return Clocks{
 		SpeedToLead:   between(l.CreatedAt, l.AttemptedAt),
 		TimeToOffer:   between(l.CreatedAt, l.OfferedAt),

@@ -72,6 +72,9 @@ func (in *Insight) run() {
 		if err := in.Catch(in.ctx); err != nil && in.ctx.Err() == nil {
 			in.log.Warn("insight: cannot count; it tries again", "error", err)
 		}
+		if err := in.CatchFigures(in.ctx); err != nil && in.ctx.Err() == nil {
+			in.log.Warn("insight: cannot keep the figures; it tries again", "error", err)
+		}
 		select {
 		case <-t.C:
 		case <-in.ctx.Done():
@@ -158,16 +161,7 @@ func (in *Insight) step(ctx context.Context, s account.Scope) (next, head int64,
 
 // move takes the cursor from one position to the next. It fails for good when
 // it is not there any more, so that nothing is counted twice.
-func move(tx *store.Tx, from, to int64) error {
-	at, err := events.Cursor(tx, Follower)
-	if err != nil {
-		return err
-	}
-	if at != from {
-		return errMoved
-	}
-	return events.MoveCursor(tx, Follower, from, to)
-}
+func move(tx *store.Tx, from, to int64) error { return moveAs(tx, Follower, from, to) }
 
 // Rebuild counts an account anew from its tables and puts that in the place
 // of its rollups. It is for a follower whose events are gone.

@@ -27,12 +27,18 @@ func (f *firm) same(when string) {
 	if len(diff) > 0 {
 		f.Fatalf("%s: the rollups have too many: %v", when, diff)
 	}
+	wrong, err := f.insight.FiguresDifference(context.Background(), f.scope)
+	f.ok(err)
+	if len(wrong) > 0 {
+		f.Fatalf("%s: the figures have too many: %v", when, wrong)
+	}
 }
 
 func (f *firm) catch() {
 	f.Helper()
 	f.place()
 	f.ok(f.insight.Catch(context.Background()))
+	f.ok(f.insight.CatchFigures(context.Background()))
 }
 
 func (f *firm) total() (s counts.Sums) {
@@ -94,6 +100,9 @@ func (f *firm) live(n int) {
 		if i%2 == 0 {
 			f.ok(f.insight.Catch(context.Background()))
 		}
+		if i%3 == 1 {
+			f.ok(f.insight.CatchFigures(context.Background()))
+		}
 		f.same(fmt.Sprint("while event ", i, " waits"))
 	}
 }
@@ -147,6 +156,18 @@ func TestTheComparisonFindsADifference(t *testing.T) {
 		if len(diff) != 1 {
 			t.Errorf("differences: %v, want one", diff)
 		}
+		f.write(func(tx *store.Tx) error {
+			more := counts.Figures{}
+			p := counts.Part{Hour: time.Now().Truncate(time.Hour), Tally: counts.Tally{}}
+			p.Tally.Add(counts.FLeads, 1)
+			more.AddPart(counts.Share{Project: f.project.String()}, p, 1)
+			return counts.Change(tx, more)
+		})
+		wrong, err := f.insight.FiguresDifference(context.Background(), f.scope)
+		f.ok(err)
+		if len(wrong) == 0 {
+			t.Error("one lead too many in the figures is not found")
+		}
 	})
 }
 
@@ -174,6 +195,9 @@ func TestEachEventCountsOnceWhoeverFollows(t *testing.T) {
 			nodes.Go(func() {
 				for {
 					if err := in.Catch(context.Background()); err != nil {
+						t.Error(err)
+					}
+					if err := in.CatchFigures(context.Background()); err != nil {
 						t.Error(err)
 					}
 					select {
@@ -206,6 +230,7 @@ func TestRebuild(t *testing.T) {
 		f.write(func(tx *store.Tx) error { _, err := tx.Exec(forgetEvents); return err })
 		f.arrive(0, "+442079460199", false) // not placed yet
 		f.ok(f.insight.Catch(context.Background()))
+		f.ok(f.insight.CatchFigures(context.Background()))
 		f.same("after the events were lost")
 		if f.total()[counts.Leads] == 0 {
 			t.Error("nothing was counted anew")
@@ -262,6 +287,44 @@ func TestItFollows(t *testing.T) {
 		idle.Start()
 		if got := f.total()[counts.Leads]; got != 1 {
 			t.Errorf("%d leads counted after Stop", got)
+		}
+	})
+}
+
+// A booking counts for its lead until it is cancelled.
+func TestBookingsAreCounted(t *testing.T) {
+	each(t, func(t *testing.T, f *firm) {
+		f.arrive(0, "+442079460123", false)
+		o := f.open()[0]
+		f.write(func(tx *store.Tx) error { _, err := f.router.Accept(tx, o.ID, o.User, f.now()); return err })
+		bookings := func() (n int64) {
+			f.catch()
+			f.same("with a booking")
+			f.read(func(tx *store.Tx) error {
+				by, err := counts.Between(tx, counts.OfUser, time.Now().Add(-2*time.Hour).Truncate(time.Hour), time.Now().Add(2*time.Hour).Truncate(time.Hour))
+				if by[o.User.String()] != nil {
+					n = by[o.User.String()].Of(counts.FBookings)
+				}
+				return err
+			})
+			return n
+		}
+		if n := bookings(); n != 0 {
+			t.Errorf("%d bookings before the first", n)
+		}
+		boss := followup.Worker{Actor: "test", All: true}
+		var id lead.BookingID
+		f.write(func(tx *store.Tx) error {
+			b, err := f.work.Book(tx, boss, o.Lead, followup.Deal{Unit: "A-1", Value: 100, Currency: "EUR"}, f.now())
+			id = b.ID
+			return err
+		})
+		if n := bookings(); n != 1 {
+			t.Errorf("%d bookings, want 1", n)
+		}
+		f.write(func(tx *store.Tx) error { _, err := f.work.CancelBooking(tx, boss, id, "test", f.now()); return err })
+		if n := bookings(); n != 0 {
+			t.Errorf("%d bookings after it was cancelled", n)
 		}
 	})
 }

@@ -228,6 +228,7 @@ func (it *item) seal(key Sealer, id lead.PersonID) values {
 		consent: enquiry(vault.Consent, t.consent),
 		raw:     key.Seal(leads.SubmissionPlace(it.subm, vault.Raw), t.raw).Data,
 		trace:   key.Seal(leads.SubmissionPlace(it.subm, vault.Trace), t.trace).Data,
+		note:    key.Seal(leads.NotePlace(it.note), t.note).Data,
 	}
 }
 
@@ -266,7 +267,7 @@ func (b *batch) learn(it *item, h *human, v *values) {
 // lead finds the human's open lead of the project, or makes one; again says
 // that it was there.
 func (b *batch) lead(it *item, h *human) (id lead.ID, again bool) {
-	if o, ok := h.open[it.project]; ok {
+	if o, ok := h.open[it.project]; ok && !it.closed() {
 		b.reEnquire(it, o)
 		return o.id, true
 	}
@@ -276,10 +277,18 @@ func (b *batch) lead(it *item, h *human) (id lead.ID, again bool) {
 	if was, ok := h.closed[it.project]; ok {
 		l.Previous = was.ID
 	}
-	if l.Test {
+	switch {
+	case it.past != nil:
+		b.restore(it, l)
+	case l.Test:
 		l.RouteState, l.WaitingAt = lead.Unrouted, time.Time{}
-	} else {
+	default:
 		b.projects[it.project] = true
+	}
+	if it.closed() {
+		h.has(leads.Brief{ID: l.ID, Person: h.id, Project: l.Project, CreatedAt: l.CreatedAt, ClosedAt: l.ClosedAt})
+		b.newLeads = append(b.newLeads, l)
+		return l.ID, false
 	}
 	h.open[it.project] = openLead{id: l.ID, since: l.CreatedAt, fresh: l, kept: true}
 	b.newLeads = append(b.newLeads, l)

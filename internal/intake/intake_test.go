@@ -42,7 +42,7 @@ func TestALeadArrives(t *testing.T) {
 		}
 		got := h.open(p.Name, p.Phone, p.Email, e.Message, e.CustomSeal, e.Consent, subs[0].Raw, subs[0].Trace)
 		want := []string{"Ada Example", "+442079460101", "Ada@Example.com", "I'm interested", `{"dog":"Rex"}`, "",
-			body("Ada Example", "020 7946 0101", "Ada@Example.com"), `{"ip":"203.0.113.9","user_agent":"Example/1.0","referer":"https://www.example.com/?who=ada"}`}
+			body("Ada Example", "020 7946 0101", "Ada@Example.com"), `{"ip":"10.0.0.9","user_agent":"Example/1.0","referer":"https://www.example.com/?who=ada"}`}
 		for i := range want {
 			if text := reveal.Text(got.Values[i]); text != want[i] || (text != "") != (got.States[i] == keyring.Clear) {
 				t.Errorf("value %d: state %v, %d bytes", i, got.States[i], len(text))

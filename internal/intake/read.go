@@ -14,6 +14,7 @@ import (
 	"catchment/internal/lead"
 	"catchment/internal/problem"
 	"catchment/internal/store"
+	"catchment/internal/store/leads"
 	"catchment/internal/store/people"
 	"catchment/internal/store/setup"
 	"catchment/internal/submission"
@@ -57,14 +58,20 @@ type item struct {
 	attribution  string
 	custom       string // the fields marked non-personal
 
-	text  texts
-	subm  lead.SubmissionID
-	fresh person // in case it is a person we do not know: sealed in advance
+	text    texts
+	subm    lead.SubmissionID
+	suspect string // a rule that its content breaks; "" for none
+	rules   lead.QuarantineRules
+	network leads.Burst // where it was sent from; zero when that says nothing
+
+	past  *submission.Past // of history, without its note; else nil
+	note  lead.NoteID      // for the note of history
+	fresh person           // in case it is a person we do not know: sealed in advance
 }
 
 // texts is what is personal in a submission.
 type texts struct {
-	name, phone, email, message, custom, consent, raw, trace vault.Personal
+	name, phone, email, message, custom, consent, raw, trace, note vault.Personal
 }
 
 // person is a new person, and the item's values under its key.
@@ -76,7 +83,7 @@ type person struct {
 }
 
 // values are an item's ciphertexts under one person's key.
-type values struct{ name, phone, email, message, custom, consent, raw, trace []byte }
+type values struct{ name, phone, email, message, custom, consent, raw, trace, note []byte }
 
 // read decodes and opens entries, in their order; what it cannot read is
 // marked dead. An entry of no known account is counted and left out. The
@@ -251,6 +258,9 @@ func (in *Intake) openOne(it *item, facts *setup.Facts) string {
 	if err != nil {
 		return ReasonPayload
 	}
+	if !it.readPast(payload, reveal.Text) {
+		return ReasonPayload
+	}
 	source, ok := facts.Sources[it.head.Source]
 	if !ok {
 		return ReasonSource
@@ -271,6 +281,7 @@ func (in *Intake) openOne(it *item, facts *setup.Facts) string {
 	it.find(sub, facts.Region)
 	it.takeTexts(sub, payload, source)
 	it.subm = lead.NewSubmissionID()
+	it.judge(sub, payload, facts)
 	it.newPerson(in.o.Sealer)
 	return ""
 }

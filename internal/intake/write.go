@@ -122,6 +122,11 @@ type batch struct {
 	revived     []lead.EnquiryID
 	links       []link
 	dead        []*item
+	held        []leads.Held
+	seen        map[leads.Burst]int64 // how often before, and by this transaction
+	more        map[leads.Burst]int64 // by this transaction alone
+	owned       []leads.Assignment    // of history
+	notes       []leads.Note          // the same
 	events      []events.Event
 	projects    map[account.ProjectID]bool
 
@@ -183,7 +188,10 @@ func (b *batch) load(items []*item) error {
 			}
 		}
 	}
-	return b.loadHumans(wanted)
+	if err := b.loadHumans(wanted); err != nil {
+		return err
+	}
+	return b.loadBursts(items)
 }
 
 // index lists by what the item's person is found, the strongest first.
@@ -262,6 +270,10 @@ func (b *batch) attach(it *item) error {
 	if err != nil {
 		return err
 	}
+	if reason := b.suspicion(it, h); reason != "" {
+		b.hold(it, h, v, reason)
+		return nil
+	}
 	b.learn(it, h, v)
 	if other != nil {
 		b.links = append(b.links, link{h, other, it})
@@ -270,9 +282,13 @@ func (b *batch) attach(it *item) error {
 	e := &leads.Enquiry{ID: it.head.Enquiry, Lead: id, Person: h.id, Project: it.project, Source: it.head.Source,
 		State: lead.Attached, Test: it.head.Test, ReEnquiry: again, Flags: it.flags, Attribution: it.attribution, Custom: it.custom,
 		Message: vault.Sealed{Data: v.message}, CustomSeal: vault.Sealed{Data: v.custom}, Consent: vault.Sealed{Data: v.consent},
-		ReceivedAt: it.head.ReceivedAt, CreatedAt: b.now}
+		ReceivedAt: it.head.ReceivedAt, CreatedAt: b.now, History: it.past != nil}
 	b.enquiries = append(b.enquiries, e)
 	b.mine[e.ID] = &taking{e, b.submit(it, h, v, false), h}
+	b.noteOf(it, id, h, v)
+	if it.past != nil {
+		return nil
+	}
 	b.emit(it, events.EnquiryAttached, id)
 	if again {
 		b.emit(it, events.LeadReEnquired, id)
@@ -400,6 +416,12 @@ func (b *batch) saveRest() error {
 		if err := b.saveLink(l); err != nil {
 			return err
 		}
+	}
+	if err := b.saveHeld(); err != nil {
+		return err
+	}
+	if err := b.savePast(); err != nil {
+		return err
 	}
 	for _, it := range b.dead {
 		if err := b.setAside(it); err != nil {

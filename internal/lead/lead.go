@@ -7,31 +7,37 @@ import "catchment/internal/ident"
 
 // Identifiers.
 type (
-	ID           = ident.ID[leadKind]
-	EnquiryID    = ident.ID[enquiryKind]
-	PersonID     = ident.ID[personKind]
-	SubmissionID = ident.ID[submissionKind]
-	OfferID      = ident.ID[offerKind]
-	RoundID      = ident.ID[roundKind]
-	AttemptID    = ident.ID[attemptKind]
-	NoteID       = ident.ID[noteKind]
-	StageID      = ident.ID[stageKind]
-	MergeID      = ident.ID[mergeKind]
-	DeadID       = ident.ID[deadKind]
+	ID            = ident.ID[leadKind]
+	EnquiryID     = ident.ID[enquiryKind]
+	PersonID      = ident.ID[personKind]
+	SubmissionID  = ident.ID[submissionKind]
+	OfferID       = ident.ID[offerKind]
+	RoundID       = ident.ID[roundKind]
+	AttemptID     = ident.ID[attemptKind]
+	NoteID        = ident.ID[noteKind]
+	StageID       = ident.ID[stageKind]
+	MergeID       = ident.ID[mergeKind]
+	DeadID        = ident.ID[deadKind]
+	VisitID       = ident.ID[visitKind]
+	SuppressionID = ident.ID[suppressionKind]
+	BookingID     = ident.ID[bookingKind]
 )
 
 // NewID and its siblings make fresh ids.
-func NewID() ID                     { return ident.New[leadKind]() }
-func NewEnquiryID() EnquiryID       { return ident.New[enquiryKind]() }
-func NewPersonID() PersonID         { return ident.New[personKind]() }
-func NewSubmissionID() SubmissionID { return ident.New[submissionKind]() }
-func NewOfferID() OfferID           { return ident.New[offerKind]() }
-func NewRoundID() RoundID           { return ident.New[roundKind]() }
-func NewAttemptID() AttemptID       { return ident.New[attemptKind]() }
-func NewNoteID() NoteID             { return ident.New[noteKind]() }
-func NewStageID() StageID           { return ident.New[stageKind]() }
-func NewMergeID() MergeID           { return ident.New[mergeKind]() }
-func NewDeadID() DeadID             { return ident.New[deadKind]() }
+func NewID() ID                       { return ident.New[leadKind]() }
+func NewEnquiryID() EnquiryID         { return ident.New[enquiryKind]() }
+func NewPersonID() PersonID           { return ident.New[personKind]() }
+func NewSubmissionID() SubmissionID   { return ident.New[submissionKind]() }
+func NewOfferID() OfferID             { return ident.New[offerKind]() }
+func NewRoundID() RoundID             { return ident.New[roundKind]() }
+func NewAttemptID() AttemptID         { return ident.New[attemptKind]() }
+func NewNoteID() NoteID               { return ident.New[noteKind]() }
+func NewStageID() StageID             { return ident.New[stageKind]() }
+func NewMergeID() MergeID             { return ident.New[mergeKind]() }
+func NewDeadID() DeadID               { return ident.New[deadKind]() }
+func NewSuppressionID() SuppressionID { return ident.New[suppressionKind]() }
+func NewBookingID() BookingID         { return ident.New[bookingKind]() }
+func NewVisitID() VisitID             { return ident.New[visitKind]() }
 
 // KeyedEnquiryID is the enquiry's id under an idempotency key: the same on
 // every node and after every restart (see ident.Keyed).
@@ -47,6 +53,8 @@ func ParsePersonID(s string) (PersonID, error)   { return ident.Parse[personKind
 func ParseStageID(s string) (StageID, error)     { return ident.Parse[stageKind](s) }
 func ParseMergeID(s string) (MergeID, error)     { return ident.Parse[mergeKind](s) }
 func ParseDeadID(s string) (DeadID, error)       { return ident.Parse[deadKind](s) }
+func ParseBookingID(s string) (BookingID, error) { return ident.Parse[bookingKind](s) }
+func ParseVisitID(s string) (VisitID, error)     { return ident.Parse[visitKind](s) }
 
 // PersonIDFrom and its siblings give 16 bytes their kind back.
 func PersonIDFrom(b [16]byte) PersonID { return ident.From[personKind](b) }
@@ -57,30 +65,36 @@ func NoteIDFrom(b [16]byte) NoteID     { return ident.From[noteKind](b) }
 func EnquiryIDFrom(b []byte) (EnquiryID, error) { return ident.FromBytes[enquiryKind](b) }
 
 type (
-	leadKind       struct{}
-	enquiryKind    struct{}
-	personKind     struct{}
-	submissionKind struct{}
-	offerKind      struct{}
-	roundKind      struct{}
-	attemptKind    struct{}
-	noteKind       struct{}
-	stageKind      struct{}
-	mergeKind      struct{}
-	deadKind       struct{}
+	leadKind        struct{}
+	enquiryKind     struct{}
+	personKind      struct{}
+	submissionKind  struct{}
+	offerKind       struct{}
+	roundKind       struct{}
+	attemptKind     struct{}
+	noteKind        struct{}
+	stageKind       struct{}
+	mergeKind       struct{}
+	deadKind        struct{}
+	suppressionKind struct{}
+	bookingKind     struct{}
+	visitKind       struct{}
 )
 
-func (leadKind) Prefix() string       { return "lead" }
-func (enquiryKind) Prefix() string    { return "enq" }
-func (personKind) Prefix() string     { return "prsn" }
-func (submissionKind) Prefix() string { return "subm" }
-func (offerKind) Prefix() string      { return "offr" }
-func (roundKind) Prefix() string      { return "rnd" }
-func (attemptKind) Prefix() string    { return "attm" }
-func (noteKind) Prefix() string       { return "note" }
-func (stageKind) Prefix() string      { return "stg" }
-func (mergeKind) Prefix() string      { return "mrg" }
-func (deadKind) Prefix() string       { return "dead" }
+func (leadKind) Prefix() string        { return "lead" }
+func (enquiryKind) Prefix() string     { return "enq" }
+func (personKind) Prefix() string      { return "prsn" }
+func (submissionKind) Prefix() string  { return "subm" }
+func (offerKind) Prefix() string       { return "offr" }
+func (roundKind) Prefix() string       { return "rnd" }
+func (attemptKind) Prefix() string     { return "attm" }
+func (noteKind) Prefix() string        { return "note" }
+func (stageKind) Prefix() string       { return "stg" }
+func (mergeKind) Prefix() string       { return "mrg" }
+func (deadKind) Prefix() string        { return "dead" }
+func (suppressionKind) Prefix() string { return "supp" }
+func (bookingKind) Prefix() string     { return "book" }
+func (visitKind) Prefix() string       { return "visit" }
 
 // Category is what every account's own stages have in common.
 type Category string
@@ -111,6 +125,33 @@ const (
 	Quarantined EnquiryState = "quarantined" // kept, waits for a look
 	Dead        EnquiryState = "dead"        // accepted but not processable; see dead letters
 	Erased      EnquiryState = "erased"
+)
+
+// VisitState is how a site visit stands.
+type VisitState string
+
+// The states of a site visit. A planned one becomes one of the others; a word
+// that was wrong is corrected by the next.
+const (
+	VisitPlanned   VisitState = "planned"
+	VisitDone      VisitState = "done"
+	VisitNoShow    VisitState = "no-show"
+	VisitCancelled VisitState = "cancelled"
+)
+
+// Valid reports whether s is one of the list.
+func (s VisitState) Valid() bool {
+	return s == VisitPlanned || s == VisitDone || s == VisitNoShow || s == VisitCancelled
+}
+
+// Held says where an enquiry in quarantine stands.
+type Held string
+
+// The states of a quarantined enquiry.
+const (
+	HeldBack Held = "held"     // nobody has looked yet
+	Kept     Held = "kept"     // a human said that it stays here
+	Released Held = "released" // a human let it through
 )
 
 // RouteState says whose move it is.
@@ -216,6 +257,12 @@ func (d Disposition) Valid() bool {
 // Reached reports whether the attempt reached the person.
 func (d Disposition) Reached() bool {
 	return d == Interested || d == NotInterested || d == CallBack || d == Spoke
+}
+
+// Missed reports whether the attempt should have reached the person and did
+// not. A message that was sent is neither missed nor a contact.
+func (d Disposition) Missed() bool {
+	return d == NoAnswer || d == LineBusy || d == Unreachable
 }
 
 // Flag marks something odd that was kept rather than refused.

@@ -17,7 +17,8 @@ import (
 var pathKinds = map[string]string{
 	"leads": "lead", "enquiries": "enquiry", "offers": "offer", "persons": "person", "merges": "merge",
 	"projects": "project", "sources": "source", "stages": "stage", "users": "user", "keys": "key",
-	"dead-letters": "dead", "members": "user", "f": "source",
+	"dead-letters": "dead", "members": "user", "policies": "policy", "f": "source",
+	"visits": "visit", "bookings": "booking", "quarantine": "enquiry", "imports": "import", "exports": "export",
 }
 
 // nameKinds is the kind of a query parameter or a body's field, by its name.
@@ -30,8 +31,9 @@ var nameKinds = map[string]string{
 
 // notIDs are names that carry no id wherever they stand, or not in this route.
 var notIDs = map[string]string{
-	"report-leads to":     "the end of a span of time",
-	"report-leads from":   "a position in time",
+	"report-leads to":   "the end of a span of time",
+	"report-leads from": "a position in time",
+	"report-figures to": "the end of a span of time", "report-figures from": "a position in time",
 	"capture-lead person": "the enquirer", "capture-batch person": "the enquirer",
 }
 
@@ -41,7 +43,8 @@ var inPages = []string{"capture-form", "form-thanks"}
 
 var prefixes = map[string]string{
 	"account": "acct", "lead": "lead", "enquiry": "enq", "offer": "offr", "person": "prsn", "merge": "mrg", "project": "proj",
-	"source": "src", "stage": "stg", "user": "user", "key": "key", "dead": "dead", "note": "note", "pool": "pool", "round": "rnd", "attempt": "attm",
+	"source": "src", "stage": "stg", "user": "user", "key": "key", "dead": "dead", "note": "note", "pool": "pool", "policy": "plcy", "round": "rnd", "attempt": "attm",
+	"visit": "visit", "booking": "book", "import": "imp", "export": "exp",
 }
 
 // route is one operation of the OpenAPI document.
@@ -372,6 +375,9 @@ func (r route) request(d *document, own map[string]string, at *place, id string)
 	switch {
 	case r.form:
 		req.contentType, req.body = "application/x-www-form-urlencoded", []byte("email=visitor%40example.com&_test=1")
+		if r.method == "PUT" { // the file of an import
+			req.contentType, req.body = "text/csv", []byte("email\nvisitor@example.com\n")
+		}
 	case r.body != nil:
 		req.contentType = "application/json"
 		req.body = r.filled(d, own, at, id)
@@ -388,7 +394,13 @@ var better = map[string]string{
 	"add-attempt":     `{"channel":"call","disposition":"no-answer"}`,
 	"capture-lead":    `{"source":"SOURCE","person":{"email":"visitor@example.com"},"test":true}`,
 	"capture-batch":   `[{"source":"SOURCE","person":{"email":"visitor@example.com"},"test":true}]`,
+	"plan-visit":      `{"at":"2028-01-02T09:30:00Z"}`,
+	"change-visit":    `{"at":"2028-01-02T10:30:00Z"}`,
+	"add-booking":     `{"value_minor":1,"currency":"GBP"}`,
+	"handover-lead":   `{}`,
 	"put-shifts":      `{"shifts":[]}`,
+	"create-policy":   `{"project_id":"x","name":"Matrix","policy":{"rules":[{"name":"Everyone","method":"round_robin"}]}}`,
+	"put-member-tags": `{"tags":["matrix"]}`,
 }
 
 func (r route) filled(d *document, own map[string]string, at *place, id string) []byte {

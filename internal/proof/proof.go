@@ -45,6 +45,8 @@ type Options struct {
 	Engines  []Engine
 	Seconds  int // of load, or of an outage; 0: each proof's own
 	Rounds   int // of kills; 0: 20
+	Leads    int // before a move, 0: 100,000; in reports, 0: 1,000,000
+	Rows     int // of an import; 0: 100,000
 	Postgres func() (Cluster, error)
 }
 
@@ -96,6 +98,10 @@ func proofs() []proof {
 		{"disk-full", "a full disk is refused at the door, and got over", proveDiskFull},
 		{"sealed", "nothing personal stands in clear in any file", proveSealed},
 		{"tenants", "an account reaches nothing of another's", proveTenants},
+		{"move", "a grown SQLite goes over to PostgreSQL while leads come in", proveMove},
+		{"roles", "three processes of each role: kill any, nothing is lost, one winner per offer", proveRoles},
+		{"reports", "figures of a million leads are what a recount gives, in milliseconds", proveReports},
+		{"import", "a long file comes in once, through a kill, in flat memory; history is not offered", proveImport},
 		{"bench", "how much the door and the offers cost", proveBench},
 	}
 }

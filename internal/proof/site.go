@@ -13,8 +13,17 @@ import (
 // of offers.
 type site struct{ project, source string }
 
-// site makes it through the API, as an admin would.
+// site makes it, and waits until the door knows it.
 func (i *instance) site(ctx context.Context, team int) (site, error) {
+	s, err := i.layOut(ctx, team)
+	if err != nil {
+		return s, err
+	}
+	return s, i.untilKnown(ctx, s)
+}
+
+// layOut makes it through the API, as an admin would.
+func (i *instance) layOut(ctx context.Context, team int) (site, error) {
 	a := i.api(i.world.Accounts[0].SecretKey)
 	var s site
 	var made struct {
@@ -32,10 +41,7 @@ func (i *instance) site(ctx context.Context, team int) (site, error) {
 		return s, err
 	}
 	s.source = made.ID
-	if err := i.team(ctx, a, s, team); err != nil {
-		return s, err
-	}
-	return s, i.untilKnown(ctx, s)
+	return s, i.team(ctx, a, s, team)
 }
 
 // team hires salespeople, a few at a time: each chooses a password, which

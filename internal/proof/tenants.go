@@ -139,7 +139,7 @@ func (m *matrix) things(ctx context.Context, i *instance, c company, from int) (
 
 // list fills in an id of every kind that the API lists.
 func (m *matrix) list(ctx context.Context, i *instance, a *api, c company, out map[string]string) error {
-	for kind, path := range map[string]string{"lead": "/v1/leads", "project": "/v1/projects", "stage": "/v1/stages", "key": "/v1/keys", "dead": "/v1/dead-letters"} {
+	for kind, path := range map[string]string{"lead": "/v1/leads", "project": "/v1/projects", "stage": "/v1/stages", "key": "/v1/keys", "dead": "/v1/dead-letters", "policy": "/v1/policies"} {
 		var list struct {
 			Items []struct {
 				ID     string `json:"id"`
@@ -153,6 +153,11 @@ func (m *matrix) list(ctx context.Context, i *instance, a *api, c company, out m
 			continue
 		}
 		out[kind] = list.Items[0].ID
+		if kind == "lead" {
+			if err := m.sell(ctx, a, list.Items[0].ID, out); err != nil {
+				return err
+			}
+		}
 		if kind == "lead" && len(list.Items) > 2 {
 			out["person"] = list.Items[0].Person
 			if err := m.merge(ctx, a, list.Items[1].Person, list.Items[2].Person, out); err != nil {
@@ -160,7 +165,38 @@ func (m *matrix) list(ctx context.Context, i *instance, a *api, c company, out m
 			}
 		}
 	}
+	if err := m.carry(ctx, a, out); err != nil {
+		return err
+	}
 	return m.people(ctx, i, a, c, out)
+}
+
+// carry begins an import and an export, so that there is one of each.
+func (m *matrix) carry(ctx context.Context, a *api, out map[string]string) error {
+	for kind, body := range map[string]map[string]any{"import": {"source_id": out["source"], "mode": "history"}, "export": {"purpose": "matrix"}} {
+		var made struct {
+			ID string `json:"id"`
+		}
+		if err := a.post(ctx, "/v1/"+kind+"s", body, &made); err != nil {
+			return err
+		}
+		out[kind] = made.ID
+	}
+	return nil
+}
+
+// sell plans a visit and books, so that there is one of each.
+func (m *matrix) sell(ctx context.Context, a *api, id string, out map[string]string) error {
+	for kind, body := range map[string]map[string]any{"visit": {"at": time.Now().Add(time.Hour)}, "booking": {"value_minor": 1, "currency": "GBP"}} {
+		var made struct {
+			ID string `json:"id"`
+		}
+		if err := a.post(ctx, "/v1/leads/"+id+"/"+kind+"s", body, &made); err != nil {
+			return err
+		}
+		out[kind] = made.ID
+	}
+	return nil
 }
 
 func (m *matrix) merge(ctx context.Context, a *api, keep, other string, out map[string]string) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"catchment/internal/account"
@@ -23,8 +24,8 @@ import (
 // open. Accepting again gives the same answer. 404: no such offer of this
 // user; 409 offer_expired, offer_declined, offer_lost: too late.
 //
-// The fence is the lead's own row: its one open offer is there, and only the
-// statement that finds it wins.
+// The fence is the lead's own row: its open offer is there, or one of several
+// that were made at once, and only the statement that finds it wins.
 func (r *Router) Accept(tx *store.Tx, id lead.OfferID, user account.UserID, now time.Time) (offers.Offer, error) {
 	o, err := own(tx, id, user)
 	if err != nil || o.State == lead.OfferAccepted {
@@ -34,11 +35,18 @@ func (r *Router) Accept(tx *store.Tx, id lead.OfferID, user account.UserID, now 
 		return offers.Offer{}, err
 	}
 	now = store.Clock(now)
-	won, err := leads.RouteWin(tx, o.Lead, o.ID, user, now)
+	fence, others, err := together(tx, o)
+	if err != nil {
+		return offers.Offer{}, err
+	}
+	won, err := leads.RouteWin(tx, o.Lead, fence.Offer, user, now)
 	if err != nil || !won {
 		return offers.Offer{}, lost(err) // resolved meanwhile: read again
 	}
 	if o, err = r.resolve(tx, o, lead.OfferAccepted, now, ""); err != nil {
+		return offers.Offer{}, err
+	}
+	if err := r.loseAll(tx, others, "accepted", now); err != nil {
 		return offers.Offer{}, err
 	}
 	if err := leads.RouteAssign(tx, leads.Assignment{Lead: o.Lead, User: user, From: now, Reason: "accepted", By: user.String()}); err != nil {
@@ -74,7 +82,7 @@ func (r *Router) Decline(tx *store.Tx, id lead.OfferID, user account.UserID, rea
 		return offers.Offer{}, err
 	}
 	now = store.Clock(now)
-	back, err := leads.RouteReturn(tx, o.Lead, o.ID)
+	back, err := giveBack(tx, o)
 	if err != nil || !back {
 		return offers.Offer{}, lost(err)
 	}
@@ -96,6 +104,54 @@ func own(tx *store.Tx, id lead.OfferID, user account.UserID) (offers.Offer, erro
 		return offers.Offer{}, problem.NotFound()
 	}
 	return o, err
+}
+
+// together reads the lead's fence and the other offers that were made at once
+// with this open one. store.ErrAgain: it was resolved meanwhile.
+func together(tx *store.Tx, o offers.Offer) (leads.Route, []offers.Offer, error) {
+	fence, err := leads.RouteOf(tx, o.Lead)
+	if err != nil {
+		return fence, nil, err
+	}
+	all, err := offers.OfLead(tx, o.Lead)
+	if err != nil {
+		return fence, nil, err
+	}
+	in := false
+	all = slices.DeleteFunc(all, func(x offers.Offer) bool {
+		in = in || x.ID == fence.Offer && x.Round == o.Round
+		return !x.Open || x.ID == o.ID || x.Round != o.Round
+	})
+	if !in {
+		return fence, nil, store.ErrAgain
+	}
+	return fence, all, nil
+}
+
+// giveBack has the lead wait again, unless others were offered it at the same
+// time: then one of their offers is the fence. False: somebody was first.
+func giveBack(tx *store.Tx, o offers.Offer) (bool, error) {
+	fence, others, err := together(tx, o)
+	if err != nil {
+		return false, err
+	}
+	if len(others) == 0 {
+		return leads.RouteReturn(tx, o.Lead, o.ID)
+	}
+	return leads.RouteFence(tx, fence, others[0].ID)
+}
+
+// loseAll ends offers whose lead somebody else got.
+func (r *Router) loseAll(tx *store.Tx, all []offers.Offer, why string, now time.Time) error {
+	slices.SortFunc(all, func(a, b offers.Offer) int { return strings.Compare(a.User.String(), b.User.String()) })
+	for _, o := range all {
+		o, err := r.resolve(tx, o, lead.OfferLost, now, why)
+		if err != nil {
+			return err
+		}
+		r.events.Emit(tx, ofOffer(events.OfferLost, o, now))
+	}
+	return nil
 }
 
 // answerable says why an offer can no longer be answered.
@@ -120,7 +176,7 @@ func (r *Router) resolve(tx *store.Tx, o offers.Offer, s lead.OfferState, now ti
 	if err != nil || !ok {
 		return o, lost(err)
 	}
-	if err := offers.FreeMember(tx, o.Pool, o.User); err != nil {
+	if err := offers.FreeMember(tx, o.Pool, o.User, s != lead.OfferLost); err != nil {
 		return o, err
 	}
 	o.State, o.Open, o.ResolvedAt, o.Reason = s, false, now, reason
@@ -216,23 +272,29 @@ func (r *Router) end(tx *store.Tx, round lead.RoundID, now time.Time) error {
 		return err
 	}
 	n, err := leads.RouteReturnRound(tx, round, now)
-	if err != nil || n != int64(len(due)) {
+	if err != nil || n != leadsIn(due) {
 		return lost(err) // one was answered meanwhile
 	}
 	n, err = offers.Expire(tx, round, now)
 	if err != nil || n != int64(len(due)) {
 		return lost(err)
 	}
-	open := map[account.UserID]int64{}
+	open, missed, askedOnly := map[account.UserID]int64{}, map[account.UserID]int64{}, alone(due)
 	for _, o := range due {
 		open[o.User]--
+		if askedOnly[o.Lead] { // silence of one among many says nothing about them
+			missed[o.User]++
+		}
 		r.events.Emit(tx, ofOffer(events.OfferExpired, o, now))
 	}
 	counts := make([]offers.Count, 0, len(open))
 	for u, n := range open {
-		counts = append(counts, offers.Count{User: u, Open: n})
+		counts = append(counts, offers.Count{User: u, Open: n, Missed: missed[u]})
 	}
 	if err := offers.CountMembers(tx, due[0].Pool, counts); err != nil {
+		return err
+	}
+	if err := r.setAway(tx, due[0].Pool, missed, now); err != nil {
 		return err
 	}
 	projects, err := offers.ProjectsSharing(tx, due[0].Pool)
@@ -240,4 +302,58 @@ func (r *Router) end(tx *store.Tx, round lead.RoundID, now time.Time) error {
 		return err
 	}
 	return r.wantedAll(tx, append(projects, due[0].Project), now)
+}
+
+// leadsIn counts the leads of offers.
+func leadsIn(all []offers.Offer) int64 {
+	of := map[lead.ID]bool{}
+	for _, o := range all {
+		of[o.Lead] = true
+	}
+	return int64(len(of))
+}
+
+// alone says of which leads there is one offer only.
+func alone(all []offers.Offer) map[lead.ID]bool {
+	out := map[lead.ID]bool{}
+	for _, o := range all {
+		_, again := out[o.Lead]
+		out[o.Lead] = !again
+	}
+	return out
+}
+
+// setAway declares those away who missed as many offers, one after the other,
+// as the policy allows. They come back by declaring themselves available.
+func (r *Router) setAway(tx *store.Tx, pool account.PoolID, missed map[account.UserID]int64, now time.Time) error {
+	p, err := offers.GetPool(tx, pool)
+	if err != nil || p.Policy.IsZero() {
+		return err
+	}
+	policy, err := r.policy(tx, p.Policy)
+	if err != nil || policy.AwayAfter == 0 {
+		return err
+	}
+	roster, err := offers.Roster(tx, pool)
+	if err != nil {
+		return err
+	}
+	for _, m := range roster {
+		if missed[m.User] == 0 || m.Misses < policy.AwayAfter || m.Presence != account.Available {
+			continue
+		}
+		changed, err := offers.SetPresence(tx, m.User, account.Away, now)
+		if err != nil {
+			return err
+		}
+		if !changed {
+			continue
+		}
+		r.events.Emit(tx, events.Event{Kind: events.PresenceChanged, At: now, User: m.User, Data: map[string]any{"presence": account.Away}})
+		if err := audit.Write(tx, now, audit.Entry{Actor: systemActor, Action: "presence.set_away", About: m.User.String(),
+			Detail: map[string]any{"misses": m.Misses}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -14,6 +14,14 @@ type Round struct {
 	Pool       Settings    `json:"pool"`
 	Candidates []Candidate `json:"candidates"` // by user id
 	Leads      []Waiting   `json:"leads"`      // oldest first
+	Plan       *Plan       `json:"plan,omitempty"`
+}
+
+// Plan is the published policy as the round saw it. nil: the plain rotation.
+type Plan struct {
+	ID     account.PolicyID `json:"id"`
+	Policy Policy           `json:"policy"`
+	Closed bool             `json:"closed,omitempty"` // outside the routing hours at the round's clock
 }
 
 // Settings are the pool's, as they stood.
@@ -39,6 +47,14 @@ type Candidate struct {
 	LastOfferAt int64 `json:"last_offer_at"` // 0: never
 	OffersMade  int64 `json:"offers_made"`
 	OpenOffers  int64 `json:"open_offers"` // in every pool
+
+	// These are filled in when there is a Plan.
+	Credit       int64    `json:"credit,omitempty"`         // millionths of a lead owed (or, below 0, had ahead)
+	OpenLeads    int64    `json:"open_leads,omitempty"`     // owned and not closed, in every project
+	TakenToday   int64    `json:"taken_today,omitempty"`    // since midnight in the project's zone
+	LastAcceptAt int64    `json:"last_accept_at,omitempty"` // 0: never
+	SeenAt       int64    `json:"seen_at,omitempty"`        // a device of the person; 0: never
+	Tags         []string `json:"tags,omitempty"`
 }
 
 // Waiting is a lead that nobody has.
@@ -48,6 +64,13 @@ type Waiting struct {
 	QueuedAt  int64   `json:"queued_at,omitempty"` // 0: not in the named queue
 	Decided   bool    `json:"decided,omitempty"`   // the ledger already says why it waits
 	Tried     []Tried `json:"tried,omitempty"`
+
+	// These are filled in when there is a Plan. Rule is the place of the first
+	// rule whose condition held: what was evaluated once is saved, so that a
+	// replay does not depend on the evaluator.
+	Rule       int            `json:"rule,omitempty"`
+	Attributes *Attributes    `json:"attributes,omitempty"`
+	Sticky     account.UserID `json:"sticky,omitzero"` // who owned the person's last lead
 }
 
 // Tried is an earlier offer of the lead.
@@ -73,6 +96,15 @@ const (
 	Busy           Reason = 'B' // has as many open offers as the pool allows
 	LaterInTurn    Reason = 'E' // eligible, but somebody waited longer for an offer
 	Chosen         Reason = 'C'
+
+	Unreachable Reason = 'U' // no device answered lately
+	CoolingDown Reason = 'H' // accepted a lead a moment ago
+	AtCapacity  Reason = 'K' // has as many open leads as the policy allows
+	DayFull     Reason = 'Y' // took as many leads today as the policy allows
+	HoursClosed Reason = 'R' // outside the routing hours
+	NotInRule   Reason = 'N' // not a member of the rules that were tried
+	NoWeight    Reason = 'W' // with weight 0 in the rule
+	LacksTag    Reason = 'T' // without a tag that the rule asks for
 )
 
 // String is the reason in words, as screens and the API give it.
@@ -98,6 +130,22 @@ func (r Reason) String() string {
 		return "later_in_rotation"
 	case Chosen:
 		return "chosen"
+	case Unreachable:
+		return "unreachable"
+	case CoolingDown:
+		return "cooling_down"
+	case AtCapacity:
+		return "at_capacity"
+	case DayFull:
+		return "day_full"
+	case HoursClosed:
+		return "hours_closed"
+	case NotInRule:
+		return "not_in_rule"
+	case NoWeight:
+		return "no_weight"
+	case LacksTag:
+		return "lacks_tag"
 	}
 	return "unknown"
 }
@@ -116,13 +164,19 @@ type Outcome struct {
 type Decision struct {
 	Chosen  int    // index of the candidate, or Nobody
 	Reasons []byte // one Reason a candidate, in the round's order
+	// Also are those who are offered the lead at the same time, of method
+	// first_to_claim.
+	Also []int
+	// Rule is the place of the rule that gave it; 0 without a Plan.
+	Rule int
 	// Exhausted says that every candidate who could take a lead now has
 	// declined or missed this one: it belongs in the named queue.
 	Exhausted bool
 }
 
-// Decide gives each lead, oldest first, to the eligible candidate whose last
-// offer is the oldest; then to who had fewer offers, then by id. It is a pure
+// Decide gives each lead, oldest first, to an eligible candidate, as the plan
+// says; without one, to the candidate whose last offer is the oldest, then to
+// who had fewer offers, then by id. It is a pure
 // function: the same round always gives the same outcome. A lead that nobody
 // gets changes nothing for those after it.
 func Decide(in Round) Outcome {
@@ -143,6 +197,9 @@ type decider struct {
 	place  map[account.UserID]int
 	tried  []Reason // scratch: what keeps the candidate from the lead at hand
 	turn   int64    // the rotation's clock
+	plan   *Plan
+	shares []map[account.UserID]int64 // of each rule; nil: everybody, with weight 1
+	able   []int                      // scratch: who is eligible under the rule at hand
 }
 
 func newDecider(in Round) *decider {
@@ -153,9 +210,16 @@ func newDecider(in Round) *decider {
 		tried:  make([]Reason, len(in.Candidates)),
 		place:  make(map[account.UserID]int, len(in.Candidates)),
 		turn:   in.At,
+		plan:   in.Plan,
+	}
+	if d.plan != nil {
+		d.shares = shares(d.plan.Policy)
 	}
 	for i, c := range in.Candidates {
 		d.fixed[i] = c.absent()
+		if d.plan != nil && d.fixed[i] == 0 {
+			d.fixed[i] = d.plan.kept(c, in.At)
+		}
 		d.place[c.User] = i
 		d.turn = max(d.turn, c.LastOfferAt)
 	}
@@ -181,16 +245,11 @@ func (c Candidate) absent() Reason {
 	return IsLoggedOff
 }
 
-// free is how many more offers the candidate may get.
-func (c Candidate) free(limit int64) int64 {
-	if c.absent() != 0 {
-		return 0
-	}
-	return max(limit-c.OpenOffers, 0)
-}
-
 func (d *decider) decide(w Waiting, reasons []byte) Decision {
 	marked := d.mark(w)
+	if d.plan != nil {
+		return d.byPolicy(w, marked, reasons)
+	}
 	best, missed, busy := Nobody, false, false
 	for i := range d.people {
 		r := d.reason(i, marked)
@@ -239,6 +298,8 @@ func (d *decider) reason(i int, marked bool) Reason {
 		return d.fixed[i]
 	case marked && d.tried[i] != 0:
 		return d.tried[i]
+	case d.plan != nil && d.plan.full(d.people[i]) != 0:
+		return d.plan.full(d.people[i])
 	case d.people[i].OpenOffers >= d.limit:
 		return Busy
 	}

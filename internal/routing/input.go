@@ -10,8 +10,12 @@ import (
 	"sync"
 )
 
-// packVersion is the first byte of a packed round.
-const packVersion = 1
+// The first byte of a packed round: without and with a Plan. Rounds of the
+// first kind are older than policies, or of a pool that has none.
+const (
+	packPlain  = 1
+	packPolicy = 2
+)
 
 // maxInput bounds what Unpack inflates: a round of 500 leads and 1,000
 // candidates, each lead offered to all of them, is well below.
@@ -26,7 +30,11 @@ var gzips = sync.Pool{New: func() any {
 // JSON.
 func Pack(in Round) ([]byte, error) {
 	var b bytes.Buffer
-	b.WriteByte(packVersion)
+	version := byte(packPlain)
+	if in.Plan != nil {
+		version = packPolicy
+	}
+	b.WriteByte(version)
 	z := gzips.Get().(*gzip.Writer)
 	defer gzips.Put(z)
 	z.Reset(&b)
@@ -41,7 +49,7 @@ func Pack(in Round) ([]byte, error) {
 
 // Unpack reads what Pack wrote, and refuses anything else.
 func Unpack(b []byte) (Round, error) {
-	if len(b) == 0 || b[0] != packVersion {
+	if len(b) == 0 || b[0] != packPlain && b[0] != packPolicy {
 		return Round{}, errors.New("routing: a saved round of an unknown version")
 	}
 	z, err := gzip.NewReader(bytes.NewReader(b[1:]))
@@ -53,6 +61,12 @@ func Unpack(b []byte) (Round, error) {
 	var in Round
 	if err := dec.Decode(&in); err != nil {
 		return Round{}, fmt.Errorf("routing: unpack a round: %w", err)
+	}
+	if (in.Plan != nil) != (b[0] == packPolicy) {
+		return Round{}, errors.New("routing: a saved round is not of the version it says")
+	}
+	if in.Plan != nil && len(in.Plan.Policy.Rules) == 0 {
+		return Round{}, errors.New("routing: a saved round has a policy without rules")
 	}
 	switch _, err := dec.Token(); { // to the end, where gzip has its checksum
 	case err == nil:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"catchment/internal/account"
@@ -44,6 +45,11 @@ func (r *Router) Transfer(tx *store.Tx, id lead.ID, to account.UserID, reason, a
 	}
 	if err := r.lose(tx, was, "transferred", now); err != nil {
 		return was, err
+	}
+	if !was.Owner.IsZero() { // who has room for another
+		if err := r.freed(tx, was.Owner, now); err != nil {
+			return was, err
+		}
 	}
 	if err := leads.RouteAssign(tx, leads.Assignment{Lead: id, User: to, From: now, Reason: "transferred", By: actor}); err != nil {
 		return was, err
@@ -115,8 +121,11 @@ func (r *Router) Withdraw(tx *store.Tx, id lead.ID, now time.Time) error {
 	if errors.Is(err, store.ErrNone) {
 		return nil
 	}
-	if err != nil || was.ClosedAt.IsZero() || was.State == lead.Owned || was.State == lead.Unrouted {
+	if err != nil || was.ClosedAt.IsZero() || was.State == lead.Unrouted {
 		return err
+	}
+	if was.State == lead.Owned { // its owner may have room for another
+		return r.freed(tx, was.Owner, now)
 	}
 	now = store.Clock(now)
 	if ok, err := leads.RouteWithdraw(tx, was); err != nil || !ok {
@@ -142,20 +151,16 @@ func (r *Router) withdraw(ctx context.Context, j jobs.Job) error {
 	})
 }
 
-// lose ends the offer that was open when the lead went another way.
+// lose ends the offers that were open when the lead went another way.
 func (r *Router) lose(tx *store.Tx, was leads.Route, why string, now time.Time) error {
 	if was.Offer.IsZero() {
 		return nil
 	}
-	o, err := offers.Get(tx, was.Offer)
+	all, err := offers.OfLead(tx, was.Lead)
 	if err != nil {
 		return err
 	}
-	if o, err = r.resolve(tx, o, lead.OfferLost, now, why); err != nil {
-		return err
-	}
-	r.events.Emit(tx, ofOffer(events.OfferLost, o, now))
-	return nil
+	return r.loseAll(tx, slices.DeleteFunc(all, func(o offers.Offer) bool { return !o.Open }), why, now)
 }
 
 func find(tx *store.Tx, id lead.ID) (leads.Route, error) {

@@ -76,8 +76,18 @@ func (r *Router) round(tx *store.Tx, project account.ProjectID, from leads.Route
 	if err != nil {
 		return step{}, err
 	}
+	plan, err := r.plan(tx, pool, &in)
+	if err != nil {
+		return step{}, err
+	}
+	if next = sooner(next, plan.next); plan.policy != nil && plan.Closed {
+		next = plan.next
+	}
 	page, full, err := r.page(tx, &in, from)
 	if err != nil {
+		return step{}, err
+	}
+	if err := r.attributes(tx, plan, &in); err != nil {
 		return step{}, err
 	}
 	if err := r.save(tx, pool, in, page); err != nil {
@@ -120,7 +130,8 @@ func (r *Router) roster(tx *store.Tx, in *Round) (next time.Time, err error) {
 
 func candidate(m offers.Member, h Hours) Candidate {
 	c := Candidate{User: m.User, Active: m.Active && m.State == "active", OnShift: h.On, Presence: m.Presence,
-		Since: m.PresenceAt, LastOfferAt: m.LastOfferAt, OffersMade: m.OffersMade, OpenOffers: m.OpenOffers}
+		Since: m.PresenceAt, LastOfferAt: m.LastOfferAt, OffersMade: m.OffersMade, OpenOffers: m.OpenOffers,
+		Credit: m.Credit, Tags: m.Tags}
 	if h.On && !h.Since.IsZero() {
 		c.Since = max(c.Since, h.Since.UnixMicro())
 	}
@@ -131,10 +142,7 @@ func candidate(m offers.Member, h Hours) Candidate {
 // after from, about as many as can be offered; when nobody is, only those of
 // which the ledger does not yet say why they wait. full: there may be more.
 func (r *Router) page(tx *store.Tx, in *Round, from leads.RouteFrom) (page []leads.RouteWaiting, full bool, err error) {
-	var free int64
-	for _, c := range in.Candidates {
-		free += c.free(in.Pool.OffersAtOnce)
-	}
+	free := newDecider(*in).free()
 	project, limit := in.Pool.Project, roundSize
 	if free > 0 {
 		limit = int(min(free+roundSpare, roundSize))
@@ -232,6 +240,7 @@ type writing struct {
 	decisions     []offers.Decision
 	offers        []offers.Offer
 	events        []events.Event
+	given         int       // leads that somebody is offered
 	queued        []lead.ID // to the named queue: everybody had them
 	drained       bool      // some stood in the named queue
 	alarmAt       int64     // when the first of the others has waited too long; 0: none
@@ -243,12 +252,12 @@ func (w *writing) add(l Waiting, source account.SourceID, d Decision) {
 	switch {
 	case d.Chosen != Nobody:
 		row.User, row.Offer = w.before[d.Chosen].User, lead.NewOfferID()
-		o := offers.Offer{ID: row.Offer, Lead: l.Lead, Pool: w.pool.ID, User: row.User, Round: w.round, MadeAt: w.at,
-			ExpiresAt: w.at.Add(time.Duration(w.pool.AcceptSeconds) * time.Second)}
-		w.offers = append(w.offers, o)
+		w.given++
 		w.drained = w.drained || l.QueuedAt != 0
-		e.Kind, e.Offer, e.User, e.Data = events.OfferMade, o.ID, o.User, map[string]any{"expires_at": o.ExpiresAt}
-		w.events = append(w.events, e)
+		w.offer(e, row.Offer, row.User)
+		for _, i := range d.Also {
+			w.offer(e, lead.NewOfferID(), w.before[i].User)
+		}
 	case !l.Decided:
 		e.Kind = events.LeadWaiting
 		w.events = append(w.events, e)
@@ -262,6 +271,14 @@ func (w *writing) add(l Waiting, source account.SourceID, d Decision) {
 	} else if at := l.WaitingAt + w.pool.AlarmSeconds*1e6; w.alarmAt == 0 || at < w.alarmAt {
 		w.alarmAt = at
 	}
+}
+
+func (w *writing) offer(e events.Event, id lead.OfferID, user account.UserID) {
+	o := offers.Offer{ID: id, Lead: e.Lead, Pool: w.pool.ID, User: user, Round: w.round, MadeAt: w.at,
+		ExpiresAt: w.at.Add(time.Duration(w.pool.AcceptSeconds) * time.Second)}
+	w.offers = append(w.offers, o)
+	e.Kind, e.Offer, e.User, e.Data = events.OfferMade, o.ID, o.User, map[string]any{"expires_at": o.ExpiresAt}
+	w.events = append(w.events, e)
 }
 
 func (r *Router) write(tx *store.Tx, kept Round, w writing) error {
@@ -278,7 +295,7 @@ func (r *Router) write(tx *store.Tx, kept Round, w writing) error {
 	if err := r.writeOffers(tx, w); err != nil {
 		return err
 	}
-	if len(w.decisions) > len(w.offers) {
+	if len(w.decisions) > w.given {
 		if err := leads.RouteDecided(tx, w.round); err != nil {
 			return err
 		}
@@ -293,7 +310,7 @@ func (r *Router) write(tx *store.Tx, kept Round, w writing) error {
 	}
 	r.events.Emit(tx, w.events...)
 	return audit.Write(tx, w.at, audit.Entry{Actor: systemActor, Action: "leads.offered", About: w.round.String(),
-		Detail: map[string]any{"project_id": w.pool.Project, "offers": len(w.offers), "nobody": len(w.decisions) - len(w.offers)}})
+		Detail: map[string]any{"project_id": w.pool.Project, "offers": len(w.offers), "nobody": len(w.decisions) - w.given}})
 }
 
 // lost is the error of a compare-and-set that failed or changed nothing:
@@ -316,13 +333,14 @@ func (r *Router) writeOffers(tx *store.Tx, w writing) error {
 	if err != nil {
 		return err
 	}
-	if n != int64(len(w.offers)) {
+	if n != int64(w.given) {
 		return store.ErrAgain // a lead was taken meanwhile
 	}
 	var counts []offers.Count
 	for i, c := range w.after {
-		if made := c.OffersMade - w.before[i].OffersMade; made > 0 {
-			counts = append(counts, offers.Count{User: c.User, LastOfferAt: c.LastOfferAt, Made: made, Open: made})
+		made, credit := c.OffersMade-w.before[i].OffersMade, c.Credit-w.before[i].Credit
+		if made > 0 || credit != 0 {
+			counts = append(counts, offers.Count{User: c.User, LastOfferAt: c.LastOfferAt, Made: made, Open: made, Credit: credit})
 		}
 	}
 	if err := offers.CountMembers(tx, w.pool.ID, counts); err != nil {

@@ -45,6 +45,8 @@ type Router struct {
 
 	zones sync.Map // name → *time.Location
 	hours hoursCache
+
+	policies sync.Map // account.PolicyID → *compiled; a version is never changed
 }
 
 // Options are a Router's parts; Log and Now may be left out.

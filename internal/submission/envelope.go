@@ -30,7 +30,7 @@ import (
 //	 65  16  key that was used; zeros for a form
 //	 81   8  received at, microseconds since 1970 UTC
 //	 89   1  format: 1 JSON, 2 form
-//	 90   1  flags: 1 test lead
+//	 90   1  flags: 1 test lead, 2 history (of an import; its payload has a Past)
 //	 91  16  keyed hash of the body, see BodyMAC
 //	107   1  length of the content type
 //	108   n  content type of a form, else empty
@@ -38,7 +38,8 @@ import (
 //
 // The payload, before it is sealed: version, 1; the receipt's salt, 16 bytes;
 // then body, address, user agent, referrer and idempotency key, each after its
-// length as an unsigned varint.
+// length as an unsigned varint. Version 2, of history, has a sixth text: the
+// Past as JSON.
 //
 // The salt is sealed because everything else of the receipt's leaf except the
 // body's hash stands in the journal in clear: with it, a guessed telephone
@@ -47,6 +48,7 @@ const (
 	envelopeVersion = 1
 	envelopeFixed   = 108
 	payloadFixed    = 1 + 16
+	payloadPast     = 2 // the version of a payload with a Past
 
 	// MaxContentType bounds the content type that an envelope can hold.
 	MaxContentType = 255
@@ -83,6 +85,7 @@ type Header struct {
 	Format      Kind
 	ContentType string // of a form: it says how the body is to be read
 	Test        bool
+	History     bool // brought from elsewhere: never routed, see Past
 	BodyMAC     BodyMAC
 }
 
@@ -97,7 +100,7 @@ func (h *Header) Append(dst []byte) []byte {
 		dst = append(dst, id[:]...)
 	}
 	dst = binary.BigEndian.AppendUint64(dst, uint64(h.ReceivedAt.UnixMicro()))
-	dst = append(dst, formatCode(h.Format), flagBits(h.Test))
+	dst = append(dst, formatCode(h.Format), flagBits(h))
 	dst = append(dst, h.BodyMAC[:]...)
 	dst = append(dst, byte(len(h.ContentType)))
 	return append(dst, h.ContentType...)
@@ -110,11 +113,14 @@ func formatCode(k Kind) byte {
 	return 1
 }
 
-func flagBits(test bool) byte {
-	if test {
-		return 1
+func flagBits(h *Header) (bits byte) {
+	if h.Test {
+		bits |= 1
 	}
-	return 0
+	if h.History {
+		bits |= 2
+	}
+	return bits
 }
 
 // Envelope is a header with its sealed payload. AAD is the header as it stood,
@@ -153,10 +159,10 @@ func ParseEnvelope(b []byte) (*Envelope, error) {
 	default:
 		return nil, fmt.Errorf("%w: unknown format", ErrEnvelope)
 	}
-	if b[90] > 1 {
+	if b[90] > 3 {
 		return nil, fmt.Errorf("%w: unknown flags", ErrEnvelope)
 	}
-	h.Test = b[90] == 1
+	h.Test, h.History = b[90]&1 != 0, b[90]&2 != 0
 	if h.Account.IsZero() || h.Enquiry.IsZero() || h.Source.IsZero() || h.Project.IsZero() {
 		return nil, fmt.Errorf("%w: an id is missing", ErrEnvelope)
 	}
@@ -176,12 +182,35 @@ type Payload struct {
 	UserAgent      vault.Personal
 	Referrer       vault.Personal // the Referer header
 	IdempotencyKey vault.Personal // senders put names and numbers into it
+	Past           vault.Personal // JSON of a Past; empty but for history
+}
+
+// Past is what a lead of history brings with it: where it stood elsewhere. The
+// importer has found the ids in the account.
+type Past struct {
+	Owner    account.UserID `json:"owner"`
+	Stage    lead.StageID   `json:"stage"`
+	Category lead.Category  `json:"category"`
+	Reason   string         `json:"reason,omitempty"`
+	Note     string         `json:"note,omitempty"` // personal
 }
 
 // AppendPayload appends the payload's bytes, to be sealed at once. The texts
 // are cut after four kibibytes each; the body never is.
 func AppendPayload(dst []byte, salt [16]byte, body []byte, ip, userAgent, referrer, idempotencyKey string) []byte {
-	dst = append(dst, envelopeVersion)
+	return appendPayload(dst, envelopeVersion, salt, body, ip, userAgent, referrer, idempotencyKey)
+}
+
+// AppendPast is AppendPayload for history, of whose sender nothing was seen.
+// past is the JSON of a Past and not cut.
+func AppendPast(dst []byte, salt [16]byte, body, past []byte) []byte {
+	dst = appendPayload(dst, payloadPast, salt, body, "", "", "", "")
+	dst = binary.AppendUvarint(dst, uint64(len(past)))
+	return append(dst, past...)
+}
+
+func appendPayload(dst []byte, version byte, salt [16]byte, body []byte, ip, userAgent, referrer, idempotencyKey string) []byte {
+	dst = append(dst, version)
 	dst = append(dst, salt[:]...)
 	dst = binary.AppendUvarint(dst, uint64(len(body)))
 	dst = append(dst, body...)
@@ -195,13 +224,14 @@ func AppendPayload(dst []byte, salt [16]byte, body []byte, ip, userAgent, referr
 
 // ParsePayload reads what AppendPayload wrote. Its errors name no value.
 func ParsePayload(b []byte) (*Payload, error) {
-	if len(b) < payloadFixed || b[0] != envelopeVersion {
+	if len(b) < payloadFixed || b[0] != envelopeVersion && b[0] != payloadPast {
 		return nil, ErrEnvelope
 	}
+	texts := 4 + int(b[0]) // version 2 has one more
 	p := &Payload{Salt: [16]byte(b[1:payloadFixed])}
 	b = b[payloadFixed:]
-	var parts [5][]byte
-	for i := range parts {
+	var parts [6][]byte
+	for i := range texts {
 		n, used := binary.Uvarint(b)
 		if used <= 0 || n > math.MaxInt32 || int(n) > len(b)-used {
 			return nil, fmt.Errorf("%w: the payload is cut short", ErrEnvelope)
@@ -215,5 +245,6 @@ func ParsePayload(b []byte) (*Payload, error) {
 	p.Body = parts[0]
 	p.IP, p.UserAgent = vault.Hide(string(parts[1])), vault.Hide(string(parts[2]))
 	p.Referrer, p.IdempotencyKey = vault.Hide(string(parts[3])), vault.Hide(string(parts[4]))
+	p.Past = vault.Hide(string(parts[5]))
 	return p, nil
 }

@@ -50,7 +50,7 @@ func TestEnvelopeRefusesWhatItDoesNotKnow(t *testing.T) {
 	clear(zeroed[17:33])
 	for name, b := range map[string][]byte{
 		"empty": nil, "cut in the ids": good[:50], "cut in the content type": good[:len(good)-1],
-		"version": change(0, 2), "format": change(89, 3), "flags": change(90, 2), "no enquiry": zeroed,
+		"version": change(0, 2), "format": change(89, 3), "flags": change(90, 4), "no enquiry": zeroed,
 	} {
 		if _, err := ParseEnvelope(b); !errors.Is(err, ErrEnvelope) {
 			t.Errorf("%s: got %v", name, err)

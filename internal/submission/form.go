@@ -135,6 +135,13 @@ func (f *form) path(name string) string {
 	return "custom." + name
 }
 
+// PathOf is where a form's field, or a table's column, of that name goes: as
+// the mapping says, by its synonym, or among the custom fields.
+func PathOf(name string, mapping map[string]string) string {
+	f := form{mapping: mapping}
+	return f.path(name)
+}
+
 // Target reports whether a source's mapping may lead to the path.
 func Target(path string) bool { return isTarget(path) }
 

@@ -122,6 +122,14 @@ func isWindows1252(charset string, pairs []pair) bool {
 	return false
 }
 
+// UTF8 gives a text that is UTF-8 if it can be, else windows-1252, in UTF-8.
+func UTF8(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return fromWindows(s)
+}
+
 // reference is what browsers send for a character that windows-1252 lacks.
 var reference = regexp.MustCompile(`&#([0-9]{1,7});`)
 

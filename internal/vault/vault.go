@@ -30,9 +30,11 @@ const (
 	Message Field = "message"
 	Custom  Field = "custom" // the custom fields that their source does not mark non-personal, as one JSON object
 	Note    Field = "note"
-	Raw     Field = "raw"     // a submission's body as it came
-	Trace   Field = "trace"   // IP address, user agent, referrer, query strings, as one JSON object
-	Consent Field = "consent" // evidence of permission, as one JSON object
+	Spot    Field = "place"    // where a site visit is
+	Proof   Field = "evidence" // of a suppression: what was said or written
+	Raw     Field = "raw"      // a submission's body as it came
+	Trace   Field = "trace"    // IP address, user agent, referrer, query strings, as one JSON object
+	Consent Field = "consent"  // evidence of permission, as one JSON object
 )
 
 // Binding is what a ciphertext belongs to: it opens only there.

@@ -4,6 +4,7 @@ package access
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -254,4 +255,16 @@ func UseLink(tx *store.Tx, token Hash, now time.Time) (bool, error) {
 func LinkBy(d *store.Dir, token Hash) (acct account.ID, user account.UserID, expires time.Time, err error) {
 	err = d.Row(linkBy, token[:]).Scan(&acct, &user, store.Time(&expires))
 	return acct, user, expires, err
+}
+
+var userByLogin = store.Register("access.credential.user", `SELECT user_id FROM credential WHERE account_id = $1 AND login_mac = $2`)
+
+// UserByLogin finds the account's user by the keyed hash of their address; the
+// zero id when there is none.
+func UserByLogin(tx *store.Tx, mac vault.MAC) (id account.UserID, err error) {
+	err = tx.Row(userByLogin, mac[:]).Scan(&id)
+	if errors.Is(err, store.ErrNone) {
+		err = nil
+	}
+	return id, err
 }

@@ -6,13 +6,13 @@ import "catchment/internal/store"
 // in microseconds, project, source, measure, count. Test leads never count.
 var recounts = []*store.Stmt{
 	store.Register("counts.re.enquiries", `SELECT created_at - created_at % 3600000000, project_id, source_id, 'enquiries', count(*)
-		FROM enquiry WHERE account_id = $1 AND lead_id IS NOT NULL AND NOT test GROUP BY 1, project_id, source_id`),
+		FROM enquiry WHERE account_id = $1 AND lead_id IS NOT NULL AND NOT test AND NOT history GROUP BY 1, project_id, source_id`),
 	store.Register("counts.re.re_enquiries", `SELECT created_at - created_at % 3600000000, project_id, source_id, 're_enquiries', count(*)
-		FROM enquiry WHERE account_id = $1 AND lead_id IS NOT NULL AND NOT test AND re_enquiry GROUP BY 1, project_id, source_id`),
+		FROM enquiry WHERE account_id = $1 AND lead_id IS NOT NULL AND NOT test AND NOT history AND re_enquiry GROUP BY 1, project_id, source_id`),
 	store.Register("counts.re.leads", `SELECT created_at - created_at % 3600000000, project_id, source_id, 'leads', count(*)
-		FROM enquiry WHERE account_id = $1 AND lead_id IS NOT NULL AND NOT test AND NOT re_enquiry GROUP BY 1, project_id, source_id`),
+		FROM enquiry WHERE account_id = $1 AND lead_id IS NOT NULL AND NOT test AND NOT history AND NOT re_enquiry GROUP BY 1, project_id, source_id`),
 	store.Register("counts.re.new", `SELECT created_at - created_at % 3600000000, project_id, source_id, 'new', count(*)
-		FROM enquiry WHERE account_id = $1 AND lead_id IS NOT NULL AND NOT test AND NOT re_enquiry GROUP BY 1, project_id, source_id`),
+		FROM enquiry WHERE account_id = $1 AND lead_id IS NOT NULL AND NOT test AND NOT history AND NOT re_enquiry GROUP BY 1, project_id, source_id`),
 	store.Register("counts.re.offers", `SELECT o.made_at - o.made_at % 3600000000, l.project_id, l.source_id, 'offers', count(*)
 		FROM offer o JOIN lead l ON l.account_id = $1 AND l.lead_id = o.lead_id
 		WHERE o.account_id = $1 AND NOT l.test GROUP BY 1, l.project_id, l.source_id`),

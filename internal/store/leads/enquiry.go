@@ -37,10 +37,11 @@ type Enquiry struct {
 	Consent     vault.Sealed // JSON object
 	ReceivedAt  time.Time    // at the door
 	CreatedAt   time.Time    // when intake wrote it
+	History     bool         // brought from elsewhere: counts in no report
 }
 
 const enquiryColumns = `enquiry_id, lead_id, person_id, project_id, source_id, state, test, re_enquiry, conflict, flags, attribution, custom,
-	message, custom_sealed, consent, received_at, created_at`
+	message, custom_sealed, consent, received_at, created_at, history`
 
 // enquiryFilter: a parameter that is NULL asks for nothing. The casts tell
 // PostgreSQL the types.
@@ -50,7 +51,7 @@ const enquiryFilter = `(CAST($4 AS uuid) IS NULL OR project_id = $4) AND (CAST($
 
 var (
 	addEnquiry = store.Bulk("leads.enquiry.add", `INSERT INTO enquiry (account_id, `+enquiryColumns+`) VALUES`,
-		`($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`, `ON CONFLICT DO NOTHING`)
+		`($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`, `ON CONFLICT DO NOTHING`)
 	markEnquiryConflict = store.List("leads.enquiry.conflict", `UPDATE enquiry SET conflict = true
 		WHERE account_id = $1 AND enquiry_id IN (LIST) AND NOT conflict`)
 	dropDead = store.List("leads.enquiry.drop_dead", `DELETE FROM enquiry
@@ -70,7 +71,7 @@ func AddEnquiries(tx *store.Tx, all []*Enquiry) (int64, error) {
 		rows[i] = []any{e.ID, e.Lead, e.Person, e.Project, e.Source, string(e.State), e.Test, e.ReEnquiry, e.Conflict,
 			flagsJSON(e.Flags), objectJSON(e.Attribution), objectJSON(e.Custom),
 			sealedOrNull(e.Message), sealedOrNull(e.CustomSeal), sealedOrNull(e.Consent),
-			store.Micro(e.ReceivedAt), store.Micro(e.CreatedAt)}
+			store.Micro(e.ReceivedAt), store.Micro(e.CreatedAt), e.History}
 	}
 	return tx.Bulk(addEnquiry, rows)
 }
@@ -154,7 +155,7 @@ func scanEnquiries(rows store.Rows, err error) (out []Enquiry, _ error) {
 func scanEnquiry(scan func(...any) error) (e Enquiry, err error) {
 	var flags string
 	err = scan(&e.ID, &e.Lead, &e.Person, &e.Project, &e.Source, &e.State, &e.Test, &e.ReEnquiry, &e.Conflict, &flags, &e.Attribution, &e.Custom,
-		&e.Message.Data, &e.CustomSeal.Data, &e.Consent.Data, store.Time(&e.ReceivedAt), store.Time(&e.CreatedAt))
+		&e.Message.Data, &e.CustomSeal.Data, &e.Consent.Data, store.Time(&e.ReceivedAt), store.Time(&e.CreatedAt), &e.History)
 	if err != nil {
 		return e, err
 	}

@@ -4,6 +4,7 @@
 package leads
 
 import (
+	"strings"
 	"time"
 
 	"catchment/internal/account"
@@ -40,11 +41,23 @@ type Lead struct {
 	NextAt      time.Time
 	NextWhat    string
 	ClosedAt    time.Time
+	TriedAt     time.Time // the latest attempt
+	MissedAt    time.Time // the latest attempt that should have reached the person and did not; zero after a contact
+	History     bool      // brought from elsewhere: never routed, no clocks
 }
 
 const leadColumns = `lead_id, person_id, project_id, source_id, test, stage_id, category, reason, route_state, owner_id, offer_id,
 	waiting_at, queued_at, offers_made, enquiries, previous_id, version, created_at, enquired_at, offered_at, accepted_at,
-	attempted_at, contacted_at, next_at, next_what, closed_at`
+	attempted_at, contacted_at, next_at, next_what, closed_at, history, tried_at, missed_at`
+
+// qualified names the columns in a join.
+func qualified(prefix string) string {
+	columns := strings.Split(leadColumns, ",")
+	for i, c := range columns {
+		columns[i] = prefix + strings.TrimSpace(c)
+	}
+	return strings.Join(columns, ", ")
+}
 
 // leadFilter goes with leadArgs; a parameter that is NULL asks for nothing.
 // The casts tell PostgreSQL the types.
@@ -55,8 +68,8 @@ const leadFilter = `(CAST($4 AS uuid) IS NULL OR project_id = $4) AND (CAST($5 A
 
 var (
 	addLead = store.Bulk("leads.lead.add", `INSERT INTO lead (account_id, lead_id, person_id, project_id, source_id, test, stage_id, category,
-		reason, route_state, waiting_at, decided, offers_made, enquiries, previous_id, version, created_at, enquired_at, next_what) VALUES`,
-		`($1, $2, $3, $4, $5, $6, $7, $8, '', $9, $10, false, 0, $11, $12, 1, $13, $14, '')`, `ON CONFLICT DO NOTHING`)
+		reason, route_state, waiting_at, decided, offers_made, enquiries, previous_id, version, created_at, enquired_at, next_what, owner_id, closed_at, history) VALUES`,
+		`($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, false, 0, $12, $13, 1, $14, $15, '', $16, $17, $18)`, `ON CONFLICT DO NOTHING`)
 	// COALESCE keeps PostgreSQL's planner off the index lead_open, which it takes for the smallest before it has statistics.
 	reEnquire = store.Register("leads.lead.re_enquire", `UPDATE lead SET version = version + 1, enquiries = enquiries + $3,
 		enquired_at = CASE WHEN enquired_at < $4 THEN $4 ELSE enquired_at END
@@ -72,14 +85,14 @@ var (
 )
 
 // AddLeads inserts leads with what a new one has: ID to Stage, Category,
-// RouteState, WaitingAt, Enquiries, Previous, CreatedAt and EnquiredAt. It
-// returns how many there were: fewer than given means that somebody else
+// RouteState, WaitingAt, Enquiries, Previous, CreatedAt and EnquiredAt, and of
+// history also Reason, Owner and ClosedAt. It returns how many there were: fewer than given means that somebody else
 // opened one for the same person and project.
 func AddLeads(tx *store.Tx, all []*Lead) (int64, error) {
 	rows := make([][]any, len(all))
 	for i, l := range all {
-		rows[i] = []any{l.ID, l.Person, l.Project, l.Source, l.Test, l.Stage, string(l.Category), string(l.RouteState),
-			store.Micro(l.WaitingAt), l.Enquiries, l.Previous, store.Micro(l.CreatedAt), store.Micro(l.EnquiredAt)}
+		rows[i] = []any{l.ID, l.Person, l.Project, l.Source, l.Test, l.Stage, string(l.Category), l.Reason, string(l.RouteState),
+			store.Micro(l.WaitingAt), l.Enquiries, l.Previous, store.Micro(l.CreatedAt), store.Micro(l.EnquiredAt), l.Owner, store.Micro(l.ClosedAt), l.History}
 	}
 	return tx.Bulk(addLead, rows)
 }
@@ -152,6 +165,7 @@ type LeadFilter struct {
 	RouteState lead.RouteState
 	Owner      account.UserID
 	Person     lead.PersonID
+	Tag        string
 	Test       bool // test leads too
 }
 
@@ -170,6 +184,8 @@ func ListLeads(tx *store.Tx, f LeadFilter, after LeadPage, limit int) (out []Lea
 	args := []any{at, after.ID, f.Project, f.Source, textOrNull(string(f.Category)), f.Stage, textOrNull(string(f.RouteState)), f.Test, limit}
 	st := listLeads
 	switch {
+	case f.Tag != "":
+		st, args = listTagged, append(args, f.Tag, f.Person, f.Owner)
 	case !f.Person.IsZero():
 		st, args = listPersons, append(args, f.Person)
 	case !f.Owner.IsZero():
@@ -188,6 +204,7 @@ func scanLead(scan func(...any) error) (l Lead, err error) {
 	err = scan(&l.ID, &l.Person, &l.Project, &l.Source, &l.Test, &l.Stage, &l.Category, &l.Reason, &l.RouteState, &l.Owner, &l.Offer,
 		store.Time(&l.WaitingAt), store.Time(&l.QueuedAt), &l.OffersMade, &l.Enquiries, &l.Previous, &l.Version,
 		store.Time(&l.CreatedAt), store.Time(&l.EnquiredAt), store.Time(&l.OfferedAt), store.Time(&l.AcceptedAt),
-		store.Time(&l.AttemptedAt), store.Time(&l.ContactedAt), store.Time(&l.NextAt), &l.NextWhat, store.Time(&l.ClosedAt))
+		store.Time(&l.AttemptedAt), store.Time(&l.ContactedAt), store.Time(&l.NextAt), &l.NextWhat, store.Time(&l.ClosedAt), &l.History,
+		store.Time(&l.TriedAt), store.Time(&l.MissedAt))
 	return l, err
 }

@@ -149,7 +149,7 @@ func RouteQueue(tx *store.Tx, ids []lead.ID, at time.Time) (int64, error) {
 // over this file: the partial index of open leads is no way to a waiting one.
 var (
 	routeOffer = store.Register("leads.route_offer", `WITH given AS MATERIALIZED (
-			SELECT o.lead_id AS given_lead, o.offer_id AS given_offer FROM offer o WHERE o.account_id = $1 AND o.round_id = $2)
+			SELECT d.lead_id AS given_lead, d.offer_id AS given_offer FROM decision d WHERE d.account_id = $1 AND d.round_id = $2 AND d.user_id IS NOT NULL)
 		UPDATE lead SET route_state = 'offered', offer_id = given_offer,
 		waiting_at = NULL, queued_at = NULL, offers_made = offers_made + 1, offered_at = COALESCE(offered_at, $3), version = version + 1
 		FROM given WHERE lead.account_id = $1 AND lead.lead_id = given_lead AND lead.route_state = 'waiting' AND COALESCE(lead.closed_at, 0) = 0`)
@@ -165,7 +165,7 @@ var (
 )
 
 // RouteOffer marks the waiting leads of a round's offers as offered and returns
-// their number: fewer than the offers means that a lead was taken meanwhile,
+// their number: fewer than the decisions for somebody means that a lead was taken meanwhile,
 // and the round must be decided again.
 func RouteOffer(tx *store.Tx, round lead.RoundID, at time.Time) (int64, error) {
 	return tx.Exec(routeOffer, round, store.Micro(at))
@@ -194,6 +194,8 @@ var (
 	routeReturn = store.Register("leads.route_return", `UPDATE lead SET route_state = 'waiting', offer_id = NULL,
 		waiting_at = created_at, queued_at = NULL, decided = $4, version = version + 1
 		WHERE account_id = $1 AND lead_id = $2 AND offer_id = $3 AND route_state = 'offered'`)
+	routeFence = store.Register("leads.route_fence", `UPDATE lead SET offer_id = $4, version = version + 1
+		WHERE account_id = $1 AND lead_id = $2 AND version = $3 AND route_state = 'offered'`)
 	routeClaim = store.Register("leads.route_claim", `UPDATE lead SET route_state = 'owned', owner_id = $3, waiting_at = NULL, queued_at = NULL,
 		accepted_at = COALESCE(accepted_at, $4), version = version + 1
 		WHERE account_id = $1 AND lead_id = $2 AND route_state = 'waiting' AND COALESCE(closed_at, 0) = 0`)
@@ -216,6 +218,13 @@ func RouteWin(tx *store.Tx, id lead.ID, offer lead.OfferID, owner account.UserID
 // the offer is not the lead's open one any more.
 func RouteReturn(tx *store.Tx, id lead.ID, offer lead.OfferID) (bool, error) {
 	n, err := tx.Exec(routeReturn, id, offer, false)
+	return n == 1, err
+}
+
+// RouteFence makes another open offer of the lead its fence, if the lead is
+// still as it was read (version). False: it is not.
+func RouteFence(tx *store.Tx, r Route, offer lead.OfferID) (bool, error) {
+	n, err := tx.Exec(routeFence, r.Lead, r.Version, offer)
 	return n == 1, err
 }
 
@@ -261,6 +270,20 @@ var (
 	assignmentList = store.Register("leads.assignment_list", `SELECT lead_id, user_id, from_at, until_at, reason, by_actor FROM assignment
 		WHERE account_id = $1 AND lead_id = $2 ORDER BY from_at`)
 )
+
+var assignmentBulk = store.Bulk("leads.assignment_bulk", `INSERT INTO assignment (account_id, lead_id, from_at, user_id, reason, by_actor) VALUES`,
+	`($1, $2, $3, $4, $5, $6)`, ``)
+
+// RouteImported begins the first interval of leads of history that had an
+// owner already.
+func RouteImported(tx *store.Tx, all []Assignment) error {
+	rows := make([][]any, len(all))
+	for i, a := range all {
+		rows[i] = []any{a.Lead, store.Micro(a.From), a.User, a.Reason, a.By}
+	}
+	_, err := tx.Bulk(assignmentBulk, rows)
+	return err
+}
 
 // RouteAssign ends the present owner's interval and begins a.User's at a.From,
 // or a microsecond after the one before when clocks disagree.

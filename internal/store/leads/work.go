@@ -58,7 +58,9 @@ var (
 	// An attempt may be reported late, so "first" is the earliest begun, not the first told.
 	workAttempted = store.Register("leads.work.attempted", `UPDATE lead SET version = version + 1,
 		attempted_at = CASE WHEN attempted_at IS NULL OR attempted_at > $4 THEN $4 ELSE attempted_at END,
-		contacted_at = CASE WHEN $5 AND (contacted_at IS NULL OR contacted_at > $4) THEN $4 ELSE contacted_at END
+		contacted_at = CASE WHEN $5 AND (contacted_at IS NULL OR contacted_at > $4) THEN $4 ELSE contacted_at END,
+		missed_at = CASE WHEN tried_at > $4 THEN missed_at WHEN $5 THEN NULL WHEN $6 THEN $4 ELSE missed_at END,
+		tried_at = CASE WHEN tried_at > $4 THEN tried_at ELSE $4 END
 		WHERE account_id = $1 AND lead_id = $2 AND version = $3`)
 	workAttempts = store.Register("leads.work.attempts", `SELECT attempt_id, lead_id, user_id, channel, disposition, reached, evidence, started_at,
 		talk_ms, created_at FROM attempt WHERE account_id = $1 AND lead_id = $2 AND (started_at, attempt_id) < ($3, $4)
@@ -98,7 +100,7 @@ func WorkAddAttempt(tx *store.Tx, l *Lead, a Attempt) error {
 	if err != nil {
 		return err
 	}
-	if err := fenced(tx.Exec(workAttempted, l.ID, l.Version, store.Micro(a.StartedAt), a.Reached)); err != nil {
+	if err := fenced(tx.Exec(workAttempted, l.ID, l.Version, store.Micro(a.StartedAt), a.Reached, a.Disposition.Missed())); err != nil {
 		return err
 	}
 	l.Version++
@@ -108,7 +110,22 @@ func WorkAddAttempt(tx *store.Tx, l *Lead, a Attempt) error {
 	if a.Reached && (l.ContactedAt.IsZero() || l.ContactedAt.After(a.StartedAt)) {
 		l.ContactedAt = a.StartedAt
 	}
+	l.tried(a)
 	return nil
+}
+
+// tried brings the latest attempt up to date, as the statement does.
+func (l *Lead) tried(a Attempt) {
+	if l.TriedAt.After(a.StartedAt) {
+		return // told late: there was a later one
+	}
+	l.TriedAt = a.StartedAt
+	switch {
+	case a.Reached:
+		l.MissedAt = time.Time{}
+	case a.Disposition.Missed():
+		l.MissedAt = a.StartedAt
+	}
 }
 
 // nobody is how an absent user stands in a column that cannot be NULL.
@@ -153,6 +170,19 @@ func workPlace[T interface{ IsZero() bool }](at time.Time, after T) (int64, any)
 // WorkAddNote keeps the note.
 func WorkAddNote(tx *store.Tx, n Note) error {
 	return tx.Must(workAddNote, n.ID, n.Lead, n.Person, n.By, n.Text.Data, store.Micro(n.CreatedAt))
+}
+
+var workAddNotes = store.Bulk("leads.work.add_notes", `INSERT INTO note (account_id, note_id, lead_id, person_id, by_actor, text, created_at) VALUES`,
+	`($1, $2, $3, $4, $5, $6, $7)`, ``)
+
+// WorkAddNotes keeps many notes.
+func WorkAddNotes(tx *store.Tx, all []Note) error {
+	rows := make([][]any, len(all))
+	for i, n := range all {
+		rows[i] = []any{n.ID, n.Lead, n.Person, n.By, n.Text.Data, store.Micro(n.CreatedAt)}
+	}
+	_, err := tx.Bulk(workAddNotes, rows)
+	return err
 }
 
 // WorkNotes lists up to limit notes of the lead, newest first, from the place

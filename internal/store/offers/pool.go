@@ -23,18 +23,24 @@ type Pool struct {
 	AlarmSeconds  int64  // waiting longer than this raises the queue's alarm
 	Version       int64
 	CreatedAt     time.Time
+	Policy        account.PolicyID // the published one; zero: the plain rotation
 }
 
-const poolColumns = `pool_id, project_id, name, accept_seconds, offers_at_once, queue_name, alarm_seconds, version, created_at`
+const (
+	poolNew     = `pool_id, project_id, name, accept_seconds, offers_at_once, queue_name, alarm_seconds, version, created_at`
+	poolColumns = poolNew + `, policy_id`
+)
 
 var (
-	poolAdd = store.Register("offers.pool_add", `INSERT INTO pool (account_id, `+poolColumns+`)
+	poolAdd = store.Register("offers.pool_add", `INSERT INTO pool (account_id, `+poolNew+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9) ON CONFLICT DO NOTHING`)
 	poolGet  = store.Register("offers.pool_get", `SELECT `+poolColumns+` FROM pool WHERE account_id = $1 AND pool_id = $2`)
 	poolOf   = store.Register("offers.pool_of", `SELECT `+poolColumns+` FROM pool WHERE account_id = $1 AND project_id = $2`)
 	poolList = store.Register("offers.pool_list", `SELECT `+poolColumns+` FROM pool WHERE account_id = $1 ORDER BY created_at, pool_id`)
 	poolSet  = store.Register("offers.pool_set", `UPDATE pool SET name = $3, accept_seconds = $4, offers_at_once = $5, queue_name = $6,
 		alarm_seconds = $7, version = version + 1 WHERE account_id = $1 AND pool_id = $2 AND version = $8`)
+	poolPolicy = store.Register("offers.pool_policy", `UPDATE pool SET policy_id = $3, version = version + 1
+		WHERE account_id = $1 AND pool_id = $2 AND version = $4`)
 	poolNext = store.Register("offers.pool_next", `UPDATE pool SET version = version + 1
 		WHERE account_id = $1 AND pool_id = $2 AND version = $3`)
 	poolTurn = store.Register("offers.pool_turn", `UPDATE pool SET version = version WHERE account_id = $1 AND pool_id = (
@@ -48,7 +54,7 @@ func AddPool(tx *store.Tx, p Pool) (bool, error) {
 }
 
 func scanPool(scan func(...any) error) (p Pool, err error) {
-	err = scan(&p.ID, &p.Project, &p.Name, &p.AcceptSeconds, &p.OffersAtOnce, &p.QueueName, &p.AlarmSeconds, &p.Version, store.Time(&p.CreatedAt))
+	err = scan(&p.ID, &p.Project, &p.Name, &p.AcceptSeconds, &p.OffersAtOnce, &p.QueueName, &p.AlarmSeconds, &p.Version, store.Time(&p.CreatedAt), &p.Policy)
 	return p, err
 }
 
@@ -77,6 +83,13 @@ func SetPool(tx *store.Tx, p Pool) (bool, error) {
 	return n == 1, err
 }
 
+// SetPolicy publishes a policy for a pool that is still as it was read
+// (version); the zero id is the plain rotation. False: it is not.
+func SetPolicy(tx *store.Tx, p Pool, id account.PolicyID) (bool, error) {
+	n, err := tx.Exec(poolPolicy, p.ID, id, p.Version)
+	return n == 1, err
+}
+
 // Turn makes the account's rounds take turns, by writing one row that all of
 // them write first: a salesperson may be in several pools, and the limit of
 // open offers counts them together.
@@ -97,11 +110,12 @@ func NextRound(tx *store.Tx, p Pool) (bool, error) {
 var (
 	memberSet = store.Register("offers.member_set", `INSERT INTO pool_member (account_id, pool_id, user_id, active, last_offer_at, offers_made, open_offers)
 		VALUES ($1, $2, $3, $4, 0, 0, 0) ON CONFLICT (account_id, pool_id, user_id) DO UPDATE SET active = excluded.active`)
-	memberCount = store.Bulk("offers.member_count", `INSERT INTO pool_member (account_id, pool_id, user_id, active, last_offer_at, offers_made, open_offers) VALUES`,
-		`($1, $2, $3, $4, $5, $6, $7)`, `ON CONFLICT (account_id, pool_id, user_id) DO UPDATE SET
+	memberCount = store.Bulk("offers.member_count", `INSERT INTO pool_member (account_id, pool_id, user_id, active, last_offer_at, offers_made, open_offers, credit, misses) VALUES`,
+		`($1, $2, $3, $4, $5, $6, $7, $8, $9)`, `ON CONFLICT (account_id, pool_id, user_id) DO UPDATE SET
 		last_offer_at = CASE WHEN excluded.last_offer_at > pool_member.last_offer_at THEN excluded.last_offer_at ELSE pool_member.last_offer_at END,
-		offers_made = pool_member.offers_made + excluded.offers_made, open_offers = pool_member.open_offers + excluded.open_offers`)
-	memberFree = store.Register("offers.member_free", `UPDATE pool_member SET open_offers = open_offers - 1
+		offers_made = pool_member.offers_made + excluded.offers_made, open_offers = pool_member.open_offers + excluded.open_offers,
+		credit = pool_member.credit + excluded.credit, misses = pool_member.misses + excluded.misses`)
+	memberFree = store.Register("offers.member_free", `UPDATE pool_member SET open_offers = open_offers - 1, misses = CASE WHEN $4 THEN 0 ELSE misses END
 		WHERE account_id = $1 AND pool_id = $2 AND user_id = $3`)
 	memberIn = store.Register("offers.member_in", `SELECT m.user_id FROM pool_member m JOIN pool p ON p.account_id = $1 AND p.pool_id = m.pool_id
 		WHERE m.account_id = $1 AND m.user_id = $2 AND m.active AND p.project_id = $3`)
@@ -123,6 +137,8 @@ type Count struct {
 	User        account.UserID
 	LastOfferAt int64 // 0: unchanged
 	Made, Open  int64 // added
+	Credit      int64 // added
+	Missed      int64 // added
 }
 
 // CountMembers adds to the counters of a pool's members, always in the order
@@ -131,15 +147,16 @@ func CountMembers(tx *store.Tx, p account.PoolID, cs []Count) error {
 	slices.SortFunc(cs, func(a, b Count) int { x, y := a.User.UUID(), b.User.UUID(); return bytes.Compare(x[:], y[:]) })
 	rows := make([][]any, len(cs))
 	for i, c := range cs {
-		rows[i] = []any{p, c.User, false, c.LastOfferAt, c.Made, c.Open} // the row is there: false changes nothing
+		rows[i] = []any{p, c.User, false, c.LastOfferAt, c.Made, c.Open, c.Credit, c.Missed} // the row is there: false changes nothing
 	}
 	_, err := tx.Bulk(memberCount, rows)
 	return err
 }
 
-// FreeMember counts one open offer less.
-func FreeMember(tx *store.Tx, p account.PoolID, u account.UserID) error {
-	return tx.Must(memberFree, p, u)
+// FreeMember counts one open offer less. answered: the person did so, and the
+// row of offers missed one after the other ends.
+func FreeMember(tx *store.Tx, p account.PoolID, u account.UserID, answered bool) error {
+	return tx.Must(memberFree, p, u, answered)
 }
 
 // IsMember reports whether the user is in the project's pool.

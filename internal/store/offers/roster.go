@@ -1,6 +1,8 @@
 package offers
 
 import (
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"catchment/internal/account"
@@ -18,6 +20,9 @@ type Member struct {
 	LastOfferAt int64
 	OffersMade  int64 // in this pool
 	OpenOffers  int64 // in every pool
+	Credit      int64 // of this pool
+	Misses      int64 // offers missed one after the other, in this pool
+	Tags        []string
 	Shifts      []Shift
 }
 
@@ -31,7 +36,7 @@ type Shift struct {
 var (
 	roster = store.Register("offers.roster", `SELECT pm.user_id, pm.active, m.state, m.presence, m.presence_at, m.time_zone,
 		pm.last_offer_at, pm.offers_made,
-		(SELECT CAST(sum(x.open_offers) AS bigint) FROM pool_member x WHERE x.account_id = $1 AND x.user_id = pm.user_id)
+		(SELECT CAST(sum(x.open_offers) AS bigint) FROM pool_member x WHERE x.account_id = $1 AND x.user_id = pm.user_id), pm.credit, pm.misses, pm.tags
 		FROM pool_member pm JOIN member m ON m.account_id = $1 AND m.user_id = pm.user_id
 		WHERE pm.account_id = $1 AND pm.pool_id = $2 ORDER BY pm.user_id`)
 	rosterShifts = store.Register("offers.roster_shifts", `SELECT s.user_id, s.weekday, s.start_minute, s.end_minute
@@ -54,8 +59,15 @@ func Roster(tx *store.Tx, p account.PoolID) (out []Member, err error) {
 	rows, err := tx.Query(roster, p)
 	err = store.Each(rows, err, func(scan func(...any) error) error {
 		var m Member
-		if err := scan(&m.User, &m.Active, &m.State, &m.Presence, &m.PresenceAt, &m.Zone, &m.LastOfferAt, &m.OffersMade, &m.OpenOffers); err != nil {
+		var tags string
+		if err := scan(&m.User, &m.Active, &m.State, &m.Presence, &m.PresenceAt, &m.Zone, &m.LastOfferAt, &m.OffersMade, &m.OpenOffers,
+			&m.Credit, &m.Misses, &tags); err != nil {
 			return err
+		}
+		if tags != "[]" {
+			if err := json.Unmarshal([]byte(tags), &m.Tags); err != nil {
+				return fmt.Errorf("offers: tags of a member: %w", err)
+			}
 		}
 		place[m.User] = len(out)
 		out = append(out, m)

@@ -34,6 +34,8 @@ var (
 		WHERE account_id = $1 AND round_id = $2`)
 	roundProject = store.Register("offers.round_project", `SELECT p.pool_id, p.project_id FROM round r
 		JOIN pool p ON p.account_id = $1 AND p.pool_id = r.pool_id WHERE r.account_id = $1 AND r.round_id = $2`)
+	roundPage = store.Register("offers.round_page", `SELECT round_id, pool_id, decided_at, decisions, input FROM round
+		WHERE account_id = $1 AND pool_id = $2 AND (decided_at, round_id) > ($3, $4) AND decided_at < $5 ORDER BY decided_at, round_id LIMIT $6`)
 	decisionAdd = store.Bulk("offers.decision_add", `INSERT INTO decision (account_id, lead_id, round_id, n, user_id, offer_id, reasons) VALUES`,
 		`($1, $2, $3, $4, $5, $6, $7)`, ``)
 	decisionOfLead = store.Register("offers.decision_of_lead", `SELECT d.lead_id, d.round_id, d.n, d.user_id, d.offer_id, d.reasons
@@ -60,6 +62,24 @@ func AddRound(tx *store.Tx, r Round, ds []Decision) error {
 func GetRound(tx *store.Tx, id lead.RoundID) (r Round, err error) {
 	err = tx.Row(roundGet, id).Scan(&r.ID, &r.Pool, store.Time(&r.At), &r.Decisions, &r.Input)
 	return r, err
+}
+
+// RoundsAfter lists a pool's rounds before the time until, oldest first, that
+// come after the given time and id; the zero id is before every other.
+func RoundsAfter(tx *store.Tx, p account.PoolID, at time.Time, id lead.RoundID, until time.Time, limit int) (out []Round, err error) {
+	from := store.Micro(at)
+	if id.IsZero() {
+		from = at.UnixMicro() - 1
+		id = lead.NewRoundID() // any: the time alone decides
+	}
+	rows, err := tx.Query(roundPage, p, from, id, store.Micro(until), limit)
+	err = store.Each(rows, err, func(scan func(...any) error) error {
+		var r Round
+		err := scan(&r.ID, &r.Pool, store.Time(&r.At), &r.Decisions, &r.Input)
+		out = append(out, r)
+		return err
+	})
+	return out, err
 }
 
 // ProjectOf says whose round it was.

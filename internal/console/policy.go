@@ -1,0 +1,249 @@
+package console
+
+import (
+	"context"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/problem"
+	"catchment/internal/routing"
+	"catchment/internal/store"
+	"catchment/internal/store/offers"
+	"catchment/internal/store/setup"
+	"catchment/internal/web"
+)
+
+// RoutingPolicy is one version of a project's policy. It is never changed:
+// another text is another version.
+type RoutingPolicy struct {
+	ID          string         `json:"id" example:"plcy_01h455vb4pex5vsknk084sn02q"`
+	ProjectID   string         `json:"project_id" example:"proj_01h455vb4pex5vsknk084sn02q"`
+	Version     int64          `json:"version" doc:"Of the project. 1 is the plain rotation that every pool begins with."`
+	Name        string         `json:"name" example:"Spring launch"`
+	Published   bool           `json:"published" doc:"Leads are routed by it now."`
+	PublishedAt *time.Time     `json:"published_at" doc:"Last; null: never."`
+	CreatedAt   time.Time      `json:"created_at"`
+	CreatedBy   string         `json:"created_by"`
+	Policy      routing.Policy `json:"policy"`
+	Words       []string       `json:"words" nullable:"false" doc:"The policy in plain language."`
+}
+
+// PolicyPath is the input of a route about one version.
+type PolicyPath struct {
+	ID string `path:"id" doc:"The policy's id." example:"plcy_01h455vb4pex5vsknk084sn02q"`
+}
+
+func (p PolicyPath) policy() (account.PolicyID, error) {
+	return web.PathID(p.ID, account.ParsePolicyID)
+}
+
+type policiesIn struct {
+	web.Page
+	Project string `query:"project" doc:"Only this project's." example:"proj_01h455vb4pex5vsknk084sn02q"`
+}
+
+type newPolicyIn struct {
+	Body struct {
+		ProjectID string         `json:"project_id" doc:"A project that has a pool." example:"proj_01h455vb4pex5vsknk084sn02q"`
+		Name      string         `json:"name" minLength:"1" maxLength:"80" example:"Spring launch"`
+		Policy    routing.Policy `json:"policy"`
+	}
+}
+
+type backtestIn struct {
+	PolicyPath
+	Body struct {
+		Days int `json:"days,omitempty" minimum:"1" maximum:"90" doc:"How far back. 7 when left out." example:"7"`
+	}
+}
+
+type memberTagsIn struct {
+	ProjectPath
+	User string `path:"user" doc:"The user's id." example:"user_01h455vb4pex5vsknk084sn02q"`
+	Body struct {
+		Tags []string `json:"tags" maxItems:"50" nullable:"false" doc:"All of them: they replace what was there." example:"language:hi"`
+	}
+}
+
+// MemberTags are what rules may ask of a pool's member.
+type MemberTags struct {
+	UserID string   `json:"user_id" example:"user_01h455vb4pex5vsknk084sn02q"`
+	Tags   []string `json:"tags" nullable:"false"`
+}
+
+// PolicyBacktest is what a policy would have decided in the saved rounds.
+type PolicyBacktest struct {
+	PolicyID  string          `json:"policy_id" example:"plcy_01h455vb4pex5vsknk084sn02q"`
+	From      time.Time       `json:"from"`
+	Until     time.Time       `json:"until"`
+	Rounds    int             `json:"rounds"`
+	Decisions int             `json:"decisions"`
+	Changed   int             `json:"changed" doc:"Decisions that would have been another."`
+	Shares    []BacktestShare `json:"shares" nullable:"false"`
+	Was       BacktestSide    `json:"was"`
+	Would     BacktestSide    `json:"would"`
+	Unknown   int             `json:"unknown_leads" doc:"Leads whose attributes are not known any more; conditions saw none."`
+	NotSaved  bool            `json:"asks_what_was_not_saved" doc:"The policy asks for capacity, cool-down or reachability, and some of the rounds did not save it: nobody was kept back by it there."`
+	Cut       bool            `json:"cut" doc:"There are more rounds than were read; give fewer days."`
+}
+
+// BacktestShare is how many offers one person got and would have got.
+type BacktestShare struct {
+	UserID string `json:"user_id" example:"user_01h455vb4pex5vsknk084sn02q"`
+	Name   string `json:"name" example:"Ravi Example"`
+	Was    int    `json:"was"`
+	Would  int    `json:"would"`
+}
+
+// BacktestSide is one side of the comparison.
+type BacktestSide struct {
+	Offered    int     `json:"leads_offered"`
+	Starved    int     `json:"leads_never_offered"`
+	AfterHours int     `json:"leads_waited_after_hours" doc:"Because the routing hours were closed."`
+	P50        float64 `json:"seconds_to_offer_p50" doc:"Of the leads that were offered, from waiting to the first offer."`
+	P90        float64 `json:"seconds_to_offer_p90"`
+	P99        float64 `json:"seconds_to_offer_p99"`
+}
+
+func (c *Console) policyRoutes() {
+	web.See(c.API, web.Op{Method: "GET", Path: "/v1/policies", Name: "list-policies", Tag: "routing", Permission: account.ReadSetup,
+		Summary: "Versions of the routing policies", Detail: "Newest first, each project's published one among them."}, c.listPolicies)
+	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/policies", Name: "create-policy", Tag: "routing", Permission: account.ManageRouting, Status: 201,
+		Summary: "Draft a version of a project's policy", Detail: "It routes nothing until it is published. A condition that cannot be read is refused with its line and column."}, c.newPolicy)
+	web.See(c.API, web.Op{Method: "GET", Path: "/v1/policies/{id}", Name: "get-policy", Tag: "routing", Permission: account.ReadSetup,
+		Summary: "One version, also in plain language"}, c.getPolicy)
+	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/policies/{id}/publish", Name: "publish-policy", Tag: "routing", Permission: account.ManageRouting,
+		Summary: "Route by this version from now on", Detail: "Open offers stand. Publishing the published one changes nothing."}, c.publishPolicy)
+	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/policies/{id}/rollback", Name: "roll-back-policy", Tag: "routing", Permission: account.ManageRouting,
+		Summary: "Put back what this published version replaced", Detail: "The answer is the version that is published then. 409 not_published: somebody else was first. 409 first_version: there is nothing before it."}, c.rollBackPolicy)
+	web.Meet(c.API, web.Op{Method: "POST", Path: "/v1/policies/{id}/backtest", Name: "backtest-policy", Tag: "routing", Permission: account.ManageRouting,
+		Summary: "What this version would have decided", Detail: "Decides the saved rounds of the last days again, without opening personal data. Presence and open offers are as they were."}, c.backtest)
+	web.Do(c.API, web.Op{Method: "PUT", Path: "/v1/projects/{id}/pool/members/{user}/tags", Name: "put-member-tags", Tag: "routing", Permission: account.ManageRouting,
+		Summary: "Set the skills and territories of a pool's member", Detail: "Rules may ask for them."}, c.putTags)
+}
+
+func (c *Console) listPolicies(_ *web.Visit, tx *store.Tx, in *policiesIn) (*web.List[RoutingPolicy], error) {
+	all, err := c.Routing.Policies(tx)
+	if err != nil {
+		return nil, err
+	}
+	if in.Project != "" {
+		id, err := account.ParseProjectID(in.Project)
+		if err != nil {
+			return nil, problem.InvalidField("project", "unknown_project", "Give the id of a project.")
+		}
+		all = only(all, func(v routing.Version) bool { return v.Project == id })
+	}
+	names, err := userNames(tx)
+	if err != nil {
+		return nil, err
+	}
+	return window(in.Page, all, func(v routing.Version) web.Place { return web.Place{At: v.CreatedAt, ID: v.ID.UUID()} },
+		func(v routing.Version) RoutingPolicy { return policyView(v, names) })
+}
+
+func policyView(v routing.Version, names map[account.UserID]string) RoutingPolicy {
+	return RoutingPolicy{ID: v.ID.String(), ProjectID: v.Project.String(), Version: v.Version, Name: v.Name, Published: v.Published,
+		PublishedAt: web.TimeOrNull(v.PublishedAt), CreatedAt: v.CreatedAt, CreatedBy: v.By, Policy: v.Rules, Words: v.Rules.Words(names)}
+}
+
+func policyAnswer(tx *store.Tx, v routing.Version, err error) (*RoutingPolicy, error) {
+	if err != nil {
+		return nil, err
+	}
+	names, err := userNames(tx)
+	if err != nil {
+		return nil, err
+	}
+	out := policyView(v, names)
+	return &out, nil
+}
+
+func (c *Console) newPolicy(v *web.Visit, tx *store.Tx, in *newPolicyIn) (*RoutingPolicy, error) {
+	unknown := problem.InvalidField("project_id", "unknown_project", "Give the id of a project of this account.")
+	id, err := account.ParseProjectID(in.Body.ProjectID)
+	if err != nil {
+		return nil, unknown
+	}
+	if _, err := setup.GetProject(tx, id); err != nil {
+		return nil, unknown
+	}
+	made, err := c.Routing.DraftPolicy(tx, id, in.Body.Name, in.Body.Policy, v.Actor, v.At)
+	return policyAnswer(tx, made, err)
+}
+
+func (c *Console) getPolicy(_ *web.Visit, tx *store.Tx, in *PolicyPath) (*RoutingPolicy, error) {
+	id, err := in.policy()
+	if err != nil {
+		return nil, err
+	}
+	found, err := c.Routing.GetPolicy(tx, id)
+	return policyAnswer(tx, found, err)
+}
+
+func (c *Console) publishPolicy(v *web.Visit, tx *store.Tx, in *PolicyPath) (*RoutingPolicy, error) {
+	id, err := in.policy()
+	if err != nil {
+		return nil, err
+	}
+	now, err := c.Routing.PublishPolicy(tx, id, v.Actor, v.At)
+	return policyAnswer(tx, now, err)
+}
+
+func (c *Console) rollBackPolicy(v *web.Visit, tx *store.Tx, in *PolicyPath) (*RoutingPolicy, error) {
+	id, err := in.policy()
+	if err != nil {
+		return nil, err
+	}
+	now, err := c.Routing.RollBackPolicy(tx, id, v.Actor, v.At)
+	return policyAnswer(tx, now, err)
+}
+
+func (c *Console) backtest(ctx context.Context, v *web.Visit, in *backtestIn) (*PolicyBacktest, error) {
+	id, err := in.policy()
+	if err != nil {
+		return nil, err
+	}
+	days := in.Body.Days
+	if days == 0 {
+		days = 7
+	}
+	b, err := c.Routing.Backtest(ctx, v.Scope, id, v.At.AddDate(0, 0, -days), v.At)
+	if err != nil {
+		return nil, err
+	}
+	var names map[account.UserID]string
+	if err := c.DB.Read(ctx, v.Scope, func(tx *store.Tx) (err error) { names, err = userNames(tx); return err }); err != nil {
+		return nil, err
+	}
+	out := &PolicyBacktest{PolicyID: id.String(), From: b.From, Until: b.Until, Rounds: b.Rounds, Decisions: b.Decisions, Changed: b.Changed,
+		Shares: []BacktestShare{}, Was: backtestSide(b.Was), Would: backtestSide(b.Would), Unknown: b.Unknown, NotSaved: b.NotSaved, Cut: b.Cut}
+	for _, s := range b.Shares {
+		out.Shares = append(out.Shares, BacktestShare{UserID: s.User.String(), Name: names[s.User], Was: s.Was, Would: s.Would})
+	}
+	return out, nil
+}
+
+func backtestSide(s routing.TestSide) BacktestSide {
+	return BacktestSide{Offered: s.Offered, Starved: s.Starved, AfterHours: s.AfterHours, P50: s.Percentile(0.5).Seconds(),
+		P90: s.Percentile(0.9).Seconds(), P99: s.Percentile(0.99).Seconds()}
+}
+
+func (c *Console) putTags(v *web.Visit, tx *store.Tx, in *memberTagsIn) (*MemberTags, error) {
+	id, err := in.project()
+	if err != nil {
+		return nil, err
+	}
+	user, err := web.PathID(in.User, account.ParseUserID)
+	if err != nil {
+		return nil, err
+	}
+	p, err := offers.PoolOf(tx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Routing.SetTags(tx, p.ID, user, in.Body.Tags, v.Actor, v.At); err != nil {
+		return nil, err
+	}
+	return &MemberTags{UserID: user.String(), Tags: in.Body.Tags}, nil
+}

@@ -1,0 +1,62 @@
+package console_test
+
+import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"catchment/internal/account"
+	"catchment/internal/store/storetest"
+)
+
+// A manager's way: the documentation's own example is drafted, read in plain
+// language, tried on the past, published, and rolled back.
+func TestAPolicysCourse(t *testing.T) {
+	text, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile("(?ms)^```json name=policy-request\n(.*?)^```$").FindSubmatch(text)
+	if found == nil {
+		t.Fatal("docs/api.md has no example policy-request")
+	}
+	h := open(t, storetest.SQLite(t))
+	c := h.company()
+	s, seller := c.shop(), c.user(account.Salesperson)
+	example := strings.NewReplacer("proj_01kb4n2a1ffv8b1x6m0zq3r9td", s.project, "user_01kb4n2b0xfk5rs8e3m7y1q6da", seller.id).Replace(string(found[1]))
+	var body map[string]any
+	if err := json.Unmarshal([]byte(example), &body); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.admin.post("/v1/policies", body).want(t, 422); !strings.Contains(got.text, "not_in_pool") {
+		t.Error(got.text)
+	}
+	member := "/v1/projects/" + s.project + "/pool/members/" + seller.id
+	c.admin.ask("PUT", member+"/tags", map[string]any{"tags": []string{"language:hi"}}).want(t, 404)
+	c.admin.ask("PUT", member, nil).want(t, 200)
+	c.admin.ask("PUT", member+"/tags", map[string]any{"tags": []string{"language:hi"}}).want(t, 200)
+	draft := c.admin.post("/v1/policies", body).want(t, 201)
+	if !strings.Contains(draft.text, "when value \\u003e= 500000") && !strings.Contains(draft.text, "when value >= 500000") {
+		t.Errorf("no plain language: %s", draft.text)
+	}
+	id := "/v1/policies/" + draft.str("id")
+	if got := c.admin.post(id+"/backtest", map[string]any{"days": 7}).want(t, 200); !strings.Contains(got.text, `"changed":0`) {
+		t.Error(got.text)
+	}
+	c.admin.post(id+"/rollback", map[string]any{}).want(t, 409)
+	if got := c.admin.post(id+"/publish", map[string]any{}).want(t, 200); !strings.Contains(got.text, `"published":true`) {
+		t.Error(got.text)
+	}
+	if got := c.admin.post(id+"/rollback", map[string]any{}).want(t, 200); !strings.Contains(got.text, `"version":1`) {
+		t.Error(got.text)
+	}
+	if got := c.admin.ask("GET", "/v1/policies?project="+s.project, nil).want(t, 200); strings.Count(got.text, `"version"`) != 2 || strings.Count(got.text, `"published":true`) != 1 {
+		t.Error(got.text)
+	}
+	body["policy"].(map[string]any)["rules"].([]any)[0].(map[string]any)["when"] = "country = 'GB'"
+	if got := c.admin.post("/v1/policies", body).want(t, 422); !strings.Contains(got.text, "line 1, column 9") {
+		t.Error(got.text)
+	}
+}

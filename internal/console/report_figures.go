@@ -1,0 +1,487 @@
+package console
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+	_ "time/tzdata" // zones are named by clients, whatever the machine has
+
+	"catchment/internal/account"
+	"catchment/internal/lead"
+	"catchment/internal/problem"
+	"catchment/internal/store"
+	"catchment/internal/store/counts"
+	"catchment/internal/store/members"
+	"catchment/internal/store/offers"
+	"catchment/internal/store/setup"
+	"catchment/internal/web"
+)
+
+// FigureReport is figures of a time. docs/figures.md defines each of them.
+type FigureReport struct {
+	From  time.Time   `json:"from" doc:"As counted: the beginning of an hour, UTC."`
+	To    time.Time   `json:"to" doc:"As counted: hours that begin before it."`
+	By    string      `json:"by" enum:"source,origin,campaign,project,team,salesperson,hour"`
+	Rows  []FigureRow `json:"rows" nullable:"false" doc:"Those with figures, most leads first; by hour in the order of the day. At most 500."`
+	More  int64       `json:"more" doc:"How many rows were left out."`
+	Total FigureRow   `json:"total" doc:"Of the whole account, also of what is in no row."`
+}
+
+// FigureRow is the figures of one source, campaign, …
+type FigureRow struct {
+	ID         *string          `json:"id" doc:"Of the source, project, pool or salesperson; null for the others." example:"src_01h455vb4pex5vsknk084sn02q"`
+	Name       string           `json:"name" doc:"Origin and campaign as the first enquiry's link names them, in lower case; empty: it names none. Hours are 00 to 23." example:"google / cpc"`
+	Leads      int64            `json:"leads" doc:"Leads that came in."`
+	Enquiries  int64            `json:"enquiries" doc:"Of those leads until now."`
+	Offered    int64            `json:"offered" doc:"Of those leads, offered to somebody until now."`
+	Accepted   int64            `json:"accepted" doc:"Of those leads, accepted until now."`
+	Attempted  int64            `json:"attempted" doc:"Of those leads, tried until now."`
+	Contacted  int64            `json:"contacted" doc:"Of those leads, reached until now."`
+	Visits     int64            `json:"visits" doc:"Site visits of those leads that took place until now."`
+	Bookings   int64            `json:"bookings" doc:"Of those leads until now, not cancelled."`
+	Categories FigureCategories `json:"categories"`
+	Stages     []FigureStage    `json:"stages" nullable:"false" doc:"Where those leads stand now; in the order of the stages."`
+	Reasons    []FigureReason   `json:"reasons" nullable:"false" doc:"Of those that are dropped now and have one; most first."`
+	Work       FigureWork       `json:"work"`
+	Rates      FigureRates      `json:"rates"`
+	Clocks     FigureClocks     `json:"clocks"`
+	Presence   *FigurePresence  `json:"presence,omitempty" doc:"By salesperson, team and hour."`
+	Costs      []FigureCost     `json:"costs" nullable:"false" doc:"What was spent on the days that begin between from and to; by source, project and campaign."`
+}
+
+// FigureCategories is where leads stand now.
+type FigureCategories struct {
+	New      int64 `json:"new"`
+	FollowUp int64 `json:"follow_up"`
+	Won      int64 `json:"won"`
+	Dropped  int64 `json:"dropped"`
+}
+
+// FigureStage is how many leads stand in a stage.
+type FigureStage struct {
+	ID    string `json:"id" example:"stg_01h455vb4pex5vsknk084sn02q"`
+	Name  string `json:"name"`
+	Leads int64  `json:"leads"`
+}
+
+// FigureReason is how many leads were dropped for a reason.
+type FigureReason struct {
+	Reason string `json:"reason" example:"too-expensive"`
+	Leads  int64  `json:"leads"`
+}
+
+// FigureWork is what was done in the time, whenever the leads came in.
+type FigureWork struct {
+	Offers   int64 `json:"offers"`
+	Accepted int64 `json:"accepted"`
+	Declined int64 `json:"declined"`
+	Expired  int64 `json:"expired"`
+	Lost     int64 `json:"lost"`
+	Attempts int64 `json:"attempts"`
+	Contacts int64 `json:"contacts"`
+}
+
+// FigureRates are parts of one; null: there is nothing to take a part of.
+type FigureRates struct {
+	Acceptance *float64 `json:"acceptance" doc:"Accepted offers of those accepted, declined or expired."`
+	Contact    *float64 `json:"contact" doc:"Contacted leads of all that came in."`
+	Win        *float64 `json:"win" doc:"Leads won of all that came in."`
+}
+
+// FigureClocks are distributions.
+type FigureClocks struct {
+	SpeedToLead   FigureClock `json:"speed_to_lead"`
+	TimeToOffer   FigureClock `json:"time_to_offer"`
+	TimeToAccept  FigureClock `json:"time_to_accept"`
+	FirstResponse FigureClock `json:"first_response"`
+	TimeToContact FigureClock `json:"time_to_contact"`
+}
+
+// FigureClock is a distribution of durations. The quantiles are within
+// 3.2 % of the exact ones.
+type FigureClock struct {
+	Measured int64        `json:"measured" doc:"Leads in which it was measured; the others are not in it."`
+	P50      *int64       `json:"p50_ms" doc:"Within 3.2 %. null: not measured."`
+	P90      *int64       `json:"p90_ms"`
+	P99      *int64       `json:"p99_ms"`
+	Spread   []FigureSpan `json:"spread" nullable:"false" doc:"Spans that double, those with leads only."`
+}
+
+// FigureSpan is how many durations lie in a span.
+type FigureSpan struct {
+	From  int64 `json:"from_ms"`
+	Below int64 `json:"below_ms"`
+	Leads int64 `json:"leads"`
+}
+
+// FigurePresence is time in milliseconds, up to now.
+type FigurePresence struct {
+	Available int64 `json:"available_ms"`
+	Engaged   int64 `json:"engaged_ms"`
+	Away      int64 `json:"away_ms"`
+}
+
+// FigureCost is money in one currency.
+type FigureCost struct {
+	Currency string `json:"currency" doc:"ISO 4217." example:"EUR"`
+	Spent    int64  `json:"spent_minor" doc:"In the currency's smallest unit."`
+	PerLead  *int64 `json:"per_lead_minor" doc:"null: no lead came in."`
+	PerWon   *int64 `json:"per_won_minor" doc:"null: none of them is won."`
+	PerVisit *int64 `json:"per_visit_minor" doc:"null: none took place."`
+	PerBook  *int64 `json:"per_booking_minor" doc:"null: there is none."`
+}
+
+type figuresIn struct {
+	From     time.Time `query:"from" format:"date-time" doc:"RFC 3339. Counted from the beginning of its hour (UTC). Default: seven days before to." example:"2026-03-02T00:00:00Z"`
+	To       time.Time `query:"to" format:"date-time" doc:"RFC 3339, counted to the end of its hour unless it is a full one. Default: now." example:"2026-03-09T00:00:00Z"`
+	By       string    `query:"by" enum:"source,origin,campaign,project,team,salesperson,hour" default:"source"`
+	TimeZone string    `query:"time_zone" maxLength:"64" default:"UTC" doc:"IANA. Whose hours, by hour." example:"Europe/London"`
+}
+
+const (
+	mostRows  = 500
+	mostHours = 400 * 24 * time.Hour // by hour each of them is read
+)
+
+func (c *Console) figureRoutes() {
+	web.See(c.API, web.Op{Method: "GET", Path: "/v1/reports/figures", Name: "report-figures", Tag: "reports", Permission: account.ReadReports,
+		Summary: "Leads, work, clocks, rates and costs", Detail: "Of the leads that came in between from and to, as they stand now, and of the work done in that time; a few seconds behind at most. docs/figures.md defines each figure. Test leads never count."}, c.reportFigures)
+}
+
+func (c *Console) reportFigures(v *web.Visit, tx *store.Tx, in *figuresIn) (*FigureReport, error) {
+	from, to, err := (&reportIn{From: in.From, To: in.To}).span(v.At)
+	if err != nil {
+		return nil, err
+	}
+	r := &figureReader{tx: tx, from: from, to: to, now: v.At}
+	if err := r.load(); err != nil {
+		return nil, err
+	}
+	rows, err := r.rows(in)
+	if err != nil {
+		return nil, err
+	}
+	out := &FigureReport{From: from, To: to, By: in.By, Rows: rows}
+	if in.By != "hour" {
+		slices.SortFunc(out.Rows, func(a, b FigureRow) int {
+			return cmp.Or(cmp.Compare(b.Leads, a.Leads), cmp.Compare(a.Name, b.Name), cmp.Compare(text(a.ID), text(b.ID)))
+		})
+	}
+	if n := len(out.Rows); n > mostRows {
+		out.Rows, out.More = out.Rows[:mostRows], int64(n-mostRows)
+	}
+	out.Total = r.row(nil, "", r.all, r.spentOn(func(counts.Spend) bool { return true }, in.By))
+	return out, nil
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// figureReader is what every row of a report needs.
+type figureReader struct {
+	tx       *store.Tx
+	from, to time.Time
+	now      time.Time
+	stages   []setup.Stage
+	all      counts.Tally
+	spans    []counts.Span
+	spent    []counts.Spend
+	presence bool
+}
+
+func (r *figureReader) load() (err error) {
+	if r.stages, err = setup.Stages(r.tx); err != nil {
+		return err
+	}
+	all, err := counts.Between(r.tx, counts.ByAll, r.from, r.to)
+	if err != nil {
+		return err
+	}
+	if r.all = all[""]; r.all == nil {
+		r.all = counts.Tally{}
+	}
+	if r.spent, err = counts.Spent(r.tx, r.from, r.to); err != nil {
+		return err
+	}
+	r.spans, err = counts.OpenSpans(r.tx)
+	for _, s := range r.spans {
+		r.lasting(r.all, s)
+	}
+	return err
+}
+
+// lasting adds what has passed of a presence that lasts, as far as it lies in
+// the report's time.
+func (r *figureReader) lasting(t counts.Tally, s counts.Span) {
+	from, until := s.From, r.now
+	if from.Before(r.from) {
+		from = r.from
+	}
+	if until.After(r.to) {
+		until = r.to
+	}
+	if from.Before(until) {
+		t.Add(counts.FPresence+"/"+string(s.Presence), until.UnixMilli()-from.UnixMilli())
+	}
+}
+
+func (r *figureReader) rows(in *figuresIn) ([]FigureRow, error) {
+	switch in.By {
+	case "hour":
+		return r.byHour(in.TimeZone)
+	case "team":
+		return r.byTeam()
+	case "salesperson":
+		return r.bySalesperson()
+	case "project":
+		return r.byProject()
+	case "origin":
+		return r.byText(counts.OfOrigin)
+	case "campaign":
+		return r.byText(counts.OfCampaign)
+	}
+	return r.bySource()
+}
+
+func (r *figureReader) bySource() ([]FigureRow, error) {
+	all, err := setup.Sources(r.tx)
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]string{}
+	for _, s := range all {
+		names[s.ID.String()] = s.Name
+	}
+	return r.named(counts.OfSource, names, func(key string, s counts.Spend) bool { return s.Dim == counts.OfSource && s.Key == key })
+}
+
+func (r *figureReader) byProject() ([]FigureRow, error) {
+	all, err := setup.Projects(r.tx)
+	if err != nil {
+		return nil, err
+	}
+	sources, err := setup.Sources(r.tx)
+	if err != nil {
+		return nil, err
+	}
+	names, of := map[string]string{}, map[string]string{}
+	for _, p := range all {
+		names[p.ID.String()] = p.Name
+	}
+	for _, s := range sources {
+		of[s.ID.String()] = s.Project.String()
+	}
+	return r.named(counts.OfProject, names, func(key string, s counts.Spend) bool { return s.Dim == counts.OfSource && of[s.Key] == key })
+}
+
+// named makes a row of each thing that has figures or costs.
+func (r *figureReader) named(d counts.Dim, names map[string]string, costs func(key string, s counts.Spend) bool) ([]FigureRow, error) {
+	by, err := counts.Between(r.tx, d, r.from, r.to)
+	if err != nil {
+		return nil, err
+	}
+	rows := []FigureRow{}
+	for key, name := range names {
+		spent := r.spentOn(func(s counts.Spend) bool { return costs(key, s) }, string(d))
+		if by[key] == nil && len(spent) == 0 {
+			continue
+		}
+		rows = append(rows, r.row(&key, name, by[key], spent))
+	}
+	return rows, nil
+}
+
+func (r *figureReader) byText(d counts.Dim) ([]FigureRow, error) {
+	by, err := counts.Between(r.tx, d, r.from, r.to)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range r.spent {
+		if s.Dim == d && by[s.Key] == nil {
+			by[s.Key] = counts.Tally{}
+		}
+	}
+	rows := []FigureRow{}
+	for key, t := range by {
+		rows = append(rows, r.row(nil, key, t, r.spentOn(func(s counts.Spend) bool { return s.Key == key }, string(d))))
+	}
+	return rows, nil
+}
+
+// users reads the figures of everybody, with presences that last.
+func (r *figureReader) users() (map[string]counts.Tally, error) {
+	by, err := counts.Between(r.tx, counts.OfUser, r.from, r.to)
+	for _, s := range r.spans {
+		if by[s.User.String()] == nil {
+			by[s.User.String()] = counts.Tally{}
+		}
+		r.lasting(by[s.User.String()], s)
+	}
+	r.presence = true
+	return by, err
+}
+
+func (r *figureReader) bySalesperson() ([]FigureRow, error) {
+	by, err := r.users()
+	if err != nil {
+		return nil, err
+	}
+	all, err := members.All(r.tx)
+	rows := []FigureRow{}
+	for _, m := range all {
+		if id := m.ID.String(); by[id] != nil {
+			rows = append(rows, r.row(&id, m.Name, by[id], nil))
+		}
+	}
+	return rows, err
+}
+
+// byTeam sums the members of each pool, as it is now.
+func (r *figureReader) byTeam() ([]FigureRow, error) {
+	by, err := r.users()
+	if err != nil {
+		return nil, err
+	}
+	pools, err := offers.Pools(r.tx)
+	if err != nil {
+		return nil, err
+	}
+	rows := []FigureRow{}
+	for _, p := range pools {
+		team, err := offers.Roster(r.tx, p.ID)
+		if err != nil {
+			return nil, err
+		}
+		sum := counts.Tally{}
+		for _, m := range team {
+			sum.Merge(by[m.User.String()], 1)
+		}
+		rows = append(rows, r.row(new(p.ID.String()), p.Name, sum, nil))
+	}
+	return rows, nil
+}
+
+func (r *figureReader) byHour(zone string) ([]FigureRow, error) {
+	if r.to.Sub(r.from) > mostHours {
+		return nil, problem.InvalidField("from", "too_long", "By hour, ask for at most 400 days.")
+	}
+	where, err := time.LoadLocation(zone)
+	if err != nil || zone == "Local" {
+		return nil, problem.InvalidField("time_zone", "unknown_time_zone", "Give the IANA name of a time zone, such as Europe/London.")
+	}
+	sums := make([]counts.Tally, 24)
+	for i := range sums {
+		sums[i] = counts.Tally{}
+	}
+	err = counts.Hours(r.tx, r.from, r.to, func(hour time.Time, add func(counts.Tally) error) error {
+		return add(sums[hour.In(where).Hour()])
+	})
+	rows := make([]FigureRow, len(sums))
+	r.presence = true
+	for i, t := range sums {
+		rows[i] = r.row(nil, strconv.Itoa(100 + i)[1:], t, nil)
+	}
+	return rows, err
+}
+
+// spentOn sums by currency what of the spend belongs there. Sources and
+// campaigns may be two views of the same money, so it never sums both.
+func (r *figureReader) spentOn(of func(counts.Spend) bool, by string) map[string]int64 {
+	want := counts.OfSource
+	switch by {
+	case "campaign":
+		want = counts.OfCampaign
+	case "source", "project":
+	default:
+		return nil
+	}
+	out := map[string]int64{}
+	for _, s := range r.spent {
+		if s.Dim == want && of(s) {
+			out[s.Currency] += s.Minor
+		}
+	}
+	return out
+}
+
+func (r *figureReader) row(id *string, name string, t counts.Tally, spent map[string]int64) FigureRow {
+	row := FigureRow{ID: id, Name: name, Leads: t.Of(counts.FLeads), Enquiries: t.Of(counts.FEnquiries), Offered: t.Of(counts.FOffered),
+		Accepted: t.Of(counts.FTaken), Attempted: t.Of(counts.FTried), Contacted: t.Of(counts.FReached),
+		Visits: t.Of(counts.FVisits), Bookings: t.Of(counts.FBookings),
+		Stages: []FigureStage{}, Reasons: []FigureReason{}, Costs: []FigureCost{}}
+	in := func(k lead.Category) int64 { return t.Of(counts.FCategory + "/" + string(k)) }
+	row.Categories = FigureCategories{in(lead.New), in(lead.FollowUp), in(lead.Won), in(lead.Dropped)}
+	for _, s := range r.stages {
+		if n := t.Of(counts.FStage + "/" + s.ID.String()); n != 0 {
+			row.Stages = append(row.Stages, FigureStage{s.ID.String(), s.Name, n})
+		}
+	}
+	for reason, n := range t.Under(counts.FReason) {
+		row.Reasons = append(row.Reasons, FigureReason{reason, n})
+	}
+	slices.SortFunc(row.Reasons, func(a, b FigureReason) int {
+		return cmp.Or(cmp.Compare(b.Leads, a.Leads), cmp.Compare(a.Reason, b.Reason))
+	})
+	ended := func(s lead.OfferState) int64 { return t.Of(counts.FAnswer + "/" + string(s)) }
+	row.Work = FigureWork{t.Of(counts.FOffers), ended(lead.OfferAccepted), ended(lead.OfferDeclined), ended(lead.OfferExpired), ended(lead.OfferLost),
+		t.Of(counts.FAttempts), t.Of(counts.FContacts)}
+	row.Rates = FigureRates{part(row.Work.Accepted, row.Work.Accepted+row.Work.Declined+row.Work.Expired),
+		part(row.Contacted, row.Leads), part(row.Categories.Won, row.Leads)}
+	row.Clocks = FigureClocks{clock(t, "speed_to_lead"), clock(t, "time_to_offer"), clock(t, "time_to_accept"), clock(t, "first_response"), clock(t, "time_to_contact")}
+	if r.presence {
+		ms := func(p account.Presence) int64 { return t.Of(counts.FPresence + "/" + string(p)) }
+		row.Presence = &FigurePresence{ms(account.Available), ms(account.Engaged), ms(account.Away)}
+	}
+	for _, currency := range slices.Sorted(maps.Keys(spent)) {
+		n := spent[currency]
+		row.Costs = append(row.Costs, FigureCost{currency, n, each(n, row.Leads), each(n, row.Categories.Won), each(n, row.Visits), each(n, row.Bookings)})
+	}
+	return row
+}
+
+func part(n, of int64) *float64 {
+	if of == 0 {
+		return nil
+	}
+	return new(float64(n) / float64(of))
+}
+
+// each is a sum shared among n, rounded.
+func each(sum, n int64) *int64 {
+	if n <= 0 {
+		return nil
+	}
+	return new((sum + n/2) / n)
+}
+
+func clock(t counts.Tally, name string) FigureClock {
+	s := t.Spread(name)
+	out := FigureClock{Measured: s.Count(), Spread: []FigureSpan{}}
+	for _, q := range []struct {
+		q  float64
+		to **int64
+	}{{0.5, &out.P50}, {0.9, &out.P90}, {0.99, &out.P99}} {
+		if ms, ok := s.Quantile(q.q); ok {
+			*q.to = &ms
+		}
+	}
+	doubled := map[int64]int64{} // by the first millisecond of the span
+	for bucket, n := range s {
+		first, _ := counts.BucketSpan(bucket)
+		from := int64(0)
+		for below := int64(1); below <= first; below *= 2 {
+			from = below
+		}
+		doubled[from] += n
+	}
+	for _, from := range slices.Sorted(maps.Keys(doubled)) {
+		out.Spread = append(out.Spread, FigureSpan{from, max(1, 2*from), doubled[from]})
+	}
+	return out
+}

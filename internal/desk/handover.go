@@ -1,0 +1,160 @@
+package desk
+
+import (
+	"errors"
+	"net/http"
+
+	"catchment/internal/account"
+	"catchment/internal/followup"
+	"catchment/internal/lead"
+	"catchment/internal/problem"
+	"catchment/internal/store"
+	"catchment/internal/store/leads"
+	"catchment/internal/store/members"
+	"catchment/internal/vault"
+	"catchment/internal/web"
+)
+
+// handoverAtOnce bounds one transaction.
+const handoverAtOnce = 200
+
+// HandedOver is how far a hand-over has come.
+type HandedOver struct {
+	Moved int  `json:"moved" doc:"How many leads have gone over by this call."`
+	More  bool `json:"more" doc:"There are more: call again, with a new Idempotency-Key."`
+}
+
+// LeaverPath is the input of a route about one who leaves.
+type LeaverPath struct {
+	ID string `path:"id" doc:"The user's id." example:"user_01h455vb4pex5vsknk084sn02q"`
+}
+
+type leaverIn struct {
+	LeaverPath
+	Body struct {
+		To     string `json:"to,omitempty" doc:"The new owner's id." example:"user_01h455vb4pex5vsknk084sn02q"`
+		Pool   bool   `json:"pool,omitempty" doc:"Instead of to: back to routing, each to the pool of its project."`
+		Reason string `json:"reason,omitempty" maxLength:"80" doc:"A code: letters and hyphens." example:"left-the-company"`
+	}
+}
+
+type handoverIn struct {
+	LeadPath
+	Body struct {
+		To     string   `json:"to,omitempty" doc:"The new owner's id." example:"user_01h455vb4pex5vsknk084sn02q"`
+		Pool   bool     `json:"pool,omitempty" doc:"Instead of to: back to routing."`
+		Reason string   `json:"reason,omitempty" maxLength:"80" doc:"A code: letters and hyphens." example:"ready-for-sales"`
+		Stage  *StageIn `json:"stage,omitempty" doc:"The stage to move it to, in the same step."`
+		Note   string   `json:"note,omitempty" maxLength:"8000" doc:"For who gets it; kept sealed, as a note."`
+	}
+}
+
+func (d *Desk) handoverRoutes() {
+	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/users/{id}/handover", Name: "handover-user", Tag: "people", Permission: account.MoveLeads,
+		Summary: "Hand over the open leads of somebody who leaves",
+		Detail:  "To one colleague, or back to routing; up to 200 leads a call, the oldest first: call again while more is true. First deactivate the user, or routing may give them new ones."}, d.handoverUser)
+	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/leads/{id}/handover", Name: "handover-lead", Tag: "work", Permission: account.WorkOwnLeads,
+		Summary: "Hand a lead over: from pre-sales to sales",
+		Detail:  "Its owner may, and whoever works every lead; with a stage and a note for the next one, all or nothing."}, d.handoverLead)
+}
+
+// handOver gives one lead to a user, or back to routing when to is zero.
+func (d *Desk) handOver(v *web.Visit, tx *store.Tx, id lead.ID, to account.UserID, reason string) error {
+	if to.IsZero() {
+		return d.Routing.GiveBack(tx, id, reason, v.Actor, v.At)
+	}
+	_, err := d.Routing.Transfer(tx, id, to, reason, v.Actor, v.At)
+	if p, ok := problem.Of(err); ok && len(p.Errors) == 1 && p.Errors[0].Code == "unknown_user" {
+		err = problem.InvalidField("to", "unknown_user", "Give the id of an active user of this account.")
+	}
+	return err
+}
+
+// receiver reads who is to have leads: a user, or zero for routing.
+func receiver(to string, pool bool) (account.UserID, error) {
+	if (to == "") != pool {
+		return account.UserID{}, problem.InvalidField("to", "required", "Send either to or pool.")
+	}
+	return userOf("to", to)
+}
+
+func (d *Desk) handoverUser(v *web.Visit, tx *store.Tx, in *leaverIn) (*HandedOver, error) {
+	id, err := web.PathID(in.ID, account.ParseUserID)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := members.Get(tx, id); errors.Is(err, store.ErrNone) {
+		return nil, problem.NotFound()
+	} else if err != nil {
+		return nil, err
+	}
+	reason, err := code("reason", in.Body.Reason)
+	if err != nil {
+		return nil, err
+	}
+	to, err := receiver(in.Body.To, in.Body.Pool)
+	if err != nil {
+		return nil, err
+	}
+	if to == id {
+		return nil, problem.InvalidField("to", "same_user", "Name somebody else.")
+	}
+	all, err := leads.OpenOf(tx, id, handoverAtOnce+1)
+	if err != nil {
+		return nil, err
+	}
+	out := &HandedOver{Moved: min(len(all), handoverAtOnce), More: len(all) > handoverAtOnce}
+	for _, l := range all[:out.Moved] {
+		if err := d.handOver(v, tx, l, to, reason); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (d *Desk) handoverLead(v *web.Visit, tx *store.Tx, in *handoverIn) (*Lead, error) {
+	id, err := in.lead()
+	if err != nil {
+		return nil, err
+	}
+	l, err := leads.LeadByID(tx, id)
+	if errors.Is(err, store.ErrNone) || err == nil && !v.May(account.WorkLeads) && (v.User.IsZero() || l.Owner != v.User) {
+		err = problem.NotFound()
+	}
+	if err != nil {
+		return nil, err
+	}
+	reason, err := code("reason", in.Body.Reason)
+	if err != nil {
+		return nil, err
+	}
+	to, err := receiver(in.Body.To, in.Body.Pool)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.handoverWork(v, tx, id, in); err != nil {
+		return nil, err
+	}
+	return nowView(tx, v, id, d.handOver(v, tx, id, to, reason))
+}
+
+// handoverWork does what the present owner leaves behind.
+func (d *Desk) handoverWork(v *web.Visit, tx *store.Tx, id lead.ID, in *handoverIn) error {
+	if in.Body.Note != "" {
+		if f := followup.CheckNote("note", in.Body.Note); f != nil {
+			return problem.Invalid(*f)
+		}
+		if _, err := d.Followup.Note(tx, worker(v), id, vault.Hide(in.Body.Note), v.At); err != nil {
+			return err
+		}
+	}
+	if in.Body.Stage == nil {
+		return nil
+	}
+	m, err := in.Body.Stage.move(tx, "stage.")
+	if err != nil {
+		return err
+	}
+	_, err = d.Followup.SetStage(tx, worker(v), id, m, v.At)
+	return err
+}

@@ -1,0 +1,93 @@
+package desk
+
+import (
+	"slices"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/lead"
+	"catchment/internal/problem"
+	"catchment/internal/store"
+	"catchment/internal/store/leads"
+	"catchment/internal/store/members"
+	"catchment/internal/store/people"
+	"catchment/internal/web"
+)
+
+// find reads a page of what is asked for, and by which time it is ordered.
+func (in *leadsIn) find(tx *store.Tx, v *web.Visit, f leads.LeadFilter, from web.Place) ([]leads.Lead, func(leads.Lead) time.Time, error) {
+	if in.List == "" {
+		found, err := listFor(tx, v, f, from, in.Limit+1)
+		return found, func(l leads.Lead) time.Time { return l.CreatedAt }, err
+	}
+	w := leads.WorkList(in.List)
+	owner := f.Owner
+	f.Owner = account.UserID{}
+	if f != (leads.LeadFilter{}) {
+		return nil, w.TimeOf, problem.InvalidField("list", "not_with_filters", "A list takes owner and no other filter.")
+	}
+	if !v.May(account.ReadLeads) {
+		if v.User.IsZero() || (!owner.IsZero() && owner != v.User) {
+			return nil, w.TimeOf, nil
+		}
+		owner = v.User
+	}
+	start, end := v.At, v.At
+	if w == leads.DueToday {
+		var err error
+		if end, err = endOfDay(tx, v); err != nil {
+			return nil, w.TimeOf, err
+		}
+	}
+	found, err := leads.ListWork(tx, w, owner, start, end, from.At, web.IDAt[lead.ID](from), in.Limit+1)
+	return found, w.TimeOf, err
+}
+
+// endOfDay is the next midnight where the visitor is; a key is in UTC.
+func endOfDay(tx *store.Tx, v *web.Visit) (time.Time, error) {
+	zone := time.UTC
+	if !v.User.IsZero() {
+		m, err := members.Get(tx, v.User)
+		if err != nil {
+			return time.Time{}, err
+		}
+		if z, err := time.LoadLocation(m.TimeZone); err == nil {
+			zone = z
+		}
+	}
+	y, m, d := v.At.In(zone).Date()
+	return time.Date(y, m, d+1, 0, 0, 0, 0, zone), nil
+}
+
+// leadViews shows leads without their persons, with what stands in other
+// tables: tags, and whether the person may be contacted.
+func leadViews(tx *store.Tx, v *web.Visit, all []leads.Lead) ([]Lead, error) {
+	n, err := named(tx)
+	if err != nil {
+		return nil, err
+	}
+	ids, persons := make([]lead.ID, len(all)), make([]lead.PersonID, len(all))
+	for i, l := range all {
+		ids[i], persons[i] = l.ID, l.Person
+	}
+	tags, err := leads.TagsOf(tx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	marks, err := people.Suppressed(tx, persons)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Lead, len(all))
+	for i, l := range all {
+		out[i] = n.lead(l, v.At)
+		if t := tags[l.ID]; len(t) > 0 {
+			slices.Sort(t)
+			out[i].Tags = t
+		}
+		if m, ok := marks[l.Person]; ok {
+			out[i].Contactable, out[i].NotContacting = false, web.OrNull(m.Reason)
+		}
+	}
+	return out, nil
+}
