@@ -1,6 +1,7 @@
 package desk_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -228,7 +229,7 @@ func TestPersonsLeaveOnTheRecord(t *testing.T) {
 			if n := c.openings() - before; n != r.entries {
 				t.Errorf("%s: %d entries on the record, want %d", r.path, n, r.entries)
 			}
-			personal := strings.Contains(got.text, "Canary") || strings.Contains(got.text, "2079460") || strings.Contains(got.text, "20 7946 0") || strings.Contains(got.text, canaryMessage) || strings.Contains(got.text, "Example Ltd")
+			personal := strings.Contains(got.text, "Canary") || strings.Contains(stamps.ReplaceAllString(got.text, ""), "7946") || strings.Contains(got.text, canaryMessage) || strings.Contains(got.text, "Example Ltd")
 			if personal != (r.shows != "") || !strings.Contains(got.text, r.shows) {
 				t.Errorf("%s for %q: %s", r.path, r.purpose, got.text)
 			}
@@ -421,3 +422,6 @@ func TestNoRecordNoOpening(t *testing.T) {
 		}
 	})
 }
+
+// stamps are what may hold any digits by chance: times and ids.
+var stamps = regexp.MustCompile(`"[0-9-]{10}T[0-9:.]+Z"|"[a-z]+_[0-9a-z]{26}"`)
