@@ -74,6 +74,7 @@ type Stats struct {
 	Dead       atomic.Int64 // entries set aside
 	Lost       atomic.Int64 // entries so damaged that not even their account is known
 	Batches    atomic.Int64 // transactions committed
+	Again      atomic.Int64 // transactions begun anew: the work of the time before was lost
 }
 
 // Intake is safe for concurrent use.

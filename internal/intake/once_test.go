@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"catchment/internal/journal"
+	"catchment/internal/lead"
 	"catchment/internal/propertytest"
 	"catchment/internal/store"
 	"catchment/internal/store/storetest"
+	"catchment/internal/submission"
 )
 
 // The whole way: the real journal, a handler that fails now and then after its
@@ -90,6 +92,47 @@ func TestPropertyFromTheJournal(t *testing.T) {
 		}
 		tally.Report(t, propertytest.Redelivered, string(h.db.Engine()), got == 100 && total() == n)
 	})
+}
+
+// A handful of leads that come a second time do not cost their whole group a
+// second run: what comes again is of a person who is known.
+func TestARepeatCostsNoSecondRun(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		of := func(n int) Entry {
+			return h.entry(h.tenant, sent{body: body("P", fmt.Sprintf("+44207946%04d", n), fmt.Sprintf("p%d@example.com", n))})
+		}
+		var first, second []Entry
+		for n := range 20 {
+			first, second = append(first, of(n)), append(second, of(100+n))
+		}
+		h.take(first...)
+		second = append(second, first[3], first[17], first[3], of(5))
+		h.take(second...)
+		s := h.in.Stats()
+		if s.Taken.Load() != 41 || s.Duplicates.Load() != 3 || len(h.leads()) != 40 {
+			t.Errorf("%d taken, %d seen again, %d leads", s.Taken.Load(), s.Duplicates.Load(), len(h.leads()))
+		}
+		if n := s.Again.Load(); n != 0 {
+			t.Errorf("%d second runs", n)
+		}
+		// Control: another body of a known enquiry, of nobody known, is found by the count alone.
+		stranger := of(300)
+		h.take(stranger)
+		id := enquiryOf(t, stranger)
+		h.take(of(200), h.entry(h.tenant, sent{enquiry: id, body: body("P", "+442079460301", "")}))
+		if s.Again.Load() == 0 || s.Conflicts.Load() != 1 {
+			t.Errorf("%d second runs, %d conflicts", s.Again.Load(), s.Conflicts.Load())
+		}
+	})
+}
+
+func enquiryOf(t *testing.T, e Entry) lead.EnquiryID {
+	t.Helper()
+	env, err := submission.ParseEnvelope(e.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return env.Header.Enquiry
 }
 
 // Intake alone: one account, groups of 1,000 as the journal gives them under
