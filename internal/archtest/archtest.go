@@ -24,7 +24,7 @@ var floors = []struct {
 	{"words about leads", []string{"submission", "receipt"}},
 	{"vault", []string{"vault"}},
 	{"words", []string{"lead", "account", "problem"}},
-	{"letters", []string{"ident"}},
+	{"letters", []string{"ident", "caller"}},
 }
 
 // permissions: importing the package is a right, held by these.

@@ -6,13 +6,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/caller"
 	"catchment/internal/journal"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
@@ -398,11 +398,11 @@ func (it *item) prove(ack journal.Ack) {
 	copy(p.Signature[:], ack.Signature)
 }
 
-// address is the peer's; a trusted proxy's word is not taken yet.
+// address is the caller's as the gate house has it; "" when it has none.
 func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
+	a := caller.Of(r)
+	if !a.IsValid() {
+		return ""
 	}
-	return host
+	return a.String()
 }
