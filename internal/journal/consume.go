@@ -318,7 +318,7 @@ func (j *Journal) scan(ctx context.Context, from uint64, headersOnly bool, f fun
 	defer func() { _ = j.stream.DeleteConsumer(context.WithoutCancel(ctx), pull.CachedInfo().Name) }()
 	n := 16 // messages of up to 8 MiB
 	if headersOnly {
-		n = 500
+		n = 64 // the server reads them whole all the same
 	}
 	return scanWith(ctx, pull, n, last, f)
 }

@@ -80,6 +80,9 @@ func (j *Journal) Trim(ctx context.Context, upTo uint64, keepAge time.Duration, 
 	upTo = min(upTo, floor)
 	excess := int64(info.State.Bytes) - keepBytes
 	cutoff := time.Now().Add(-keepAge)
+	if excess <= 0 && !info.State.FirstTime.Before(cutoff) {
+		return 0, nil // the usual case; even to look costs the server a block of the store in memory
+	}
 	gone, below := 0, uint64(0)
 	err = j.scan(ctx, 0, true, func(m jetstream.Msg, meta *jetstream.MsgMetadata) bool {
 		seq := meta.Sequence.Stream
