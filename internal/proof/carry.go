@@ -35,11 +35,6 @@ type carriage struct {
 	fed    []reading
 }
 
-type reading struct {
-	done int64
-	mib  float64
-}
-
 // carried is as much of an import as the proof reads.
 type carried struct {
 	ID         string  `json:"id"`
@@ -112,7 +107,7 @@ func (c *carriage) history(ctx context.Context, rows int) error {
 	if err := c.api.post(ctx, "/v1/imports/"+m.ID+"/start", nil, nil); err != nil {
 		return err
 	}
-	m, err = c.follow(ctx, m.ID, int64(rows)*2/5)
+	m, err = c.follow(ctx, m.ID, int64(rows)/5)
 	if err != nil {
 		return err
 	}
@@ -129,27 +124,13 @@ func (c *carriage) history(ctx context.Context, rows int) error {
 	c.t.check(c.label+"it went on after the kill", m.State == "done" && m.Done == int64(rows) && m.Taken == int64(rows-carryUnread) && m.Refused == carryUnread && m.Duplicates == 0,
 		"from %d on; %d rows: %d taken, %d refused, %d duplicates", at, m.Done, m.Taken, m.Refused, m.Duplicates)
 	c.t.figure(c.label+"rows a second, with the kill", m.Rate, "")
-	c.flat(int64(rows))
+	c.t.figure(c.label+"resident set at its highest", highest(c.fed), "MiB")
+	ok, what := flat(c.fed, int64(rows))
+	c.t.check(c.label+"memory does not grow with the rows", ok, "%s", what)
 	if err := c.outcomes(ctx, m.ID, map[string]int{"created": rows - carryUnread, "refused": carryUnread}); err != nil {
 		return err
 	}
 	return c.counted(ctx, "history", rows-carryUnread)
-}
-
-// flat compares the memory in the second half of the run after the kill with
-// the first half.
-func (c *carriage) flat(rows int64) {
-	var first, last float64
-	for _, r := range c.fed {
-		if r.done < rows*7/10 {
-			first = max(first, r.mib)
-		} else {
-			last = max(last, r.mib)
-		}
-	}
-	c.t.figure(c.label+"memory at its highest, until 70 % of the rows", first, "MiB")
-	c.t.figure(c.label+"memory at its highest, after that", last, "MiB")
-	c.t.check(c.label+"memory does not grow with the rows", first > 0 && last <= first+64, "%.0f MiB, then %.0f MiB", first, last)
 }
 
 // again brings the same file in once more, and then as another file.
@@ -294,21 +275,21 @@ func (c *carriage) request(ctx context.Context, method, path string, body io.Rea
 
 // follow waits until so many rows are done, or with -1 until the end.
 func (c *carriage) follow(ctx context.Context, id string, until int64) (m carried, err error) {
-	told := time.Now()
+	told := int64(0)
 	for {
 		if err := c.api.get(ctx, "/v1/imports/"+id, &m); err != nil {
 			return m, err
 		}
-		now, _ := c.i.memory()
-		c.fed = append(c.fed, reading{m.Done, now})
+		r := c.i.memoryNow(m.Done)
+		c.fed = append(c.fed, r)
 		if m.State != "running" || until >= 0 && m.Done >= until {
 			return m, nil
 		}
-		if time.Since(told) > 5*time.Second {
-			told = time.Now()
-			c.t.say("%d of %d rows, %.0f MiB", m.Done, m.Rows, now)
+		if n := m.Done * carryBands / max(m.Rows, 1); n > told {
+			told = n
+			c.t.say("%d of %d rows, live heap %.1f MiB, resident %.0f MiB", m.Done, m.Rows, r.live, r.resident)
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
 			return m, err
 		}
 	}
