@@ -22,6 +22,8 @@ type (
 	SourceID  = ident.ID[sourceKind]
 	PoolID    = ident.ID[poolKind]
 	PolicyID  = ident.ID[policyKind]
+	// BacktestID names one trial of a policy on the past.
+	BacktestID = ident.ID[backtestKind]
 )
 
 // NewID makes the id of a new account. (Its kind is not exported, so that
@@ -29,13 +31,14 @@ type (
 func NewID() ID { return ident.New[scope.Account]() }
 
 // NewUserID and its siblings make fresh ids.
-func NewUserID() UserID       { return ident.New[userKind]() }
-func NewKeyID() KeyID         { return ident.New[keyKind]() }
-func NewSessionID() SessionID { return ident.New[sessionKind]() }
-func NewProjectID() ProjectID { return ident.New[projectKind]() }
-func NewSourceID() SourceID   { return ident.New[sourceKind]() }
-func NewPoolID() PoolID       { return ident.New[poolKind]() }
-func NewPolicyID() PolicyID   { return ident.New[policyKind]() }
+func NewUserID() UserID         { return ident.New[userKind]() }
+func NewKeyID() KeyID           { return ident.New[keyKind]() }
+func NewSessionID() SessionID   { return ident.New[sessionKind]() }
+func NewProjectID() ProjectID   { return ident.New[projectKind]() }
+func NewSourceID() SourceID     { return ident.New[sourceKind]() }
+func NewPoolID() PoolID         { return ident.New[poolKind]() }
+func NewPolicyID() PolicyID     { return ident.New[policyKind]() }
+func NewBacktestID() BacktestID { return ident.New[backtestKind]() }
 
 // IDFrom and UserIDFrom give 16 bytes their kind back.
 func IDFrom(b [16]byte) ID         { return ident.From[scope.Account](b) }
@@ -47,30 +50,33 @@ func FirstPolicy(p PoolID) PolicyID { return ident.From[policyKind](p.UUID()) }
 func PoolOfFirst(p PolicyID) PoolID { return ident.From[poolKind](p.UUID()) }
 
 // ParseID and its siblings read the text forms.
-func ParseID(s string) (ID, error)               { return ident.Parse[scope.Account](s) }
-func ParseUserID(s string) (UserID, error)       { return ident.Parse[userKind](s) }
-func ParseKeyID(s string) (KeyID, error)         { return ident.Parse[keyKind](s) }
-func ParseProjectID(s string) (ProjectID, error) { return ident.Parse[projectKind](s) }
-func ParsePolicyID(s string) (PolicyID, error)   { return ident.Parse[policyKind](s) }
-func ParseSourceID(s string) (SourceID, error)   { return ident.Parse[sourceKind](s) }
+func ParseID(s string) (ID, error)                 { return ident.Parse[scope.Account](s) }
+func ParseUserID(s string) (UserID, error)         { return ident.Parse[userKind](s) }
+func ParseKeyID(s string) (KeyID, error)           { return ident.Parse[keyKind](s) }
+func ParseProjectID(s string) (ProjectID, error)   { return ident.Parse[projectKind](s) }
+func ParsePolicyID(s string) (PolicyID, error)     { return ident.Parse[policyKind](s) }
+func ParseSourceID(s string) (SourceID, error)     { return ident.Parse[sourceKind](s) }
+func ParseBacktestID(s string) (BacktestID, error) { return ident.Parse[backtestKind](s) }
 
 type (
-	userKind    struct{}
-	keyKind     struct{}
-	sessionKind struct{}
-	projectKind struct{}
-	sourceKind  struct{}
-	poolKind    struct{}
-	policyKind  struct{}
+	userKind     struct{}
+	keyKind      struct{}
+	sessionKind  struct{}
+	projectKind  struct{}
+	sourceKind   struct{}
+	poolKind     struct{}
+	policyKind   struct{}
+	backtestKind struct{}
 )
 
-func (userKind) Prefix() string    { return "user" }
-func (keyKind) Prefix() string     { return "key" }
-func (sessionKind) Prefix() string { return "sess" }
-func (projectKind) Prefix() string { return "proj" }
-func (sourceKind) Prefix() string  { return "src" }
-func (poolKind) Prefix() string    { return "pool" }
-func (policyKind) Prefix() string  { return "plcy" }
+func (userKind) Prefix() string     { return "user" }
+func (keyKind) Prefix() string      { return "key" }
+func (sessionKind) Prefix() string  { return "sess" }
+func (projectKind) Prefix() string  { return "proj" }
+func (sourceKind) Prefix() string   { return "src" }
+func (poolKind) Prefix() string     { return "pool" }
+func (policyKind) Prefix() string   { return "plcy" }
+func (backtestKind) Prefix() string { return "btst" }
 
 // Role is what a user or a secret key is in an account, or on the platform.
 type Role string

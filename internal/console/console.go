@@ -63,6 +63,7 @@ func New(p Parts) *Console {
 	c.keyRoutes()
 	c.poolRoutes()
 	c.policyRoutes()
+	c.backtestRoutes()
 	c.boardRoutes()
 	c.deadRoutes()
 	c.recordRoutes()

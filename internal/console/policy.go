@@ -1,7 +1,6 @@
 package console
 
 import (
-	"context"
 	"time"
 
 	"catchment/internal/account"
@@ -50,13 +49,6 @@ type newPolicyIn struct {
 	}
 }
 
-type backtestIn struct {
-	PolicyPath
-	Body struct {
-		Days int `json:"days,omitempty" minimum:"1" maximum:"90" doc:"How far back. 7 when left out." example:"7"`
-	}
-}
-
 type memberTagsIn struct {
 	ProjectPath
 	User string `path:"user" doc:"The user's id." example:"user_01h455vb4pex5vsknk084sn02q"`
@@ -71,40 +63,6 @@ type MemberTags struct {
 	Tags   []string `json:"tags" nullable:"false"`
 }
 
-// PolicyBacktest is what a policy would have decided in the saved rounds.
-type PolicyBacktest struct {
-	PolicyID  string          `json:"policy_id" example:"plcy_01h455vb4pex5vsknk084sn02q"`
-	From      time.Time       `json:"from"`
-	Until     time.Time       `json:"until"`
-	Rounds    int             `json:"rounds"`
-	Decisions int             `json:"decisions"`
-	Changed   int             `json:"changed" doc:"Decisions that would have been another."`
-	Shares    []BacktestShare `json:"shares" nullable:"false"`
-	Was       BacktestSide    `json:"was"`
-	Would     BacktestSide    `json:"would"`
-	Unknown   int             `json:"unknown_leads" doc:"Leads whose attributes are not known any more; conditions saw none."`
-	NotSaved  bool            `json:"asks_what_was_not_saved" doc:"The policy asks for capacity, cool-down or reachability, and some of the rounds did not save it: nobody was kept back by it there."`
-	Cut       bool            `json:"cut" doc:"There are more rounds than were read; give fewer days."`
-}
-
-// BacktestShare is how many offers one person got and would have got.
-type BacktestShare struct {
-	UserID string `json:"user_id" example:"user_01h455vb4pex5vsknk084sn02q"`
-	Name   string `json:"name" example:"Ravi Example"`
-	Was    int    `json:"was"`
-	Would  int    `json:"would"`
-}
-
-// BacktestSide is one side of the comparison.
-type BacktestSide struct {
-	Offered    int     `json:"leads_offered"`
-	Starved    int     `json:"leads_never_offered"`
-	AfterHours int     `json:"leads_waited_after_hours" doc:"Because the routing hours were closed."`
-	P50        float64 `json:"seconds_to_offer_p50" doc:"Of the leads that were offered, from waiting to the first offer."`
-	P90        float64 `json:"seconds_to_offer_p90"`
-	P99        float64 `json:"seconds_to_offer_p99"`
-}
-
 func (c *Console) policyRoutes() {
 	web.See(c.API, web.Op{Method: "GET", Path: "/v1/policies", Name: "list-policies", Tag: "routing", Permission: account.ReadSetup,
 		Summary: "Versions of the routing policies", Detail: "Newest first, each project's published one among them."}, c.listPolicies)
@@ -116,8 +74,6 @@ func (c *Console) policyRoutes() {
 		Summary: "Route by this version from now on", Detail: "Open offers stand. Publishing the published one changes nothing."}, c.publishPolicy)
 	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/policies/{id}/rollback", Name: "roll-back-policy", Tag: "routing", Permission: account.ManageRouting,
 		Summary: "Put back what this published version replaced", Detail: "The answer is the version that is published then. 409 not_published: somebody else was first. 409 first_version: there is nothing before it."}, c.rollBackPolicy)
-	web.Meet(c.API, web.Op{Method: "POST", Path: "/v1/policies/{id}/backtest", Name: "backtest-policy", Tag: "routing", Permission: account.ManageRouting,
-		Summary: "What this version would have decided", Detail: "Decides the saved rounds of the last days again, without opening personal data. Presence and open offers are as they were."}, c.backtest)
 	web.Do(c.API, web.Op{Method: "PUT", Path: "/v1/projects/{id}/pool/members/{user}/tags", Name: "put-member-tags", Tag: "routing", Permission: account.ManageRouting,
 		Summary: "Set the skills and territories of a pool's member", Detail: "Rules may ask for them."}, c.putTags)
 }
@@ -197,36 +153,6 @@ func (c *Console) rollBackPolicy(v *web.Visit, tx *store.Tx, in *PolicyPath) (*R
 	}
 	now, err := c.Routing.RollBackPolicy(tx, id, v.Actor, v.At)
 	return policyAnswer(tx, now, err)
-}
-
-func (c *Console) backtest(ctx context.Context, v *web.Visit, in *backtestIn) (*PolicyBacktest, error) {
-	id, err := in.policy()
-	if err != nil {
-		return nil, err
-	}
-	days := in.Body.Days
-	if days == 0 {
-		days = 7
-	}
-	b, err := c.Routing.Backtest(ctx, v.Scope, id, v.At.AddDate(0, 0, -days), v.At)
-	if err != nil {
-		return nil, err
-	}
-	var names map[account.UserID]string
-	if err := c.DB.Read(ctx, v.Scope, func(tx *store.Tx) (err error) { names, err = userNames(tx); return err }); err != nil {
-		return nil, err
-	}
-	out := &PolicyBacktest{PolicyID: id.String(), From: b.From, Until: b.Until, Rounds: b.Rounds, Decisions: b.Decisions, Changed: b.Changed,
-		Shares: []BacktestShare{}, Was: backtestSide(b.Was), Would: backtestSide(b.Would), Unknown: b.Unknown, NotSaved: b.NotSaved, Cut: b.Cut}
-	for _, s := range b.Shares {
-		out.Shares = append(out.Shares, BacktestShare{UserID: s.User.String(), Name: names[s.User], Was: s.Was, Would: s.Would})
-	}
-	return out, nil
-}
-
-func backtestSide(s routing.TestSide) BacktestSide {
-	return BacktestSide{Offered: s.Offered, Starved: s.Starved, AfterHours: s.AfterHours, P50: s.Percentile(0.5).Seconds(),
-		P90: s.Percentile(0.9).Seconds(), P99: s.Percentile(0.99).Seconds()}
 }
 
 func (c *Console) putTags(v *web.Visit, tx *store.Tx, in *memberTagsIn) (*MemberTags, error) {

@@ -42,7 +42,17 @@ func TestAPolicysCourse(t *testing.T) {
 		t.Errorf("no plain language: %s", draft.text)
 	}
 	id := "/v1/policies/" + draft.str("id")
-	if got := c.admin.post(id+"/backtest", map[string]any{"days": 7}).want(t, 200); !strings.Contains(got.text, `"changed":0`) {
+	test := c.admin.post(id+"/backtest", map[string]any{"days": 7}).want(t, 202)
+	if test.str("state") != "running" || test.str("url") != "/v1/backtests/"+test.str("id") || test.body["result"] != nil {
+		t.Error(test.text)
+	}
+	c.admin.post(id+"/backtest", map[string]any{}).want(t, 409)
+	c.settle()
+	if got := c.admin.ask("GET", test.str("url"), nil).want(t, 200); got.str("state") != "done" || !strings.Contains(got.text, `"changed":0`) {
+		t.Error(got.text)
+	}
+	c.admin.post(test.str("url")+"/cancel", map[string]any{}).want(t, 409)
+	if got := c.admin.ask("GET", "/v1/backtests", nil).want(t, 200); len(got.list("items")) != 1 {
 		t.Error(got.text)
 	}
 	c.admin.post(id+"/rollback", map[string]any{}).want(t, 409)

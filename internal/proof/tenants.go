@@ -171,13 +171,20 @@ func (m *matrix) list(ctx context.Context, i *instance, a *api, c company, out m
 	return m.people(ctx, i, a, c, out)
 }
 
-// carry begins an import and an export, so that there is one of each.
+// carry begins an import, an export and a back-test, so that there is one of each.
 func (m *matrix) carry(ctx context.Context, a *api, out map[string]string) error {
-	for kind, body := range map[string]map[string]any{"import": {"source_id": out["source"], "mode": "history"}, "export": {"purpose": "matrix"}} {
+	for kind, of := range map[string]struct {
+		path string
+		body map[string]any
+	}{
+		"import":   {"/v1/imports", map[string]any{"source_id": out["source"], "mode": "history"}},
+		"export":   {"/v1/exports", map[string]any{"purpose": "matrix"}},
+		"backtest": {"/v1/policies/" + out["policy"] + "/backtest", map[string]any{"days": 1}},
+	} {
 		var made struct {
 			ID string `json:"id"`
 		}
-		if err := a.post(ctx, "/v1/"+kind+"s", body, &made); err != nil {
+		if err := a.post(ctx, of.path, of.body, &made); err != nil {
 			return err
 		}
 		out[kind] = made.ID

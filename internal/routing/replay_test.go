@@ -35,30 +35,15 @@ func TestManyDecisions(t *testing.T) {
 		began := time.Now()
 		w.verifyAll()
 		replayed := time.Since(began)
-		test := func(id account.PolicyID) routing.Backtest {
-			b, err := w.router.Backtest(w.ctx, w.scope, id, begin, w.now().Add(time.Second))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return b
-		}
 		began = time.Now()
-		b := test(id)
+		b := w.backtest(id, begin)
 		tested := time.Since(began)
 		if b.Changed != 0 || b.Decisions < *decisionsFlag || b.Cut {
 			t.Errorf("the published policy changes %d of %d decisions", b.Changed, b.Decisions)
 		}
 		other := one(routing.Rule{Method: routing.RoundRobin})
-		o := test(w.draft(other))
-		changed, shares := w.recount(other)
-		for _, s := range o.Shares {
-			if shares[s.User] != s.Would {
-				t.Errorf("somebody would get %d, the recount says %d", s.Would, shares[s.User])
-			}
-		}
-		if o.Changed != changed || changed == 0 {
-			t.Errorf("%d decisions change, the recount says %d", o.Changed, changed)
-		}
+		o := w.backtest(w.draft(other), begin)
+		changed := w.sameAsRecount(o, other)
 		t.Logf("%d decisions in %d rounds: replayed the same in %v; back-test of the published policy changes %d, in %v; of plain rotation %d, the recount says %d",
 			b.Decisions, b.Rounds, replayed.Round(time.Millisecond), b.Changed, tested.Round(time.Millisecond), o.Changed, changed)
 		w.leave()

@@ -9,7 +9,7 @@
 // loads, decides and saves rounds; "expire" (key: round) ends offers;
 // "alarm" (key: project) watches how long leads wait; "withdraw" (key: lead)
 // takes out one that was closed. Each works in one transaction a round, and
-// may run twice. Whatever frees a person or a lead adds "route" in its own
+// may run twice; "backtest" (key: its id) tries a policy on the saved rounds. Whatever frees a person or a lead adds "route" in its own
 // transaction, so nothing waits while somebody eligible is free.
 package routing
 
@@ -31,6 +31,7 @@ const (
 	KindExpire   jobs.Kind = "expire"   // key: the round's id
 	KindAlarm    jobs.Kind = "alarm"    // key: the project's id
 	KindWithdraw jobs.Kind = "withdraw" // key: the lead's id; whoever closes a lead adds it
+	KindBacktest jobs.Kind = "backtest" // key: the back-test's id
 )
 
 // Router offers leads. It is safe for concurrent use, and several may work on
@@ -47,6 +48,9 @@ type Router struct {
 	hours hoursCache
 
 	policies sync.Map // account.PolicyID → *compiled; a version is never changed
+
+	testPage int    // rounds that a back-test reads at a time
+	testStep func() // after each page; tests look in
 }
 
 // Options are a Router's parts; Log and Now may be left out.
@@ -66,7 +70,7 @@ func New(o Options) *Router {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Router{db: o.DB, jobs: o.Jobs, events: o.Events, log: o.Log, now: o.Now, decide: Decide}
+	return &Router{db: o.DB, jobs: o.Jobs, events: o.Events, log: o.Log, now: o.Now, decide: Decide, testPage: testPage}
 }
 
 // Register names routing's handlers to the runner.
@@ -75,6 +79,7 @@ func (r *Router) Register(run *jobs.Runner) {
 	run.Handle(KindExpire, r.expire)
 	run.Handle(KindAlarm, r.alarm)
 	run.Handle(KindWithdraw, r.withdraw)
+	run.Handle(KindBacktest, r.runBacktest)
 }
 
 // Wanted asks for a round of the project, after the transaction: intake when

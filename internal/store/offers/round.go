@@ -36,6 +36,8 @@ var (
 		JOIN pool p ON p.account_id = $1 AND p.pool_id = r.pool_id WHERE r.account_id = $1 AND r.round_id = $2`)
 	roundPage = store.Register("offers.round_page", `SELECT round_id, pool_id, decided_at, decisions, input FROM round
 		WHERE account_id = $1 AND pool_id = $2 AND (decided_at, round_id) > ($3, $4) AND decided_at < $5 ORDER BY decided_at, round_id LIMIT $6`)
+	roundCount = store.Register("offers.round_count", `SELECT count(*) FROM round
+		WHERE account_id = $1 AND pool_id = $2 AND decided_at >= $3 AND decided_at < $4`)
 	decisionAdd = store.Bulk("offers.decision_add", `INSERT INTO decision (account_id, lead_id, round_id, n, user_id, offer_id, reasons) VALUES`,
 		`($1, $2, $3, $4, $5, $6, $7)`, ``)
 	decisionOfLead = store.Register("offers.decision_of_lead", `SELECT d.lead_id, d.round_id, d.n, d.user_id, d.offer_id, d.reasons
@@ -80,6 +82,12 @@ func RoundsAfter(tx *store.Tx, p account.PoolID, at time.Time, id lead.RoundID, 
 		return err
 	})
 	return out, err
+}
+
+// CountRounds counts a pool's rounds from a time until another.
+func CountRounds(tx *store.Tx, p account.PoolID, from, until time.Time) (n int64, err error) {
+	err = tx.Row(roundCount, p, store.Micro(from), store.Micro(until)).Scan(&n)
+	return n, err
 }
 
 // ProjectOf says whose round it was.
