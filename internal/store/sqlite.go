@@ -28,6 +28,7 @@ type liteConn struct {
 	c        *sql.Conn
 	prepared map[string]*sql.Stmt
 	home     chan *liteConn
+	follower *Following // of the writing one, see Follow
 }
 
 // sqliteDSN: WAL with FULL means that a commit is on disk when it returns;
@@ -221,18 +222,25 @@ func (s *liteSession) commit(ctx context.Context) error {
 	if _, err := s.conn.c.ExecContext(context.WithoutCancel(ctx), "COMMIT"); err != nil {
 		return err
 	}
-	s.done = true
-	s.conn.home <- s.conn
+	s.end(true)
 	return nil
+}
+
+// end gives the connection back.
+func (s *liteSession) end(committed bool) {
+	s.done = true
+	if f := s.conn.follower; f != nil {
+		f.told(committed)
+	}
+	s.conn.home <- s.conn
 }
 
 func (s *liteSession) rollback() {
 	if s.done {
 		return
 	}
-	s.done = true
 	_, _ = s.conn.c.ExecContext(context.Background(), "ROLLBACK") // the error was already told
-	s.conn.home <- s.conn
+	s.end(false)
 }
 
 func (s *liteSession) again(err error) bool {
