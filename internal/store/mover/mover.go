@@ -9,7 +9,9 @@
 // ends and the checksum of its rows. The next pass reads only the source: a
 // page with the same checksum stands, another is replaced. So the first pass
 // takes long and runs beside a working server, and the last, for which work
-// pauses, writes only what has changed since.
+// pauses, writes only what has changed since. It still reads all of the source;
+// where SQLite tells which rows it changes (store.DB.Follow), rounds of Touch
+// take the place of further passes and look at those rows alone.
 package mover
 
 import (
@@ -27,7 +29,6 @@ import (
 	"catchment/internal/store"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -38,6 +39,14 @@ type Mover struct {
 	owner    *pgxpool.Pool // who may change the schema
 	app, dir *pgxpool.Pool
 	tables   []*table
+	byName   map[string]*table
+
+	mu    sync.Mutex
+	owed  groups   // rows that the target could not take yet
+	known allNotes // the pages in the target; nil until a Touch needs them
+
+	frozen   pgx.Tx // see Freeze
+	snapshot string // its name, from which every transaction then reads
 
 	// Reached by the running pass, for Progress.
 	seen, written, pages atomic.Int64
@@ -63,7 +72,7 @@ func Open(ctx context.Context, path string, to store.Options) (m *Mover, err err
 	if _, _, err := store.Migrate(ctx, to); err != nil {
 		return nil, err
 	}
-	m = &Mover{}
+	m = &Mover{byName: map[string]*table{}}
 	defer func() {
 		if err != nil {
 			m.Close()
@@ -88,12 +97,16 @@ func Open(ctx context.Context, path string, to store.Options) (m *Mover, err err
 			return nil, err
 		}
 		m.tables = append(m.tables, known)
+		m.byName[t.Name] = known
 	}
 	return m, m.claim(ctx)
 }
 
 // Close ends the connections.
 func (m *Mover) Close() {
+	if m.frozen != nil {
+		_ = m.frozen.Rollback(context.Background()) // it only read
+	}
 	if m.src != nil {
 		m.src.Close()
 	}
@@ -119,7 +132,7 @@ func (m *Mover) claim(ctx context.Context) error {
 		return fmt.Errorf("mover: its own tables in the target: %w", err)
 	}
 	for _, role := range store.Roles() {
-		_, err := m.owner.Exec(ctx, `GRANT USAGE ON SCHEMA catchment_move TO `+role+`; GRANT SELECT, INSERT, DELETE ON catchment_move.page TO `+role)
+		_, err := m.owner.Exec(ctx, `GRANT USAGE ON SCHEMA catchment_move TO `+role+`; GRANT SELECT, INSERT, UPDATE, DELETE ON catchment_move.page TO `+role)
 		if err != nil {
 			return fmt.Errorf("mover: rights in the target: %w", err)
 		}
@@ -223,60 +236,8 @@ func (m *Mover) Pass(ctx context.Context) (Report, error) {
 	m.seen.Store(0)
 	m.written.Store(0)
 	m.pages.Store(0)
+	m.owed, m.known = nil, nil
 	return m.each(ctx, m.pass)
-}
-
-// Recount reads both sides whole and compares them, without what passes noted.
-func (m *Mover) Recount(ctx context.Context) (Report, error) {
-	m.seen.Store(0)
-	r, err := m.each(ctx, func(ctx context.Context, u unit) (Counted, Counted, error) {
-		have, err := m.countSource(ctx, u)
-		if err != nil {
-			return have, Counted{}, err
-		}
-		var there Counted
-		err = m.in(ctx, u, func(tx pgx.Tx) (err error) {
-			there, err = u.counted(ctx, tx, nil, nil)
-			return err
-		})
-		return have, there, err
-	})
-	if err != nil {
-		return r, err
-	}
-	return r, m.strangers(ctx, &r)
-}
-
-// strangers counts what the target has of accounts that the source does not:
-// the owner sees it when it may see past row-level security.
-func (m *Mover) strangers(ctx context.Context, r *Report) error {
-	var all bool
-	err := m.owner.QueryRow(ctx, `SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user`).Scan(&all)
-	if err != nil || !all {
-		return err
-	}
-	for i := range r.Lines {
-		l := &r.Lines[i]
-		var n int64
-		if err := m.owner.QueryRow(ctx, `SELECT count(*) FROM `+l.Table).Scan(&n); err != nil {
-			return err
-		}
-		l.Target.Rows = max(l.Target.Rows, n)
-	}
-	return nil
-}
-
-// countSource reads a unit to its end.
-func (m *Mover) countSource(ctx context.Context, u unit) (c Counted, err error) {
-	for after := []any(nil); ; {
-		rows, err := m.read(ctx, u, after, nil)
-		if err != nil || len(rows) == 0 {
-			return c, err
-		}
-		c.add(count(rows))
-		m.seen.Add(int64(len(rows)))
-		after = u.place(rows[len(rows)-1])
-	}
 }
 
 // each runs f for every unit, a few at once, the tables with the most rows
@@ -337,7 +298,16 @@ func (m *Mover) in(ctx context.Context, u unit, f func(pgx.Tx) error) error {
 	if u.Directory {
 		pool = m.dir
 	}
-	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	var how pgx.TxOptions
+	if m.snapshot != "" {
+		how = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	}
+	return pgx.BeginTxFunc(ctx, pool, how, func(tx pgx.Tx) error {
+		if m.snapshot != "" {
+			if _, err := tx.Exec(ctx, `SET TRANSACTION SNAPSHOT '`+m.snapshot+`'`); err != nil {
+				return err
+			}
+		}
 		if u.account != nil {
 			id := [16]byte(u.account)
 			if _, err := tx.Exec(ctx, `SELECT set_config('app.account', ($1::uuid)::text, true)`, id); err != nil {
@@ -378,8 +348,8 @@ func (u unit) mark() []byte {
 
 // pass brings a unit up to date. What meets a unique value that another row
 // still has (a person's closed lead, and the new one) waits until the rest of
-// the unit is done; what then still does waits for the next pass, and is left
-// out of the target's count.
+// the unit is done; what then still does is owed: it waits for the next pass or
+// Touch, and is left out of the target's count.
 func (m *Mover) pass(ctx context.Context, u unit) (here, there Counted, err error) {
 	known, err := m.copied(ctx, u)
 	if err != nil {
@@ -432,141 +402,6 @@ func (m *Mover) pass(ctx context.Context, u unit) (here, there Counted, err erro
 		}
 		at = c
 	}
-}
-
-// late writes together what stood in each other's way.
-func (m *Mover) late(ctx context.Context, u unit, late []change, there *Counted) error {
-	if len(late) == 0 {
-		return nil
-	}
-	if err := m.replace(ctx, u, late...); err != nil {
-		if taken(err) {
-			return nil
-		}
-		return err
-	}
-	for _, c := range late {
-		there.add(count(c.rows))
-	}
-	return nil
-}
-
-// taken tells whether another row has a value that must be unique.
-func taken(err error) bool {
-	var e *pgconn.PgError
-	return errors.As(err, &e) && e.Code == "23505"
-}
-
-// change is a stretch, from after one place up to another, and the rows that
-// the target shall have there.
-type change struct {
-	after, to           []any
-	afterBytes, toBytes []byte
-	rows                [][]any
-	copied              bool    // before, so that most rows may be there
-	noted               Counted // when they were copied
-}
-
-// replace makes the target's rows of the stretches the given ones, reads them
-// back, and notes the pages, all in one transaction.
-func (m *Mover) replace(ctx context.Context, u unit, all ...change) error {
-	n := 0
-	err := m.in(ctx, u, func(tx pgx.Tx) (err error) {
-		if n, err = u.make(ctx, tx, all); err != nil {
-			return err
-		}
-		for _, c := range all {
-			if err := u.note(ctx, tx, c); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err == nil {
-		m.written.Add(int64(n))
-	}
-	return err
-}
-
-// note reads a stretch back and keeps its pages' ends and checksums.
-func (u unit) note(ctx context.Context, tx pgx.Tx, c change) error {
-	_, err := tx.Exec(ctx, `DELETE FROM catchment_move.page WHERE tbl = $1 AND account = $2 AND last > $3 AND last <= $4`,
-		u.Name, u.mark(), orEmpty(c.afterBytes), c.toBytes)
-	if err != nil {
-		return err
-	}
-	for part := range slices.Chunk(c.rows, pageRows) {
-		n := count(part)
-		_, err := tx.Exec(ctx, `INSERT INTO catchment_move.page (tbl, account, last, n, sum) VALUES ($1, $2, $3, $4, $5)`,
-			u.Name, u.mark(), u.placeBytes(part[len(part)-1]), n.Rows, n.Sum.bytes())
-		if err != nil {
-			return err
-		}
-	}
-	back, err := u.counted(ctx, tx, c.after, c.to)
-	if want := count(c.rows); err == nil && back != want {
-		return fmt.Errorf("mover: what was written reads back otherwise: %d rows %s, not %d rows %s", back.Rows, back.Sum, want.Rows, want.Sum)
-	}
-	return err
-}
-
-// make writes what the target's stretches lack, after all that must go has
-// gone. Keys made from hashes spread new rows over all of a table, so that
-// nearly every page has one and few have many: of a page that was copied only
-// the differing rows are written.
-func (u unit) make(ctx context.Context, tx pgx.Tx, all []change) (written int, err error) {
-	var come [][]any
-	for _, c := range all {
-		if !c.copied {
-			if err := u.remove(ctx, tx, c.after, c.to); err != nil {
-				return 0, err
-			}
-			come = append(come, c.rows...)
-			continue
-		}
-		there, err := u.fetch(ctx, tx, c.after, c.to)
-		if err != nil {
-			return 0, err
-		}
-		gone, fresh := u.differ(there, c.rows)
-		if err := u.removeOnly(ctx, tx, gone); err != nil {
-			return 0, err
-		}
-		come, written = append(come, fresh...), written+len(gone)
-	}
-	return written + len(come), u.insertAll(ctx, tx, come)
-}
-
-// differ lists the rows that must go from the target, and those that must come;
-// a changed one is in both.
-func (u unit) differ(there, here [][]any) (gone, fresh [][]any) {
-	old := make(map[string][]any, len(there))
-	for _, r := range there {
-		old[string(u.placeBytes(r))] = r
-	}
-	for _, r := range here {
-		key := string(u.placeBytes(r))
-		was, found := old[key]
-		delete(old, key)
-		if found && bytes.Equal(appendRow(nil, was), appendRow(nil, r)) {
-			continue
-		}
-		if found {
-			gone = append(gone, was)
-		}
-		fresh = append(fresh, r)
-	}
-	for _, r := range old {
-		gone = append(gone, r)
-	}
-	return gone, fresh
-}
-
-func orEmpty(b []byte) []byte {
-	if b == nil {
-		return []byte{}
-	}
-	return b
 }
 
 // Done takes away the rights that passes needed; what they noted stays for a

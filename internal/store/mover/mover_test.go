@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"catchment/internal/account"
 	"catchment/internal/store"
 	"catchment/internal/store/storetest"
 
@@ -23,6 +24,7 @@ type source struct {
 	path     string
 	db       *sql.DB
 	accounts [][]byte
+	scopes   []account.Scope // theirs
 }
 
 func newSource(t *testing.T) *source {
@@ -33,7 +35,12 @@ func newSource(t *testing.T) *source {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	s := &source{o.Path, db, [][]byte{id(), id()}}
+	s := &source{path: o.Path, db: db}
+	for range 2 {
+		scope := storetest.Account()
+		a := scope.Account().UUID()
+		s.scopes, s.accounts = append(s.scopes, scope), append(s.accounts, a[:])
+	}
 	for _, a := range s.accounts {
 		s.exec(t, `INSERT INTO account_keyset (account_id, version, wrapped, created_at) VALUES (?, 1, ?, 1)`, a, id())
 	}
@@ -303,17 +310,21 @@ func sign(x, y int64) int {
 	return 0
 }
 
+func (s *source) addLead(t *testing.T, account, lead, person, project []byte, closed any) {
+	t.Helper()
+	zero := make([]byte, 16)
+	s.exec(t, `INSERT INTO lead (account_id, lead_id, person_id, project_id, source_id, test, stage_id, category, reason, route_state,
+		decided, offers_made, enquiries, version, created_at, enquired_at, next_what, closed_at)
+		VALUES (?, ?, ?, ?, ?, 0, ?, 'new', '', 'owned', 0, 0, 1, 1, 1, 1, '', ?)`, account, lead, person, project, zero, zero, closed)
+}
+
 // A value that must be unique may have gone from one row to another, on another
 // page, either way round.
 func TestUniqueValuesChangeHands(t *testing.T) {
 	s, o := newSource(t), storetest.PostgresOptions(t)
 	m := open(t, s, o)
-	a, person, project, zero := s.accounts[0], id(), id(), make([]byte, 16)
-	add := func(lead, person []byte, closed any) {
-		s.exec(t, `INSERT INTO lead (account_id, lead_id, person_id, project_id, source_id, test, stage_id, category, reason, route_state,
-			decided, offers_made, enquiries, version, created_at, enquired_at, next_what, closed_at)
-			VALUES (?, ?, ?, ?, ?, 0, ?, 'new', '', 'owned', 0, 0, 1, 1, 1, 1, '', ?)`, a, lead, person, project, zero, zero, closed)
-	}
+	a, person, project := s.accounts[0], id(), id()
+	add := func(lead, person []byte, closed any) { s.addLead(t, a, lead, person, project, closed) }
 	at := func(b byte) []byte { x := id(); x[0] = b; return x }
 	first, late := at(0), at(255)
 	add(first, person, 5)

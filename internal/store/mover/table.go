@@ -19,7 +19,9 @@ type table struct {
 	columns []string
 	classes []class
 	key     []int // columns that order the rows of a unit
-	total   int64 // rows at the start, for telling how much remains
+
+	keyWidth int   // columns of the primary key
+	total    int64 // rows at the start, for telling how much remains
 }
 
 // unit is a part of a table that is copied by itself: one account's rows, or
@@ -55,6 +57,7 @@ func (m *Mover) scan(ctx context.Context, t store.Table) (*table, error) {
 	for i := 1; i <= len(places); i++ {
 		out.key = append(out.key, places[i])
 	}
+	out.keyWidth = len(out.key)
 	if !t.Directory && len(out.key) > 1 {
 		out.key = out.key[1:] // account_id is the unit's
 	}
@@ -172,6 +175,20 @@ func (u unit) within(after, to []any, mark func(n int) string) (text string, arg
 	return strings.Join(parts, " AND "), args
 }
 
+// at is the condition for the row at a place.
+func (u unit) at(place []any, mark func(n int) string) (text string, args []any) {
+	var parts []string
+	if u.account != nil {
+		args = append(args, u.account)
+		parts = append(parts, "account_id = "+mark(1))
+	}
+	for i, k := range u.key {
+		args = append(args, place[i])
+		parts = append(parts, u.columns[k]+" = "+mark(len(args)))
+	}
+	return strings.Join(parts, " AND "), args
+}
+
 func (u unit) order() string {
 	var names []string
 	for _, k := range u.key {
@@ -188,8 +205,10 @@ func (u unit) place(row []any) (out []any) {
 	return out
 }
 
-func (u unit) placeBytes(row []any) (b []byte) {
-	for _, v := range u.place(row) {
+func (u unit) placeBytes(row []any) []byte { return placeBytes(u.place(row)) }
+
+func placeBytes(place []any) (b []byte) {
+	for _, v := range place {
 		b = appendKey(b, v)
 	}
 	return b
@@ -274,7 +293,12 @@ func (u unit) fetch(ctx context.Context, tx pgx.Tx, after, to []any) (out [][]an
 func (u unit) stream(ctx context.Context, tx pgx.Tx, after, to []any, each func(row []any)) error {
 	where, args := u.within(after, to, dollar)
 	u.postArgs(args)
-	rows, err := tx.Query(ctx, "SELECT "+strings.Join(u.columns, ", ")+" FROM "+u.Name+" WHERE "+where, args...)
+	return u.rows(ctx, tx, "SELECT "+strings.Join(u.columns, ", ")+" FROM "+u.Name+" WHERE "+where, args, each)
+}
+
+// rows gives the target's rows that a statement finds.
+func (u unit) rows(ctx context.Context, tx pgx.Tx, text string, args []any, each func(row []any)) error {
+	rows, err := tx.Query(ctx, text, args...)
 	if err != nil {
 		return err
 	}
@@ -352,20 +376,9 @@ func (u unit) removeOnly(ctx context.Context, tx pgx.Tx, rows [][]any) error {
 	}
 	var b pgx.Batch
 	for _, r := range rows {
-		var parts []string
-		var args []any
-		add := func(k int, v any) {
-			args = append(args, u.classes[k].post(v))
-			parts = append(parts, u.columns[k]+" = "+dollar(len(args)))
-		}
-		if u.account != nil {
-			args = append(args, classID.post(u.account))
-			parts = append(parts, "account_id = $1")
-		}
-		for _, k := range u.key {
-			add(k, r[k])
-		}
-		b.Queue("DELETE FROM "+u.Name+" WHERE "+strings.Join(parts, " AND "), args...)
+		where, args := u.at(u.place(r), dollar)
+		u.postArgs(args)
+		b.Queue("DELETE FROM "+u.Name+" WHERE "+where, args...)
 	}
 	return tx.SendBatch(ctx, &b).Close()
 }

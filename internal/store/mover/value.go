@@ -154,6 +154,15 @@ func (c *Counted) add(o Counted) {
 	c.Sum.Add(o.Sum)
 }
 
+// negative is what takes as many away.
+func (c Counted) negative() Counted {
+	out := Counted{Rows: -c.Rows}
+	for i, x := range c.Sum {
+		out.Sum[i] = -x
+	}
+	return out
+}
+
 func count(rows [][]any) Counted {
 	c := Counted{Rows: int64(len(rows))}
 	var scratch []byte
