@@ -21,6 +21,7 @@ type (
 	VisitID       = ident.ID[visitKind]
 	SuppressionID = ident.ID[suppressionKind]
 	BookingID     = ident.ID[bookingKind]
+	AlarmID       = ident.ID[alarmKind]
 )
 
 // NewID and its siblings make fresh ids.
@@ -38,6 +39,7 @@ func NewDeadID() DeadID               { return ident.New[deadKind]() }
 func NewSuppressionID() SuppressionID { return ident.New[suppressionKind]() }
 func NewBookingID() BookingID         { return ident.New[bookingKind]() }
 func NewVisitID() VisitID             { return ident.New[visitKind]() }
+func NewAlarmID() AlarmID             { return ident.New[alarmKind]() }
 
 // KeyedEnquiryID is the enquiry's id under an idempotency key: the same on
 // every node and after every restart (see ident.Keyed).
@@ -55,6 +57,8 @@ func ParseMergeID(s string) (MergeID, error)     { return ident.Parse[mergeKind]
 func ParseDeadID(s string) (DeadID, error)       { return ident.Parse[deadKind](s) }
 func ParseBookingID(s string) (BookingID, error) { return ident.Parse[bookingKind](s) }
 func ParseVisitID(s string) (VisitID, error)     { return ident.Parse[visitKind](s) }
+func ParseAlarmID(s string) (AlarmID, error)     { return ident.Parse[alarmKind](s) }
+func ParseAttemptID(s string) (AttemptID, error) { return ident.Parse[attemptKind](s) }
 
 // PersonIDFrom and its siblings give 16 bytes their kind back.
 func PersonIDFrom(b [16]byte) PersonID { return ident.From[personKind](b) }
@@ -79,6 +83,7 @@ type (
 	suppressionKind struct{}
 	bookingKind     struct{}
 	visitKind       struct{}
+	alarmKind       struct{}
 )
 
 func (leadKind) Prefix() string        { return "lead" }
@@ -95,6 +100,7 @@ func (deadKind) Prefix() string        { return "dead" }
 func (suppressionKind) Prefix() string { return "supp" }
 func (bookingKind) Prefix() string     { return "book" }
 func (visitKind) Prefix() string       { return "visit" }
+func (alarmKind) Prefix() string       { return "alrm" }
 
 // Category is what every account's own stages have in common.
 type Category string
