@@ -65,6 +65,7 @@ func New(p Parts) *Console {
 	c.policyRoutes()
 	c.backtestRoutes()
 	c.boardRoutes()
+	c.alarmRoutes()
 	c.deadRoutes()
 	c.recordRoutes()
 	c.reportRoutes()

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,6 +44,7 @@ type house struct {
 	insight *insight.Insight
 	api     *web.API
 	url     string
+	ahead   atomic.Int64 // how much the clock of routing and its jobs was moved, in nanoseconds
 }
 
 func each(t *testing.T, f func(t *testing.T, h *house)) {
@@ -56,7 +58,7 @@ func open(t *testing.T, db *store.DB) *house {
 	log, waker := slog.New(slog.DiscardHandler), &jobstest.Waker{}
 	h.events = events.NewLog(waker)
 	list := jobs.NewList(waker)
-	h.router = routing.New(routing.Options{DB: db, Jobs: list, Events: h.events})
+	h.router = routing.New(routing.Options{DB: db, Jobs: list, Events: h.events, Now: h.now})
 	h.runner = jobs.NewRunner(db, list, log, jobs.RunnerOptions{})
 	h.router.Register(h.runner)
 	h.places = events.NewSequencer(db, waker, log)
@@ -80,10 +82,12 @@ func (h *house) ok(err error) {
 	}
 }
 
+func (h *house) now() time.Time { return time.Now().Add(time.Duration(h.ahead.Load())) }
+
 // settle runs all jobs that are due.
 func (h *house) settle() {
 	h.Helper()
-	_, err := h.runner.Drain(h.Context(), time.Now())
+	_, err := h.runner.Drain(h.Context(), h.now())
 	h.ok(err)
 }
 

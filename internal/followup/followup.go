@@ -49,6 +49,10 @@ type Followup struct {
 // key is the lead's id. Stages meet in jobs, so the name stands in both.
 const kindWithdraw jobs.Kind = "withdraw"
 
+// kindAttempted is routing's job that lets service-level clocks know of an
+// attempt; its key is the lead's id.
+const kindAttempted jobs.Kind = "attempted"
+
 // New returns a Followup.
 func New(e Emitter, l *jobs.List, k Keys) *Followup { return &Followup{e, l, k} }
 
@@ -81,6 +85,9 @@ func (f *Followup) Attempt(tx *store.Tx, w Worker, id lead.ID, t Try, now time.T
 	data := map[string]any{"attempt_id": a.ID.String(), "channel": string(a.Channel), "disposition": string(a.Disposition),
 		"reached": a.Reached, "first": first, "first_contact": firstContact}
 	f.emit(tx, events.AttemptMade, l, w, now, data)
+	if err := f.jobs.Add(tx, kindAttempted, l.ID.String(), now); err != nil {
+		return Done{}, err
+	}
 	d := Done{Attempt: a}
 	if d.Note, err = f.rest(tx, w, &l, t, now); err != nil {
 		return Done{}, err

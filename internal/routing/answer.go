@@ -52,6 +52,9 @@ func (r *Router) Accept(tx *store.Tx, id lead.OfferID, user account.UserID, now 
 	if err := leads.RouteAssign(tx, leads.Assignment{Lead: o.Lead, User: user, From: now, Reason: "accepted", By: user.String()}); err != nil {
 		return offers.Offer{}, err
 	}
+	if err := r.took(tx, o.Lead, o.Project, user, now); err != nil {
+		return offers.Offer{}, err
+	}
 	r.events.Emit(tx, ofOffer(events.OfferAccepted, o, now), ofOffer(events.LeadAssigned, o, now))
 	return o, audit.Write(tx, now, audit.Entry{Actor: user.String(), Action: "lead.accepted", About: o.Lead.String(),
 		Detail: map[string]any{"offer_id": o.ID}})

@@ -81,7 +81,7 @@ func (d *decider) byPolicy(w Waiting, marked bool, reasons []byte) Decision {
 		}
 	}
 	for _, r := range reasons {
-		missed = missed || Reason(r) == DeclinedBefore || Reason(r) == AlreadyOffered
+		missed = missed || Reason(r) == DeclinedBefore || Reason(r) == AlreadyOffered || Reason(r) == WasSilent
 		busy = busy || Reason(r) == Busy
 	}
 	return Decision{Chosen: Nobody, Reasons: reasons, Rule: w.Rule, Exhausted: missed && !busy}

@@ -64,6 +64,8 @@ type Waiting struct {
 	QueuedAt  int64   `json:"queued_at,omitempty"` // 0: not in the named queue
 	Decided   bool    `json:"decided,omitempty"`   // the ledger already says why it waits
 	Tried     []Tried `json:"tried,omitempty"`
+	// TakenFrom are those from whom a service-level clock took the lead.
+	TakenFrom []account.UserID `json:"taken_from,omitempty"`
 
 	// These are filled in when there is a Plan. Rule is the place of the first
 	// rule whose condition held: what was evaluated once is saved, so that a
@@ -105,6 +107,7 @@ const (
 	NotInRule   Reason = 'N' // not a member of the rules that were tried
 	NoWeight    Reason = 'W' // with weight 0 in the rule
 	LacksTag    Reason = 'T' // without a tag that the rule asks for
+	WasSilent   Reason = 'Z' // had this lead and let a service-level clock run out
 )
 
 // String is the reason in words, as screens and the API give it.
@@ -146,6 +149,8 @@ func (r Reason) String() string {
 		return "no_weight"
 	case LacksTag:
 		return "lacks_tag"
+	case WasSilent:
+		return "was_silent"
 	}
 	return "unknown"
 }
@@ -255,7 +260,7 @@ func (d *decider) decide(w Waiting, reasons []byte) Decision {
 		r := d.reason(i, marked)
 		reasons[i] = byte(r)
 		switch r {
-		case DeclinedBefore, AlreadyOffered:
+		case DeclinedBefore, AlreadyOffered, WasSilent:
 			missed = true
 		case Busy:
 			busy = true
@@ -273,9 +278,9 @@ func (d *decider) decide(w Waiting, reasons []byte) Decision {
 	return Decision{Chosen: best, Reasons: reasons}
 }
 
-// mark notes who declined or missed the lead.
+// mark notes who declined or missed the lead, and from whom it was taken.
 func (d *decider) mark(w Waiting) bool {
-	if len(w.Tried) == 0 {
+	if len(w.Tried)+len(w.TakenFrom) == 0 {
 		return false
 	}
 	clear(d.tried)
@@ -287,6 +292,11 @@ func (d *decider) mark(w Waiting) bool {
 			d.tried[i] = DeclinedBefore
 		case t.At >= d.people[i].Since && d.tried[i] == 0:
 			d.tried[i] = AlreadyOffered
+		}
+	}
+	for _, u := range w.TakenFrom {
+		if i, ok := d.place[u]; ok {
+			d.tried[i] = WasSilent
 		}
 	}
 	return true

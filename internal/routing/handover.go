@@ -9,6 +9,7 @@ import (
 	"catchment/internal/problem"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
+	"catchment/internal/store/offers"
 )
 
 // GiveBack takes an owned lead from its owner and has it routed again, like
@@ -28,16 +29,27 @@ func (r *Router) GiveBack(tx *store.Tx, id lead.ID, reason, actor string, now ti
 	case was.State != lead.Owned || was.Test:
 		return problem.Conflict("not_owned", "Nobody owns this lead.")
 	}
-	now = store.Clock(now)
+	return r.giveBack(tx, was, reason, actor, store.Clock(now))
+}
+
+// giveBack has an owned lead wait again; its former owner may have room for
+// another.
+func (r *Router) giveBack(tx *store.Tx, was leads.Route, reason, actor string, now time.Time) error {
 	if ok, err := leads.RouteGiveBack(tx, was, store.Micro(now)); err != nil || !ok {
 		return lost(err)
 	}
+	if err := offers.EndClocks(tx, was.Lead, now); err != nil {
+		return err
+	}
 	e := ofLead(events.LeadWaiting, was, now)
 	e.Data = map[string]any{"from": was.Owner, "by": actor}
+	if reason != "" {
+		e.Data["reason"] = reason
+	}
 	r.events.Emit(tx, e)
-	if err := audit.Write(tx, now, audit.Entry{Actor: actor, Action: "lead.given_back", About: id.String(),
+	if err := audit.Write(tx, now, audit.Entry{Actor: actor, Action: "lead.given_back", About: was.Lead.String(),
 		Detail: map[string]any{"from": was.Owner, "reason": reason}}); err != nil {
 		return err
 	}
-	return r.Wanted(tx, was.Project, now)
+	return r.freed(tx, was.Owner, now, was.Project)
 }

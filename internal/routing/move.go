@@ -54,6 +54,9 @@ func (r *Router) Transfer(tx *store.Tx, id lead.ID, to account.UserID, reason, a
 	if err := leads.RouteAssign(tx, leads.Assignment{Lead: id, User: to, From: now, Reason: "transferred", By: actor}); err != nil {
 		return was, err
 	}
+	if err := r.moved(tx, was, to, now); err != nil {
+		return was, err
+	}
 	data := map[string]any{"by": actor}
 	if !was.Owner.IsZero() {
 		data["from"] = was.Owner
@@ -72,6 +75,20 @@ func (r *Router) Transfer(tx *store.Tx, id lead.ID, to account.UserID, reason, a
 		return was, err
 	}
 	return find(tx, id)
+}
+
+// moved ends the clocks of a lead that a human gave to somebody. Those of the
+// new owner begin if nobody has tried it yet: who takes over what a colleague
+// worked on goes on with it.
+func (r *Router) moved(tx *store.Tx, was leads.Route, to account.UserID, now time.Time) error {
+	l, err := leads.LeadByID(tx, was.Lead)
+	if err != nil {
+		return err
+	}
+	if l.AttemptedAt.IsZero() && !l.Test && !l.History {
+		return r.took(tx, was.Lead, was.Project, to, now)
+	}
+	return offers.EndClocks(tx, was.Lead, now)
 }
 
 // Claim gives a waiting lead to a member of its pool who takes it unasked; the
@@ -102,6 +119,9 @@ func (r *Router) Claim(tx *store.Tx, id lead.ID, user account.UserID, now time.T
 	if err := leads.RouteAssign(tx, leads.Assignment{Lead: id, User: user, From: now, Reason: "claimed", By: user.String()}); err != nil {
 		return was, err
 	}
+	if err := r.took(tx, id, was.Project, user, now); err != nil {
+		return was, err
+	}
 	e := ofLead(events.LeadAssigned, was, now)
 	e.User, e.Data = user, map[string]any{"claimed": true}
 	r.events.Emit(tx, e)
@@ -124,10 +144,13 @@ func (r *Router) Withdraw(tx *store.Tx, id lead.ID, now time.Time) error {
 	if err != nil || was.ClosedAt.IsZero() || was.State == lead.Unrouted {
 		return err
 	}
+	now = store.Clock(now)
+	if err := offers.EndClocks(tx, id, now); err != nil {
+		return err
+	}
 	if was.State == lead.Owned { // its owner may have room for another
 		return r.freed(tx, was.Owner, now)
 	}
-	now = store.Clock(now)
 	if ok, err := leads.RouteWithdraw(tx, was); err != nil || !ok {
 		return lost(err)
 	}

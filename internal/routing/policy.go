@@ -25,6 +25,8 @@ type Policy struct {
 	CoolDownSeconds  int64       `json:"cool_down_seconds,omitempty" minimum:"0" maximum:"86400" doc:"Pause after an accept. 0: none."`
 	ReachableSeconds int64       `json:"reachable_seconds,omitempty" minimum:"0" maximum:"604800" doc:"A device of the salesperson must have been seen within these. 0: not asked."`
 	AwayAfter        int64       `json:"away_after_misses,omitempty" minimum:"0" maximum:"1000" doc:"Missing so many offers one after the other sets a salesperson away. 0: never."`
+
+	Clocks []ServiceLevel `json:"clocks,omitempty" maxItems:"12" doc:"Service levels: limits of time with what happens when they run out. None: nothing does."`
 }
 
 // Rule is one condition with its people and how they take turns.
@@ -120,6 +122,7 @@ func (p Policy) Check() error {
 		}
 	}
 	p.checkRest(fault)
+	p.checkClocks(fault)
 	if len(faults) > 0 {
 		return problem.Invalid(faults...)
 	}
@@ -200,7 +203,23 @@ func (p Policy) openAt(at time.Time, zone *time.Location) (open bool, next time.
 	return open, next
 }
 
-// midnight is when the day begins that is so many after t's.
+// midnight is when the day begins that is so many after t's. Some zones skip or
+// repeat midnight when they change the clock: the day begins with its first
+// instant.
 func midnight(t time.Time, days int) time.Time {
-	return time.Date(t.Year(), t.Month(), t.Day()+days, 0, 0, 0, 0, t.Location()).UTC()
+	want := time.Date(t.Year(), t.Month(), t.Day()+days, 0, 0, 0, 0, time.UTC)
+	m := time.Date(t.Year(), t.Month(), t.Day()+days, 0, 0, 0, 0, t.Location())
+	from, until := m.ZoneBounds()
+	if m.Day() != want.Day() { // skipped: m is an hour of the day before
+		return until.UTC()
+	}
+	if !from.IsZero() {
+		_, now := m.Zone()
+		_, before := from.Add(-time.Second).Zone()
+		first := m.Add(time.Duration(now-before) * time.Second)
+		if before > now && first.Before(from) && first.Day() == want.Day() {
+			m = first // repeated: this is the first of the two
+		}
+	}
+	return m.UTC()
 }

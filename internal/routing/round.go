@@ -90,6 +90,9 @@ func (r *Router) round(tx *store.Tx, project account.ProjectID, from leads.Route
 	if err := r.attributes(tx, plan, &in); err != nil {
 		return step{}, err
 	}
+	if err := r.taken(tx, pool, &in); err != nil {
+		return step{}, err
+	}
 	if err := r.save(tx, pool, in, page); err != nil {
 		return step{}, err
 	}
@@ -350,6 +353,9 @@ func (r *Router) writeOffers(tx *store.Tx, w writing) error {
 		if err := r.cleared(tx, w.pool, w.at); err != nil {
 			return err
 		}
+	}
+	if err := r.offered(tx, w.pool, w.offers); err != nil {
+		return err
 	}
 	return r.jobs.Add(tx, KindExpire, w.round.String(), w.offers[0].ExpiresAt)
 }

@@ -8,8 +8,10 @@
 // Deciding is a pure function (Decide). Doing is jobs: "route" (key: project)
 // loads, decides and saves rounds; "expire" (key: round) ends offers;
 // "alarm" (key: project) watches how long leads wait; "withdraw" (key: lead)
-// takes out one that was closed. Each works in one transaction a round, and
-// may run twice; "backtest" (key: its id) tries a policy on the saved rounds. Whatever frees a person or a lead adds "route" in its own
+// takes out one that was closed; "clocks" (key: project) and "attempted" (key:
+// lead) keep the service-level clocks of the policy. Each works in one
+// transaction a round, and may run twice; "backtest" (key: its id) tries a
+// policy on the saved rounds. Whatever frees a person or a lead adds "route" in its own
 // transaction, so nothing waits while somebody eligible is free.
 package routing
 
@@ -80,6 +82,8 @@ func (r *Router) Register(run *jobs.Runner) {
 	run.Handle(KindAlarm, r.alarm)
 	run.Handle(KindWithdraw, r.withdraw)
 	run.Handle(KindBacktest, r.runBacktest)
+	run.Handle(KindClocks, r.clocks)
+	run.Handle(KindAttempted, r.attempted)
 }
 
 // Wanted asks for a round of the project, after the transaction: intake when

@@ -41,6 +41,9 @@ func (p Policy) Words(names map[account.UserID]string) []string {
 	if p.AwayAfter > 0 {
 		add("Who misses %s one after the other is set away.", count(p.AwayAfter, "offer"))
 	}
+	for _, l := range p.Clocks {
+		out = append(out, l.words())
+	}
 	return append(out, "What nobody can take waits, oldest first, and ends in the pool's named queue with an alarm.")
 }
 

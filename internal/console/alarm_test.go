@@ -1,0 +1,89 @@
+package console_test
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"testing"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/store"
+)
+
+// A manager publishes clocks, a lead's owner is silent, the alarm stands in
+// the list as the documentation shows it, and is cleared.
+func TestAlarmsOverTheAPI(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c := h.company()
+		s, boss, seller := c.shop(), c.user(account.Manager), c.user(account.Salesperson)
+		c.admin.ask("PUT", "/v1/projects/"+s.project+"/pool/members/"+seller.id, nil).want(t, 200)
+		policy := map[string]any{"project_id": s.project, "name": "Clocks", "policy": map[string]any{
+			"rules":  []any{map[string]any{"name": "Everyone", "method": "round_robin"}},
+			"clocks": []any{map[string]any{"clock": "accept_to_attempt", "seconds": 600, "then": "both"}}}}
+		made := boss.post("/v1/policies", policy).want(t, 201)
+		boss.post("/v1/policies/"+made.str("id")+"/publish", nil).want(t, 200)
+		lead := c.arrive(s)
+		seen, err := account.ParseUserID(seller.id)
+		h.ok(err)
+		c.write(func(tx *store.Tx) error {
+			_, err := h.router.Claim(tx, lead, seen, time.Now())
+			return err
+		})
+		h.ahead.Store(int64(599 * time.Second))
+		h.settle()
+		if got := boss.get("/v1/alarms").want(t, 200); len(got.list("items")) != 0 {
+			t.Fatalf("too early: %s", got.text)
+		}
+		h.ahead.Store(int64(600*time.Second + time.Minute))
+		h.settle()
+		list := boss.get("/v1/alarms").want(t, 200)
+		if len(list.list("items")) != 1 {
+			t.Fatal(list.text)
+		}
+		a := list.list("items")[0]
+		if a["lead_id"] != lead.String() || a["user_id"] != seller.id || a["taken"] != true || a["clock"] != "accept_to_attempt" || a["policy_id"] != made.str("id") {
+			t.Errorf("%v", a)
+		}
+		if want := example(t, "alarm"); !slices.Equal(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(a))) {
+			t.Errorf("docs/api.md has %v, the server %v", slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(a)))
+		}
+		seller.get("/v1/alarms").want(t, 403)
+		clear := "/v1/alarms/" + a["id"].(string) + "/clear"
+		seller.post(clear, nil).want(t, 403)
+		h.company().admin.post(clear, nil).want(t, 404)
+		for range 2 {
+			if got := boss.post(clear, nil).want(t, 200); got.body["cleared_by"] != boss.id {
+				t.Error(got.text)
+			}
+		}
+		if got := boss.get("/v1/alarms").want(t, 200); len(got.list("items")) != 0 {
+			t.Error(got.text)
+		}
+		if got := boss.get("/v1/alarms?state=cleared").want(t, 200); len(got.list("items")) != 1 {
+			t.Error(got.text)
+		}
+		// What a condition is to a rule, the limit is to a clock: the fault names it.
+		policy["policy"].(map[string]any)["clocks"].([]any)[0].(map[string]any)["seconds"] = 0
+		boss.post("/v1/policies", policy).want(t, 422)
+	})
+}
+
+// example is a named block of docs/api.md.
+func example(t *testing.T, name string) (v map[string]any) {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile("(?ms)^```json name=" + name + "\n(.*?)^```$").FindSubmatch(text)
+	if found == nil {
+		t.Fatalf("docs/api.md has no example %s", name)
+	}
+	if err := json.Unmarshal(found[1], &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
