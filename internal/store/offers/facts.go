@@ -23,12 +23,12 @@ var (
 	factsSticky = store.List("offers.facts_sticky", `SELECT l.lead_id, o.owner_id, o.created_at FROM lead l
 		JOIN lead o ON o.account_id = $1 AND o.person_id = l.person_id AND o.created_at < l.created_at AND o.owner_id IS NOT NULL
 		WHERE l.account_id = $1 AND l.lead_id IN (LIST)`)
-	factsLead = store.List("offers.facts_lead", `SELECT e.lead_id, e.received_at, e.attribution, e.custom, s.slug, p.slug, h.country FROM enquiry e
-		JOIN source s ON s.account_id = $1 AND s.source_id = e.source_id
-		JOIN project p ON p.account_id = $1 AND p.project_id = e.project_id
+	factsLead = store.List("offers.facts_lead", `SELECT e.lead_id, e.received_at, e.attribution, e.custom, e.source_id, e.project_id, h.country FROM enquiry e
 		JOIN person h ON h.account_id = $1 AND h.person_id = e.person_id
 		WHERE e.account_id = $1 AND e.lead_id IN (LIST)`)
-	memberTags = store.Register("offers.member_tags", `UPDATE pool_member SET tags = $4 WHERE account_id = $1 AND pool_id = $2 AND user_id = $3`)
+	factsSource  = store.List("offers.facts_source", `SELECT source_id, slug FROM source WHERE account_id = $1 AND source_id IN (LIST)`)
+	factsProject = store.List("offers.facts_project", `SELECT project_id, slug FROM project WHERE account_id = $1 AND project_id IN (LIST)`)
+	memberTags   = store.Register("offers.member_tags", `UPDATE pool_member SET tags = $4 WHERE account_id = $1 AND pool_id = $2 AND user_id = $3`)
 )
 
 func perUser(tx *store.Tx, st *store.ListStmt, args []any, users []account.UserID) (map[account.UserID]int64, error) {
@@ -96,26 +96,60 @@ func leadList(ids []lead.ID) []any {
 // LeadFacts is what is known of a lead's newest enquiry. Attribution and
 // Custom are JSON objects; Custom has only fields that are marked non-personal.
 type LeadFacts struct {
-	Source, Project, Country string
+	Source, Project, Country string // slugs, and a country's two letters
 	Attribution, Custom      string
 	at                       int64
+	source                   account.SourceID
+	project                  account.ProjectID
 }
 
-// FactsOf reads them for each lead that has an enquiry.
+// FactsOf reads them for each lead that has an enquiry. Sources and projects
+// are few, so they are read by themselves: with all four tables in a statement
+// for 64 leads PostgreSQL planned for 150 ms.
 func FactsOf(tx *store.Tx, ids []lead.ID) (map[lead.ID]LeadFacts, error) {
 	out := map[lead.ID]LeadFacts{}
+	sources, projects := map[account.SourceID]string{}, map[account.ProjectID]string{}
 	err := tx.QueryList(factsLead, nil, leadList(ids), func(scan func(...any) error) error {
 		var id lead.ID
 		var f LeadFacts
-		if err := scan(&id, &f.at, &f.Attribution, &f.Custom, &f.Source, &f.Project, &f.Country); err != nil {
+		if err := scan(&id, &f.at, &f.Attribution, &f.Custom, &f.source, &f.project, &f.Country); err != nil {
 			return err
 		}
+		sources[f.source], projects[f.project] = "", ""
 		if was, ok := out[id]; !ok || f.at >= was.at {
 			out[id] = f
 		}
 		return nil
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	if err := slugs(tx, factsSource, sources); err != nil {
+		return nil, err
+	}
+	if err := slugs(tx, factsProject, projects); err != nil {
+		return nil, err
+	}
+	for id, f := range out {
+		f.Source, f.Project = sources[f.source], projects[f.project]
+		out[id] = f
+	}
+	return out, nil
+}
+
+// slugs fills in those of the ids.
+func slugs[K comparable](tx *store.Tx, st *store.ListStmt, of map[K]string) error {
+	list := make([]any, 0, len(of))
+	for id := range of {
+		list = append(list, id)
+	}
+	return tx.QueryList(st, nil, list, func(scan func(...any) error) error {
+		var id K
+		var slug string
+		err := scan(&id, &slug)
+		of[id] = slug
+		return err
+	})
 }
 
 // SetTags replaces a member's tags. False: not in the pool.
