@@ -69,12 +69,18 @@ func (r *Router) plan(tx *store.Tx, pool offers.Pool, in *Round) (planned, error
 		out.next = sooner(out.next, midnight(at.In(out.zone), 1))
 	}
 	for _, p := range in.Candidates {
+		if p.absent() == 0 && out.kept(p, in.At) == Unreachable { // nobody tells us when a device answers again
+			out.next = sooner(out.next, at.Add(reachPause))
+		}
 		if end := p.LastAcceptAt + c.CoolDownSeconds*1e6; p.LastAcceptAt > 0 && end > in.At {
 			out.next = sooner(out.next, time.UnixMicro(end).UTC())
 		}
 	}
 	return out, nil
 }
+
+// reachPause is how soon a round looks again whether a device has answered.
+const reachPause = 15 * time.Second
 
 // sooner is the earlier one; zero is never.
 func sooner(a, b time.Time) time.Time {

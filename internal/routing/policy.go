@@ -23,7 +23,7 @@ type Policy struct {
 	CapacityOpen     int64       `json:"capacity_open,omitempty" minimum:"0" maximum:"1000000" doc:"Open leads and offers that one salesperson may have. 0: no limit."`
 	CapacityDay      int64       `json:"capacity_day,omitempty" minimum:"0" maximum:"1000000" doc:"Leads that one salesperson may take a day, of the project's time zone. 0: no limit."`
 	CoolDownSeconds  int64       `json:"cool_down_seconds,omitempty" minimum:"0" maximum:"86400" doc:"Pause after an accept. 0: none."`
-	ReachableSeconds int64       `json:"reachable_seconds,omitempty" minimum:"0" maximum:"604800" doc:"A device of the salesperson must have been seen within these. 0: not asked."`
+	ReachableSeconds int64       `json:"reachable_seconds,omitempty" minimum:"0" maximum:"604800" doc:"A device of the salesperson must have been seen within these; 120 or more, since use is noted once a minute. 0: not asked."`
 	AwayAfter        int64       `json:"away_after_misses,omitempty" minimum:"0" maximum:"1000" doc:"Missing so many offers one after the other sets a salesperson away. 0: never."`
 
 	Clocks []ServiceLevel `json:"clocks,omitempty" maxItems:"12" doc:"Service levels: limits of time with what happens when they run out. None: nothing does."`
@@ -168,7 +168,14 @@ func (p Policy) checkRest(fault faulter) {
 			fault(name, "out_of_range", "Give 0 to %d.", n[1])
 		}
 	}
+	if n := p.ReachableSeconds; n > 0 && n < minReachable {
+		fault("reachable_seconds", "out_of_range", "Give 0, or %d or more: a device's use is noted once a minute.", minReachable)
+	}
 }
+
+// minReachable is how long a device that is always there may go without being
+// noted: its stream is looked at every 30 seconds, its use noted once a minute.
+const minReachable = 120
 
 // next is the place of the rule's fallback, or -1.
 func (p Policy) next(i int) int {

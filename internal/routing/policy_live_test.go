@@ -25,9 +25,14 @@ var (
 
 // governed is a world whose project is there, with a published policy.
 func governed(t fataler, db *store.DB, people int, c routing.PoolChange, p routing.Policy) *world {
+	return governedIn(t, db, "UTC", people, c, p)
+}
+
+// governedIn has the project in a time zone.
+func governedIn(t fataler, db *store.DB, zone string, people int, c routing.PoolChange, p routing.Policy) *world {
 	w := newWorld(t, db, people, c)
 	w.write(func(tx *store.Tx) error {
-		if _, err := setup.AddProject(tx, setup.Project{ID: w.project, Slug: "p", Name: "P", TimeZone: "UTC", Active: true, CreatedAt: w.now()}); err != nil {
+		if _, err := setup.AddProject(tx, setup.Project{ID: w.project, Slug: "p", Name: "P", TimeZone: zone, Active: true, CreatedAt: w.now()}); err != nil {
 			return err
 		}
 		_, err := setup.AddSource(tx, setup.Source{ID: w.source, Project: w.project, Slug: "web", Name: "Web", Kind: "api", Active: true, CreatedAt: w.now()})

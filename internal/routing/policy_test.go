@@ -153,7 +153,7 @@ func drawPolicyRound(r *rand.Rand) routing.Round {
 	for range r.IntN(10) {
 		c := routing.Candidate{User: account.NewUserID(), Active: r.IntN(8) > 0, OnShift: r.IntN(5) > 0, Presence: account.Available, Since: r.Int64N(1e12),
 			LastOfferAt: r.Int64N(5), OffersMade: r.Int64N(5), OpenOffers: r.Int64N(3), Credit: r.Int64N(2_000_001) - 1_000_000,
-			OpenLeads: r.Int64N(6), TakenToday: r.Int64N(6), LastAcceptAt: 1e12 - r.Int64N(200e6), SeenAt: 1e12 - r.Int64N(200e6)}
+			OpenLeads: r.Int64N(6), TakenToday: r.Int64N(6), LastAcceptAt: 1e12 - r.Int64N(200e6), SeenAt: 1e12 - r.Int64N(400e6)}
 		if r.IntN(5) == 0 {
 			c.Presence = account.Away
 		}
@@ -163,7 +163,7 @@ func drawPolicyRound(r *rand.Rand) routing.Round {
 		in.Candidates = append(in.Candidates, c)
 	}
 	p := routing.Policy{CapacityOpen: r.Int64N(2) * r.Int64N(9), CapacityDay: r.Int64N(2) * r.Int64N(9), CoolDownSeconds: r.Int64N(2) * r.Int64N(200),
-		ReachableSeconds: r.Int64N(2) * r.Int64N(400)}
+		ReachableSeconds: r.Int64N(2) * (120 + r.Int64N(280))}
 	n := 1 + r.IntN(4)
 	for i := range n {
 		rule := routing.Rule{Name: fmt.Sprint("rule ", i), Sticky: r.IntN(3) == 0,
