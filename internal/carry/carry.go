@@ -59,8 +59,8 @@ const forImport vault.Purpose = "import"
 const (
 	MaxBytes   = 4 << 30
 	MaxColumns = 200
-	maxRow     = 1 << 20 // bytes; an unclosed quote must not fill the memory
-	chunkRows  = 500
+	maxRow     = 1 << 20                 // bytes; an unclosed quote must not fill the memory
+	chunkRows  = journal.MaxBatchEntries // a piece is a message of the journal
 	chunkBytes = 512 << 10
 )
 

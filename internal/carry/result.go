@@ -14,7 +14,7 @@ import (
 	"catchment/internal/store/leads"
 )
 
-var resultColumns = []string{"row", "outcome", "field", "reason", "enquiry_id", "lead_id"}
+var resultColumns = []string{"row", "outcome", "column", "field", "reason", "detail", "enquiry_id", "lead_id"}
 
 // WriteResult writes a line of CSV for each row that was worked on: created,
 // attached (the person's lead was there), duplicate, refused, dead, or waiting
@@ -70,9 +70,16 @@ func resultLines(tx *store.Tx, id lead.ImportID, n int64) ([][]string, error) {
 	lines := make([][]string, len(outcomes))
 	for i, o := range outcomes {
 		f, known := fates[at[i]]
-		lines[i] = []string{itoa(first + int64(i)), said(o, f, known), o.Field, o.Code, o.Enquiry, f.Lead.String()}
+		lines[i] = []string{itoa(first + int64(i)), said(o, f, known), column(o.Column), o.Field, o.Code, wayOut(o.Code), o.Enquiry, f.Lead.String()}
 	}
 	return lines, nil
+}
+
+func column(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return itoa(int64(n))
 }
 
 func said(o outcome, f leads.Fate, known bool) string {

@@ -26,14 +26,15 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 const (
 	faultsKept = 100
-	ahead      = 3 // pieces in the journal that intake has not taken yet
+	ahead      = 2 // pieces in the journal that intake has not taken yet
 )
 
 // outcome is what became of a row, as it is kept: nothing personal.
 type outcome struct {
 	Was     string `json:"o"`           // taken, duplicate, refused
 	Enquiry string `json:"e,omitempty"` // of the first two
-	Field   string `json:"f,omitempty"` // of the last
+	Column  int    `json:"n,omitempty"` // of the last
+	Field   string `json:"f,omitempty"`
 	Code    string `json:"c,omitempty"`
 }
 
@@ -235,7 +236,7 @@ func judged(entries []entry, known map[lead.EnquiryID]lead.EnquiryState) []outco
 	for i, e := range entries {
 		switch {
 		case e.fault != nil:
-			out[i] = outcome{Was: wasRefused, Field: e.fault.Field, Code: e.fault.Code}
+			out[i] = outcome{Was: wasRefused, Column: e.fault.Column, Field: e.fault.Field, Code: e.fault.Code}
 		case known[e.id] != "" || seen[e.id]:
 			out[i] = outcome{Was: wasDuplicate, Enquiry: e.id.String()}
 		default:
@@ -341,7 +342,7 @@ func (r *run) seal(e entry) (journal.Entry, error) {
 
 // wait returns when intake has written the enquiry, or set it aside.
 func (r *run) wait(ctx context.Context, id lead.EnquiryID) error {
-	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
 		var known map[lead.EnquiryID]lead.EnquiryState
 		err := r.c.DB.Read(ctx, r.scope, func(tx *store.Tx) (err error) {
 			known, err = leads.EnquiryStates(tx, []lead.EnquiryID{id})
@@ -358,8 +359,8 @@ func (r *run) wait(ctx context.Context, id lead.EnquiryID) error {
 	}
 }
 
-// note says that the piece is done. When it is not ours to say (cancelled,
-// or done by another), the import is loaded again.
+// note says that the piece is done. When it is not ours to say (done by
+// another), the import is loaded again.
 func (r *run) note(ctx context.Context, entries []entry, outcomes []outcome) error {
 	s := files.Step{Rows: int64(len(entries))}
 	for i, o := range outcomes {
@@ -371,7 +372,7 @@ func (r *run) note(ctx context.Context, entries []entry, outcomes []outcome) err
 		default:
 			s.Refused++
 			if len(r.faults) < faultsKept {
-				r.faults = append(r.faults, Fault{entries[i].row, o.Field, o.Code})
+				r.faults = append(r.faults, Fault{entries[i].row, o.Column, o.Field, o.Code})
 			}
 		}
 	}

@@ -141,12 +141,71 @@ type entry struct {
 	fault   *Fault // why it is refused
 }
 
-// Fault is what is wrong with a row. It never holds a value.
+// Fault is what is wrong with a row. It never holds a value, nor a column's
+// name: the first line of a file that names no columns is a person.
 type Fault struct {
-	Row   int64  `json:"row"`
-	Field string `json:"field"`
-	Code  string `json:"code"`
+	Row    int64  `json:"row"`
+	Column int    `json:"column,omitempty"` // from 1; 0 when it is no single one
+	Field  string `json:"field"`
+	Code   string `json:"code"`
 }
+
+// fault names the first column that goes to the field.
+func (p *plan) fault(row int64, field, code string) *Fault {
+	f := &Fault{Row: row, Field: field, Code: code, Column: slices.Index(p.columns, field) + 1}
+	if strings.HasPrefix(field, "custom.") && !p.named(field) {
+		f.Field = "custom"
+	}
+	return f
+}
+
+// named reports whether a mapping leads to the path: then it is a word of the
+// account's, and not just what stood in a file's first line.
+func (p *plan) named(path string) bool {
+	for _, m := range []map[string]string{p.m.Mapping, p.source.Mapping} {
+		for _, to := range m {
+			if to == path {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// waysOut say what to do about a fault, by its code.
+var waysOut = map[string]string{
+	"contact_missing":  "A lead needs a phone or an e-mail: fill a column that goes to person.phone or person.email.",
+	"too_long":         "Shorten the value.",
+	"too_many":         "Put fewer values into the cell.",
+	"too_many_fields":  "Leave columns out by mapping them to -.",
+	"name_length":      "Give the column a shorter name, or map it.",
+	"too_many_columns": "The row has more values than the first line has names: is a separator or a quote missing?",
+	"body_too_large":   "Shorten the row's texts.",
+	"unknown_project":  "Use the id or the slug of a project of this account, or leave the cell empty.",
+	"unknown_stage":    "Use the id, slug or name of a stage of this account, or leave the cell empty.",
+	"unknown_user":     "Use the id or the e-mail address of a user of this account, or leave the cell empty.",
+	"bad_time":         "Use 2024-03-01T09:30:00Z, 2024-03-01 09:30 or 2024-03-01, after 1990 and not in the future.",
+}
+
+// wayOut is the same for a code that is not among them.
+func wayOut(code string) string {
+	if code == "" {
+		return ""
+	}
+	if text, ok := waysOut[code]; ok {
+		return text
+	}
+	return "Mend the value, and import the row again."
+}
+
+// Faults reads what Import.Faults holds.
+func Faults(m *files.Import) (out []Fault, err error) {
+	err = json.Unmarshal([]byte(m.Faults), &out)
+	return out, err
+}
+
+// Detail says what to do about the fault.
+func (f Fault) Detail() string { return wayOut(f.Code) }
 
 const formType = "application/x-www-form-urlencoded"
 
@@ -154,11 +213,15 @@ const formType = "application/x-www-form-urlencoded"
 func (p *plan) read(n int64, row []string, user func(string) (account.UserID, error)) (entry, error) {
 	e := entry{row: n, project: p.source.Project, at: p.now}
 	refuse := func(field, code string) (entry, error) {
-		e.fault = &Fault{n, field, code}
+		e.fault = p.fault(n, field, code)
 		return e, nil
 	}
+	for len(row) > len(p.columns) && strings.TrimSpace(row[len(row)-1]) == "" {
+		row = row[:len(row)-1] // separators at the end of a line
+	}
 	if len(row) > len(p.columns) {
-		return refuse("", "too_many_columns")
+		e.fault = &Fault{Row: n, Column: len(p.columns) + 1, Code: "too_many_columns"}
+		return e, nil
 	}
 	words := map[string]string{}
 	for i, v := range row {
@@ -202,7 +265,7 @@ func (p *plan) read(n int64, row []string, user func(string) (account.UserID, er
 
 func (p *plan) readPast(e entry, words map[string]string, user func(string) (account.UserID, error)) (entry, error) {
 	refuse := func(field, code string) (entry, error) {
-		e.fault = &Fault{e.row, field, code}
+		e.fault = p.fault(e.row, field, code)
 		return e, nil
 	}
 	if s := words[wordCreated]; s != "" {

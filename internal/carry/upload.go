@@ -1,15 +1,11 @@
 package carry
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
-	"hash"
 	"io"
 
 	"catchment/internal/account"
@@ -18,18 +14,23 @@ import (
 	"catchment/internal/problem"
 	"catchment/internal/store"
 	files "catchment/internal/store/carry"
-	"catchment/internal/submission"
+	"catchment/internal/store/setup"
 	"catchment/internal/vault"
 )
 
 // Receive takes an import's file as it comes and keeps it in sealed pieces.
 // alive is called after each piece. Sending it again begins anew, until it was
-// received whole. The error is a *problem.Problem when the file is at fault.
-func (c *Carrier) Receive(ctx context.Context, s account.Scope, id lead.ImportID, body io.Reader, alive func()) error {
+// received whole. It tells where each column goes. The error is a
+// *problem.Problem when the file is at fault.
+func (c *Carrier) Receive(ctx context.Context, s account.Scope, id lead.ImportID, body io.Reader, alive func()) ([]Column, error) {
 	var m *files.Import
 	var upload int64
+	var facts *setup.Facts
 	err := c.DB.Write(ctx, s, func(tx *store.Tx) (err error) {
 		if m, err = files.GetImport(tx, id); err != nil {
+			return err
+		}
+		if facts, err = setup.ReadFacts(tx); err != nil {
 			return err
 		}
 		var ok bool
@@ -39,43 +40,32 @@ func (c *Carrier) Receive(ctx context.Context, s account.Scope, id lead.ImportID
 		return err
 	})
 	if errors.Is(err, store.ErrNone) {
-		return problem.NotFound()
+		return nil, problem.NotFound()
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	keys, err := c.Accounts.Get(ctx, s.Account())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	key, err := c.fileKey(ctx, s.Account(), m.ID.UUID(), m.Wrapped)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	r := &receiver{c: c, ctx: ctx, scope: s, id: id, upload: upload, key: key, alive: alive,
-		in: &meter{r: body, mac: hmac.New(sha256.New, keys.CaptureIDKey())}, next: 1}
+		in: &meter{r: body, mac: hmac.New(sha256.New, keys.CaptureIDKey())}, next: 1,
+		columns: func(head []string) []string { return columns(head, m.Mapping, facts.Sources[m.Source].Mapping, m.Mode) }}
 	r.in.mac.Write([]byte("catchment-import-v1\n"))
-	return r.run()
+	err = r.run()
+	return r.told, err
 }
 
-// meter counts and hashes what goes through it, and refuses a row without end.
-type meter struct {
-	r          io.Reader
-	mac        hash.Hash
-	all, since int64
-}
-
-var errLongRow = errors.New("carry: a row does not end")
-
-func (m *meter) Read(b []byte) (int, error) {
-	if m.since > maxRow {
-		return 0, errLongRow
-	}
-	n, err := m.r.Read(b)
-	m.mac.Write(b[:n])
-	m.all += int64(n)
-	m.since += int64(n)
-	return n, err
+// Column is one of a file's, and where its values go.
+type Column struct {
+	Number int // from 1
+	Name   string
+	To     string // a path, a word of imports, or "-"
 }
 
 type receiver struct {
@@ -90,36 +80,33 @@ type receiver struct {
 
 	next  int64 // piece
 	count int64 // rows
+
+	columns func(head []string) []string // where they go
+	told    []Column
+	reached bool
+
 	piece [][]string
 	size  int
 }
 
 func (r *receiver) run() error {
-	in := bufio.NewReaderSize(r.in, 64<<10)
-	start, _ := in.Peek(32 << 10)
-	if bytes.HasPrefix(start, []byte("\xef\xbb\xbf")) {
-		_, _ = in.Discard(3) // a spreadsheet's mark of UTF-8
-	}
-	table := csv.NewReader(in)
-	table.Comma, table.LazyQuotes, table.FieldsPerRecord = separator(start), true, -1
-	head, err := table.Read()
+	t, err := openTable(r.in)
 	if err != nil {
-		return fileFault(err)
+		return err
 	}
-	if len(head) > MaxColumns {
-		return problem.InvalidField("file", "too_many_columns", "Send at most %d columns.", MaxColumns)
+	if err := r.contactable(t.head); err != nil {
+		return err
 	}
-	if err := r.save(0, 0, [][]string{head}); err != nil {
+	if err := r.save(0, 0, [][]string{t.head}); err != nil {
 		return err
 	}
 	for {
-		r.in.since = 0
-		row, err := table.Read()
+		row, err := t.next()
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
-			return fileFault(err)
+			return err
 		}
 		if err := r.add(row); err != nil {
 			return err
@@ -128,29 +115,20 @@ func (r *receiver) run() error {
 	return r.finish()
 }
 
-func fileFault(err error) error {
-	var parse *csv.ParseError
-	switch {
-	case errors.Is(err, io.EOF):
-		return problem.InvalidField("file", "empty_file", "The first line names the columns, and rows follow.")
-	case errors.Is(err, errLongRow):
-		return problem.InvalidField("file", "row_too_long", "A row is longer than %d KiB. Is a quote left open?", maxRow>>10)
-	case errors.As(err, &parse):
-		return problem.InvalidField("file", "malformed_csv", "Line %d cannot be read as CSV. Is a quote left open?", parse.Line)
-	}
-	return err
-}
-
-// separator is the sign that stands most often in the first line.
-func separator(start []byte) rune {
-	line, _, _ := bytes.Cut(start, []byte("\n"))
-	best, most := ',', bytes.Count(line, []byte(","))
-	for _, s := range []rune{';', '\t', '|'} {
-		if n := bytes.Count(line, []byte(string(s))); n > most {
-			best, most = s, n
+// contactable refuses a file of which every row would be refused: mostly its
+// first line does not name the columns, or they want a mapping.
+func (r *receiver) contactable(head []string) error {
+	for i, to := range r.columns(head) {
+		r.told = append(r.told, Column{Number: i + 1, Name: head[i], To: to})
+		if to == "person.phone" || to == "person.email" {
+			r.reached = true
 		}
 	}
-	return best
+	if !r.reached {
+		return problem.InvalidField("file", "no_contact_column",
+			"No column goes to person.phone or person.email. The first line names the columns; begin an import with a mapping for names that say nothing to us.")
+	}
+	return nil
 }
 
 func (r *receiver) add(row []string) error {
@@ -180,13 +158,8 @@ func (r *receiver) flush() error {
 	return err
 }
 
-// save keeps a piece, in UTF-8.
+// save keeps a piece.
 func (r *receiver) save(n, first int64, rows [][]string) error {
-	for _, row := range rows {
-		for i, v := range row {
-			row[i] = submission.UTF8(v)
-		}
-	}
 	text, err := json.Marshal(rows)
 	if err != nil {
 		return err
@@ -203,7 +176,7 @@ func (r *receiver) finish() error {
 		return err
 	}
 	if r.count == 0 {
-		return problem.InvalidField("file", "empty_file", "The first line names the columns, and rows follow.")
+		return emptyFile()
 	}
 	return r.c.DB.Write(r.ctx, r.scope, func(tx *store.Tx) error {
 		ok, err := files.EndUpload(tx, r.id, r.upload, r.in.mac.Sum(nil))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"mime/multipart"
 	"net/http"
 	"time"
 
@@ -33,6 +34,7 @@ type Import struct {
 	Refused    int64             `json:"refused"`
 	RowRate    float64           `json:"rows_per_second" doc:"Since the start."`
 	Faults     []ImportFault     `json:"faults" nullable:"false" doc:"The first hundred."`
+	Columns    []ImportColumn    `json:"columns,omitempty" doc:"Of the file, with where each goes. Only in the answer to the file: their names are kept sealed with it."`
 	CreatedAt  time.Time         `json:"created_at"`
 	StartedAt  *time.Time        `json:"started_at"`
 	FinishedAt *time.Time        `json:"finished_at"`
@@ -40,16 +42,28 @@ type Import struct {
 
 // ImportFault is what is wrong with a row; it holds no value.
 type ImportFault struct {
-	Row   int64  `json:"row" doc:"The first row after the line of columns is 1." example:"17"`
-	Field string `json:"field" example:"person"`
-	Code  string `json:"code" example:"contact_missing"`
+	Row    int64  `json:"row" doc:"The first row after the line of columns is 1." example:"17"`
+	Column int    `json:"column,omitempty" doc:"The first column is 1; absent when it is no single one." example:"4"`
+	Field  string `json:"field" doc:"Where the column goes; custom for one that no mapping names." example:"created_at"`
+	Code   string `json:"code" example:"bad_time"`
+	Detail string `json:"detail" doc:"What to do." example:"Use 2024-03-01 in place of what is there."`
+}
+
+// ImportColumn is a column of a file.
+type ImportColumn struct {
+	Column int    `json:"column" doc:"The first is 1." example:"2"`
+	Name   string `json:"name" doc:"As the first line has it." example:"Tel."`
+	To     string `json:"to" doc:"A path, a word of imports, or - for left out." example:"person.phone"`
 }
 
 func importView(m *files.Import, now time.Time) *Import {
 	out := &Import{ID: m.ID.String(), SourceID: m.Source.String(), Mode: m.Mode, State: m.State, Mapping: m.Mapping, Bytes: m.Bytes, Rows: m.Rows,
 		Done: m.Done, Taken: m.Taken, Duplicates: m.Duplicates, Refused: m.Refused, Faults: []ImportFault{},
 		CreatedAt: m.CreatedAt, StartedAt: web.TimeOrNull(m.StartedAt), FinishedAt: web.TimeOrNull(m.FinishedAt)}
-	_ = json.Unmarshal([]byte(m.Faults), &out.Faults) // we wrote it
+	faults, _ := carry.Faults(m) // we wrote them
+	for _, f := range faults {
+		out.Faults = append(out.Faults, ImportFault{f.Row, f.Column, f.Field, f.Code, f.Detail()})
+	}
 	if !m.FinishedAt.IsZero() {
 		now = m.FinishedAt
 	}
@@ -234,7 +248,7 @@ func (c *Console) cancelExport(v *web.Visit, tx *store.Tx, in *ExportPath) (*Exp
 
 var (
 	putFileOp = web.Op{Method: "PUT", Path: "/v1/imports/{id}/file", Name: "send-import-file", Tag: carryTag, Permission: account.ImportLeads,
-		Summary: "Send an import's file (text/csv)"}
+		Summary: "Send an import's file, as text/csv or as the part named file of multipart/form-data"}
 	resultOp = web.Op{Method: "GET", Path: "/v1/imports/{id}/result", Name: "get-import-result", Tag: carryTag, Permission: account.ImportLeads,
 		Summary: "What became of each row (text/csv); nothing in it is personal"}
 	fetchOp = web.Op{Method: "GET", Path: "/v1/exports/{id}/file", Name: "fetch-export-file", Tag: carryTag, Permission: account.ExportLeads,
@@ -261,11 +275,13 @@ func (c *Console) fileRoutes() {
 		method := "get"
 		if op.Method == "PUT" {
 			method = "put"
-			d["requestBody"] = map[string]any{"required": true, "content": text}
+			d["requestBody"] = map[string]any{"required": true, "content": map[string]any{"text/csv": text["text/csv"],
+				"multipart/form-data": map[string]any{"schema": map[string]any{"type": "object", "required": []string{"file"},
+					"properties": map[string]any{"file": map[string]any{"type": "string", "contentMediaType": "text/csv"}}}}}}
 			d["responses"].(map[string]any)["200"] = map[string]any{"description": "The import.", "content": map[string]any{
 				"application/json": map[string]any{"schema": map[string]any{"$ref": "#/components/schemas/Import"}}}}
-			d["responses"].(map[string]any)["415"] = map[string]any{"description": "Not text/csv."}
-			d["responses"].(map[string]any)["422"] = map[string]any{"description": "It cannot be read as CSV."}
+			d["responses"].(map[string]any)["415"] = map[string]any{"description": "Neither text/csv nor multipart/form-data."}
+			d["responses"].(map[string]any)["422"] = map[string]any{"description": "It cannot be read as CSV, or no column says how to reach a person."}
 		}
 		c.API.Describe(web.Fragment{"paths": map[string]any{op.Path: map[string]any{method: d}}})
 	}
@@ -276,8 +292,9 @@ const fileIdle = 60 * time.Second // between two pieces of a file
 func (c *Console) receiveFile(w http.ResponseWriter, r *http.Request, v *web.Visit) {
 	fail := func(err error) { c.API.Fail(w, r, v, putFileOp, err) }
 	id, err := web.PathID(r.PathValue("id"), lead.ParseImportID)
-	if err == nil && mediaType(r) != "text/csv" {
-		err = problem.WrongType("Send Content-Type: text/csv.")
+	var file io.Reader
+	if err == nil {
+		file, err = fileOf(r)
 	}
 	if err != nil {
 		fail(err)
@@ -289,7 +306,8 @@ func (c *Console) receiveFile(w http.ResponseWriter, r *http.Request, v *web.Vis
 		_ = rc.SetWriteDeadline(time.Now().Add(2 * fileIdle))
 	}
 	alive()
-	if err := c.Carrier.Receive(r.Context(), v.Scope, id, r.Body, alive); err != nil {
+	columns, err := c.Carrier.Receive(r.Context(), v.Scope, id, file, alive)
+	if err != nil {
 		fail(err)
 		return
 	}
@@ -302,8 +320,38 @@ func (c *Console) receiveFile(w http.ResponseWriter, r *http.Request, v *web.Vis
 		fail(err)
 		return
 	}
+	for _, x := range columns {
+		out.Columns = append(out.Columns, ImportColumn{x.Number, x.Name, x.To})
+	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(out)
+}
+
+// fileOf finds the file in a request: its body, or the part that is named
+// file, which is how a browser's form sends one.
+func fileOf(r *http.Request) (io.Reader, error) {
+	switch media, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); {
+	case r.ContentLength > carry.MaxBytes:
+		return nil, problem.TooLarge("file_too_large", "Send at most %d GiB.", carry.MaxBytes>>30)
+	case media == "text/csv":
+		return r.Body, nil
+	case media == "multipart/form-data" && params["boundary"] != "":
+		return filePart(multipart.NewReader(r.Body, params["boundary"]))
+	}
+	return nil, problem.WrongType("Send the file as the body with Content-Type: text/csv, or as the part named file of multipart/form-data.")
+}
+
+func filePart(form *multipart.Reader) (io.Reader, error) {
+	for range 20 { // fields that a form has in front of it
+		part, err := form.NextPart()
+		if err != nil {
+			break
+		}
+		if part.FormName() == "file" {
+			return part, nil
+		}
+	}
+	return nil, problem.InvalidField("file", "file_missing", "Send the file as the part named file.")
 }
 
 func (c *Console) writeResult(w http.ResponseWriter, r *http.Request, v *web.Visit) {
@@ -366,9 +414,4 @@ func csvReply(w http.ResponseWriter, name string) io.Writer {
 	h.Set("Content-Disposition", `attachment; filename="`+name+`"`)
 	h.Set("Cache-Control", "no-store")
 	return slow{w, http.NewResponseController(w)}
-}
-
-func mediaType(r *http.Request) string {
-	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	return media
 }

@@ -65,7 +65,7 @@ var (
 		faults = '[]', started_at = $4 WHERE account_id = $1 AND import_id = $2 AND state IN ('received', 'checked')`)
 	progress = store.Register("carry.import.progress", `UPDATE import SET next_chunk = next_chunk + 1, rows_done = rows_done + $5, taken = taken + $6,
 		duplicates = duplicates + $7, refused = refused + $8, faults = $9
-		WHERE account_id = $1 AND import_id = $2 AND state = $3 AND next_chunk = $4`)
+		WHERE account_id = $1 AND import_id = $2 AND next_chunk = $4 AND (state = $3 OR $3 = 'running' AND state = 'cancelled')`)
 	checked = store.Register("carry.import.checked", `UPDATE import SET state = 'checked'
 		WHERE account_id = $1 AND import_id = $2 AND state = 'checking'`)
 	finish = store.Register("carry.import.finish", `UPDATE import SET state = $3, wrapped = NULL, finished_at = $4
@@ -179,8 +179,9 @@ type Step struct {
 	Faults                           string // JSON, all so far
 }
 
-// Progress notes that chunk n is done in the state; false when the import was
-// cancelled or somebody else did the chunk. A run's chunk is dropped.
+// Progress notes that chunk n is done in the state; false when a check was
+// cancelled or somebody else did the chunk. A run that is cancelled still
+// counts what it had given away. A run's chunk is dropped.
 func Progress(tx *store.Tx, id lead.ImportID, state string, n int64, s Step) (bool, error) {
 	changed, err := tx.Exec(progress, id, state, n, s.Rows, s.Taken, s.Duplicates, s.Refused, s.Faults)
 	if err != nil || changed == 0 || state != "running" {
