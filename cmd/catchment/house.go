@@ -67,6 +67,7 @@ type house struct {
 	sequencer *events.Sequencer
 	insight   *insight.Insight
 	desk      *desk.Desk
+	follower  *follower // while a move copies what stands on SQL
 
 	ready    atomic.Bool // SQL has this program's schema and the parts behind it run
 	draining atomic.Bool
@@ -396,8 +397,9 @@ func (h *house) close() {
 	h.closeDoor()
 }
 
-// closeSQL ends what stands on SQL; the door works on.
-func (h *house) closeSQL() {
+// closeSQL ends what stands on SQL; the door works on. It gives the name of the
+// log that a move follows when every change is in it.
+func (h *house) closeSQL() (log string) {
 	if h.desk != nil {
 		h.desk.Close()
 	}
@@ -413,9 +415,11 @@ func (h *house) closeSQL() {
 	if h.directory != nil {
 		h.directory.Close()
 	}
+	log = h.unfollow()
 	if h.db != nil {
 		h.db.Close()
 	}
+	return log
 }
 
 func (h *house) closeDoor() {

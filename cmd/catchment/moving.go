@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"catchment/internal/problem"
+	"catchment/internal/store"
+	"catchment/internal/store/mover"
 	"catchment/internal/web"
 
 	"golang.org/x/sys/unix"
@@ -23,8 +26,9 @@ import (
 //
 //	serve.lock        held by the server that has SQLite
 //	move.lock         held by a move for its life
-//	move.json         what the move asks for: pause, then go
+//	move.json         what the move asks for: follow, pause, then go
 //	move-answer.json  what the server has done
+//	move-changes.log  the rows that the server has changed since it follows
 //	MOVED             stays: this SQLite was left behind
 //	JOURNAL-MOVED     stays: so was the embedded journal
 const (
@@ -32,6 +36,7 @@ const (
 	moveLock   = "move.lock"
 	moveAsks   = "move.json"
 	moveAnswer = "move-answer.json"
+	moveLog    = "move-changes.log"
 	movedFile  = "MOVED"
 
 	journalMovedFile = "JOURNAL-MOVED"
@@ -39,16 +44,19 @@ const (
 
 // ask is what a move wants of the server.
 type ask struct {
-	State    string `json:"state"` // pause, go
+	ID       string `json:"id"`    // of the move
+	State    string `json:"state"` // follow, pause, go
 	URL      string `json:"database_url,omitempty"`
 	OwnerURL string `json:"database_owner_url,omitempty"`
 }
 
 // told is the server's answer.
 type told struct {
-	State string    `json:"state"` // paused, working, failed
+	State string    `json:"state"` // following, paused, working, failed
 	At    time.Time `json:"at"`
 	Why   string    `json:"why,omitempty"`
+	Ask   string    `json:"ask,omitempty"` // the id of the move that is answered
+	Log   string    `json:"log,omitempty"` // which log: another after a restart. Paused without one: not every change is there
 }
 
 // tryLock takes the file for this process; nil when another has it.
@@ -209,23 +217,74 @@ func (s *server) answerInner(w http.ResponseWriter, r *http.Request) {
 	s.doors.Load().inner.ServeHTTP(w, r)
 }
 
-// watchForMove looks now and then whether a move wants the work to pause.
+// watchForMove looks now and then whether a move wants to know what changes, or
+// wants the work to pause.
 func (s *server) watchForMove(ctx context.Context) {
 	ctx, s.watching = context.WithCancel(context.WithoutCancel(ctx))
 	if s.house.c.Role != "all" || s.house.c.DatabaseURL != "" {
 		return
 	}
 	s.watch.Go(func() {
-		for s.sleep(ctx, 250*time.Millisecond) {
+		for s.sleep(ctx, 100*time.Millisecond) {
 			var a ask
-			if found, err := readWhole(s.file(moveAsks), &a); !found || err != nil || a.State != "pause" || !s.moveLives() {
-				continue
+			found, err := readWhole(s.file(moveAsks), &a)
+			if f := s.house.follower; f != nil && (err != nil || a.ID != f.ask || !s.moveLives()) {
+				s.house.unfollow() // it has ended without having moved
+				_ = os.Remove(s.file(moveLog))
 			}
-			if s.letMove(ctx) {
+			switch {
+			case !found || err != nil || !s.moveLives():
+			case a.State == "follow" && s.house.follower == nil && s.house.ready.Load():
+				s.answerMove(s.house.follow(ctx, a.ID))
+			case a.State == "pause" && s.letMove(ctx, a.ID):
 				return
 			}
 		}
 	})
+}
+
+func (s *server) answerMove(t told) {
+	t.At = time.Now()
+	if err := writeWhole(s.file(moveAnswer), t); err != nil {
+		s.log.Error("the move cannot be answered", "error", err)
+	}
+}
+
+// follower writes down which rows SQLite changes, for a move.
+type follower struct {
+	ask, log  string
+	following *store.Following
+	file      *mover.Log
+}
+
+func (h *house) follow(ctx context.Context, ask string) told {
+	f := &follower{ask: ask, log: rand.Text()}
+	var err error
+	if f.file, err = mover.CreateLog(filepath.Join(h.c.Data, moveLog)); err == nil {
+		if f.following, err = h.db.Follow(ctx, f.file.Add); err != nil {
+			f.file.Close()
+		}
+	}
+	if err != nil {
+		return told{State: "failed", Ask: ask, Why: err.Error()}
+	}
+	h.follower = f
+	h.log.Info("a move copies the database; what changes is written down for it")
+	return told{State: "following", Ask: ask, Log: f.log}
+}
+
+// unfollow ends it, and gives the log's name when everything is in it.
+func (h *house) unfollow() (log string) {
+	f := h.follower
+	if f == nil {
+		return ""
+	}
+	h.follower = nil
+	if err := errors.Join(f.following.Stop(context.Background()), f.file.Close()); err != nil {
+		h.log.Warn("the move has not seen every change and will read the database whole", "error", err)
+		return ""
+	}
+	return f.log
 }
 
 func (s *server) sleep(ctx context.Context, d time.Duration) bool {
@@ -251,7 +310,7 @@ func (s *server) moveLives() bool {
 // letMove pauses all that works on SQL, while the door goes on taking leads
 // into the journal, and starts it again where the move says. It returns
 // whether the house has moved.
-func (s *server) letMove(ctx context.Context) (moved bool) {
+func (s *server) letMove(ctx context.Context, id string) (moved bool) {
 	began := time.Now()
 	s.log.Info("work pauses for the move; leads are captured meanwhile")
 	old := s.house
@@ -260,14 +319,14 @@ func (s *server) letMove(ctx context.Context) (moved bool) {
 	before := s.enter(waiting)
 	old.desk.Close() // open streams would be waited for
 	before.empty(10 * time.Second)
-	old.closeSQL()
+	log := old.closeSQL()
 	s.house = waiting
-	if err := writeWhole(s.file(moveAnswer), told{State: "paused", At: began}); err != nil {
+	if err := writeWhole(s.file(moveAnswer), told{State: "paused", At: began, Ask: id, Log: log}); err != nil {
 		s.log.Error("the move cannot be answered", "error", err)
 	}
 	next := waiting.successor()
 	var a ask
-	for s.sleep(ctx, 50*time.Millisecond) {
+	for s.sleep(ctx, 10*time.Millisecond) {
 		if _, err := readWhole(s.file(moveAsks), &a); err == nil && a.State == "go" {
 			next.c.DatabaseURL, next.c.DatabaseOwnerURL, moved = a.URL, a.OwnerURL, true
 			break
@@ -280,29 +339,27 @@ func (s *server) letMove(ctx context.Context) (moved bool) {
 	if ctx.Err() != nil {
 		return moved
 	}
-	s.resume(ctx, next, moved)
+	s.resume(ctx, next, moved, id)
 	return moved
 }
 
-func (s *server) resume(ctx context.Context, next *house, moved bool) {
+func (s *server) resume(ctx context.Context, next *house, moved bool, id string) {
 	run, end := context.WithCancel(context.WithoutCancel(ctx))
 	next.end = end
-	answer := told{State: "working"}
+	answer := told{State: "working", Ask: id}
 	if err := next.openSQL(ctx, run); err != nil {
 		s.log.Error("work cannot go on", "error", err)
-		answer = told{State: "failed", Why: err.Error()}
+		answer = told{State: "failed", Ask: id, Why: err.Error()}
 	} else {
 		s.enter(next)
 		s.house = next
 	}
+	_ = os.Remove(s.file(moveLog))
 	if moved {
 		_ = os.Remove(s.file(moveAsks)) // it holds the database's password
 		s.log.Info("work goes on in PostgreSQL; give --database-url at the next start")
 	}
-	answer.At = time.Now()
-	if err := writeWhole(s.file(moveAnswer), answer); err != nil {
-		s.log.Error("the move cannot be answered", "error", err)
-	}
+	s.answerMove(answer)
 }
 
 // successor is a house with the same door and nothing behind it yet.

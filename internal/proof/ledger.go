@@ -25,6 +25,7 @@ type ledger struct {
 	codes    map[string]int // of refusals
 	broken   int            // requests without an answer
 	took     []time.Duration
+	at       []time.Time   // when each of them was answered
 	slowest  time.Duration // of a refusal
 	bare503  int           // without Retry-After
 	bytes    int64         // of all 202s
@@ -77,6 +78,7 @@ func (l *ledger) acked(n int, id string, receipt []byte, took time.Duration) {
 	l.open--
 	l.statuses[202]++
 	l.took = append(l.took, took)
+	l.at = append(l.at, time.Now())
 	l.bytes += int64(len(receipt) + len(`{"id":"","receipt":}`) + len(id))
 	if l.lean {
 		return
@@ -164,6 +166,22 @@ func (l *ledger) all() map[int]ack {
 func (l *ledger) times(qs ...float64) []float64 {
 	l.mu.Lock()
 	took := slices.Clone(l.took)
+	l.mu.Unlock()
+	return quantiles(took, qs...)
+}
+
+// answeredBy is how many acknowledgements had come by then.
+func (l *ledger) answeredBy(at time.Time) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, _ := slices.BinarySearchFunc(l.at, at, time.Time.Compare)
+	return n
+}
+
+// timesOf is times of the acknowledgements from the one number to the other.
+func (l *ledger) timesOf(from, to int, qs ...float64) []float64 {
+	l.mu.Lock()
+	took := slices.Clone(l.took[from:to])
 	l.mu.Unlock()
 	return quantiles(took, qs...)
 }

@@ -3,6 +3,7 @@ package proof
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
@@ -40,15 +41,27 @@ func proveMove(ctx context.Context, t *trial) error {
 	if most == 0 {
 		most = 100_000
 	}
-	l := i.load("move", most+most/2+20_000, 32)
+	l := i.load("move", most+most/2+50_000, 32)
+	if err := t.grow(ctx, i, l, min(most, controlLeads)); err != nil {
+		return err
+	}
+	if err := t.moveControl(ctx, i, target); err != nil {
+		return err
+	}
+	began := time.Now()
 	if err := t.grow(ctx, i, l, most); err != nil {
 		return err
 	}
+	t.figure("leads before the move", float64(l.book.acknowledged()), "")
+	t.figure("until they were in SQL", time.Since(began).Seconds(), "s")
 	if err := t.moveUnderLoad(ctx, i, l, target.URL("grown")); err != nil {
 		return err
 	}
 	return t.afterMove(ctx, i, l, target)
 }
+
+// Leads of the copy in which one bit is changed.
+const controlLeads = 2000
 
 // grow takes so many leads in, and waits until they are in SQL.
 func (t *trial) grow(ctx context.Context, i *instance, l *load, leads int) error {
@@ -60,18 +73,13 @@ func (t *trial) grow(ctx context.Context, i *instance, l *load, leads int) error
 		}
 		stop()
 	}()
-	began := time.Now()
 	l.run(under, true)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	l.flush(ctx, 30*time.Second)
-	if _, err := i.drain(ctx, time.Hour); err != nil {
-		return err
-	}
-	t.figure("leads before the move", float64(l.book.acknowledged()), "")
-	t.figure("until they were in SQL", time.Since(began).Seconds(), "s")
-	return nil
+	_, err := i.drain(ctx, time.Hour)
+	return err
 }
 
 // Leads a second that come in during the move.
@@ -79,14 +87,16 @@ const moveRate = 200
 
 var (
 	pausedFor = regexp.MustCompile(`work paused for ([0-9.]+) s`)
-	lastPass  = regexp.MustCompile(`last pass: (\d+) rows looked at, (\d+) written, ([0-9.]+) s`)
+	aRound    = regexp.MustCompile(`(?m)^round .*$`)
+	lastRound = regexp.MustCompile(`last round: (\d+) changed rows looked at, (\d+) written, ([0-9.]+) s`)
 	firstPass = regexp.MustCompile(`pass 1: (\d+) rows in (\d+) tables, (\d+) written, ([0-9.]+) s \((\d+) rows/s\)`)
 	recounted = regexp.MustCompile(`recount: both databases read whole, ([0-9.]+) s`)
 	equalRows = regexp.MustCompile(`(?m)^equal: (\d+) rows in (\d+) tables$`)
 )
 
 // moveUnderLoad runs the command beside the server, kills it once in its first
-// pass to see it go on, and lets leads come in all the time.
+// pass to see it go on, and lets leads come in all the time, also while the
+// command recounts both sides after the change-over.
 func (t *trial) moveUnderLoad(ctx context.Context, i *instance, l *load, to string) error {
 	before, refused := l.book.acknowledged(), l.book.status(503)
 	l.rate = moveRate
@@ -94,20 +104,24 @@ func (t *trial) moveUnderLoad(ctx context.Context, i *instance, l *load, to stri
 	defer stop()
 	ended := make(chan struct{})
 	go func() { l.run(under, true); close(ended) }()
+	first := l.book.answeredBy(time.Now())
 	half, cancel := context.WithCancel(ctx)
+	defer cancel()
 	go func() {
-		_ = pause(ctx, max(300*time.Millisecond, time.Duration(before)*20*time.Microsecond))
+		_ = pause(ctx, max(500*time.Millisecond, time.Duration(before)*20*time.Microsecond))
 		cancel()
 	}()
-	out, _ := t.command(half, "move", "--data", i.dir, "--to", to, "--copy")
-	if firstPass.MatchString(out) {
-		t.note("the first pass had ended before it was killed")
-	} else {
-		t.say("the move was killed in its first pass")
-	}
+	out, _ := t.command(half, nil, "move", "--data", i.dir, "--to", to)
+	t.check("the move was killed in its first pass", !firstPass.MatchString(out), "%s", last(out))
 	began := time.Now()
-	out, err := t.command(ctx, "move", "--data", i.dir, "--to", to, "--recount")
-	t.check("the move went through", err == nil, "%.1f s%s", time.Since(began).Seconds(), because(err))
+	var over time.Time
+	var left string
+	out, err := t.command(ctx, func(line string) {
+		if pausedFor.MatchString(line) {
+			over, left = time.Now(), t.fileSums(i)
+		}
+	}, "move", "--data", i.dir, "--to", to)
+	t.check("the next one went through", err == nil, "%.1f s%s", time.Since(began).Seconds(), because(err))
 	if err != nil {
 		return fmt.Errorf("%s", out)
 	}
@@ -120,29 +134,60 @@ func (t *trial) moveUnderLoad(ctx context.Context, i *instance, l *load, to stri
 	l.flush(ctx, 30*time.Second)
 	t.check("leads were taken all the while", l.book.status(503) == refused && l.book.broken == 0, "%d during the move; %d answers of 503, %d cut off",
 		l.book.acknowledged()-before, l.book.status(503)-refused, l.book.broken)
-	q := l.book.times(0.99, 1)
-	t.figure("answers at the door, p99 of all", q[0], "ms")
 	t.moveFigures(out)
+	stood := time.Duration(printed(out, pausedFor, 1) * float64(time.Second))
+	from, to2 := l.book.answeredBy(over.Add(-stood)), l.book.answeredBy(over)
+	t.check("also while work stood still", to2 > from, "%d answered in the %.2f s", to2-from, stood.Seconds())
+	t.figure("answers at the door in the pause, p99", l.book.timesOf(from, to2, 0.99)[0], "ms")
+	t.figure("answers at the door during the move, p99", l.book.timesOf(first, l.book.answeredBy(time.Now()), 0.99)[0], "ms")
+	now := t.fileSums(i)
+	t.check("the SQLite that was left is untouched", left != "" && left == now, "%s", now)
 	return nil
 }
 
-func (t *trial) moveFigures(out string) {
-	number := func(re *regexp.Regexp, n int) float64 {
-		m := re.FindStringSubmatch(out)
-		if n >= len(m) {
-			return 0
+// fileSums are checksums of an instance's SQLite, file by file.
+func (t *trial) fileSums(i *instance) string {
+	var out []string
+	for _, name := range []string{"catchment.db", "catchment.db-wal"} {
+		h := sha256.New()
+		f, err := os.Open(filepath.Join(i.dir, name))
+		if err != nil {
+			continue
 		}
-		v, _ := strconv.ParseFloat(m[n], 64)
-		return v
+		n, err := io.Copy(h, f)
+		f.Close()
+		if err != nil {
+			return ""
+		}
+		out = append(out, fmt.Sprintf("%s %d bytes %x", name, n, h.Sum(nil)[:6]))
 	}
+	return strings.Join(out, ", ")
+}
+
+// printed is the nth part of the last text that a command printed in this form.
+func printed(out string, re *regexp.Regexp, n int) float64 {
+	all := re.FindAllStringSubmatch(out, -1)
+	if len(all) == 0 {
+		return 0
+	}
+	v, _ := strconv.ParseFloat(all[len(all)-1][n], 64)
+	return v
+}
+
+func (t *trial) moveFigures(out string) {
 	equal := equalRows.FindAllStringSubmatch(out, -1)
-	t.check("counts and checksums are equal, as noted and as recounted", len(equal) == 2 && equal[0][0] == equal[1][0], "%d of 2; %s rows", len(equal), equalCount(equal))
-	t.figure("rows copied beside the working server, after it was killed once", number(firstPass, 1), "")
-	t.figure("rate of that", number(firstPass, 5), "rows/s")
-	t.figure("rows that the last pass still wrote", number(lastPass, 2), "")
-	pause, recount := number(pausedFor, 1), number(recounted, 1)
-	t.check("the pause in work is printed", pause > 0, "%.2f s, of which %.2f s were this proof's recount", pause, recount)
-	t.figure("pause in work without the recount; captures went on", pause-recount, "s")
+	t.check("counts and checksums are equal, as noted and as recounted", len(equal) == 2 && equal[0][0] == equal[1][0] && recounted.MatchString(out), "%d of 2; %s rows", len(equal), equalCount(equal))
+	t.figure("rows copied beside the working server", printed(out, firstPass, 1), "")
+	t.figure("rate of that, after the one that was killed", printed(out, firstPass, 5), "rows/s")
+	for _, m := range aRound.FindAllString(out, -1) {
+		t.note("%s", m)
+	}
+	t.figure("changed rows that the last round looked at", printed(out, lastRound, 1), "")
+	t.figure("time of the last round", printed(out, lastRound, 3), "s")
+	t.figure("recount of both databases, beside the working server", printed(out, recounted, 1), "s")
+	stood := printed(out, pausedFor, 1)
+	t.check("the pause in work is printed", stood > 0, "%.2f s; captures went on", stood)
+	t.figure("pause in work", stood, "s")
 }
 
 func equalCount(found [][]string) string {
@@ -178,19 +223,19 @@ func (t *trial) afterMove(ctx context.Context, i *instance, l *load, target Clus
 		return err
 	}
 	t.check("it starts again with --database-url", true, "%.1f s", time.Since(began).Seconds())
+	return i.stop()
+}
+
+// moveControl moves a copy of the SQLite while nobody serves, and changes one
+// bit of what arrived.
+func (t *trial) moveControl(ctx context.Context, i *instance, target Cluster) error {
 	if err := i.stop(); err != nil {
 		return err
 	}
-	return t.moveControl(ctx, i, target)
-}
-
-// moveControl moves the SQLite that was left, which nobody has touched, once
-// more, and changes one row of the copy.
-func (t *trial) moveControl(ctx context.Context, i *instance, target Cluster) error {
 	if err := target.Create(ctx, "control", ""); err != nil {
 		return err
 	}
-	folder := filepath.Join(t.dir, "left")
+	folder := filepath.Join(t.dir, "control")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
@@ -200,10 +245,9 @@ func (t *trial) moveControl(ctx context.Context, i *instance, target Cluster) er
 		}
 	}
 	to := target.URL("control")
-	began := time.Now()
-	out, err := t.command(ctx, "move", "--data", folder, "--to", to)
-	t.check("the SQLite that was left can be moved again", err == nil && equalRows.MatchString(out), "%.1f s with nobody serving%s", time.Since(began).Seconds(), because(err))
-	check := func() (string, error) { return t.command(ctx, "move", "--data", folder, "--to", to, "--check") }
+	out, err := t.command(ctx, nil, "move", "--data", folder, "--to", to)
+	t.check("a SQLite that nobody serves is moved", err == nil && equalRows.MatchString(out), "%s%s", equalCount(equalRows.FindAllStringSubmatch(out, -1)), because(err))
+	check := func() (string, error) { return t.command(ctx, nil, "move", "--data", folder, "--to", to, "--check") }
 	if out, err = check(); err != nil {
 		return fmt.Errorf("--check of an equal copy: %w: %s", err, out)
 	}
@@ -217,18 +261,35 @@ func (t *trial) moveControl(ctx context.Context, i *instance, target Cluster) er
 	}
 	out, err = check()
 	t.check("control: one changed bit in one row is found by the checksum", err != nil && strings.Contains(out, "not equal: [person]"), "%s", last(out))
-	return nil
+	return i.again(ctx)
 }
 
-// command runs the program to its end and gives what it printed.
-func (t *trial) command(ctx context.Context, args ...string) (string, error) {
+// command runs the program to its end and gives what it printed. each, if
+// given, has every line as it comes.
+func (t *trial) command(ctx context.Context, each func(line string), args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, t.Binary, args...)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	var all, rest bytes.Buffer
+	out := writer(func(b []byte) (int, error) {
+		all.Write(b)
+		for rest.Write(b); each != nil; {
+			line, err := rest.ReadString('\n')
+			if err != nil {
+				rest.WriteString(line)
+				break
+			}
+			each(line)
+		}
+		return len(b), nil
+	})
+	cmd.Stdout, cmd.Stderr = out, out // one writer: never called twice at once
 	cmd.Env, cmd.SysProcAttr = clean(os.Environ()), endWithParent()
 	err := cmd.Run()
-	return out.String(), err
+	return all.String(), err
 }
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(b []byte) (int, error) { return w(b) }
 
 func last(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")

@@ -140,7 +140,7 @@ func (w *town) join(ctx context.Context, founder *instance, role string, n int) 
 	}
 	i.world = founder.world
 	if role == "capture" {
-		if out, err := w.t.command(ctx, "keys", "door", "--data", founder.dir, "--out", i.dir); err != nil {
+		if out, err := w.t.command(ctx, nil, "keys", "door", "--data", founder.dir, "--out", i.dir); err != nil {
 			return nil, fmt.Errorf("%w: %s", err, out)
 		}
 	} else {
