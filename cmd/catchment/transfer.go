@@ -338,6 +338,7 @@ func (t *transfer) ask(a ask) error {
 
 func (t *transfer) await(state string, within time.Duration) (a told, err error) {
 	for end := time.Now().Add(within); time.Now().Before(end); {
+		a = told{} // what the next answer leaves out must not stay from the last one
 		found, err := readWhole(t.file(moveAnswer), &a)
 		switch {
 		case err != nil:

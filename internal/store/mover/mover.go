@@ -62,12 +62,11 @@ var ErrOther = errors.New("mover: the target holds accounts that are not this so
 // brought to it. It gives ErrOther when the target is neither empty nor a copy
 // of this source.
 func Open(ctx context.Context, path string, to store.Options) (m *Mover, err error) {
-	have, want, err := store.Versions(ctx, store.Options{Path: path})
-	if err != nil {
+	if err := fits(ctx, "source", store.Options{Path: path}, func(have, want int64) bool { return have == want }); err != nil {
 		return nil, err
 	}
-	if have != want {
-		return nil, fmt.Errorf("mover: the source's schema is version %d, this program's %d: run catchment migrate first", have, want)
+	if err := fits(ctx, "target", to, func(have, want int64) bool { return have <= want }); err != nil {
+		return nil, err
 	}
 	if _, _, err := store.Migrate(ctx, to); err != nil {
 		return nil, err
@@ -100,6 +99,22 @@ func Open(ctx context.Context, path string, to store.Options) (m *Mover, err err
 		m.byName[t.Name] = known
 	}
 	return m, m.claim(ctx)
+}
+
+// fits refuses a database whose schema is not as good wants it.
+func fits(ctx context.Context, which string, o store.Options, good func(have, want int64) bool) error {
+	have, want, err := store.Versions(ctx, o)
+	if err != nil {
+		return fmt.Errorf("mover: the %s cannot be read: %w", which, err)
+	}
+	way := "run catchment migrate first"
+	if have > want {
+		way = "use the newer program that made it"
+	}
+	if !good(have, want) {
+		return fmt.Errorf("mover: the %s's schema is version %d, this program's %d: %s", which, have, want, way)
+	}
+	return nil
 }
 
 // Close ends the connections.
