@@ -12,6 +12,7 @@ var floors = []struct {
 }{
 	{"the command", []string{"cmd/catchment"}},
 	{"roof", []string{"demo", "proof"}},
+	{"gate house", []string{"edge"}},
 	{"doors", []string{"capture", "desk", "console", "operate"}},
 	{"hall", []string{"web"}},
 	{"stages", []string{"intake", "routing", "followup", "insight", "publish", "carry"}},
