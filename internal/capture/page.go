@@ -26,7 +26,9 @@ var (
 	thanksPage  = page(thanksText)
 	refusedPage = page(refusedText)
 
-	pagePolicy = []string{"default-src 'none'; style-src 'sha256-" + styleHash() + "'; base-uri 'none'; form-action 'none'"}
+	// frame-ancestors: site builders put forms into frames, and the page that
+	// follows must show there. It has nothing to click.
+	pagePolicy = []string{"default-src 'none'; style-src 'sha256-" + styleHash() + "'; base-uri 'none'; form-action 'none'; frame-ancestors *"}
 )
 
 func page(text string) *template.Template {
@@ -109,6 +111,7 @@ func writePage(w http.ResponseWriter, status int, t *template.Template, view any
 	h["Content-Security-Policy"] = pagePolicy
 	h["Referrer-Policy"] = []string{"no-referrer"} // the address holds the receipt
 	h["Cache-Control"] = noStore
+	delete(h, "X-Frame-Options") // the older word for frame-ancestors
 	w.WriteHeader(status)
 	_, _ = w.Write(b.Bytes()) // the visitor has gone
 }

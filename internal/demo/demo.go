@@ -7,6 +7,7 @@
 package demo
 
 import (
+	"crypto/tls"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -26,6 +27,8 @@ type World struct {
 	URL      string    `json:"url"`
 	Accounts []Account `json:"accounts"`
 	Operator Operator  `json:"operator"`
+
+	trust *tls.Config // how its server is known; nil for the system's way
 }
 
 // Account is one of the companies.

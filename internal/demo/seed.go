@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"strings"
@@ -13,16 +14,17 @@ import (
 // Seed makes the companies with all that they need, through the API at url,
 // and writes DIR/demo.json. On a folder that has one it makes nothing, keeps
 // ids, keys and passwords, and notes the new url. A seeding that was
-// interrupted goes on: each step asks first whether it was done.
+// interrupted goes on: each step asks first whether it was done. trust is how
+// the server at url is known, nil for the system's way.
 //
 // Every salesperson is signed on as available when it returns, so that offers
 // are made also without the simulated ones.
-func Seed(ctx context.Context, url, dir string, f Founder) (*World, error) {
+func Seed(ctx context.Context, url string, trust *tls.Config, dir string, f Founder) (*World, error) {
 	s, err := openState(dir)
 	if err != nil {
 		return nil, err
 	}
-	base := &client{base: strings.TrimSuffix(url, "/"), http: newHTTP()}
+	base := &client{base: strings.TrimSuffix(url, "/"), http: newHTTP(trust)}
 	defer base.http.CloseIdleConnections()
 	w, err := Load(dir)
 	if isMissing(err) {
@@ -39,7 +41,7 @@ func Seed(ctx context.Context, url, dir string, f Founder) (*World, error) {
 	if err := awaitDoor(ctx, base, w); err != nil {
 		return nil, err
 	}
-	w.URL = base.base
+	w.URL, w.trust = base.base, trust
 	if err := w.save(dir); err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ type Team struct {
 
 // Salespeople makes a team of everybody in the world who sells.
 func Salespeople(w *World) *Team {
-	return &Team{world: w, http: newHTTP(), problem: func(error) {}}
+	return &Team{world: w, http: newHTTP(w.trust), problem: func(error) {}}
 }
 
 // OnProblem calls f with refusals that the simulation did not expect. They

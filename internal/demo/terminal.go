@@ -32,7 +32,7 @@ type Screen struct {
 // Terminal makes a screen on out. dir is the data's folder and again the
 // command that starts the same demo once more; both are only said.
 func Terminal(w *World, out io.Writer, dir, again string) *Screen {
-	s := &Screen{world: w, out: out, dir: dir, again: again, http: newHTTP(), course: newCourse()}
+	s := &Screen{world: w, out: out, dir: dir, again: again, http: newHTTP(w.trust), course: newCourse()}
 	if IsTerminal(out) {
 		s.file = out.(*os.File)
 	}

@@ -43,7 +43,7 @@ func Visitors(w *World, rate float64) *Crowd {
 	if rate <= 0 {
 		rate = DefaultRate
 	}
-	return &Crowd{world: w, rate: rate, http: newHTTP(), taken: func(string, time.Time) {}, fault: func(error) {}}
+	return &Crowd{world: w, rate: rate, http: newHTTP(w.trust), taken: func(string, time.Time) {}, fault: func(error) {}}
 }
 
 // OnProblem calls f with refusals, which the simulation does not expect. They
