@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -22,10 +21,10 @@ import (
 type config struct {
 	Data             string `help:"Folder for journal, database and keys." default:"./data" env:"CATCHMENT_DATA" type:"path"`
 	Listen           string `help:"Address of the doors." default:"127.0.0.1:8080" env:"CATCHMENT_LISTEN"`
-	PublicURL        string `name:"public-url" help:"Where visitors reach the doors, as https://leads.example.com, for snippets; http://LISTEN when empty." env:"CATCHMENT_PUBLIC_URL"`
+	PublicURL        string `name:"public-url" help:"Where visitors reach the doors, as https://leads.example.com, for snippets and redirects; --listen when empty." env:"CATCHMENT_PUBLIC_URL"`
 	Inner            string `help:"Address of health and metrics; empty for none." default:"127.0.0.1:9090" env:"CATCHMENT_INNER"`
 	Role             string `help:"Which part to run: ${enum}. capture needs no database, and of keys only those that catchment keys door wrote into its data folder." enum:"all,capture,work,web" default:"all" env:"CATCHMENT_ROLE"`
-	TLS              string `name:"tls" help:"Transport security of the doors. Only off, on loopback, works in this version." enum:"off" default:"off" env:"CATCHMENT_TLS"`
+	TLS              string `name:"tls" help:"Transport security of the doors: ${enum}. self makes an authority of its own in the data folder, files shows --tls-cert." enum:"off,self,files" default:"off" env:"CATCHMENT_TLS"`
 	DatabaseURL      string `name:"database-url" help:"postgres://… instead of the embedded SQLite." env:"CATCHMENT_DATABASE_URL"`
 	DatabaseOwnerURL string `name:"database-owner-url" help:"postgres://… of the role that may change the schema; the same as database-url when empty." env:"CATCHMENT_DATABASE_OWNER_URL"`
 	NATSURL          string `name:"nats-url" help:"nats://… instead of the embedded JetStream." env:"CATCHMENT_NATS_URL"`
@@ -36,13 +35,8 @@ type config struct {
 	Log              string `help:"Least level that is logged: ${enum}." enum:"debug,info,warn,error" default:"info" env:"CATCHMENT_LOG"`
 	LogFormat        string `name:"log-format" help:"${enum}" enum:"text,json" default:"text" env:"CATCHMENT_LOG_FORMAT"`
 	Watermark        int64  `help:"MiB of free disk under which no lead is taken; 0: a twentieth of the file system, between 32 and 1024." default:"0" env:"CATCHMENT_WATERMARK"`
-}
 
-func (c config) publicURL() string {
-	if c.PublicURL == "" {
-		return "http://" + c.Listen
-	}
-	return strings.TrimSuffix(c.PublicURL, "/")
+	edgeConfig
 }
 
 func (c config) storeOptions() store.Options {
@@ -51,12 +45,8 @@ func (c config) storeOptions() store.Options {
 
 // check finds what the parser cannot: settings that do not go together.
 func (c config) check() error {
-	host, _, err := net.SplitHostPort(c.Listen)
-	if err != nil {
-		return usage("--listen %q: want HOST:PORT, for example 127.0.0.1:8080", c.Listen)
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return usage("--listen %s is not loopback, and this version has no TLS of its own: listen on 127.0.0.1 behind a proxy that has", c.Listen)
+	if err := c.checkEdge(); err != nil {
+		return err
 	}
 	if c.NATSStorage < 1 || c.NATSStorage > 1<<20 {
 		return usage("--nats-storage %d: want GiB, from 1 to 1048576", c.NATSStorage)
@@ -144,7 +134,10 @@ func (f *yamlFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 
 func settings() map[string]bool {
 	out := map[string]bool{}
-	for f := range reflect.TypeFor[config]().Fields() {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[config]()) {
+		if f.Anonymous {
+			continue
+		}
 		name := f.Tag.Get("name")
 		if name == "" {
 			name = strings.ToLower(f.Name)

@@ -61,7 +61,7 @@ func (c demoCmd) play(w *world, s *server) error {
 	if demo.IsTerminal(w.out) {
 		fmt.Fprintln(w.out, "Setting up two companies …")
 	}
-	made, err := demo.Seed(w.ctx, s.url, c.Data, founder{s.house})
+	made, err := demo.Seed(w.ctx, s.url, s.trust(), c.Data, founder{s.house})
 	if err != nil {
 		if w.ctx.Err() != nil {
 			return nil // stopped meanwhile; the next start goes on

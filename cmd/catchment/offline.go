@@ -101,9 +101,9 @@ admin    %s
 link     %s   (good once, until %s)
 
 Set the admin's password and get a session:
-  curl -s http://%s/v1/links/redeem -H 'Content-Type: application/json' \
+  curl -s %s/v1/links/redeem -H 'Content-Type: application/json' \
     -d '{"token":"%s","password":"CHOOSE ONE OF 12 OR MORE CHARACTERS"}'
-`, made.Account, c.Name, made.Admin, made.Link, made.Expires.Format(time.RFC3339), c.Listen, made.Link)
+`, made.Account, c.Name, made.Admin, made.Link, made.Expires.Format(time.RFC3339), c.publicURL(), made.Link)
 	return nil
 }
 

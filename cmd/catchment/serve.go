@@ -2,11 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -23,7 +19,7 @@ func (c serveCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w.out, "Catchment %s on %s (API: %s/docs)\n", version, s.url, s.url)
+	s.greet(w)
 	err = s.wait(w.ctx)
 	s.stop()
 	return err
@@ -31,13 +27,9 @@ func (c serveCmd) Run(w *world) error {
 
 // server is a house with its doors open.
 type server struct {
-	house  *house
-	url    string
-	health string // the inner address; "" for none
-	outer  *http.Server
-	inner  *http.Server
-	failed chan error
-	log    *slog.Logger
+	*gate
+	house *house
+	log   *slog.Logger
 
 	doors    atomic.Pointer[rooms] // what house answers; a move puts another house in its place
 	lock     *os.File              // SQLite belongs to one server
@@ -60,45 +52,22 @@ func startServer(w *world, c config) (*server, error) {
 		return nil, err
 	}
 	letGarbageGrow()
-	s := &server{log: c.logger(w), failed: make(chan error, 2)}
-	l, err := net.Listen("tcp", c.Listen)
+	s := &server{log: c.logger(w)}
+	g, begin, err := openGate(&c, s.log, s.answer, s.answerInner)
 	if err != nil {
-		return nil, fmt.Errorf("--listen: %w", err)
+		return nil, err
 	}
-	c.Listen = l.Addr().String()
-	s.url = "http://" + c.Listen
-	var inner net.Listener
-	if c.Inner != "" {
-		if inner, err = net.Listen("tcp", c.Inner); err != nil {
-			l.Close()
-			return nil, fmt.Errorf("--inner: %w (another address, or --inner= for none)", err)
-		}
-		s.health = "http://" + inner.Addr().String()
-	}
+	s.gate = g
 	if s.lock, err = c.lockSQL(); err == nil {
 		s.house, err = open(w.ctx, c, s.log)
 	}
 	if err != nil {
-		l.Close()
-		if inner != nil {
-			inner.Close()
-		}
+		s.gate.abandon()
 		s.unlock()
 		return nil, err
 	}
 	s.enter(s.house)
-	s.outer = &http.Server{
-		Handler:           http.HandlerFunc(s.answer),
-		ReadHeaderTimeout: 5 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
-	go func() { s.failed <- s.outer.Serve(l) }()
-	if inner != nil {
-		s.inner = &http.Server{Handler: http.HandlerFunc(s.answerInner), ReadHeaderTimeout: 5 * time.Second}
-		go func() { s.failed <- s.inner.Serve(inner) }()
-	}
+	begin()
 	s.watchForMove(w.ctx)
 	return s, nil
 }
@@ -118,18 +87,19 @@ func (s *server) stop() {
 	s.watching()
 	s.watch.Wait() // house stays the same from here
 	s.house.draining.Store(true)
+	if wait := s.house.c.DrainWait; wait > 0 {
+		s.outer.LetGo()
+		time.Sleep(time.Duration(wait) * time.Second)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if s.house.desk != nil {
-		s.house.desk.Close() // Shutdown would wait for open streams
+		s.house.desk.Close() // open streams would be waited for
 	}
-	if err := s.outer.Shutdown(ctx); err != nil && !errors.Is(err, http.ErrServerClosed) {
+	if err := s.gate.drain(ctx); err != nil {
 		s.log.Warn("some requests were cut off", "error", err)
-		s.outer.Close()
 	}
 	s.house.close()
-	if s.inner != nil {
-		s.inner.Close()
-	}
+	s.gate.close()
 	s.unlock()
 }
