@@ -327,7 +327,8 @@ func alone(all []offers.Offer) map[lead.ID]bool {
 }
 
 // setAway declares those away who missed as many offers, one after the other,
-// as the policy allows. They come back by declaring themselves available.
+// as the policy allows. They come back by declaring themselves available, and
+// their misses are counted anew.
 func (r *Router) setAway(tx *store.Tx, pool account.PoolID, missed map[account.UserID]int64, now time.Time) error {
 	p, err := offers.GetPool(tx, pool)
 	if err != nil || p.Policy.IsZero() {
@@ -351,6 +352,9 @@ func (r *Router) setAway(tx *store.Tx, pool account.PoolID, missed map[account.U
 		}
 		if !changed {
 			continue
+		}
+		if err := offers.CountMembers(tx, pool, []offers.Count{{User: m.User, Missed: -m.Misses}}); err != nil {
+			return err
 		}
 		r.events.Emit(tx, events.Event{Kind: events.PresenceChanged, At: now, User: m.User, Data: map[string]any{"presence": account.Away}})
 		if err := audit.Write(tx, now, audit.Entry{Actor: systemActor, Action: "presence.set_away", About: m.User.String(),
