@@ -15,6 +15,7 @@ import (
 	// Every package that registers statements.
 	_ "catchment/internal/store/access"
 	_ "catchment/internal/store/answers"
+	_ "catchment/internal/store/carry"
 	_ "catchment/internal/store/counts"
 	_ "catchment/internal/store/cursor"
 	_ "catchment/internal/store/eventlog"
@@ -23,6 +24,7 @@ import (
 	_ "catchment/internal/store/members"
 	_ "catchment/internal/store/offers"
 	_ "catchment/internal/store/people"
+	_ "catchment/internal/store/policies"
 	_ "catchment/internal/store/published"
 	_ "catchment/internal/store/record"
 	_ "catchment/internal/store/setup"

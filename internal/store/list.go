@@ -3,18 +3,21 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// ListStmt is a statement that is run for a list of values of any length: in
-// a few statements of fixed lengths, each prepared once.
+// ListStmt is a statement that is run for a list of values of any length.
 type ListStmt struct {
-	few, many     *Stmt
-	fewPG, manyPG *Stmt // of a SELECT
-	onePG         *Stmt // of any other
+	few, many *Stmt // of fixed lengths, each prepared once
+	name      string
+	text      string
+	first     int   // the list's parameter
+	arrays    bool  // a SELECT: PostgreSQL takes the list as an array
+	onePG     *Stmt // of any other
 }
 
 const (
@@ -23,13 +26,13 @@ const (
 )
 
 // List registers a statement with IN (LIST) in its text, once; the values of
-// the list follow the other parameters. A statement of fixed length is filled
-// up with NULL, which IN never finds.
+// the list follow the other parameters and are ids, []byte, string or int64.
+// A statement of fixed length is filled up with NULL, which IN never finds.
 //
 //	List("people.names", `SELECT name FROM person WHERE account_id = $1 AND person_id IN (LIST)`)
 //
-// PostgreSQL gets = in place of IN: a SELECT for each value, with UNION ALL
-// (so a SELECT may have no ORDER BY), any other as a statement for each value,
+// PostgreSQL gets = in place of IN: a SELECT as a search for each value of an
+// array (so it may have no ORDER BY), any other as a statement for each value,
 // all sent at once. Before a table was first analysed its planner takes IN for
 // dearer than reading all of the account's rows.
 func List(name, text string) *ListStmt {
@@ -48,32 +51,30 @@ func List(name, text string) *ListStmt {
 		}
 		return Register(fmt.Sprintf("%s.%d", name, n), strings.ReplaceAll(text, "LIST", strings.Join(list, ", ")))
 	}
-	union := func(n int) *Stmt {
-		each := make([]string, n)
-		for i := range each {
-			each[i] = strings.ReplaceAll(text, "IN (LIST)", "= $"+strconv.Itoa(first+i))
-		}
-		return Register(fmt.Sprintf("%s.%d.union", name, n), strings.Join(each, " UNION ALL "))
+	l := &ListStmt{few: in(listFew), many: in(listMany), name: name, text: text, first: first}
+	if l.arrays = strings.HasPrefix(strings.TrimSpace(text), "SELECT"); !l.arrays {
+		l.onePG = Register(name+".one", strings.ReplaceAll(text, "IN (LIST)", "= $"+strconv.Itoa(first)))
 	}
-	l := &ListStmt{few: in(listFew), many: in(listMany)}
-	if strings.HasPrefix(strings.TrimSpace(text), "SELECT") {
-		l.fewPG, l.manyPG = union(listFew), union(listMany)
-	} else {
-		l.onePG = union(1)
-	}
+	registry.Lock()
+	defer registry.Unlock()
+	registry.lists = append(registry.lists, l)
 	return l
+}
+
+// array is the text for PostgreSQL with the list as one parameter of the type.
+// OFFSET 0 keeps the planner from joining the list with all of the account's
+// rows: it searches once for each value.
+func (l *ListStmt) array(of string) string {
+	return fmt.Sprintf("SELECT x.* FROM unnest($%d::%s[]) AS list (one) CROSS JOIN LATERAL (%s OFFSET 0) AS x",
+		l.first, of, strings.ReplaceAll(l.text, "IN (LIST)", "= list.one"))
 }
 
 // each gives f one statement with its arguments after the other.
 func (l *ListStmt) each(tx *Tx, args, list []any, f func(*Stmt, []any) error) error {
-	few, many := l.few, l.many
-	if _, pg := tx.s.(*pgSession); pg && l.fewPG != nil {
-		few, many = l.fewPG, l.manyPG
-	}
 	for len(list) > 0 {
-		st, size := many, listMany
+		st, size := l.many, listMany
 		if len(list) <= listFew {
-			st, size = few, listFew
+			st, size = l.few, listFew
 		}
 		n := min(size, len(list))
 		all := make([]any, len(args)+size) // the rest stays nil: NULL
@@ -86,9 +87,70 @@ func (l *ListStmt) each(tx *Tx, args, list []any, f func(*Stmt, []any) error) er
 	return nil
 }
 
-// QueryList runs a List's query and calls f with the Scan of each row. args
-// are $2, $3, … and the list follows them.
+// query is QueryList for a SELECT on PostgreSQL: one statement for all.
+func (l *ListStmt) query(tx *Tx, s *pgSession, args, list []any, f func(scan func(...any) error) error) error {
+	kind, values, err := pgArray(list)
+	if err != nil || kind == "" {
+		return l.wrap(err)
+	}
+	if len(args) != l.first-2 {
+		return l.wrap(fmt.Errorf("takes %d values beside its list, got %d", l.first-2, len(args)))
+	}
+	if err := tx.admit(tx.own); err != nil {
+		return err
+	}
+	all := append(pgArgs(append([]any{tx.Account()}, args...)), values)
+	rows, err := s.c.Query(tx.ctx, l.array(kind), all...)
+	if err != nil {
+		return l.wrap(err)
+	}
+	return Each(rows, nil, f)
+}
+
+func (l *ListStmt) wrap(err error) error { return l.many.wrap(err) }
+
+// pgArray makes an array of values, which are all of one kind; kind is "" when
+// there are none. Absent ids are left out: they are NULL, which nothing equals.
+func pgArray(list []any) (kind string, array any, err error) {
+	values := slices.DeleteFunc(pgArgs(list), func(v any) bool { return v == nil })
+	if len(values) == 0 {
+		return "", nil, nil
+	}
+	switch values[0].(type) {
+	case [16]byte:
+		array, err = allOf[[16]byte](values)
+		return "uuid", array, err
+	case []byte:
+		array, err = allOf[[]byte](values)
+		return "bytea", array, err
+	case string:
+		array, err = allOf[string](values)
+		return "text", array, err
+	case int64:
+		array, err = allOf[int64](values)
+		return "bigint", array, err
+	}
+	return "", nil, fmt.Errorf("a list cannot have %T", values[0])
+}
+
+func allOf[T any](values []any) ([]T, error) {
+	out := make([]T, len(values))
+	for i, v := range values {
+		t, ok := v.(T)
+		if !ok {
+			return nil, fmt.Errorf("a list of %T has %T", values[0], v)
+		}
+		out[i] = t
+	}
+	return out, nil
+}
+
+// QueryList runs a List's query and calls f with the Scan of each row, in no
+// order. args are $2, $3, … and the list follows them.
 func (tx *Tx) QueryList(l *ListStmt, args, list []any, f func(scan func(...any) error) error) error {
+	if s, pg := tx.s.(*pgSession); pg && l.arrays {
+		return l.query(tx, s, args, list, f)
+	}
 	return l.each(tx, args, list, func(st *Stmt, all []any) error {
 		rows, err := tx.Query(st, all...)
 		return Each(rows, err, f)

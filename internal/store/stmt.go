@@ -29,7 +29,8 @@ type Stmt struct {
 
 var registry struct {
 	sync.Mutex
-	all map[string]*Stmt
+	all   map[string]*Stmt
+	lists []*ListStmt
 }
 
 var parameter = regexp.MustCompile(`\$(\d+)`)
@@ -204,5 +205,19 @@ func Statements() []Registered {
 		out = append(out, Registered{st.name, st.text, st.unbound, st.row != ""})
 	}
 	slices.SortFunc(out, func(a, b Registered) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// Lists gives the texts that PostgreSQL gets of every List's SELECT when the
+// values are of the kind (uuid, bytea, text, bigint), for the guard test.
+func Lists(kind string) []Registered {
+	registry.Lock()
+	defer registry.Unlock()
+	var out []Registered
+	for _, l := range registry.lists {
+		if l.arrays {
+			out = append(out, Registered{Name: l.name, Text: l.array(kind)})
+		}
+	}
 	return out
 }
