@@ -123,6 +123,11 @@ func (t *trial) sealed(ctx context.Context, i *instance, label string) error {
 	if err := t.workCanaries(ctx, i, c, people); err != nil {
 		return err
 	}
+	carried, err := t.carryCanaries(ctx, i, c, people)
+	if err != nil {
+		return err
+	}
+	posted = append(posted, carried...)
 	if _, err := i.drain(ctx, 60*time.Second); err != nil {
 		return err
 	}
