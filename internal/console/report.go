@@ -14,8 +14,8 @@ import (
 
 // LeadReport is counts of what happened in a time.
 type LeadReport struct {
-	From  time.Time   `json:"from" doc:"As counted: the beginning of an hour, UTC."`
-	To    time.Time   `json:"to" doc:"As counted: hours that begin before it."`
+	From  time.Time   `json:"from" doc:"As counted: a whole half hour."`
+	To    time.Time   `json:"to" doc:"As counted: a whole half hour; what came before it."`
 	By    string      `json:"by" enum:"source,project,category"`
 	Rows  []ReportRow `json:"rows" nullable:"false" doc:"Every source or project that there is, or every category; by name."`
 	Total *Counted    `json:"total,omitempty" doc:"Of all rows. Absent by category."`
@@ -53,15 +53,15 @@ func counted(s counts.Sums) *Counted {
 }
 
 type reportIn struct {
-	From time.Time `query:"from" format:"date-time" doc:"RFC 3339. Counted from the beginning of its hour (UTC). Default: seven days before to." example:"2026-03-02T00:00:00Z"`
-	To   time.Time `query:"to" format:"date-time" doc:"RFC 3339, counted to the end of its hour unless it is a full one. Default: now." example:"2026-03-09T00:00:00Z"`
+	From time.Time `query:"from" format:"date-time" doc:"RFC 3339. Counted from the beginning of its half hour. Default: seven days before to." example:"2026-03-02T00:00:00Z"`
+	To   time.Time `query:"to" format:"date-time" doc:"RFC 3339, counted to the end of its half hour unless it is a full one. Default: now." example:"2026-03-09T00:00:00Z"`
 	By   string    `query:"by" enum:"source,project,category" default:"source"`
 }
 
-// longest is more than anybody compares; it bounds the hours that are summed.
+// longest is more than anybody compares; it bounds what is summed.
 const longest = 5 * 366 * 24 * time.Hour
 
-// span settles from and to: whole hours, from before to.
+// span settles from and to: whole half hours, from before to.
 func (in *reportIn) span(now time.Time) (from, to time.Time, err error) {
 	from, to = in.From.UTC(), in.To.UTC()
 	if to.IsZero() {
@@ -76,9 +76,9 @@ func (in *reportIn) span(now time.Time) (from, to time.Time, err error) {
 	if to.Sub(from) > longest || from.Year() < 2000 || to.Year() > 2200 {
 		return from, to, problem.InvalidField("from", "too_long", "Ask for at most five years.")
 	}
-	from = from.Truncate(time.Hour)
-	if t := to.Truncate(time.Hour); !t.Equal(to) {
-		to = t.Add(time.Hour)
+	from = from.Truncate(counts.Step)
+	if t := to.Truncate(counts.Step); !t.Equal(to) {
+		to = t.Add(counts.Step)
 	}
 	return from, to, nil
 }
@@ -96,7 +96,7 @@ func reportLeads(v *web.Visit, tx *store.Tx, in *reportIn) (*LeadReport, error) 
 		return nil, err
 	}
 	out := &LeadReport{From: from, To: to, By: in.By, Rows: []ReportRow{}}
-	all, err := counts.Total(tx, from, to)
+	all, err := counts.Flow(tx, from, to)
 	if err != nil {
 		return nil, err
 	}

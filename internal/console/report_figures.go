@@ -21,8 +21,8 @@ import (
 
 // FigureReport is figures of a time. docs/figures.md defines each of them.
 type FigureReport struct {
-	From  time.Time   `json:"from" doc:"As counted: the beginning of an hour, UTC."`
-	To    time.Time   `json:"to" doc:"As counted: hours that begin before it."`
+	From  time.Time   `json:"from" doc:"As counted: a whole half hour."`
+	To    time.Time   `json:"to" doc:"As counted: a whole half hour; what came before it."`
 	By    string      `json:"by" enum:"source,origin,campaign,project,team,salesperson,hour"`
 	Rows  []FigureRow `json:"rows" nullable:"false" doc:"Those with figures, most leads first; by hour in the order of the day. At most 500."`
 	More  int64       `json:"more" doc:"How many rows were left out."`
@@ -134,16 +134,13 @@ type FigureCost struct {
 }
 
 type figuresIn struct {
-	From     time.Time `query:"from" format:"date-time" doc:"RFC 3339. Counted from the beginning of its hour (UTC). Default: seven days before to." example:"2026-03-02T00:00:00Z"`
-	To       time.Time `query:"to" format:"date-time" doc:"RFC 3339, counted to the end of its hour unless it is a full one. Default: now." example:"2026-03-09T00:00:00Z"`
+	From     time.Time `query:"from" format:"date-time" doc:"RFC 3339. Counted from the beginning of its half hour. Default: seven days before to." example:"2026-03-02T00:00:00Z"`
+	To       time.Time `query:"to" format:"date-time" doc:"RFC 3339, counted to the end of its half hour unless it is a full one. Default: now." example:"2026-03-09T00:00:00Z"`
 	By       string    `query:"by" enum:"source,origin,campaign,project,team,salesperson,hour" default:"source"`
 	TimeZone string    `query:"time_zone" maxLength:"64" default:"UTC" doc:"IANA. Whose hours, by hour." example:"Europe/London"`
 }
 
-const (
-	mostRows  = 500
-	mostHours = 400 * 24 * time.Hour // by hour each of them is read
-)
+const mostRows = 500
 
 func (c *Console) figureRoutes() {
 	web.See(c.API, web.Op{Method: "GET", Path: "/v1/reports/figures", Name: "report-figures", Tag: "reports", Permission: account.ReadReports,
@@ -189,7 +186,7 @@ type figureReader struct {
 	from, to time.Time
 	now      time.Time
 	stages   []setup.Stage
-	all      counts.Tally
+	all      *counts.Tally
 	spans    []counts.Span
 	spent    []counts.Spend
 	presence bool
@@ -199,12 +196,8 @@ func (r *figureReader) load() (err error) {
 	if r.stages, err = setup.Stages(r.tx); err != nil {
 		return err
 	}
-	all, err := counts.Between(r.tx, counts.ByAll, r.from, r.to)
-	if err != nil {
+	if r.all, err = counts.Total(r.tx, r.from, r.to); err != nil {
 		return err
-	}
-	if r.all = all[""]; r.all == nil {
-		r.all = counts.Tally{}
 	}
 	if r.spent, err = counts.Spent(r.tx, r.from, r.to); err != nil {
 		return err
@@ -218,7 +211,7 @@ func (r *figureReader) load() (err error) {
 
 // lasting adds what has passed of a presence that lasts, as far as it lies in
 // the report's time.
-func (r *figureReader) lasting(t counts.Tally, s counts.Span) {
+func (r *figureReader) lasting(t *counts.Tally, s counts.Span) {
 	from, until := s.From, r.now
 	if from.Before(r.from) {
 		from = r.from
@@ -226,8 +219,8 @@ func (r *figureReader) lasting(t counts.Tally, s counts.Span) {
 	if until.After(r.to) {
 		until = r.to
 	}
-	if from.Before(until) {
-		t.Add(counts.FPresence+"/"+string(s.Presence), until.UnixMilli()-from.UnixMilli())
+	if c := counts.Present(s.Presence); c != 0 && from.Before(until) {
+		t.Add(c, until.UnixMilli()-from.UnixMilli())
 	}
 }
 
@@ -304,7 +297,7 @@ func (r *figureReader) byText(d counts.Dim) ([]FigureRow, error) {
 	}
 	for _, s := range r.spent {
 		if s.Dim == d && by[s.Key] == nil {
-			by[s.Key] = counts.Tally{}
+			by[s.Key] = &counts.Tally{}
 		}
 	}
 	rows := []FigureRow{}
@@ -315,11 +308,11 @@ func (r *figureReader) byText(d counts.Dim) ([]FigureRow, error) {
 }
 
 // users reads the figures of everybody, with presences that last.
-func (r *figureReader) users() (map[string]counts.Tally, error) {
+func (r *figureReader) users() (map[string]*counts.Tally, error) {
 	by, err := counts.Between(r.tx, counts.OfUser, r.from, r.to)
 	for _, s := range r.spans {
 		if by[s.User.String()] == nil {
-			by[s.User.String()] = counts.Tally{}
+			by[s.User.String()] = &counts.Tally{}
 		}
 		r.lasting(by[s.User.String()], s)
 	}
@@ -362,30 +355,21 @@ func (r *figureReader) byTeam() ([]FigureRow, error) {
 		for _, m := range team {
 			sum.Merge(by[m.User.String()], 1)
 		}
-		rows = append(rows, r.row(new(p.ID.String()), p.Name, sum, nil))
+		rows = append(rows, r.row(new(p.ID.String()), p.Name, &sum, nil))
 	}
 	return rows, nil
 }
 
 func (r *figureReader) byHour(zone string) ([]FigureRow, error) {
-	if r.to.Sub(r.from) > mostHours {
-		return nil, problem.InvalidField("from", "too_long", "By hour, ask for at most 400 days.")
-	}
 	where, err := time.LoadLocation(zone)
 	if err != nil || zone == "Local" {
 		return nil, problem.InvalidField("time_zone", "unknown_time_zone", "Give the IANA name of a time zone, such as Europe/London.")
 	}
-	sums := make([]counts.Tally, 24)
-	for i := range sums {
-		sums[i] = counts.Tally{}
-	}
-	err = counts.Hours(r.tx, r.from, r.to, func(hour time.Time, add func(counts.Tally) error) error {
-		return add(sums[hour.In(where).Hour()])
-	})
+	sums, err := counts.ByHour(r.tx, r.from, r.to, where)
 	rows := make([]FigureRow, len(sums))
 	r.presence = true
-	for i, t := range sums {
-		rows[i] = r.row(nil, strconv.Itoa(100 + i)[1:], t, nil)
+	for i := range sums {
+		rows[i] = r.row(nil, strconv.Itoa(100 + i)[1:], &sums[i], nil)
 	}
 	return rows, err
 }
@@ -410,33 +394,32 @@ func (r *figureReader) spentOn(of func(counts.Spend) bool, by string) map[string
 	return out
 }
 
-func (r *figureReader) row(id *string, name string, t counts.Tally, spent map[string]int64) FigureRow {
+func (r *figureReader) row(id *string, name string, t *counts.Tally, spent map[string]int64) FigureRow {
 	row := FigureRow{ID: id, Name: name, Leads: t.Of(counts.FLeads), Enquiries: t.Of(counts.FEnquiries), Offered: t.Of(counts.FOffered),
 		Accepted: t.Of(counts.FTaken), Attempted: t.Of(counts.FTried), Contacted: t.Of(counts.FReached),
 		Visits: t.Of(counts.FVisits), Bookings: t.Of(counts.FBookings),
 		Stages: []FigureStage{}, Reasons: []FigureReason{}, Costs: []FigureCost{}}
-	in := func(k lead.Category) int64 { return t.Of(counts.FCategory + "/" + string(k)) }
+	in := func(k lead.Category) int64 { return t.Of(counts.InCategory(k)) }
 	row.Categories = FigureCategories{in(lead.New), in(lead.FollowUp), in(lead.Won), in(lead.Dropped)}
+	standing := t.Named(counts.FStage)
 	for _, s := range r.stages {
-		if n := t.Of(counts.FStage + "/" + s.ID.String()); n != 0 {
+		if n := standing[s.ID.String()]; n != 0 {
 			row.Stages = append(row.Stages, FigureStage{s.ID.String(), s.Name, n})
 		}
 	}
-	for reason, n := range t.Under(counts.FReason) {
+	for reason, n := range t.Named(counts.FReason) {
 		row.Reasons = append(row.Reasons, FigureReason{reason, n})
 	}
 	slices.SortFunc(row.Reasons, func(a, b FigureReason) int {
 		return cmp.Or(cmp.Compare(b.Leads, a.Leads), cmp.Compare(a.Reason, b.Reason))
 	})
-	ended := func(s lead.OfferState) int64 { return t.Of(counts.FAnswer + "/" + string(s)) }
-	row.Work = FigureWork{t.Of(counts.FOffers), ended(lead.OfferAccepted), ended(lead.OfferDeclined), ended(lead.OfferExpired), ended(lead.OfferLost),
+	row.Work = FigureWork{t.Of(counts.FOffers), t.Of(counts.FAccepted), t.Of(counts.FDeclined), t.Of(counts.FExpired), t.Of(counts.FLost),
 		t.Of(counts.FAttempts), t.Of(counts.FContacts)}
 	row.Rates = FigureRates{part(row.Work.Accepted, row.Work.Accepted+row.Work.Declined+row.Work.Expired),
 		part(row.Contacted, row.Leads), part(row.Categories.Won, row.Leads)}
-	row.Clocks = FigureClocks{clock(t, "speed_to_lead"), clock(t, "time_to_offer"), clock(t, "time_to_accept"), clock(t, "first_response"), clock(t, "time_to_contact")}
+	row.Clocks = FigureClocks{clock(t, counts.SpeedToLead), clock(t, counts.TimeToOffer), clock(t, counts.TimeToAccept), clock(t, counts.FirstResponse), clock(t, counts.TimeToContact)}
 	if r.presence {
-		ms := func(p account.Presence) int64 { return t.Of(counts.FPresence + "/" + string(p)) }
-		row.Presence = &FigurePresence{ms(account.Available), ms(account.Engaged), ms(account.Away)}
+		row.Presence = &FigurePresence{t.Of(counts.FAvailable), t.Of(counts.FEngaged), t.Of(counts.FAway)}
 	}
 	for _, currency := range slices.Sorted(maps.Keys(spent)) {
 		n := spent[currency]
@@ -460,8 +443,8 @@ func each(sum, n int64) *int64 {
 	return new((sum + n/2) / n)
 }
 
-func clock(t counts.Tally, name string) FigureClock {
-	s := t.Spread(name)
+func clock(t *counts.Tally, c counts.Clock) FigureClock {
+	s := t.Spread(c)
 	out := FigureClock{Measured: s.Count(), Spread: []FigureSpan{}}
 	for _, q := range []struct {
 		q  float64

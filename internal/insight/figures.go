@@ -1,9 +1,8 @@
 package insight
 
 import (
+	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -22,81 +21,28 @@ import (
 // account can be counted anew at any time, while all goes on.
 const FiguresFollower = "figures"
 
-const anew = 10_000 // leads counted anew in one transaction
+const (
+	figuresPage = 10_000 // events looked at in one transaction: the more, the oftener they name the same lead
+	anew        = 10_000 // leads counted anew in one transaction
+)
 
 // CatchFigures brings the figures of every account up to date.
-func (in *Insight) CatchFigures(ctx context.Context) error {
-	var faults []error
-	var last account.ID
-	for {
-		scopes, err := in.feed.Behind(ctx, FiguresFollower, last, many)
-		if err != nil {
-			return errors.Join(append(faults, err)...)
-		}
-		for _, s := range scopes {
-			if err := in.catchFigures(ctx, s); err != nil && !errors.Is(err, errMoved) {
-				faults = append(faults, fmt.Errorf("%s: figures: %w", s.Account(), err))
-			}
-			last = s.Account()
-		}
-		if len(scopes) < many {
-			return errors.Join(faults...)
-		}
-	}
-}
+func (in *Insight) CatchFigures(ctx context.Context) error { return in.catch(ctx, in.figures) }
 
-func (in *Insight) catchFigures(ctx context.Context, s account.Scope) error {
-	for until := int64(0); ; {
-		next, head, err := in.stepFigures(ctx, s)
-		if until == 0 {
-			until = head
-		}
-		if err != nil || next >= until {
-			return err
-		}
-	}
-}
-
-func (in *Insight) stepFigures(ctx context.Context, s account.Scope) (next, head int64, err error) {
-	var from int64
-	var evs []events.Positioned
-	var reset bool
-	err = in.db.Read(ctx, s, func(tx *store.Tx) (err error) {
-		if from, err = events.Cursor(tx, FiguresFollower); err != nil {
-			return err
-		}
-		if head, err = events.Head(tx); err != nil {
-			return err
-		}
-		evs, next, reset, err = events.Read(tx, from, page)
+// takeFigures reads what the leads are now. Whoever changes one after that
+// emits an event that is still to come, so it need not be read by the
+// transaction that writes.
+func (in *Insight) takeFigures(ctx context.Context, s account.Scope, evs []events.Positioned) (func(*store.Tx) error, error) {
+	var facts []counts.Facts
+	err := in.db.Read(ctx, s, func(tx *store.Tx) (err error) {
+		facts, err = counts.FactsOf(tx, named(evs))
 		return err
 	})
-	if err != nil {
-		return 0, 0, err
-	}
-	if reset {
-		in.log.Info("insight: counting figures from the tables", "account_id", s.Account().String())
-		return head, head, in.RebuildFigures(ctx, s)
-	}
-	if next == from {
-		return head, head, nil
-	}
-	ids := named(evs)
-	return next, head, in.db.Write(ctx, s, func(tx *store.Tx) error {
-		// First, because it holds the cursor: nobody else changes figures until the commit.
-		if err := moveAs(tx, FiguresFollower, from, next); err != nil {
-			return err
-		}
-		return bringUp(tx, ids, evs)
-	})
+	return func(tx *store.Tx) error { return bringUp(tx, facts, evs) }, err
 }
 
 // bringUp counts leads as they stand now, and the presences of the events.
-func bringUp(tx *store.Tx, ids []lead.ID, evs []events.Positioned) error {
-	facts, err := counts.FactsOf(tx, ids)
-	if err != nil {
-		return err
-	}
+func bringUp(tx *store.Tx, facts []counts.Facts, evs []events.Positioned) error {
 	if err := counts.Account(tx, facts); err != nil {
 		return err
 	}
@@ -124,7 +70,8 @@ func declare(tx *store.Tx, change counts.Figures, s counts.Span) error {
 	return err
 }
 
-// named lists the leads that the events are about, each once.
+// named lists the leads that the events are about, each once and in order:
+// neighbours lie on the same page of a table.
 func named(evs []events.Positioned) []lead.ID {
 	seen := map[lead.ID]bool{}
 	for _, e := range evs {
@@ -132,28 +79,30 @@ func named(evs []events.Positioned) []lead.ID {
 			seen[e.Lead] = true
 		}
 	}
-	return slices.Collect(maps.Keys(seen))
+	return slices.SortedFunc(maps.Keys(seen), func(a, b lead.ID) int { return bytes.Compare(a.Bytes(), b.Bytes()) })
 }
 
-// RebuildFigures counts an account anew from its tables, some leads at a time,
-// and has the follower go on from what was the head before. It may be stopped
-// and run again, and what happens meanwhile is not lost: its events are
-// followed afterwards.
+// RebuildFigures forgets the figures of an account and counts them anew from
+// its tables.
 func (in *Insight) RebuildFigures(ctx context.Context, s account.Scope) error {
-	var from, head int64
-	err := in.db.Read(ctx, s, func(tx *store.Tx) (err error) {
-		if from, err = events.Cursor(tx, FiguresFollower); err != nil {
-			return err
-		}
-		head, err = events.Head(tx)
+	err := in.db.Write(ctx, s, func(tx *store.Tx) error { return counts.NotWhole(tx, FiguresFollower) })
+	if err != nil {
 		return err
-	})
+	}
+	return in.again(ctx, in.figures, s)
+}
+
+// figuresAnew looks at all leads, some at a time, and has the follower go on
+// from what was the head before. It may be stopped and run again, and what
+// happens meanwhile is not lost: its events are followed afterwards.
+func (in *Insight) figuresAnew(ctx context.Context, s account.Scope, from int64) error {
+	head, err := in.beginAnew(ctx, s, from)
 	if err != nil {
 		return err
 	}
 	for at, more := (counts.Place{}), true; more; {
 		err := in.db.Write(ctx, s, func(tx *store.Tx) error {
-			if err := moveAs(tx, FiguresFollower, from, from); err != nil {
+			if err := move(tx, FiguresFollower, from, from); err != nil {
 				return err
 			}
 			facts, to, err := counts.FactsAfter(tx, at, anew)
@@ -168,11 +117,33 @@ func (in *Insight) RebuildFigures(ctx context.Context, s account.Scope) error {
 		}
 	}
 	return in.db.Write(ctx, s, func(tx *store.Tx) error {
-		if err := moveAs(tx, FiguresFollower, from, head); err != nil {
+		if err := move(tx, FiguresFollower, from, head); err != nil {
+			return err
+		}
+		if err := counts.SetWhole(tx, FiguresFollower); err != nil {
 			return err
 		}
 		return presences(tx)
 	})
+}
+
+// beginAnew forgets what is kept unless it is whole: then only the difference
+// to what the tables say is written.
+func (in *Insight) beginAnew(ctx context.Context, s account.Scope, from int64) (head int64, err error) {
+	err = in.db.Write(ctx, s, func(tx *store.Tx) error {
+		if err := move(tx, FiguresFollower, from, from); err != nil {
+			return err
+		}
+		if head, err = events.Head(tx); err != nil {
+			return err
+		}
+		whole, err := counts.Whole(tx, FiguresFollower)
+		if err != nil || whole {
+			return err
+		}
+		return counts.Forget(tx)
+	})
+	return head, err
 }
 
 // presences begins with what everybody declares now, if events of it are gone.
@@ -188,17 +159,6 @@ func presences(tx *store.Tx) error {
 		}
 	}
 	return counts.Change(tx, change)
-}
-
-func moveAs(tx *store.Tx, follower string, from, to int64) error {
-	at, err := events.Cursor(tx, follower)
-	if err != nil {
-		return err
-	}
-	if at != from {
-		return errMoved
-	}
-	return events.MoveCursor(tx, follower, from, to)
 }
 
 // FiguresDifference compares the figures with what the tables give, at one
@@ -223,20 +183,12 @@ func (in *Insight) FiguresDifference(ctx context.Context, s account.Scope) (diff
 
 // unfollowed are the leads of events that the figures do not hold yet.
 func unfollowed(tx *store.Tx) ([]lead.ID, error) {
-	var evs []events.Positioned
 	head, err := events.Head(tx)
 	if err != nil {
 		return nil, err
 	}
-	from, err := events.Cursor(tx, FiguresFollower)
-	for err == nil && from < head {
-		var some []events.Positioned
-		var next int64
-		if some, next, _, err = events.Read(tx, from, page); next == from {
-			break
-		}
-		evs, from = append(evs, some...), next
-	}
+	var evs []events.Positioned
+	err = unread(tx, FiguresFollower, head, func(e events.Event) { evs = append(evs, events.Positioned{Event: e}) })
 	if err != nil {
 		return nil, err
 	}

@@ -1,14 +1,12 @@
 // Package insight counts what happened and never sees a person. It follows
-// the events of every account and keeps rollups by hour, project, source and
-// measure, in one transaction with its place among the events: each event
-// counts once, whoever follows and whatever stops. It is a second behind at
-// most, and leaves test leads out.
+// the events of every account and keeps flows by half hour, project, source and
+// measure, and figures of leads and work (figures.go), each in one transaction
+// with its place among the events: each event counts once, whoever follows and
+// whatever stops. Flows are a second behind at most. Test leads are left out.
 package insight
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -25,17 +23,15 @@ const Follower = "insight"
 const (
 	every = 400 * time.Millisecond // how often it looks; gathering makes fewer writes
 	page  = 2000                   // events counted in one transaction
-	many  = 500                    // accounts looked for at a time
 )
 
-// errMoved: another node counted these events.
-var errMoved = errors.New("insight: somebody else counted these")
-
-// Insight keeps the rollups. Several may run: each event is counted by one.
+// Insight keeps flows and figures. Several may run: each event is counted by one.
 type Insight struct {
 	db   *store.DB
 	feed *events.Feed
 	log  *slog.Logger
+
+	flows, figures *follower
 
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -46,7 +42,10 @@ type Insight struct {
 // New returns an Insight that does nothing before Start.
 func New(db *store.DB, feed *events.Feed, log *slog.Logger) *Insight {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Insight{db: db, feed: feed, log: log, ctx: ctx, cancel: cancel}
+	in := &Insight{db: db, feed: feed, log: log, ctx: ctx, cancel: cancel}
+	in.flows = &follower{Follower, page, takeFlows, in.flowsAnew}
+	in.figures = &follower{FiguresFollower, figuresPage, in.takeFigures, in.figuresAnew}
+	return in
 }
 
 // Start begins to count. After Stop it does nothing.
@@ -89,95 +88,40 @@ func (in *Insight) run() {
 	}
 }
 
-// Catch counts what has positions and was not counted, in every account. An
-// account that fails does not hold back the others.
-func (in *Insight) Catch(ctx context.Context) error {
-	var faults []error
-	var last account.ID
-	for {
-		scopes, err := in.feed.Behind(ctx, Follower, last, many)
-		if err != nil {
-			return errors.Join(append(faults, err)...)
-		}
-		for _, s := range scopes {
-			if err := in.catch(ctx, s); err != nil && !errors.Is(err, errMoved) {
-				faults = append(faults, fmt.Errorf("%s: %w", s.Account(), err))
-			}
-			last = s.Account()
-		}
-		if len(scopes) < many {
-			return errors.Join(faults...)
-		}
-	}
-}
+// Catch brings the flows of every account up to date.
+func (in *Insight) Catch(ctx context.Context) error { return in.catch(ctx, in.flows) }
 
-// catch counts what has a position when it begins. What comes meanwhile waits
-// for the next look: many small writes would hold up everybody else's.
-func (in *Insight) catch(ctx context.Context, s account.Scope) error {
-	var until int64
-	for {
-		next, head, err := in.step(ctx, s)
-		if until == 0 {
-			until = head
-		}
-		if err != nil || next >= until {
-			return err
-		}
-	}
-}
-
-// step counts a page of an account's events and returns the position to go on
-// from, and the one that the next event will get.
-func (in *Insight) step(ctx context.Context, s account.Scope) (next, head int64, err error) {
-	var from int64
-	var evs []events.Positioned
-	var reset bool
-	// Read and folded before the writing begins: others wait to write.
-	err = in.db.Read(ctx, s, func(tx *store.Tx) (err error) {
-		if from, err = events.Cursor(tx, Follower); err != nil {
-			return err
-		}
-		if head, err = events.Head(tx); err != nil {
-			return err
-		}
-		evs, next, reset, err = events.Read(tx, from, page)
-		return err
-	})
-	if err != nil {
-		return 0, 0, err
-	}
-	if reset {
-		in.log.Warn("insight: events are not kept any more; counting anew from the tables", "account_id", s.Account().String())
-		return head, head, in.Rebuild(ctx, s)
-	}
-	if next == from {
-		return head, head, nil
-	}
+func takeFlows(_ context.Context, _ account.Scope, evs []events.Positioned) (func(*store.Tx) error, error) {
 	c := counts.Counts{}
 	for _, e := range evs {
 		fold(c, e.Event, 1)
 	}
-	return next, head, in.db.Write(ctx, s, func(tx *store.Tx) error {
-		if err := move(tx, from, next); err != nil {
-			return err
-		}
-		return counts.Save(tx, c)
-	})
+	return func(tx *store.Tx) error { return counts.Save(tx, c) }, nil
 }
 
-// move takes the cursor from one position to the next. It fails for good when
-// it is not there any more, so that nothing is counted twice.
-func move(tx *store.Tx, from, to int64) error { return moveAs(tx, Follower, from, to) }
-
-// Rebuild counts an account anew from its tables and puts that in the place
-// of its rollups. It is for a follower whose events are gone.
+// Rebuild counts the flows of an account anew from its tables and puts that in
+// the place of what was kept.
 func (in *Insight) Rebuild(ctx context.Context, s account.Scope) error {
-	var from, head int64
+	return in.again(ctx, in.flows, s)
+}
+
+// again has a follower count an account anew.
+func (in *Insight) again(ctx context.Context, f *follower, s account.Scope) error {
+	var from int64
+	err := in.db.Read(ctx, s, func(tx *store.Tx) (err error) {
+		from, err = events.Cursor(tx, f.name)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return f.anew(ctx, s, from)
+}
+
+func (in *Insight) flowsAnew(ctx context.Context, s account.Scope, from int64) error {
+	var head int64
 	var c counts.Counts
 	err := in.db.Read(ctx, s, func(tx *store.Tx) (err error) {
-		if from, err = events.Cursor(tx, Follower); err != nil {
-			return err
-		}
 		c, head, err = recount(tx)
 		return err
 	})
@@ -185,7 +129,10 @@ func (in *Insight) Rebuild(ctx context.Context, s account.Scope) error {
 		return err
 	}
 	return in.db.Write(ctx, s, func(tx *store.Tx) error {
-		if err := move(tx, from, head); err != nil {
+		if err := move(tx, Follower, from, head); err != nil {
+			return err
+		}
+		if err := counts.SetWhole(tx, Follower); err != nil {
 			return err
 		}
 		return counts.Replace(tx, c)
@@ -208,46 +155,24 @@ func recount(tx *store.Tx) (c counts.Counts, head int64, err error) {
 	return c, head, err
 }
 
-// Difference compares an account's rollups with what the tables hold, at one
+// Difference compares an account's flows with what the tables hold, at one
 // moment and allowing for events that were not counted yet: for each cell that
-// differs, how much the rollups have too many. It is empty when all is well.
-func (in *Insight) Difference(ctx context.Context, s account.Scope) (counts.Counts, error) {
-	var diff counts.Counts
-	err := in.db.Read(ctx, s, func(tx *store.Tx) error {
-		var err error
-		if diff, err = counts.All(tx); err != nil {
-			return err
-		}
+// differs, how much the flows have too many. It is empty when all is well.
+func (in *Insight) Difference(ctx context.Context, s account.Scope) (diff counts.Figures, err error) {
+	err = in.db.Read(ctx, s, func(tx *store.Tx) error {
 		want, head, err := recount(tx)
 		if err != nil {
 			return err
 		}
-		for at, n := range want {
-			diff[at] -= n
-		}
-		return uncounted(tx, diff, head)
-	})
-	for at, n := range diff {
-		if n == 0 {
-			delete(diff, at)
-		}
-	}
-	return diff, err
-}
-
-// uncounted adds what has positions before head and was not counted yet.
-func uncounted(tx *store.Tx, c counts.Counts, head int64) error {
-	from, err := events.Cursor(tx, Follower)
-	for err == nil && from < head {
-		var evs []events.Positioned
-		var next int64
-		if evs, next, _, err = events.Read(tx, from, page); err != nil || next == from {
+		if err := unread(tx, Follower, head, func(e events.Event) { fold(want, e, -1) }); err != nil {
 			return err
 		}
-		for _, e := range evs {
-			fold(c, e.Event, 1)
+		if diff, err = counts.KeptFlows(tx); err != nil {
+			return err
 		}
-		from = next
-	}
-	return err
+		diff.TakeCounts(want)
+		diff.Less()
+		return nil
+	})
+	return diff, err
 }

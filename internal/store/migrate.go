@@ -126,10 +126,11 @@ func apply(ctx context.Context, tx *sql.Tx, e Engine, text string) error {
 }
 
 var (
-	comment   = regexp.MustCompile(`(?m)--.*$`)
-	typeWords = regexp.MustCompile(`\b(ID|BYTES|INT|BOOL|TEXT)\b`)
-	endWord   = regexp.MustCompile(`(?m)^END;`)
-	tableName = regexp.MustCompile(`(?m)^CREATE TABLE (\w+) \(`)
+	comment      = regexp.MustCompile(`(?m)--.*$`)
+	typeWords    = regexp.MustCompile(`\b(ID|BYTES|INT|BOOL|TEXT)\b`)
+	endWord      = regexp.MustCompile(`(?m)^END;`)
+	tableDropped = regexp.MustCompile(`(?m)^DROP TABLE (\w+);`)
+	tableName    = regexp.MustCompile(`(?m)^CREATE TABLE (\w+) \(`)
 )
 
 // dialect writes the engine's types for ID, BYTES, INT and BOOL. TEXT gets the
@@ -257,6 +258,9 @@ func tables() map[string]bool {
 	names, _ := fs.Glob(migrationFiles, "migrations/*.sql")
 	for _, name := range names {
 		text, _ := migrationFiles.ReadFile(name)
+		for _, m := range tableDropped.FindAllStringSubmatch(string(text), -1) {
+			delete(out, m[1]) // one that is made anew follows
+		}
 		for _, m := range tableName.FindAllStringSubmatch(string(text), -1) {
 			out[m[1]] = true
 		}

@@ -9,7 +9,7 @@ import (
 
 const (
 	factLead = `SELECT l.lead_id, l.project_id, l.source_id, l.test, l.stage_id, l.category, l.reason, l.owner_id, l.enquiries,
-		l.created_at, l.offered_at, l.accepted_at, l.attempted_at, l.contacted_at FROM lead l WHERE l.account_id = $1 AND `
+		l.created_at, l.offered_at, l.accepted_at, l.attempted_at, l.contacted_at, l.history FROM lead l WHERE l.account_id = $1 AND `
 	factEnquiry = `SELECT e.lead_id, e.attribution, e.received_at FROM enquiry e WHERE e.account_id = $1 AND NOT e.re_enquiry AND `
 	factOffer   = `SELECT o.lead_id, o.user_id, o.state, o.made_at, o.resolved_at FROM offer o WHERE o.account_id = $1 AND `
 	factVisit   = `SELECT v.lead_id FROM site_visit v WHERE v.account_id = $1 AND v.state = 'done' AND `
@@ -103,7 +103,7 @@ func FactsAfter(tx *store.Tx, from Place, limit int) ([]Facts, Place, error) {
 func (g *gathered) lead(scan func(...any) error) error {
 	var f Facts
 	err := scan(&f.Lead, &f.Project, &f.Source, &f.Test, &f.Stage, &f.Category, &f.Reason, &f.Owner, &f.Enquiries, store.Time(&f.CreatedAt),
-		store.Time(&f.OfferedAt), store.Time(&f.AcceptedAt), store.Time(&f.AttemptedAt), store.Time(&f.ContactedAt))
+		store.Time(&f.OfferedAt), store.Time(&f.AcceptedAt), store.Time(&f.AttemptedAt), store.Time(&f.ContactedAt), &f.History)
 	g.at[f.Lead] = len(g.all)
 	g.all = append(g.all, f)
 	g.came = append(g.came, time.Time{})
@@ -172,6 +172,7 @@ func TakeRecounted(tx *store.Tx, f Figures, waiting []lead.ID) error {
 	for _, id := range waiting {
 		late[id] = true
 	}
+	want := Figures{}
 	for at := (Place{}); ; {
 		facts, to, err := FactsAfter(tx, at, recountPage)
 		if err != nil {
@@ -183,26 +184,23 @@ func TakeRecounted(tx *store.Tx, f Figures, waiting []lead.ID) error {
 		at = to
 		for _, x := range facts {
 			if !late[x.Lead] {
-				f.Add(ShareOf(x), -1)
+				want.Add(ShareOf(x), 1)
 			}
 		}
 	}
-	if err := takeShares(tx, f, waiting); err != nil {
+	if err := addShares(tx, want, waiting); err != nil {
 		return err
 	}
 	all, err := Spans(tx)
 	for _, s := range all {
-		f.AddSpan(s, -1)
+		want.AddSpan(s, 1)
 	}
+	f.Merge(want.whole(), -1)
 	return err
 }
 
-func takeShares(tx *store.Tx, f Figures, ids []lead.ID) error {
-	facts := make([]Facts, len(ids))
-	for i, id := range ids {
-		facts[i].Lead = id
-	}
-	shares, err := sharesOf(tx, facts)
+func addShares(tx *store.Tx, f Figures, ids []lead.ID) error {
+	shares, err := sharesOf(tx, ids)
 	if err != nil {
 		return err
 	}
@@ -211,7 +209,7 @@ func takeShares(tx *store.Tx, f Figures, ids []lead.ID) error {
 		if err != nil {
 			return err
 		}
-		f.Add(s, -1)
+		f.Add(s, 1)
 	}
-	return err
+	return nil
 }

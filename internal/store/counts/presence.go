@@ -84,23 +84,23 @@ func spans(tx *store.Tx, st *store.Stmt) (out []Span, err error) {
 	return out, err
 }
 
-// AddSpan adds the milliseconds of a span that ended to the hours in which
+// AddSpan adds the milliseconds of a span that ended to the Steps in which
 // they passed. Time logged off is not counted.
 func (f Figures) AddSpan(s Span, sign int64) {
-	if s.Presence == account.LoggedOff || s.From.IsZero() || s.Until.IsZero() {
+	count := Present(s.Presence)
+	if count == 0 || s.From.IsZero() || s.Until.IsZero() {
 		return
 	}
 	for from := s.From.UTC(); from.Before(s.Until); {
-		hour := from.Truncate(time.Hour)
-		to := hour.Add(time.Hour)
+		step := from.Truncate(Step)
+		to := step.Add(Step)
 		if to.After(s.Until) {
 			to = s.Until
 		}
-		p := Part{Hour: hour, User: s.User.String(), Tally: Tally{}}
-		// By difference of whole milliseconds, so that the hours of a span add up to it.
-		p.Tally.Add(FPresence+"/"+string(s.Presence), to.UnixMilli()-from.UnixMilli())
-		f.addKey(OfUser, p.User, p, sign)
-		f.addKey(ByAll, "", p, sign)
+		// By difference of whole milliseconds, so that the parts of a span add up to it.
+		ms := sign * (to.UnixMilli() - from.UnixMilli())
+		f.at(slotOf(OfUser, grainStep, step), s.User.String()).Add(count, ms)
+		f.at(slotOf(ByAll, grainStep, step), "").Add(count, ms)
 		from = to
 	}
 }

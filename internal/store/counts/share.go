@@ -4,46 +4,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
-	"strconv"
 	"strings"
 	"time"
 
 	"catchment/internal/account"
 	"catchment/internal/lead"
+	"catchment/internal/store"
 )
-
-// Figures of leads, counted in the hour in which the lead came in.
-const (
-	FLeads     = "leads"
-	FEnquiries = "enquiries"
-	FOffered   = "leads_offered"
-	FTaken     = "leads_accepted"
-	FTried     = "leads_attempted"
-	FReached   = "leads_contacted"
-	FVisits    = "visits"   // site visits that took place
-	FBookings  = "bookings" // not cancelled
-)
-
-// Figures of work, counted in the hour in which it was done.
-const (
-	FOffers   = "offers"
-	FAttempts = "attempts"
-	FContacts = "contacts"
-)
-
-// Families of figures: their measures go on with what they count.
-const (
-	FCategory = "category"
-	FStage    = "stage"
-	FReason   = "reason"
-	FAnswer   = "offer" // how offers ended: accepted, declined, expired, lost
-	FPresence = "presence"
-)
-
-// Clocks are the families of durations.
-func Clocks() []string {
-	return []string{"speed_to_lead", "time_to_offer", "time_to_accept", "first_response", "time_to_contact"}
-}
 
 // Facts are what the tables say of a lead: all that figures are made of.
 type Facts struct {
@@ -51,6 +18,7 @@ type Facts struct {
 	Project     account.ProjectID
 	Source      account.SourceID
 	Test        bool
+	History     bool // worked on elsewhere before it came in: has no clocks
 	Stage       lead.StageID
 	Category    lead.Category
 	Reason      string
@@ -89,9 +57,9 @@ type Share struct {
 	Parts                             []Part
 }
 
-// Part is what is added in one hour, for one user ("": nobody).
+// Part is what is added in one Step, for one user ("": nobody).
 type Part struct {
-	Hour  time.Time
+	At    time.Time // its beginning
 	User  string
 	Tally Tally
 }
@@ -109,16 +77,21 @@ func ShareOf(f Facts) Share {
 	came.Add(FEnquiries, f.Enquiries)
 	came.Add(FVisits, f.Visits)
 	came.Add(FBookings, f.Bookings)
-	came.Add(FCategory+"/"+string(f.Category), 1)
-	came.Add(FStage+"/"+f.Stage.String(), 1)
+	if c := InCategory(f.Category); c != 0 {
+		came.Add(c, 1)
+	}
+	came.AddName(FStage, f.Stage.String(), 1)
 	if f.Category == lead.Dropped && f.Reason != "" {
-		came.Add(FReason+"/"+f.Reason, 1)
+		came.AddName(FReason, f.Reason, 1)
 	}
 	came.firsts(f)
+	if !f.History {
+		came.clocks(f)
+	}
 	for _, o := range f.Offers {
 		s.part(o.MadeAt, o.User).Add(FOffers, 1)
-		if !o.ResolvedAt.IsZero() {
-			s.part(o.ResolvedAt, o.User).Add(FAnswer+"/"+o.State, 1)
+		if c := answerCounts[o.State]; c != 0 && !o.ResolvedAt.IsZero() {
+			s.part(o.ResolvedAt, o.User).Add(c, 1)
 		}
 	}
 	for _, a := range f.Attempts {
@@ -131,36 +104,43 @@ func ShareOf(f Facts) Share {
 	return s
 }
 
-// firsts adds which firsts a lead has had, and its clocks.
-func (t Tally) firsts(f Facts) {
-	for m, at := range map[string]time.Time{FOffered: f.OfferedAt, FTaken: f.AcceptedAt, FTried: f.AttemptedAt, FReached: f.ContactedAt} {
-		if !at.IsZero() {
-			t.Add(m, 1)
-		}
-	}
-	ends := [][2]time.Time{{f.CreatedAt, f.AttemptedAt}, {f.CreatedAt, f.OfferedAt}, {f.OfferedAt, f.AcceptedAt},
-		{f.AcceptedAt, f.AttemptedAt}, {f.CreatedAt, f.ContactedAt}}
-	for i, clock := range Clocks() {
-		from, to := ends[i][0], ends[i][1]
-		if !from.IsZero() && !to.IsZero() && !to.Before(from) {
-			t.Add(clock+"/"+strconv.Itoa(Bucket(to.Sub(from).Milliseconds())), 1)
+// firsts adds which firsts a lead has had.
+func (t *Tally) firsts(f Facts) {
+	for _, x := range [...]struct {
+		c  Count
+		at time.Time
+	}{{FOffered, f.OfferedAt}, {FTaken, f.AcceptedAt}, {FTried, f.AttemptedAt}, {FReached, f.ContactedAt}} {
+		if !x.at.IsZero() {
+			t.Add(x.c, 1)
 		}
 	}
 }
 
-func (s *Share) part(at time.Time, user account.UserID) Tally {
-	hour, who := at.UTC().Truncate(time.Hour), user.String()
+func (t *Tally) clocks(f Facts) {
+	for _, x := range [...]struct {
+		c        Clock
+		from, to time.Time
+	}{{SpeedToLead, f.CreatedAt, f.AttemptedAt}, {TimeToOffer, f.CreatedAt, f.OfferedAt}, {TimeToAccept, f.OfferedAt, f.AcceptedAt},
+		{FirstResponse, f.AcceptedAt, f.AttemptedAt}, {TimeToContact, f.CreatedAt, f.ContactedAt}} {
+		if !x.from.IsZero() && !x.to.IsZero() && !x.to.Before(x.from) {
+			t.AddClock(x.c, Bucket(x.to.Sub(x.from).Milliseconds()), 1)
+		}
+	}
+}
+
+// part is the share's part of the Step and user. It is good until the next call.
+func (s *Share) part(at time.Time, user account.UserID) *Tally {
+	at, who := at.UTC().Truncate(Step), user.String()
 	if user.IsZero() {
 		who = ""
 	}
-	for _, p := range s.Parts {
-		if p.Hour.Equal(hour) && p.User == who {
-			return p.Tally
+	for i, p := range s.Parts {
+		if p.At.Equal(at) && p.User == who {
+			return &s.Parts[i].Tally
 		}
 	}
-	t := Tally{}
-	s.Parts = append(s.Parts, Part{hour, who, t})
-	return t
+	s.Parts = append(s.Parts, Part{At: at, User: who})
+	return &s.Parts[len(s.Parts)-1].Tally
 }
 
 const longestKey = 100 // bytes of what a visitor's link may name
@@ -196,51 +176,99 @@ func Key(s string) string {
 // Pack writes the share so that it can be taken back later, whatever the
 // lead's rows say then.
 func (s Share) Pack() []byte {
-	var b []byte
-	text := func(x string) {
-		b = binary.AppendUvarint(b, uint64(len(x)))
-		b = append(b, x...)
-	}
+	b := make([]byte, 0, 256)
 	for _, x := range []string{s.Project, s.Source, s.Origin, s.Campaign} {
-		text(x)
+		b = appendBytes(b, []byte(x))
 	}
 	for _, p := range s.Parts {
-		b = binary.AppendVarint(b, p.Hour.Unix()/3600)
-		text(p.User)
-		text(string(p.Tally.Pack()))
+		b = binary.AppendVarint(b, p.At.Unix()/stepSeconds)
+		b = appendBytes(b, []byte(p.User))
+		b = appendBytes(b, p.Tally.Pack())
 	}
 	return b
 }
 
+const stepSeconds = int64(Step / time.Second)
+
 // UnpackShare reads what Pack wrote.
 func UnpackShare(b []byte) (s Share, err error) {
-	text := func() string {
-		n, w := binary.Uvarint(b)
-		if w <= 0 || n > uint64(len(b)-w) {
-			err, b = errPacked, nil
-			return ""
-		}
-		out := string(b[w : w+int(n)])
-		b = b[w+int(n):]
-		return out
-	}
+	r := reader{b: b}
 	for _, x := range []*string{&s.Project, &s.Source, &s.Origin, &s.Campaign} {
-		*x = text()
+		*x = string(r.bytes())
 	}
-	for err == nil && len(b) > 0 {
-		hour, w := binary.Varint(b)
-		if w <= 0 || hour < -1e7 || hour > 1e7 {
+	for len(r.b) > 0 {
+		steps := r.varint()
+		p := Part{At: time.Unix(steps*stepSeconds, 0).UTC(), User: string(r.bytes())}
+		packed := r.bytes()
+		if r.bad || steps < -1e7 || steps > 1e7 {
 			return s, errPacked
 		}
-		b = b[w:]
-		p := Part{Hour: time.Unix(hour*3600, 0).UTC(), User: text(), Tally: Tally{}}
-		if err == nil {
-			err = p.Tally.Unpack([]byte(text()), 1)
+		if err := p.Tally.Unpack(packed, 1); err != nil {
+			return s, err
 		}
 		s.Parts = append(s.Parts, p)
 	}
-	return s, err
+	if r.bad {
+		return s, errPacked
+	}
+	return s, nil
 }
 
-// Same reports whether two packed shares are one.
-func Same(a, b []byte) bool { return bytes.Equal(a, b) }
+var (
+	shareSet = store.Bulk("counts.share.set", `INSERT INTO figure_share (account_id, lead_id, share) VALUES`,
+		`($1, $2, $3)`, `ON CONFLICT (account_id, lead_id) DO UPDATE SET share = excluded.share`)
+	shareOf = store.List("counts.share.of", `SELECT lead_id, share FROM figure_share WHERE account_id = $1 AND lead_id IN (LIST)`)
+)
+
+// Account puts what the leads add now in the place of what they added before.
+// The caller holds the account's cursor in this transaction, so that nobody
+// else changes figures. Running again changes nothing.
+func Account(tx *store.Tx, facts []Facts) error {
+	ids := make([]lead.ID, len(facts))
+	for i, f := range facts {
+		ids[i] = f.Lead
+	}
+	before, err := sharesOf(tx, ids)
+	if err != nil {
+		return err
+	}
+	change, rows := Figures{}, make([][]any, 0, len(facts))
+	for _, f := range facts {
+		s := ShareOf(f)
+		packed := s.Pack()
+		old, had := before[f.Lead]
+		if had && bytes.Equal(old, packed) {
+			continue
+		}
+		rows = append(rows, []any{f.Lead, packed})
+		change.Add(s, 1)
+		if !had {
+			continue
+		}
+		was, err := UnpackShare(old)
+		if err != nil {
+			return err
+		}
+		change.Add(was, -1)
+	}
+	if _, err := tx.Bulk(shareSet, rows); err != nil {
+		return err
+	}
+	return Change(tx, change)
+}
+
+func sharesOf(tx *store.Tx, ids []lead.ID) (map[lead.ID][]byte, error) {
+	out := make(map[lead.ID][]byte, len(ids))
+	list := make([]any, len(ids))
+	for i, id := range ids {
+		list[i] = id
+	}
+	err := tx.QueryList(shareOf, nil, list, func(scan func(...any) error) error {
+		var id lead.ID
+		var share []byte
+		err := scan(&id, &share)
+		out[id] = share
+		return err
+	})
+	return out, err
+}

@@ -6,59 +6,226 @@ import (
 	"maps"
 	"math/bits"
 	"slices"
-	"strconv"
 	"strings"
+
+	"catchment/internal/account"
+	"catchment/internal/lead"
 )
 
-// Tally is sums by measure: "leads", "stage/stg_…", "speed/57". It is kept
-// packed, because a report adds up thousands of them.
-type Tally map[string]*int64
+// Count is a figure that is one number. Its value stands in packed sums, so a
+// new one is added at the end.
+type Count uint16
 
-// Add adds n to the measure.
-func (t Tally) Add(m string, n int64) {
-	if p, ok := t[m]; ok {
-		*p += n
-		return
-	}
-	t[m] = &n
+// Figures of leads, counted in the Step in which the lead came in; figures of
+// work, counted in the one in which it was done. docs/figures.md defines them.
+const (
+	FLeads     Count = iota + 1
+	FEnquiries       // of those leads
+	FOffered         // of those leads, ever offered, …
+	FTaken
+	FTried
+	FReached
+	FVisits   // site visits of those leads that took place
+	FBookings // of those leads, not cancelled
+	FNew      // where those leads stand now
+	FFollowUp
+	FWon
+	FDropped
+
+	FOffers // work: made
+	FAccepted
+	FDeclined
+	FExpired
+	FLost
+	FAttempts
+	FContacts
+
+	FAvailable // presence, in milliseconds
+	FEngaged
+	FAway
+
+	FReEnquiries // of flows alone
+	counted
+)
+
+// Clock is a figure that is a distribution of durations.
+type Clock uint16
+
+// The clocks.
+const (
+	SpeedToLead Clock = iota
+	TimeToOffer
+	TimeToAccept
+	FirstResponse
+	TimeToContact
+	clocks
+)
+
+// Clocks lists them.
+func Clocks() []Clock {
+	return []Clock{SpeedToLead, TimeToOffer, TimeToAccept, FirstResponse, TimeToContact}
 }
 
-// Of is the sum of a measure; 0 when it is not there.
-func (t Tally) Of(m string) int64 {
-	if p, ok := t[m]; ok {
-		return *p
+// Family is a figure of many numbers, each with a name.
+type Family byte
+
+// The families.
+const (
+	FStage  Family = 's' // lead.StageID's text
+	FReason Family = 'r' // a code
+)
+
+var (
+	categoryCounts = map[lead.Category]Count{lead.New: FNew, lead.FollowUp: FFollowUp, lead.Won: FWon, lead.Dropped: FDropped}
+	answerCounts   = map[string]Count{string(lead.OfferAccepted): FAccepted, string(lead.OfferDeclined): FDeclined,
+		string(lead.OfferExpired): FExpired, string(lead.OfferLost): FLost}
+	presenceCounts = map[account.Presence]Count{account.Available: FAvailable, account.Engaged: FEngaged, account.Away: FAway}
+)
+
+// InCategory is the count of leads that stand in a category.
+func InCategory(k lead.Category) Count { return categoryCounts[k] }
+
+// Present is the count of milliseconds of a presence; 0 for one that is not counted.
+func Present(p account.Presence) Count { return presenceCounts[p] }
+
+// Tally is sums: of counts, of clocks by bucket, and of names by family. The
+// zero value is empty. Reports add up thousands of them, so both lists are
+// kept in order, and packed sums are added without being taken apart first.
+type Tally struct {
+	sums  []sum
+	names []nameSum
+}
+
+// sum is of a Count, or of one bucket of a clock: clockCodes + its number.
+type sum struct {
+	code uint16
+	n    int64
+}
+
+type nameSum struct {
+	name string // the family's letter, then the name
+	n    int64
+}
+
+const (
+	clockCodes = 64   // the first code that is a bucket's
+	bucketsOf  = 1024 // codes of each clock; Bucket gives less than 1000
+	codes      = clockCodes + uint16(clocks)*bucketsOf
+)
+
+func clockCode(c Clock, bucket int) uint16 { return clockCodes + uint16(c)*bucketsOf + uint16(bucket) }
+
+// Add adds n to a count.
+func (t *Tally) Add(c Count, n int64) { t.add(0, uint16(c), n) }
+
+// AddClock adds n durations of a bucket.
+func (t *Tally) AddClock(c Clock, bucket int, n int64) { t.add(0, clockCode(c, bucket), n) }
+
+// AddName adds n to what a family has of the name.
+func (t *Tally) AddName(f Family, name string, n int64) { t.addName(string(rune(f))+name, n) }
+
+// add adds to a code that does not lie before the place, and returns its place.
+func (t *Tally) add(from int, code uint16, n int64) int {
+	for near := from + 8; from < near && from < len(t.sums) && t.sums[from].code < code; from++ {
+	}
+	i := from + place(t.sums[from:], code)
+	if i == len(t.sums) || t.sums[i].code != code {
+		t.sums = slices.Insert(t.sums, i, sum{code: code})
+	}
+	t.sums[i].n += n
+	return i
+}
+
+// place is where a code stands, or would.
+func place(sums []sum, code uint16) int {
+	from, to := 0, len(sums)
+	for from < to {
+		if mid := (from + to) / 2; sums[mid].code < code {
+			from = mid + 1
+		} else {
+			to = mid
+		}
+	}
+	return from
+}
+
+func (t *Tally) addName(name string, n int64) {
+	i, found := slices.BinarySearchFunc(t.names, name, func(s nameSum, x string) int { return strings.Compare(s.name, x) })
+	if !found {
+		t.names = slices.Insert(t.names, i, nameSum{name: strings.Clone(name)})
+	}
+	t.names[i].n += n
+}
+
+// Merge adds sign times the other's sums; nil has none.
+func (t *Tally) Merge(o *Tally, sign int64) {
+	if o == nil {
+		return
+	}
+	at := 0
+	for _, s := range o.sums {
+		at = t.add(at, s.code, sign*s.n)
+	}
+	for _, s := range o.names {
+		t.addName(s.name, sign*s.n)
+	}
+}
+
+// Of is the sum of a count. A nil Tally, here and below, is an empty one.
+func (t *Tally) Of(c Count) int64 {
+	if t == nil {
+		return 0
+	}
+	if i := place(t.sums, uint16(c)); i < len(t.sums) && t.sums[i].code == uint16(c) {
+		return t.sums[i].n
 	}
 	return 0
 }
 
-// Merge adds sign times the other's sums.
-func (t Tally) Merge(o Tally, sign int64) {
-	for m, n := range o {
-		t.Add(m, sign**n)
-	}
-}
-
-// Under lists the sums of a family, "stage" for "stage/…", by what follows it.
-// Zero is left out.
-func (t Tally) Under(family string) map[string]int64 {
+// Named lists what a family has, by name, without zeros.
+func (t *Tally) Named(f Family) map[string]int64 {
 	out := map[string]int64{}
-	for m, n := range t {
-		if rest, ok := strings.CutPrefix(m, family+"/"); ok && *n != 0 {
-			out[rest] = *n
+	if t == nil {
+		return out
+	}
+	for _, s := range t.names {
+		if s.name[0] == byte(f) && s.n != 0 {
+			out[s.name[1:]] = s.n
 		}
 	}
 	return out
 }
 
-// Pack writes it as name length, name, number, in the order of the names;
-// without zeros.
-func (t Tally) Pack() []byte {
-	b := []byte{} // never nil, which would be NULL
-	for _, m := range slices.Sorted(maps.Keys(t)) {
-		if n := *t[m]; n != 0 {
-			b = binary.AppendUvarint(b, uint64(len(m)))
-			b = append(b, m...)
-			b = binary.AppendVarint(b, n)
+// Zero says that there is nothing but zeros.
+func (t *Tally) Zero() bool {
+	return !slices.ContainsFunc(t.sums, func(s sum) bool { return s.n != 0 }) &&
+		!slices.ContainsFunc(t.names, func(s nameSum) bool { return s.n != 0 })
+}
+
+// Pack writes the sums that are not zero: how many; of each the difference of
+// its code to the one before, and the sum; then names with their lengths and
+// sums until the end.
+func (t *Tally) Pack() []byte {
+	kept := 0
+	for _, s := range t.sums {
+		if s.n != 0 {
+			kept++
+		}
+	}
+	b := binary.AppendUvarint(make([]byte, 0, 8+4*kept+24*len(t.names)), uint64(kept))
+	before := uint16(0)
+	for _, s := range t.sums {
+		if s.n != 0 {
+			b = binary.AppendUvarint(b, uint64(s.code-before))
+			b = binary.AppendVarint(b, s.n)
+			before = s.code
+		}
+	}
+	for _, s := range t.names {
+		if s.n != 0 {
+			b = binary.AppendUvarint(b, uint64(len(s.name)))
+			b = append(b, s.name...)
+			b = binary.AppendVarint(b, s.n)
 		}
 	}
 	return b
@@ -66,27 +233,68 @@ func (t Tally) Pack() []byte {
 
 var errPacked = errors.New("counts: these are no packed sums")
 
-// Unpack adds packed sums to t, sign times.
-func (t Tally) Unpack(b []byte, sign int64) error {
-	for len(b) > 0 {
-		size, w := binary.Uvarint(b)
-		if w <= 0 || size > uint64(len(b)-w) {
+// Unpack adds packed sums, sign times. After an error some of them are added.
+func (t *Tally) Unpack(b []byte, sign int64) error {
+	r := reader{b: b}
+	code, at := uint64(0), 0
+	for n := r.uvarint(); n > 0 && !r.bad; n-- {
+		code += r.uvarint()
+		v := r.varint()
+		if code == 0 || code >= uint64(codes) || r.bad {
 			return errPacked
 		}
-		name := b[w : w+int(size)]
-		b = b[w+int(size):]
-		n, w := binary.Varint(b)
-		if w <= 0 {
+		at = t.add(at, uint16(code), sign*v)
+	}
+	for len(r.b) > 0 && !r.bad {
+		name := r.bytes()
+		v := r.varint()
+		if r.bad || len(name) < 2 {
 			return errPacked
 		}
-		b = b[w:]
-		if p, ok := t[string(name)]; ok { // the compiler makes no string for this
-			*p += sign * n
-			continue
-		}
-		t.Add(string(name), sign*n)
+		t.addName(string(name), sign*v)
+	}
+	if r.bad {
+		return errPacked
 	}
 	return nil
+}
+
+// reader reads what was packed; bad is set once it does not fit.
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *reader) took(n int) {
+	if n <= 0 {
+		r.bad, r.b = true, nil
+		return
+	}
+	r.b = r.b[n:]
+}
+
+func (r *reader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	r.took(n)
+	return v
+}
+
+func (r *reader) varint() int64 {
+	v, n := binary.Varint(r.b)
+	r.took(n)
+	return v
+}
+
+// bytes reads a length and what it is of.
+func (r *reader) bytes() []byte {
+	n := r.uvarint()
+	if r.bad || n > uint64(len(r.b)) {
+		r.bad, r.b = true, nil
+		return nil
+	}
+	out := r.b[:n]
+	r.b = r.b[n:]
+	return out
 }
 
 // Durations are counted in buckets, sixteen to each doubling, so that a
@@ -121,11 +329,18 @@ func BucketSpan(bucket int) (first, last int64) {
 type Spread map[int]int64
 
 // Spread reads the distribution of a clock.
-func (t Tally) Spread(clock string) Spread {
+func (t *Tally) Spread(c Clock) Spread {
 	out := Spread{}
-	for text, n := range t.Under(clock) {
-		if bucket, err := strconv.Atoi(text); err == nil && bucket >= 0 && bucket < 64*perDoubling {
-			out[bucket] += n
+	if t == nil {
+		return out
+	}
+	first := clockCode(c, 0)
+	for _, s := range t.sums[place(t.sums, first):] {
+		if s.code >= first+bucketsOf {
+			break
+		}
+		if s.n != 0 {
+			out[int(s.code-first)] = s.n
 		}
 	}
 	return out
