@@ -166,7 +166,7 @@ func Read(tx *store.Tx, from int64, limit int) (evs []Positioned, next int64, re
 	from = max(from, 1)
 	next = from
 	gap := false
-	err = eventlog.From(tx, from, readBatches, func(b eventlog.Batch) (bool, error) {
+	err = eventlog.From(tx, from, from+int64(limit), readBatches, func(b eventlog.Batch) (bool, error) {
 		if b.First > next {
 			gap = true
 			return false, nil

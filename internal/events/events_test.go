@@ -16,6 +16,7 @@ import (
 	"catchment/internal/jobs/jobstest"
 	"catchment/internal/lead"
 	"catchment/internal/store"
+	"catchment/internal/store/eventlog"
 	"catchment/internal/store/storetest"
 )
 
@@ -161,6 +162,28 @@ func TestPages(t *testing.T) {
 				t.Fatalf("%d of %d", seen, total)
 			}
 		})
+	})
+}
+
+// A page looks at the transactions that it can hold, not at all that follow:
+// each may be a thousand events long.
+func TestAPageLooksNoFurther(t *testing.T) {
+	each(t, func(b *bench) {
+		s := storetest.Account()
+		for n := range 4 {
+			b.emit(s, numbered(2*n), numbered(2*n+1))
+		}
+		b.place()
+		for until, want := range map[int64]int{2: 1, 3: 1, 4: 2, 9: 4} {
+			looked := 0
+			err := b.db.Read(b.Context(), s, func(tx *store.Tx) error {
+				looked = 0
+				return eventlog.From(tx, 1, until, 256, func(eventlog.Batch) (bool, error) { looked++; return true, nil })
+			})
+			if err != nil || looked != want {
+				b.Errorf("until %d: %d transactions, want %d, %v", until, looked, want, err)
+			}
+		}
 	})
 }
 

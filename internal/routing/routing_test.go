@@ -257,6 +257,13 @@ func TestBacklog(t *testing.T) {
 		})
 		w.presence(w.users[1], account.Available)
 		w.settle()
+		w.read(func(tx *store.Tx) error {
+			board, err := w.router.Board(tx)
+			if err == nil && (len(board) != 1 || board[0].Waiting != 1198 || board[0].Offered != 2) {
+				t.Errorf("board %+v, with two offers", board)
+			}
+			return err
+		})
 		var drained []lead.ID
 		for range 10 {
 			for _, o := range w.offersOf(w.users[1]) {

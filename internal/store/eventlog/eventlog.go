@@ -26,7 +26,7 @@ var (
 	around = store.Register("eventlog.around", `SELECT first_position, count, events FROM event_batch
 		WHERE account_id = $1 AND first_position IS NOT NULL AND first_position <= $2 ORDER BY first_position DESC LIMIT 1`)
 	after = store.Register("eventlog.after", `SELECT first_position, count, events FROM event_batch
-		WHERE account_id = $1 AND first_position IS NOT NULL AND first_position > $2 ORDER BY first_position LIMIT $3`)
+		WHERE account_id = $1 AND first_position IS NOT NULL AND first_position > $2 AND first_position < $3 ORDER BY first_position LIMIT $4`)
 	headOf = store.Register("eventlog.head", `SELECT next_position FROM event_head WHERE account_id = $1`)
 	oldest = store.Register("eventlog.oldest", `SELECT first_position, count, emitted_at FROM event_batch
 		WHERE account_id = $1 AND first_position IS NOT NULL ORDER BY first_position LIMIT $2`)
@@ -62,8 +62,9 @@ type Batch struct {
 }
 
 // From reads placed batches in their order, from the one that holds the
-// position, until f returns false or limit batches were read.
-func From(tx *store.Tx, position int64, limit int, f func(Batch) (more bool, err error)) error {
+// position to the last one that begins before until, until f returns false or
+// limit batches were read.
+func From(tx *store.Tx, position, until int64, limit int, f func(Batch) (more bool, err error)) error {
 	more := true
 	each := func(scan func(...any) error) error {
 		var b Batch
@@ -80,7 +81,7 @@ func From(tx *store.Tx, position int64, limit int, f func(Batch) (more bool, err
 	if err := store.Each(rows, err, each); err != nil || !more {
 		return err
 	}
-	rows, err = tx.Query(after, position, limit)
+	rows, err = tx.Query(after, position, until, limit)
 	return store.Each(rows, err, each)
 }
 

@@ -45,8 +45,8 @@ var (
 	offerMark = store.Register("offers.offer_mark", `UPDATE offer SET state = $3
 		WHERE account_id = $1 AND offer_id = $2 AND open AND state = $4`)
 	offerTried = store.List("offers.tried", `SELECT lead_id, user_id, made_at, state FROM offer WHERE account_id = $1 AND lead_id IN (LIST)`)
-	offerBoard = store.Register("offers.board", `SELECT p.project_id, count(*) FROM offer o JOIN pool p ON p.account_id = $1 AND p.pool_id = o.pool_id
-		WHERE o.account_id = $1 AND o.open GROUP BY p.project_id`)
+	offerBoard = store.Register("offers.board", `SELECT p.project_id, CAST(sum(m.open_offers) AS bigint) FROM pool_member m
+		JOIN pool p ON p.account_id = $1 AND p.pool_id = m.pool_id WHERE m.account_id = $1 AND m.open_offers > 0 GROUP BY p.project_id`)
 )
 
 // Add makes a round's offers, all of them queued.
@@ -146,7 +146,8 @@ func TriedOf(tx *store.Tx, ids []lead.ID, f func(Tried)) error {
 	})
 }
 
-// Board counts the open offers of every project that has any.
+// Board counts the open offers of every project that has any, by what its
+// members are counted to have: an account may have many more offers than people.
 func Board(tx *store.Tx) (map[account.ProjectID]int64, error) {
 	out := map[account.ProjectID]int64{}
 	rows, err := tx.Query(offerBoard)
