@@ -32,6 +32,7 @@ type BacktestResult struct {
 	Changed   int              `json:"changed" doc:"Decisions that would have been another."`
 	Changes   []BacktestChange `json:"changes" nullable:"false" doc:"The first hundred of them."`
 	Shares    []BacktestShare  `json:"shares" nullable:"false"`
+	Rules     []BacktestRule   `json:"rules" nullable:"false" doc:"In the policy's order; none of the plain rotation."`
 	Was       BacktestSide     `json:"was"`
 	Would     BacktestSide     `json:"would"`
 	Unknown   int              `json:"unknown_leads" doc:"Leads whose attributes are not known any more; conditions saw none."`
@@ -46,6 +47,13 @@ type BacktestChange struct {
 	Rule   *string   `json:"rule" doc:"By which it would have been given; null: to nobody, or in plain rotation." example:"Everyone"`
 	Was    []string  `json:"was" nullable:"false" doc:"Users who were offered it." example:"user_01h455vb4pex5vsknk084sn02q"`
 	Would  []string  `json:"would" nullable:"false" doc:"Users who would have been." example:"user_01h455vb4pex5vsknk084sn02q"`
+}
+
+// BacktestRule is how one rule would have done.
+type BacktestRule struct {
+	Name    string `json:"name" example:"Everyone"`
+	Matched int    `json:"leads_matched" doc:"Leads whose first rule it was: 0 is a rule that never matched."`
+	Offers  int    `json:"offers" doc:"Also as a fallback."`
 }
 
 // BacktestShare is how many offers one person got and would have got.
@@ -159,10 +167,13 @@ func backtestView(t routing.Trial, names map[account.UserID]string) *PolicyBackt
 	if b == nil {
 		return out
 	}
-	out.Result = &BacktestResult{Decisions: b.Decisions, Changed: b.Changed, Changes: []BacktestChange{}, Shares: []BacktestShare{},
+	out.Result = &BacktestResult{Decisions: b.Decisions, Changed: b.Changed, Changes: []BacktestChange{}, Shares: []BacktestShare{}, Rules: []BacktestRule{},
 		Was: backtestSide(b.Was), Would: backtestSide(b.Would), Unknown: b.Unknown, NotSaved: b.NotSaved, Cut: b.Cut}
 	for _, s := range b.Shares {
 		out.Result.Shares = append(out.Result.Shares, BacktestShare{UserID: s.User.String(), Name: names[s.User], Was: s.Was, Would: s.Would})
+	}
+	for _, x := range b.Rules {
+		out.Result.Rules = append(out.Result.Rules, BacktestRule(x))
 	}
 	for _, x := range b.Changes {
 		out.Result.Changes = append(out.Result.Changes, BacktestChange{LeadID: x.Lead.String(), At: x.At, Rule: web.OrNull(x.Rule),

@@ -25,6 +25,7 @@ type RoutingPolicy struct {
 	CreatedBy   string         `json:"created_by"`
 	Policy      routing.Policy `json:"policy"`
 	Words       []string       `json:"words" nullable:"false" doc:"The policy in plain language."`
+	Warnings    []string       `json:"warnings,omitempty" doc:"What may not be meant: rules that no lead reaches, people who are not there, fallbacks that help nobody. Left out in lists, and when there are none."`
 }
 
 // PolicyPath is the input of a route about one version.
@@ -103,7 +104,11 @@ func policyView(v routing.Version, names map[account.UserID]string) RoutingPolic
 		PublishedAt: web.TimeOrNull(v.PublishedAt), CreatedAt: v.CreatedAt, CreatedBy: v.By, Policy: v.Rules, Words: v.Rules.Words(names)}
 }
 
-func policyAnswer(tx *store.Tx, v routing.Version, err error) (*RoutingPolicy, error) {
+func (c *Console) policyAnswer(tx *store.Tx, at time.Time, v routing.Version, err error) (*RoutingPolicy, error) {
+	if err != nil {
+		return nil, err
+	}
+	warnings, err := c.Routing.Warnings(tx, v, at)
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +117,7 @@ func policyAnswer(tx *store.Tx, v routing.Version, err error) (*RoutingPolicy, e
 		return nil, err
 	}
 	out := policyView(v, names)
+	out.Warnings = warnings
 	return &out, nil
 }
 
@@ -125,16 +131,16 @@ func (c *Console) newPolicy(v *web.Visit, tx *store.Tx, in *newPolicyIn) (*Routi
 		return nil, unknown
 	}
 	made, err := c.Routing.DraftPolicy(tx, id, in.Body.Name, in.Body.Policy, v.Actor, v.At)
-	return policyAnswer(tx, made, err)
+	return c.policyAnswer(tx, v.At, made, err)
 }
 
-func (c *Console) getPolicy(_ *web.Visit, tx *store.Tx, in *PolicyPath) (*RoutingPolicy, error) {
+func (c *Console) getPolicy(v *web.Visit, tx *store.Tx, in *PolicyPath) (*RoutingPolicy, error) {
 	id, err := in.policy()
 	if err != nil {
 		return nil, err
 	}
 	found, err := c.Routing.GetPolicy(tx, id)
-	return policyAnswer(tx, found, err)
+	return c.policyAnswer(tx, v.At, found, err)
 }
 
 func (c *Console) publishPolicy(v *web.Visit, tx *store.Tx, in *PolicyPath) (*RoutingPolicy, error) {
@@ -143,7 +149,7 @@ func (c *Console) publishPolicy(v *web.Visit, tx *store.Tx, in *PolicyPath) (*Ro
 		return nil, err
 	}
 	now, err := c.Routing.PublishPolicy(tx, id, v.Actor, v.At)
-	return policyAnswer(tx, now, err)
+	return c.policyAnswer(tx, v.At, now, err)
 }
 
 func (c *Console) rollBackPolicy(v *web.Visit, tx *store.Tx, in *PolicyPath) (*RoutingPolicy, error) {
@@ -152,7 +158,7 @@ func (c *Console) rollBackPolicy(v *web.Visit, tx *store.Tx, in *PolicyPath) (*R
 		return nil, err
 	}
 	now, err := c.Routing.RollBackPolicy(tx, id, v.Actor, v.At)
-	return policyAnswer(tx, now, err)
+	return c.policyAnswer(tx, v.At, now, err)
 }
 
 func (c *Console) putTags(v *web.Visit, tx *store.Tx, in *memberTagsIn) (*MemberTags, error) {

@@ -41,6 +41,9 @@ func TestAPolicysCourse(t *testing.T) {
 	if !strings.Contains(draft.text, "when value \\u003e= 500000") && !strings.Contains(draft.text, "when value >= 500000") {
 		t.Errorf("no plain language: %s", draft.text)
 	}
+	if !strings.Contains(draft.text, `"warnings":["Rule`) {
+		t.Errorf("the only member is in no shift, and no warning says so: %s", draft.text)
+	}
 	id := "/v1/policies/" + draft.str("id")
 	test := c.admin.post(id+"/backtest", map[string]any{"days": 7}).want(t, 202)
 	if test.str("state") != "running" || test.str("url") != "/v1/backtests/"+test.str("id") || test.body["result"] != nil {

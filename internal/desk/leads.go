@@ -283,6 +283,8 @@ type Decision struct {
 	DecidedAt  time.Time   `json:"decided_at"`
 	UserID     *string     `json:"user_id" doc:"Who was chosen; null: nobody was eligible."`
 	OfferID    *string     `json:"offer_id"`
+	PolicyID   *string     `json:"policy_id" doc:"null: the plain rotation."`
+	Rule       *string     `json:"rule" doc:"By which it was given; of nobody's: the first that held." example:"Everyone"`
 	Candidates []Candidate `json:"candidates" nullable:"false" doc:"Everybody in the pool."`
 }
 
@@ -362,7 +364,8 @@ func (d *Desk) leadDecisions(v *web.Visit, tx *store.Tx, in *decisionsIn) (*web.
 	}
 	list := &web.List[Decision]{Items: []Decision{}}
 	for _, e := range slices.Backward(found) {
-		out := Decision{RoundID: e.Round.String(), DecidedAt: e.At, UserID: web.OrNull(e.User.String()), OfferID: web.OrNull(e.Offer.String()), Candidates: []Candidate{}}
+		out := Decision{RoundID: e.Round.String(), DecidedAt: e.At, UserID: web.OrNull(e.User.String()), OfferID: web.OrNull(e.Offer.String()),
+			PolicyID: web.OrNull(e.Policy.String()), Rule: web.OrNull(e.Rule), Candidates: []Candidate{}}
 		for _, c := range e.Candidates {
 			out.Candidates = append(out.Candidates, Candidate{c.User.String(), n.users[c.User], c.Reason.String(), words[c.Reason]})
 		}

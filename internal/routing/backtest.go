@@ -29,6 +29,7 @@ type Backtest struct {
 	Changed   int          `json:"changed"`           // decisions that would have been another
 	Changes   []TestChange `json:"changes,omitempty"` // the first of them, at most maxChanges
 	Shares    []TestShare  `json:"shares"`            // by user id
+	Rules     []TestRule   `json:"rules,omitempty"`   // of the policy, in order; none of the plain rotation
 	Was       TestSide     `json:"was"`
 	Would     TestSide     `json:"would"`
 	Unknown   int          `json:"unknown,omitempty"`   // leads whose attributes are not known any more
@@ -43,6 +44,14 @@ type TestChange struct {
 	Rule  string           `json:"rule,omitempty"` // that would have given it; "": nobody, or the plain rotation
 	Was   []account.UserID `json:"was,omitempty"`
 	Would []account.UserID `json:"would,omitempty"`
+}
+
+// TestRule is how one rule of the policy did: how often its condition was the
+// first to hold, and how many offers it would have made, also as a fallback.
+type TestRule struct {
+	Name    string `json:"name"`
+	Matched int    `json:"matched"` // leads
+	Offers  int    `json:"offers"`
 }
 
 // TestShare is how many offers one person got and would have got.

@@ -56,6 +56,9 @@ func TestFallbackEndsInTheQueue(t *testing.T) {
 			id := w.arrive(1)[0]
 			w.settle()
 			why := w.why(id)
+			if by, want := w.by(id), map[bool]string{true: "Last", false: "First"}[somebody]; by != want {
+				t.Errorf("the ledger names rule %q", by)
+			}
 			if why[a] != routing.IsAway || why[b] != routing.IsEngaged {
 				t.Errorf("%s, %s", why[a], why[b])
 			}
@@ -86,6 +89,17 @@ func TestFallbackEndsInTheQueue(t *testing.T) {
 			w.verifyAll()
 		}
 	})
+}
+
+// by is the rule that the ledger names in the lead's last decision.
+func (w *world) by(id lead.ID) (rule string) {
+	w.Helper()
+	w.read(func(tx *store.Tx) error {
+		ds, err := w.router.Explain(tx, id, 100)
+		rule = ds[len(ds)-1].Rule
+		return err
+	})
+	return rule
 }
 
 // Who is silent so often, one time after the other, is set away: not a time

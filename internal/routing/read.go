@@ -36,6 +36,8 @@ type Explained struct {
 	User       account.UserID // zero: nobody
 	Offer      lead.OfferID
 	WaitingAt  time.Time
+	Policy     account.PolicyID // zero: the plain rotation
+	Rule       string           // by which it was given, or of which nobody could take it; "": the plain rotation
 	Candidates []Why
 }
 
@@ -67,6 +69,9 @@ func (r *Router) Explain(tx *store.Tx, id lead.ID, limit int) ([]Explained, erro
 			return nil, fmt.Errorf("routing: round %s does not fit its decisions", d.Round)
 		}
 		e := Explained{Round: d.Round, At: saved.At, User: d.User, Offer: d.Offer, WaitingAt: time.UnixMicro(in.Leads[d.N].WaitingAt).UTC()}
+		if in.Plan != nil {
+			e.Policy, e.Rule = in.Plan.ID, in.Plan.Policy.Rules[Decide(in).Decisions[d.N].Rule].Name
+		}
 		for i, c := range in.Candidates {
 			e.Candidates = append(e.Candidates, Why{c, Reason(d.Reasons[i])})
 		}

@@ -35,6 +35,7 @@ type rehearsal struct {
 type fate struct {
 	offered [2]int64
 	shut    [2]bool // waited after hours
+	matched bool    // is counted with its rule
 	ahead   bool    // the policy would have offered it earlier than it was
 	unknown bool
 }
@@ -50,6 +51,11 @@ func (t *rehearsal) start(pool account.PoolID, c *compiled, zone *time.Location)
 	t.asks = slices.ContainsFunc(c.Rules, func(r Rule) bool { return r.When != "" || len(r.Needs) > 0 })
 	t.carried, t.shares, t.fates = map[account.UserID]Candidate{}, map[account.UserID]*TestShare{}, map[lead.ID]fate{}
 	t.left.in = map[lead.ID]bool{}
+	for _, r := range c.Rules {
+		if !c.plain() {
+			t.out.Rules = append(t.out.Rules, TestRule{Name: r.Name})
+		}
+	}
 }
 
 // round decides one saved round both ways and compares.
@@ -99,8 +105,16 @@ func (t *rehearsal) gave(side int, in Round, i int, d Decision) {
 	if d.Chosen != Nobody && f.offered[side] == none {
 		f.offered[side] = in.At - l.WaitingAt
 	}
+	users := d.all(in.Candidates)
+	if side == would && len(t.out.Rules) > 0 {
+		if !f.matched {
+			f.matched = true
+			t.out.Rules[l.Rule].Matched++
+		}
+		t.out.Rules[d.Rule].Offers += len(users)
+	}
 	t.fates[l.Lead] = f
-	for _, u := range d.all(in.Candidates) {
+	for _, u := range users {
 		if side == was {
 			t.share(u).Was++
 		} else {

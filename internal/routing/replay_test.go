@@ -103,6 +103,9 @@ func TestBacktestOfWhatWasNotSaved(t *testing.T) {
 				got = s.Would
 			}
 		}
+		if len(b.Rules) != 2 || b.Rules[0].Matched != home || b.Rules[0].Offers != got || b.Rules[1].Matched != *decisionsFlag-home {
+			t.Errorf("by rules: %+v, of the first are %d", b.Rules, home)
+		}
 		if b.Unknown != 0 || b.Changed == 0 || got == 0 || got != home-b.Would.Starved || b.Would.Starved > 250 {
 			t.Errorf("%d leads of the first rule, of %d; %d unknown, %d starve", got, home, b.Unknown, b.Would.Starved)
 		}
