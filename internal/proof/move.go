@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +15,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/store"
 )
 
 // proveMove grows an instance on SQLite, moves it to PostgreSQL while leads
@@ -41,27 +45,77 @@ func proveMove(ctx context.Context, t *trial) error {
 	if most == 0 {
 		most = 100_000
 	}
-	l := i.load("move", most+most/2+50_000, 32)
+	l := i.load("move", 1_000_000, 32)
 	if err := t.grow(ctx, i, l, min(most, controlLeads)); err != nil {
 		return err
 	}
 	if err := t.moveControl(ctx, i, target); err != nil {
 		return err
 	}
-	began := time.Now()
-	if err := t.grow(ctx, i, l, most); err != nil {
+	if err := t.grow(ctx, i, l, min(most, doorLeads)); err != nil {
 		return err
 	}
-	t.figure("leads before the move", float64(l.book.acknowledged()), "")
-	t.figure("until they were in SQL", time.Since(began).Seconds(), "s")
+	t.figure("leads that came through the door before the move", float64(l.book.acknowledged()), "")
+	if err := t.neighbours(ctx, i, most); err != nil {
+		return err
+	}
 	if err := t.moveUnderLoad(ctx, i, l, target.URL("grown")); err != nil {
 		return err
 	}
 	return t.afterMove(ctx, i, l, target)
 }
 
-// Leads of the copy in which one bit is changed.
-const controlLeads = 2000
+const (
+	controlLeads = 2000   // of the copy in which one bit is changed
+	doorLeads    = 50_000 // that are sent; more are their neighbours'
+)
+
+// neighbours gives the database so many leads: the first company's rows once
+// more for other companies, until there are enough. Those have no keys and
+// nobody who works there; for a move a row is a row.
+func (t *trial) neighbours(ctx context.Context, i *instance, most int) error {
+	if err := i.stop(); err != nil {
+		return err
+	}
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(i.dir, "catchment.db")+"?_pragma=synchronous(OFF)&_pragma=cache_size(-262144)&_pragma=temp_store(MEMORY)")
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	began, have := time.Now(), 0
+	var first []byte
+	err = db.QueryRowContext(ctx, `SELECT account_id, count(*) FROM lead GROUP BY account_id ORDER BY 2 DESC LIMIT 1`).Scan(&first, &have)
+	if err != nil {
+		return err
+	}
+	companies := 1
+	for ; companies*have < most; companies++ {
+		other := account.NewID().UUID()
+		for _, table := range store.Tables() {
+			if table.Directory {
+				continue
+			}
+			if err := copyRows(ctx, db, table.Name, first, other[:]); err != nil {
+				return fmt.Errorf("%s: %w", table.Name, err)
+			}
+		}
+	}
+	t.figure("leads before the move", float64(companies*have), "")
+	t.figure("companies that they belong to", float64(companies), "")
+	t.say("%d companies' rows were written in %.0f s", companies-1, time.Since(began).Seconds())
+	return i.again(ctx)
+}
+
+// copyRows writes an account's rows of a table once more, for another.
+func copyRows(ctx context.Context, db *sql.DB, table string, from, to []byte) error {
+	var columns string
+	err := db.QueryRowContext(ctx, `SELECT group_concat(name, ', ') FROM (SELECT name FROM pragma_table_info(?) WHERE name <> 'account_id' ORDER BY cid)`, table).Scan(&columns)
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, `INSERT INTO `+table+` (account_id, `+columns+`) SELECT ?, `+columns+` FROM `+table+` WHERE account_id = ?`, to, from)
+	return err
+}
 
 // grow takes so many leads in, and waits until they are in SQL.
 func (t *trial) grow(ctx context.Context, i *instance, l *load, leads int) error {
