@@ -24,7 +24,7 @@ type config struct {
 	PublicURL        string `name:"public-url" help:"Where visitors reach the doors, as https://leads.example.com, for snippets and redirects; --listen when empty." env:"CATCHMENT_PUBLIC_URL"`
 	Inner            string `help:"Address of health and metrics; empty for none." default:"127.0.0.1:9090" env:"CATCHMENT_INNER"`
 	Role             string `help:"Which part to run: ${enum}. capture needs no database, and of keys only those that catchment keys door wrote into its data folder." enum:"all,capture,work,web" default:"all" env:"CATCHMENT_ROLE"`
-	TLS              string `name:"tls" help:"Transport security of the doors: ${enum}. self makes an authority of its own in the data folder, files shows --tls-cert." enum:"off,self,files" default:"off" env:"CATCHMENT_TLS"`
+	TLS              string `name:"tls" help:"Transport security of the doors: ${enum}. self makes an authority of its own in the data folder, files shows --tls-cert, acme gets certificates for --acme-domain." enum:"off,self,files,acme" default:"off" env:"CATCHMENT_TLS"`
 	DatabaseURL      string `name:"database-url" help:"postgres://… instead of the embedded SQLite." env:"CATCHMENT_DATABASE_URL"`
 	DatabaseOwnerURL string `name:"database-owner-url" help:"postgres://… of the role that may change the schema; the same as database-url when empty." env:"CATCHMENT_DATABASE_OWNER_URL"`
 	NATSURL          string `name:"nats-url" help:"nats://… instead of the embedded JetStream." env:"CATCHMENT_NATS_URL"`

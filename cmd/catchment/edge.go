@@ -19,6 +19,10 @@ import (
 type edgeConfig struct {
 	TLSCert        string `name:"tls-cert" help:"PEM file with the certificate and its chain; read again when it changes." env:"CATCHMENT_TLS_CERT" type:"path"`
 	TLSKey         string `name:"tls-key" help:"PEM file with the certificate's key." env:"CATCHMENT_TLS_KEY" type:"path"`
+	ACMEDomain     string `name:"acme-domain" help:"Host names to get certificates for, apart by commas." env:"CATCHMENT_ACME_DOMAIN"`
+	ACMEEmail      string `name:"acme-email" help:"Where the authority may write to." env:"CATCHMENT_ACME_EMAIL"`
+	ACMEDirectory  string `name:"acme-directory" help:"The authority's directory; Let's Encrypt's when empty." env:"CATCHMENT_ACME_DIRECTORY"`
+	ACMECA         string `name:"acme-ca" help:"PEM file with what to trust the authority's own TLS by, besides the system's." env:"CATCHMENT_ACME_CA" type:"path"`
 	HTTPListen     string `name:"http-listen" help:"Address for plain HTTP, as :80; all it does is send callers to --public-url." env:"CATCHMENT_HTTP_LISTEN"`
 	AllowPlaintext bool   `name:"allow-plaintext" help:"Allow connections without TLS off loopback: the doors', and those to NATS and PostgreSQL." env:"CATCHMENT_ALLOW_PLAINTEXT"`
 	TrustedProxies string `name:"trusted-proxies" help:"Networks of the proxies in front, apart by commas: their word about the caller's address is taken, and nobody else's." env:"CATCHMENT_TRUSTED_PROXIES"`
@@ -39,6 +43,9 @@ func (c config) checkEdge() error {
 	if (c.TLS == "files") != (c.TLSCert != "") || (c.TLS == "files") != (c.TLSKey != "") {
 		return usage("--tls files, --tls-cert and --tls-key go together")
 	}
+	if (c.TLS == "acme") != (c.ACMEDomain != "") {
+		return usage("--tls acme and --acme-domain go together")
+	}
 	if c.HTTPListen != "" && c.scheme() == "http" {
 		return usage("--http-listen sends callers to TLS, and --tls is off")
 	}
@@ -57,7 +64,7 @@ func (c config) checkListen(flag, address string) error {
 	if loopback(host) || c.scheme() == "https" || c.AllowPlaintext {
 		return nil
 	}
-	return usage("%s %s is not loopback, and --tls is off: give --tls self or files, listen on 127.0.0.1 behind a proxy that has TLS, or say --allow-plaintext", flag, address)
+	return usage("%s %s is not loopback, and --tls is off: give --tls self, files or acme, listen on 127.0.0.1 behind a proxy that has TLS, or say --allow-plaintext", flag, address)
 }
 
 func loopback(host string) bool {
@@ -74,6 +81,9 @@ func (c config) certificates(log *slog.Logger) (edge.Certificates, error) {
 		out, err = edge.NewOwn(edge.OwnOptions{Dir: c.tlsFolder(), Hosts: c.hosts(), List: c.publicURL(), Log: log})
 	case "files":
 		out, err = edge.NewFiles(c.TLSCert, c.TLSKey, log)
+	case "acme":
+		out, err = edge.NewACME(edge.ACMEOptions{Dir: c.acmeFolder(), Domains: c.domains(), Email: c.ACMEEmail, Directory: c.ACMEDirectory,
+			Roots: c.ACMECA, Listen: c.Listen, Plain: c.HTTPListen, Log: log})
 	}
 	if err != nil {
 		return nil, err // out would be a kind without a value
@@ -81,7 +91,12 @@ func (c config) certificates(log *slog.Logger) (edge.Certificates, error) {
 	return out, nil
 }
 
-func (c config) tlsFolder() string { return filepath.Join(c.Data, "tls") }
+func (c config) tlsFolder() string  { return filepath.Join(c.Data, "tls") }
+func (c config) acmeFolder() string { return filepath.Join(c.Data, "acme") }
+
+func (c config) domains() []string {
+	return strings.FieldsFunc(c.ACMEDomain, func(r rune) bool { return r == ',' || r == ' ' })
+}
 
 // hosts are the names that an own certificate is for: those of the machine,
 // and the one in the public URL.
@@ -106,6 +121,9 @@ func (c config) hosts() []string {
 // publicURL is where the doors are reached from outside.
 func (c config) publicURL() string {
 	if c.PublicURL == "" {
+		if c.TLS == "acme" && len(c.domains()) > 0 {
+			return "https://" + c.domains()[0]
+		}
 		return c.scheme() + "://" + c.Listen
 	}
 	return strings.TrimSuffix(c.PublicURL, "/")
@@ -149,6 +167,9 @@ func openGate(c *config, log *slog.Logger, outer, inner http.HandlerFunc) (g *ga
 	doors, health, plain := listen("--listen", c.Listen), listen("--inner", c.Inner), listen("--http-listen", c.HTTPListen)
 	if err == nil {
 		c.Listen = doors.Addr().String()
+		if plain != nil {
+			c.HTTPListen = plain.Addr().String()
+		}
 		g.certs, err = c.certificates(log)
 	}
 	if err != nil {
