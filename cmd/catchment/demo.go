@@ -148,6 +148,6 @@ func (f founder) unfinished(ctx context.Context, name, admin string) (link strin
 
 // CreateOperator implements demo.Founder.
 func (f founder) CreateOperator(ctx context.Context, name, email, password string) error {
-	_, err := f.h.directory.CreateOperator(ctx, name, email, password)
+	_, err := f.h.signin.CreateOperator(ctx, name, email, password)
 	return err
 }

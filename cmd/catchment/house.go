@@ -30,6 +30,7 @@ import (
 	"catchment/internal/keyring"
 	"catchment/internal/publish"
 	"catchment/internal/routing"
+	"catchment/internal/signin"
 	"catchment/internal/snapshot"
 	"catchment/internal/store"
 	"catchment/internal/store/setup"
@@ -60,6 +61,7 @@ type house struct {
 	feed      *events.Feed
 	publisher *publish.Publisher
 	directory *directory.Directory
+	signin    *signin.Signin
 	intake    *intake.Intake
 	routing   *routing.Router
 	runner    *jobs.Runner
@@ -285,6 +287,7 @@ func (h *house) buildStages(ctx context.Context) error {
 	h.directory = directory.New(directory.Options{
 		DB: h.db, Keys: ringForDirectory{h}, Waker: h.journal, Log: h.log, Changed: h.publisher.Changed, Record: record,
 	})
+	h.signin = h.newSignin()
 	h.intake = intake.New(intake.Options{
 		DB: h.db, Accounts: h.accounts, Opener: keyring.NewDropOpener(), Jobs: h.jobs, Events: h.events, Stream: h.journal.Stream(), Log: h.log,
 	})
@@ -300,13 +303,17 @@ func (h *house) buildStages(ctx context.Context) error {
 	return nil
 }
 
+func (h *house) newSignin() *signin.Signin {
+	return signin.New(signin.Options{DB: h.db, Directory: h.directory, Keys: h.ring, Log: h.log})
+}
+
 // buildDoors puts the API on the mux.
 func (h *house) buildDoors() error {
 	api := web.New(web.Options{DB: h.db, Auth: h.directory, Log: h.log, Version: version, Mux: h.mux,
 		MAC: func(text string) [32]byte { return h.ring.TokenMAC("request", text) }})
 	opener := &keyring.Opener{Accounts: h.accounts, Record: h.recordOpening, Keys: h.subjectKeys}
 	h.desk = desk.New(desk.Parts{
-		API: api, DB: h.db, Directory: h.directory, Auth: h.directory, Routing: h.routing,
+		API: api, DB: h.db, Directory: h.directory, Signin: h.signin, Auth: h.directory, Routing: h.routing,
 		Followup: followup.New(h.events, h.jobs, h.accounts), Persons: h.intake, Opener: opener, Feed: h.feed, Log: h.log,
 	})
 	console.New(console.Parts{

@@ -107,12 +107,14 @@ func textID(table string, id [16]byte) string {
 		return lead.NoteIDFrom(id).String()
 	case "member":
 		return account.UserIDFrom(id).String()
+	case "session":
+		return account.SessionIDFrom(id).String()
 	}
 	return uuid.UUID(id).String()
 }
 
 func whose(table string) string {
-	if table == "member" {
+	if table == "member" || table == "session" {
 		return "member"
 	}
 	return "person"

@@ -44,6 +44,9 @@ func NewBacktestID() BacktestID { return ident.New[backtestKind]() }
 func IDFrom(b [16]byte) ID         { return ident.From[scope.Account](b) }
 func UserIDFrom(b [16]byte) UserID { return ident.From[userKind](b) }
 
+// SessionIDFrom gives 16 bytes of a session their kind back.
+func SessionIDFrom(b [16]byte) SessionID { return ident.From[sessionKind](b) }
+
 // FirstPolicy and PoolOfFirst go between a pool and its first policy, which is
 // not stored and has the pool's own number.
 func FirstPolicy(p PoolID) PolicyID { return ident.From[policyKind](p.UUID()) }
@@ -57,6 +60,7 @@ func ParseProjectID(s string) (ProjectID, error)   { return ident.Parse[projectK
 func ParsePolicyID(s string) (PolicyID, error)     { return ident.Parse[policyKind](s) }
 func ParseSourceID(s string) (SourceID, error)     { return ident.Parse[sourceKind](s) }
 func ParseBacktestID(s string) (BacktestID, error) { return ident.Parse[backtestKind](s) }
+func ParseSessionID(s string) (SessionID, error)   { return ident.Parse[sessionKind](s) }
 
 type (
 	userKind     struct{}

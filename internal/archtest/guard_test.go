@@ -146,8 +146,10 @@ func step(detail string) string {
 var unbound = []string{
 	// who comes in, found by a hash before the account is known
 	"access.credential.by-login", "access.key.by-hash", "access.link.by-token",
-	"access.session.add", "access.session.by-token", "access.session.end", "access.session.seen",
+	"access.session.add-operator", "access.session.by-id", "access.session.by-token", "access.session.end", "access.session.renew", "access.session.seen",
 	"access.operator", "access.operator.add", "access.operator.by-login",
+	// the platform's record
+	"record.platform.add", "record.platform.list",
 	// how far SQL has taken the journal
 	"cursor.load", "cursor.save",
 	// events get their positions, followers find accounts that have new ones

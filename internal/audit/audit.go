@@ -40,21 +40,42 @@ type Record struct {
 
 // Write records the entry in the account of the transaction.
 func Write(tx *store.Tx, at time.Time, e Entry) error {
+	row, err := e.row(at)
+	if err != nil {
+		return err
+	}
+	return record.Add(tx, row)
+}
+
+// WritePlatform records the entry on the platform's record: what operators do,
+// and what happens to nobody known. It opens nothing, so it has no purpose.
+func WritePlatform(d *store.Dir, at time.Time, e Entry) error {
+	row, err := e.row(at)
+	if err == nil && e.Purpose != "" {
+		err = errors.New("audit: nothing is opened on the platform's record")
+	}
+	if err != nil {
+		return err
+	}
+	return record.AddPlatform(d, row)
+}
+
+func (e Entry) row(at time.Time) (record.Row, error) {
 	if e.Actor == "" || e.Action == "" {
-		return errors.New("audit: an entry needs an actor and an action")
+		return record.Row{}, errors.New("audit: an entry needs an actor and an action")
 	}
 	if e.Purpose != "" && !e.Purpose.Valid() {
-		return errors.New("audit: the purpose cannot be put on the record")
+		return record.Row{}, errors.New("audit: the purpose cannot be put on the record")
 	}
 	row := record.Row{ID: record.NewID(), At: at, Actor: e.Actor, Action: e.Action, Purpose: string(e.Purpose), About: e.About}
 	if e.Detail != nil {
 		b, err := json.Marshal(e.Detail)
 		if err != nil {
-			return fmt.Errorf("audit: %s: %w", e.Action, err)
+			return record.Row{}, fmt.Errorf("audit: %s: %w", e.Action, err)
 		}
 		row.Detail = string(b)
 	}
-	return record.Add(tx, row)
+	return row, nil
 }
 
 // Filter chooses entries; empty fields choose all.
@@ -69,11 +90,28 @@ type Place struct {
 // List reads up to limit entries, newest first, that come after the place in
 // that order; the zero Place begins with the newest.
 func List(tx *store.Tx, f Filter, after Place, limit int) ([]Record, error) {
-	var before *record.Row
-	if after != (Place{}) {
-		before = &record.Row{At: after.At, ID: after.ID}
+	rows, err := record.List(tx, f.like(), after.before(), limit)
+	return records(rows), err
+}
+
+// ListPlatform is List of the platform's record.
+func ListPlatform(d *store.Dir, f Filter, after Place, limit int) ([]Record, error) {
+	rows, err := record.ListPlatform(d, f.like(), after.before(), limit)
+	return records(rows), err
+}
+
+func (f Filter) like() record.Row {
+	return record.Row{Actor: f.Actor, Action: f.Action, About: f.About}
+}
+
+func (p Place) before() *record.Row {
+	if p == (Place{}) {
+		return nil
 	}
-	rows, err := record.List(tx, record.Row{Actor: f.Actor, Action: f.Action, About: f.About}, before, limit)
+	return &record.Row{At: p.At, ID: p.ID}
+}
+
+func records(rows []record.Row) []Record {
 	out := make([]Record, 0, len(rows))
 	for _, r := range rows {
 		rec := Record{ID: r.ID, At: r.At, Actor: r.Actor, Action: r.Action, Purpose: vault.Purpose(r.Purpose), About: r.About}
@@ -82,5 +120,5 @@ func List(tx *store.Tx, f Filter, after Place, limit int) ([]Record, error) {
 		}
 		out = append(out, rec)
 	}
-	return out, err
+	return out
 }

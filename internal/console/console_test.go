@@ -7,6 +7,8 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/audit"
+	"catchment/internal/signin"
+	"catchment/internal/signin/signintest"
 	"catchment/internal/store"
 )
 
@@ -162,12 +164,10 @@ func TestUsers(t *testing.T) {
 		}
 		path := "/v1/users/" + u.str("id")
 		link := c.admin.post(path+"/link", nil).want(t, 201)
-		if _, err := h.dir.Redeem(t.Context(), u.str("link"), password); err == nil {
+		if _, err := h.door.Signin.Redeem(t.Context(), signin.Client{}, u.str("link"), signintest.Password); err == nil {
 			t.Error("an earlier link still works")
 		}
-		in, err := h.dir.Redeem(t.Context(), link.str("link"), password)
-		h.ok(err)
-		ravi := &visitor{company: c, id: u.str("id"), token: in.Token}
+		ravi := &visitor{company: c, id: u.str("id"), token: h.door.Redeem(link.str("link")).Token}
 		ravi.get("/v1/projects").want(t, 200)
 		plain := c.admin.get(path).want(t, 200)
 		if plain.body["person"] != nil || plain.str("state") != "active" {

@@ -23,6 +23,7 @@ import (
 	"catchment/internal/jobs/jobstest"
 	"catchment/internal/lead"
 	"catchment/internal/routing"
+	"catchment/internal/signin/signintest"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
 	"catchment/internal/store/storetest"
@@ -37,6 +38,7 @@ type house struct {
 	*testing.T
 	db      *store.DB
 	dir     *directory.Directory
+	door    *signintest.Desk
 	router  *routing.Router
 	runner  *jobs.Runner
 	places  *events.Sequencer
@@ -65,6 +67,7 @@ func open(t *testing.T, db *store.DB) *house {
 	h.insight = insight.New(db, events.NewFeed(db, waker, log), log)
 	h.dir = directory.New(directory.Options{DB: db, Keys: ring, Waker: waker})
 	t.Cleanup(h.dir.Close)
+	h.door = signintest.New(t, db, h.dir, ring)
 	h.api = web.New(web.Options{DB: db, Auth: h.dir, Version: "test"})
 	console.New(console.Parts{API: h.api, DB: db, Directory: h.dir, Routing: h.router, Events: h.events, PublicURL: "https://leads.example",
 		Replayer: intake.New(intake.Options{DB: db, Accounts: ring.Accounts, Jobs: list, Events: h.events}),
@@ -107,15 +110,12 @@ type company struct {
 	admin *visitor
 }
 
-const password = "correct horse battery"
-
 func (h *house) company() *company {
 	h.Helper()
 	made, err := h.dir.Create(h.Context(), directory.NewAccount{Name: "Example Homes", DefaultRegion: "GB", AdminName: "Ana Example",
 		AdminPhone: vault.Hide("+442079460100"), AdminEmail: vault.Hide(lead.NewID().String() + "@example.com")})
 	h.ok(err)
-	in, err := h.dir.Redeem(h.Context(), made.Link, password)
-	h.ok(err)
+	in := h.door.Redeem(made.Link)
 	c := &company{house: h, scope: in.Scope}
 	c.admin = &visitor{company: c, id: made.Admin.String(), token: in.Token}
 	return c
@@ -139,9 +139,7 @@ func (c *company) user(role account.Role) *visitor {
 		v.id, link = m.ID.String(), l
 		return nil
 	})
-	in, err := c.dir.Redeem(c.Context(), link, password)
-	c.ok(err)
-	v.token = in.Token
+	v.token = c.door.Redeem(link).Token
 	return v
 }
 

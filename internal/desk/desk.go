@@ -17,6 +17,7 @@ import (
 	"catchment/internal/lead"
 	"catchment/internal/problem"
 	"catchment/internal/routing"
+	"catchment/internal/signin"
 	"catchment/internal/store"
 	"catchment/internal/store/members"
 	"catchment/internal/store/setup"
@@ -28,6 +29,7 @@ type Parts struct {
 	API       *web.API
 	DB        *store.DB
 	Directory *directory.Directory
+	Signin    *signin.Signin
 	Auth      web.Authenticator
 	Routing   *routing.Router
 	Followup  *followup.Followup

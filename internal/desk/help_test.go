@@ -27,6 +27,7 @@ import (
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
 	"catchment/internal/routing"
+	"catchment/internal/signin/signintest"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
 	"catchment/internal/store/people"
@@ -48,6 +49,7 @@ type doors struct {
 	api    *web.API
 	url    string
 	dir    *directory.Directory
+	door   *signintest.Desk
 	emits  *events.Log
 	closed atomic.Int64 // connections that the server gave up
 	mute   atomic.Bool  // the record cannot be written
@@ -71,9 +73,10 @@ func open(t *testing.T, db *store.DB) *doors {
 	t.Cleanup(places.Stop)
 	d.dir = directory.New(directory.Options{DB: db, Keys: d.ring, Waker: waker})
 	t.Cleanup(d.dir.Close)
+	d.door = signintest.New(t, db, d.dir, d.ring)
 	d.api = web.New(web.Options{DB: db, Auth: d.dir, Version: "test"})
 	d.desk = desk.New(desk.Parts{
-		API: d.api, DB: db, Directory: d.dir, Auth: d.dir, Routing: d.router, Followup: followup.New(emits, d.list, d.ring.Accounts),
+		API: d.api, DB: db, Directory: d.dir, Signin: d.door.Signin, Auth: d.dir, Routing: d.router, Followup: followup.New(emits, d.list, d.ring.Accounts),
 		Persons: intake.New(intake.Options{DB: db, Accounts: d.ring.Accounts, Jobs: d.list, Events: emits}),
 		Opener:  d.opener(),
 		Feed:    events.NewFeed(db, waker, log),
@@ -129,8 +132,7 @@ func (d *doors) company() *company {
 	made, err := d.dir.Create(d.Context(), directory.NewAccount{Name: "Example Homes", DefaultRegion: "GB", AdminName: "Ana Example",
 		AdminEmail: vault.Hide(lead.NewID().String() + "@example.com")})
 	d.ok(err)
-	boss, err := d.dir.Redeem(d.Context(), made.Link, password)
-	d.ok(err)
+	boss := d.door.Redeem(made.Link)
 	c := &company{doors: d, scope: boss.Scope, stages: map[string]lead.StageID{}}
 	c.keyset, err = d.ring.Accounts.Get(d.Context(), made.Account)
 	d.ok(err)
@@ -152,7 +154,7 @@ func (d *doors) company() *company {
 	return c
 }
 
-const password = "correct horse battery"
+const password = signintest.Password
 
 func (c *company) must(ok bool, err error) {
 	c.Helper()
@@ -190,9 +192,7 @@ func (c *company) user(role account.Role) *visitor {
 		c.ok(c.router.SetShifts(tx, v.id, routing.AlwaysOn(), "test", time.Now()))
 		return c.router.SetMember(tx, c.pool, v.id, true, "test", time.Now())
 	})
-	s, err := c.dir.Redeem(c.Context(), link, password)
-	c.ok(err)
-	v.token = s.Token
+	v.token = c.door.Redeem(link).Token
 	return v
 }
 

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"catchment/internal/account"
-	"catchment/internal/directory"
 	"catchment/internal/problem"
+	"catchment/internal/signin"
 	"catchment/internal/store"
 	"catchment/internal/store/offers"
 	"catchment/internal/web"
@@ -24,6 +24,16 @@ type NewSession struct {
 	AccountID   *string   `json:"account_id" doc:"null for an operator of the platform."`
 	AccountName *string   `json:"account_name"`
 	Role        string    `json:"role" enum:"salesperson,manager,marketer,admin,auditor,support,operator"`
+	Level       int       `json:"level" doc:"1: one factor was shown. 2: two, or a passkey."`
+	Needs       []string  `json:"needs" doc:"Which of the user's other factors raise the level; empty when nothing more is asked for."`
+}
+
+// RenewedSession has the new token of a session whose rights or credentials
+// changed. The old one is worth nothing any more.
+type RenewedSession struct {
+	Token     string    `json:"token" doc:"Send this one from now on." example:"cst_…"`
+	ExpiresAt time.Time `json:"expires_at" doc:"As before."`
+	Level     int       `json:"level"`
 }
 
 // Me is who one is. It holds no personal data.
@@ -90,30 +100,34 @@ func (d *Desk) sessionRoutes() {
 	web.Do(d.API, web.Op{Method: http.MethodPut, Path: "/v1/me/presence", Name: "set-presence", Tag: tagSession, Permission: account.AnswerOffers,
 		Summary: "Say whether you take leads now", Detail: "Only who is available, and on shift, is offered leads."}, d.setPresence)
 	web.Meet(d.API, web.Op{Method: http.MethodPut, Path: "/v1/me/password", Name: "change-password", Tag: tagSession, Permission: account.UseOwnSession, MaxBody: 4 << 10,
-		Summary: "Change your password", Detail: "Your other sessions end."}, d.changePassword)
+		Summary: "Change your password", Detail: "Your other sessions end, and this one gets the token of the answer."}, d.changePassword)
 }
 
-func (d *Desk) signIn(ctx context.Context, _ *web.Visit, in *signInIn) (*NewSession, error) {
+func (d *Desk) signIn(ctx context.Context, v *web.Visit, in *signInIn) (*NewSession, error) {
 	acct, err := filterID("account", in.Body.Account, account.ParseID)
 	if err != nil {
 		return nil, err
 	}
-	s, err := d.Directory.SignIn(ctx, in.Body.Email, in.Body.Password, acct)
+	s, err := d.Signin.ByPassword(ctx, client(v), in.Body.Email, in.Body.Password, acct)
 	return d.newSession(ctx, s, err)
 }
 
-func (d *Desk) redeem(ctx context.Context, _ *web.Visit, in *redeemIn) (*NewSession, error) {
-	s, err := d.Directory.Redeem(ctx, in.Body.Token, in.Body.Password)
+// client is from where the visitor comes.
+func client(v *web.Visit) signin.Client { return signin.Client{Address: v.Address, Agent: v.Agent} }
+
+func (d *Desk) redeem(ctx context.Context, v *web.Visit, in *redeemIn) (*NewSession, error) {
+	s, err := d.Signin.Redeem(ctx, client(v), in.Body.Token, in.Body.Password)
 	return d.newSession(ctx, s, err)
 }
 
-func (d *Desk) newSession(ctx context.Context, s directory.SignedIn, err error) (*NewSession, error) {
+func (d *Desk) newSession(ctx context.Context, s signin.SignedIn, err error) (*NewSession, error) {
 	if err != nil {
 		return nil, err
 	}
 	me, err := d.Directory.Me(ctx, s.Principal)
 	return &NewSession{Token: s.Token, ExpiresAt: s.Expires, UserID: s.User.String(), Name: s.Name,
-		AccountID: web.OrNull(s.Scope.Account().String()), AccountName: web.OrNull(me.AccountName), Role: string(s.Role)}, err
+		AccountID: web.OrNull(s.Scope.Account().String()), AccountName: web.OrNull(me.AccountName), Role: string(s.Role),
+		Level: s.Shown.Level(), Needs: []string{}}, err
 }
 
 func (d *Desk) signOut(ctx context.Context, v *web.Visit, _ *struct{}) (*Ended, error) {
@@ -149,6 +163,7 @@ func (d *Desk) setPresence(v *web.Visit, tx *store.Tx, in *presenceIn) (*Presenc
 	return &PresenceState{string(p.Declared), p.Since}, err
 }
 
-func (d *Desk) changePassword(ctx context.Context, v *web.Visit, in *passwordIn) (*Ended, error) {
-	return &Ended{false}, d.Directory.ChangePassword(ctx, v.Principal, in.Body.Password, in.Body.NewPassword)
+func (d *Desk) changePassword(ctx context.Context, v *web.Visit, in *passwordIn) (*RenewedSession, error) {
+	s, err := d.Signin.ChangePassword(ctx, v.Principal, in.Body.Password, in.Body.NewPassword)
+	return &RenewedSession{Token: s.Token, ExpiresAt: s.Expires, Level: s.Shown.Level()}, err
 }

@@ -43,7 +43,9 @@ func TestSessions(t *testing.T) {
 		key.ask(http.MethodPut, "/v1/me/presence", map[string]any{"state": "available"}).want(t, 403)
 
 		second.ask(http.MethodPut, "/v1/me/password", map[string]any{"password": "wrong", "new_password": password + "!"}).want(t, 422)
-		second.ask(http.MethodPut, "/v1/me/password", map[string]any{"password": password, "new_password": password + "!"}).want(t, 200)
+		renewed := second.ask(http.MethodPut, "/v1/me/password", map[string]any{"password": password, "new_password": password + "!"}).want(t, 200)
+		second.get("/v1/me").want(t, 401) // its token ended, too
+		second.token = renewed.body["token"].(string)
 		sam.get("/v1/me").want(t, 401) // the other session ended
 		second.ask(http.MethodDelete, "/v1/sessions/current", nil).want(t, 200)
 		second.get("/v1/me").want(t, 401)

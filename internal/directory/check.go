@@ -176,17 +176,3 @@ func (f *faults) origins(field string, list []string) (out []string) {
 	}
 	return out
 }
-
-const (
-	passwordLeast = 10
-	passwordMost  = 256 // bytes, so that hashing stays cheap
-)
-
-func (f *faults) password(field, s string) {
-	switch {
-	case utf8.RuneCountInString(s) < passwordLeast:
-		f.add(field, "too_short", "Use at least %d characters; a few words are fine.", passwordLeast)
-	case len(s) > passwordMost:
-		f.add(field, "too_long", "Use at most %d bytes.", passwordMost)
-	}
-}

@@ -3,9 +3,9 @@
 // It holds no lead. It is one of the few places that see across accounts, and
 // the one that turns a credential into a Scope.
 //
-// Tokens and keys are 256 random bits and stored as hashes; passwords are
-// argon2id; users' phones and e-mails are sealed, and found again at sign-in
-// by a keyed index.
+// Tokens and keys are 256 random bits and stored as hashes; users' phones and
+// e-mails are sealed, and found again at sign-in by a keyed index. How somebody
+// proves who they are is signin's.
 package directory
 
 import (
@@ -63,9 +63,9 @@ type Options struct {
 	// Changed is called in each transaction that changes what the doors must
 	// know (keys, projects, sources): it adds the job that publishes it.
 	Changed func(tx *store.Tx) error
-	// Record writes what the directory itself does (an account or operator
-	// made, a link redeemed, a password changed) on the record, in the
-	// transaction that does it. What a handler asks for, the handler records.
+	// Record writes what the directory itself does (an account made) on the
+	// record, in the transaction that does it. What a handler or signin asks
+	// for, those record.
 	Record func(tx *store.Tx, at time.Time, actor, action, about string) error
 	Now    func() time.Time // time.Now when nil
 }
@@ -74,8 +74,6 @@ type Options struct {
 type Directory struct {
 	o      Options
 	cache  cache
-	limits limits
-	hasher hasher
 	unwake func()
 }
 
@@ -93,7 +91,7 @@ func New(o Options) *Directory {
 	if o.Record == nil {
 		o.Record = func(*store.Tx, time.Time, string, string, string) error { return nil }
 	}
-	d := &Directory{o: o, unwake: func() {}, hasher: newHasher()}
+	d := &Directory{o: o, unwake: func() {}}
 	if o.Waker == nil {
 		return d
 	}

@@ -15,6 +15,8 @@ import (
 	"catchment/internal/jobs/jobstest"
 	"catchment/internal/keyring"
 	"catchment/internal/problem"
+	"catchment/internal/signin"
+	"catchment/internal/signin/signintest"
 	"catchment/internal/store"
 	"catchment/internal/store/storetest"
 	"catchment/internal/vault"
@@ -44,6 +46,7 @@ type house struct {
 	*testing.T
 	db      *store.DB
 	dir     *directory.Directory
+	door    *signintest.Desk
 	keys    *directorytest.Ring
 	clock   *clock
 	waker   *jobstest.Waker
@@ -69,6 +72,7 @@ func each(t *testing.T, f func(h *house)) {
 		h := &house{T: t, db: db, clock: &clock{at: store.Clock(time.Now())}, waker: &jobstest.Waker{}}
 		h.keys = directorytest.Join(k, db)
 		h.dir = h.node()
+		h.door = signintest.New(t, db, h.dir, k)
 		f(h)
 	})
 }
@@ -85,21 +89,15 @@ func (h *house) node() *directory.Directory {
 	return d
 }
 
-const password = "correct horse battery"
-
 // company makes an account whose admin has signed in.
-func (h *house) company(email string) (account.Scope, directory.SignedIn) {
+func (h *house) company(email string) (account.Scope, signin.SignedIn) {
 	h.Helper()
 	c, err := h.dir.Create(h.Context(), directory.NewAccount{Name: "Harbour View Homes", DefaultRegion: "gb", AdminName: "Priya",
 		AdminPhone: vault.Hide("020 7946 0123"), AdminEmail: vault.Hide(email)})
 	if err != nil {
 		h.Fatal(err)
 	}
-	in, err := h.dir.Redeem(h.Context(), c.Link, password)
-	if err != nil {
-		h.Fatal(err)
-	}
-	return admit.To(c.Account), in
+	return admit.To(c.Account), h.door.Redeem(c.Link)
 }
 
 func (h *house) write(s account.Scope, f func(tx *store.Tx) error) {

@@ -95,7 +95,7 @@ func (f *faults) role(field string, r account.Role) account.Role {
 }
 
 func (d *Directory) addLink(tx *store.Tx, id account.UserID, now time.Time) (string, error) {
-	link, hash := newToken(linkPrefix)
+	link, hash := NewToken(LinkPrefix)
 	return link, access.AddLink(tx, id, hash, now, now.Add(LinkLife))
 }
 
@@ -118,8 +118,8 @@ func (d *Directory) NewLink(tx *store.Tx, id account.UserID) (link string, expir
 func (d *Directory) Members(tx *store.Tx) ([]*Member, error) { return members.All(tx) }
 
 // UpdateMember changes a member. An account always keeps an active admin. Who
-// is deactivated is signed out everywhere, at once; their open offers are
-// routing's to take back.
+// is deactivated, or gets another role, is signed out everywhere, at once;
+// open offers are routing's to take back.
 func (d *Directory) UpdateMember(tx *store.Tx, id account.UserID, c MemberChange) (*Member, error) {
 	if c.Role != nil || c.State != nil {
 		if err := setup.LockAccount(tx); err != nil { // two admins may not demote each other at once
@@ -144,10 +144,13 @@ func (d *Directory) UpdateMember(tx *store.Tx, id account.UserID, c MemberChange
 			return nil, problem.Conflict("last_admin", "The account needs an active admin; make somebody else admin first.")
 		}
 	}
-	if m.State == members.Deactivated && was.State != m.State {
+	left := m.State == members.Deactivated && was.State != m.State
+	if left || m.Role != was.Role { // a token that was overheard before does not get the new right
 		if err := access.EndSessions(tx, id, account.SessionID{}, d.now()); err != nil {
 			return nil, err
 		}
+	}
+	if left {
 		if err := access.EndLinks(tx, id, d.now()); err != nil {
 			return nil, err
 		}

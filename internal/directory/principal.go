@@ -15,6 +15,7 @@ type Principal struct {
 	Key      account.KeyID  // zero for a session
 	Role     account.Role
 	Session  account.SessionID // zero for a key
+	Shown    account.Shown     // what the session has shown; a key shows nothing
 	Operator bool
 	Expires  time.Time // of the session or key at the latest; zero: never
 }

@@ -365,7 +365,7 @@ func (d *Directory) CreateKey(tx *store.Tx, n NewKey) (text string, k Key, err e
 	if err := f.sources(tx, n.Sources); err != nil {
 		return "", Key{}, err
 	}
-	text, k.Hash = newToken(prefix)
+	text, k.Hash = NewToken(prefix)
 	k.Tail = text[len(text)-4:]
 	if err := access.AddKey(tx, k); err != nil {
 		return "", Key{}, err

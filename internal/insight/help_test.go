@@ -20,6 +20,7 @@ import (
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
 	"catchment/internal/routing"
+	"catchment/internal/signin/signintest"
 	"catchment/internal/store"
 	"catchment/internal/store/offers"
 	"catchment/internal/store/storetest"
@@ -70,9 +71,7 @@ func open(t *testing.T, db *store.DB) *firm {
 	dir := directory.New(directory.Options{DB: db, Keys: ring})
 	made, err := dir.Create(t.Context(), directory.NewAccount{Name: "Example Homes", DefaultRegion: "GB", AdminName: "Ana Example", AdminEmail: vault.Hide("ana@example.com")})
 	f.ok(err)
-	in, err := dir.Redeem(t.Context(), made.Link, "correct horse battery")
-	f.ok(err)
-	f.scope = in.Scope
+	f.scope = signintest.New(t, db, dir, ring).Redeem(made.Link).Scope
 	f.keys, err = ring.Accounts.Get(t.Context(), made.Account)
 	f.ok(err)
 	f.sealer = keyring.NewSealer(func(account.ID) (vault.DropBox, bool) { return f.keys.DropBox(), true })

@@ -20,6 +20,8 @@ import (
 	"catchment/internal/jobs"
 	"catchment/internal/jobs/jobstest"
 	"catchment/internal/operate"
+	"catchment/internal/signin"
+	"catchment/internal/signin/signintest"
 	"catchment/internal/store"
 	"catchment/internal/store/setup"
 	"catchment/internal/store/storetest"
@@ -34,6 +36,7 @@ func TestMain(m *testing.M) { storetest.Main(m) }
 type platform struct {
 	*testing.T
 	dir     *directory.Directory
+	door    *signintest.Desk
 	db      *store.DB
 	list    *jobs.List
 	log     *events.Log
@@ -43,8 +46,6 @@ type platform struct {
 	token   string
 }
 
-const password = "correct horse battery"
-
 func each(t *testing.T, f func(t *testing.T, p *platform)) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) { f(t, open(t, db)) })
 }
@@ -53,7 +54,9 @@ func open(t *testing.T, db *store.DB) *platform {
 	t.Helper()
 	p := &platform{T: t, db: db}
 	quiet, waker := slog.New(slog.DiscardHandler), &jobstest.Waker{}
-	p.dir = directory.New(directory.Options{DB: db, Keys: directorytest.Open(t, db)})
+	ring := directorytest.Open(t, db)
+	p.dir = directory.New(directory.Options{DB: db, Keys: ring})
+	p.door = signintest.New(t, db, p.dir, ring)
 	p.list, p.log = jobs.NewList(waker), events.NewLog(waker)
 	runner := jobs.NewRunner(db, p.list, quiet, jobs.RunnerOptions{})
 	feed := events.NewFeed(db, waker, quiet)
@@ -89,11 +92,9 @@ func open(t *testing.T, db *store.DB) *platform {
 	server := httptest.NewServer(web.Wrap(api.Mux(), quiet))
 	t.Cleanup(server.Close)
 	p.url = server.URL
-	_, err = p.dir.CreateOperator(t.Context(), "Olga Example", "olga@example.com", password)
+	_, err = p.door.CreateOperator(t.Context(), "Olga Example", "olga@example.com", signintest.Password)
 	p.ok(err)
-	in, err := p.dir.SignIn(t.Context(), "olga@example.com", password, account.ID{})
-	p.ok(err)
-	p.token = in.Token
+	p.token = p.door.SignIn("olga@example.com").Token
 	return p
 }
 
@@ -140,14 +141,12 @@ func (p *platform) get(path, token string, status int) map[string]any {
 }
 
 // company makes an account and signs its admin in.
-func (p *platform) company(name string) directory.SignedIn {
+func (p *platform) company(name string) signin.SignedIn {
 	p.Helper()
 	made, err := p.dir.Create(p.Context(), directory.NewAccount{Name: name, DefaultRegion: "GB", AdminName: "Ana",
 		AdminPhone: vault.Hide("+442079460123"), AdminEmail: vault.Hide("ana@example.com")})
 	p.ok(err)
-	in, err := p.dir.Redeem(p.Context(), made.Link, password)
-	p.ok(err)
-	return in
+	return p.door.Redeem(made.Link)
 }
 
 func TestAccounts(t *testing.T) {

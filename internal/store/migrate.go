@@ -159,13 +159,17 @@ var directoryTables = map[string]bool{
 	"account": true, "account_keyset": true, "operator": true, "credential": true, "session": true,
 	"api_key": true, "one_time_link": true, "journal_cursor": true, "job": true, "event_batch": true, "event_head": true, "event_cursor": true,
 	"project": true, "source": true, // read only, for the doors' snapshot
+	"code_flow": true, "code_sent": true, "platform_event": true,
 }
 
 // unbound tables have no account_id to check.
-var unbound = map[string]bool{"journal_cursor": true, "operator": true}
+var unbound = map[string]bool{"journal_cursor": true, "operator": true, "code_flow": true, "platform_event": true}
+
+// directoryOnly is where the application's role has no business.
+var directoryOnly = map[string]bool{"operator": true, "code_flow": true, "platform_event": true}
 
 // insertOnly is what nobody can rewrite.
-var insertOnly = map[string]bool{"audit_event": true}
+var insertOnly = map[string]bool{"audit_event": true, "platform_event": true}
 
 // protect gives the two roles their rights and forces row-level security.
 // A setting that was never made reads as ”, hence nullif; the scalar
@@ -185,10 +189,10 @@ func protect(text string) []string {
 			rights = "SELECT, INSERT"
 		}
 		if directoryTables[t] {
-			out = append(out, fmt.Sprintf(`GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %s`, t, directoryRole))
+			out = append(out, fmt.Sprintf(`GRANT %s ON %s TO %s`, rights, t, directoryRole))
 		}
-		if t == "operator" {
-			continue // the application's role has no business there
+		if directoryOnly[t] {
+			continue
 		}
 		out = append(out, fmt.Sprintf(`GRANT %s ON %s TO %s`, rights, t, appRole))
 		if unbound[t] {

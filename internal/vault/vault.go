@@ -35,6 +35,8 @@ const (
 	Raw     Field = "raw"      // a submission's body as it came
 	Trace   Field = "trace"    // IP address, user agent, referrer, query strings, as one JSON object
 	Consent Field = "consent"  // evidence of permission, as one JSON object
+	Device  Field = "device"   // of a session: browser and system
+	Network Field = "network"  // of a session: where it began
 )
 
 // Binding is what a ciphertext belongs to: it opens only there.

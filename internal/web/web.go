@@ -16,11 +16,13 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"reflect"
 	"strings"
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/caller"
 	"catchment/internal/directory"
 	"catchment/internal/problem"
 	"catchment/internal/store"
@@ -39,6 +41,8 @@ type Visit struct {
 	Purpose   vault.Purpose // as stated in Catchment-Purpose, else the session's task; "" for a key that states none
 	RequestID string
 	At        time.Time
+	Address   netip.Addr // of the caller; the zero Addr: unknown. Never logged
+	Agent     string     // the User-Agent header. Never logged
 }
 
 // May reports whether the visitor's role holds the permission.
@@ -295,6 +299,10 @@ func (a *API) admit(op Op) func(huma.Context, func(huma.Context)) {
 	return func(c huma.Context, next func(huma.Context)) {
 		c.SetHeader("Cache-Control", "no-store")
 		v, err := a.visit(c.Context(), op, c.Header)
+		v.Agent, v.Address = c.Header("User-Agent"), caller.Address(c.Context())
+		if !v.Address.IsValid() {
+			v.Address = caller.Peer(c.RemoteAddr())
+		}
 		if err == nil && c.Header("Content-Encoding") != "" {
 			err = problem.WrongType("Send the body without Content-Encoding.")
 		}

@@ -24,8 +24,6 @@ var (
 		AND NOT EXISTS (SELECT 1 FROM credential o WHERE o.account_id = $1 AND o.login_mac = $3 AND o.user_id <> $2)`)
 	setPassword = store.Register("access.credential.password", `UPDATE credential SET password_hash = $3, changed_at = $4 WHERE account_id = $1 AND user_id = $2`)
 	getPassword = store.Register("access.credential.get", `SELECT password_hash FROM credential WHERE account_id = $1 AND user_id = $2`)
-	endSessions = store.Register("access.sessions.end", `UPDATE session SET revoked_at = $3
-		WHERE account_id = $1 AND user_id = $2 AND revoked_at IS NULL AND session_id <> $4`)
 
 	addKey = store.Register("access.key.add", `INSERT INTO api_key (account_id, key_id, kind, role, name, key_hash, tail, sources, origins, any_origin, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`)
@@ -37,10 +35,6 @@ var (
 	endLinks = store.Register("access.links.end", `UPDATE one_time_link SET used_at = $3 WHERE account_id = $1 AND user_id = $2 AND used_at IS NULL`)
 
 	byLogin      = store.Unbound("access.credential.by-login", `SELECT account_id, user_id, password_hash FROM credential WHERE login_mac = $1`)
-	addSession   = store.Unbound("access.session.add", `INSERT INTO session (account_id, session_id, user_id, token_hash, created_at, seen_at, expires_at) VALUES ($1, $2, $3, $4, $5, $5, $6)`)
-	sessionBy    = store.Unbound("access.session.by-token", `SELECT account_id, session_id, user_id, seen_at, expires_at FROM session WHERE token_hash = $1 AND revoked_at IS NULL`)
-	seeSession   = store.Unbound("access.session.seen", `UPDATE session SET seen_at = $2 WHERE session_id = $1 AND seen_at < $2`)
-	endSession   = store.Unbound("access.session.end", `UPDATE session SET revoked_at = $2 WHERE session_id = $1 AND revoked_at IS NULL`)
 	keyBy        = store.Unbound("access.key.by-hash", `SELECT account_id, `+keyColumns+` FROM api_key WHERE key_hash = $1 AND revoked_at IS NULL`)
 	linkBy       = store.Unbound("access.link.by-token", `SELECT account_id, user_id, expires_at FROM one_time_link WHERE token_hash = $1 AND used_at IS NULL`)
 	addOperator  = store.Unbound("access.operator.add", `INSERT INTO operator (operator_id, name, login_mac, password_hash, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`)
@@ -72,15 +66,6 @@ func SetPassword(tx *store.Tx, id account.UserID, phc string, at time.Time) erro
 func Password(tx *store.Tx, id account.UserID) (phc string, err error) {
 	err = tx.Row(getPassword, id).Scan(&phc)
 	return phc, err
-}
-
-// EndSessions revokes a user's sessions but the given one (zero: all).
-func EndSessions(tx *store.Tx, id account.UserID, but account.SessionID, at time.Time) error {
-	if but.IsZero() {
-		but = account.NewSessionID() // <> NULL would match nothing
-	}
-	_, err := tx.Exec(endSessions, id, at.UnixMicro(), but)
-	return err
 }
 
 // Credential is a candidate of a sign-in.
@@ -124,39 +109,6 @@ func AddOperator(d *store.Dir, id account.UserID, name string, mac vault.MAC, ph
 func Operator(d *store.Dir, id account.UserID) (name string, err error) {
 	err = d.Row(operatorByID, id).Scan(&name)
 	return name, err
-}
-
-// Session is a signed-in user's.
-type Session struct {
-	Account   account.ID // zero for an operator
-	ID        account.SessionID
-	User      account.UserID
-	SeenAt    time.Time
-	ExpiresAt time.Time
-}
-
-// AddSession stores a session under the hash of its token.
-func AddSession(d *store.Dir, s Session, token Hash) error {
-	_, err := d.Exec(addSession, s.Account, s.ID, s.User, token[:], s.SeenAt.UnixMicro(), s.ExpiresAt.UnixMicro())
-	return err
-}
-
-// SessionBy finds a session that is not revoked; store.ErrNone.
-func SessionBy(d *store.Dir, token Hash) (s Session, err error) {
-	err = d.Row(sessionBy, token[:]).Scan(&s.Account, &s.ID, &s.User, store.Time(&s.SeenAt), store.Time(&s.ExpiresAt))
-	return s, err
-}
-
-// SeeSession notes that it was used.
-func SeeSession(d *store.Dir, id account.SessionID, at time.Time) error {
-	_, err := d.Exec(seeSession, id, at.UnixMicro())
-	return err
-}
-
-// EndSession revokes it.
-func EndSession(d *store.Dir, id account.SessionID, at time.Time) error {
-	_, err := d.Exec(endSession, id, at.UnixMicro())
-	return err
 }
 
 // Key is a publishable or secret key of an account. Its text is nowhere.

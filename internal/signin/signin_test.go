@@ -1,4 +1,4 @@
-package directory_test
+package signin_test
 
 import (
 	"strings"
@@ -10,6 +10,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/directory"
 	"catchment/internal/problem"
+	"catchment/internal/signin"
 	"catchment/internal/store"
 	"catchment/internal/store/members"
 	"catchment/internal/vault"
@@ -21,8 +22,8 @@ func TestAnAccountBegins(t *testing.T) {
 		if in.Role != account.Admin || in.Scope != s || in.Actor != in.User.String() || in.Operator || in.Name != "Priya" {
 			h.Errorf("%+v", in.Principal)
 		}
-		if h.changed == 0 || strings.Join(h.records, " ") != "account.create link.redeem" {
-			h.Errorf("published %d times, records %v", h.changed, h.records)
+		if in.Shown.Level() != 1 || h.changed == 0 || strings.Join(h.records, " ") != "account.create" || strings.Join(h.record(s), " ") != "session.begin link.redeem" {
+			h.Errorf("published %d times, records %v and %v", h.changed, h.records, h.record(s))
 		}
 		h.write(s, func(tx *store.Tx) error {
 			a, err := h.dir.GetAccount(tx)
@@ -57,7 +58,7 @@ func TestAnAccountBegins(t *testing.T) {
 func TestSignInAndOut(t *testing.T) {
 	each(t, func(h *house) {
 		s, _ := h.company("Priya@Example.com")
-		in, err := h.dir.SignIn(h.Context(), " priya@example.COM ", password, account.ID{})
+		in, err := h.door.ByPassword(h.Context(), here, " priya@example.COM ", password, account.ID{})
 		if err != nil || in.Scope != s || !strings.HasPrefix(in.Token, "cst_") {
 			h.Fatalf("%+v, %v", in, err)
 		}
@@ -65,13 +66,13 @@ func TestSignInAndOut(t *testing.T) {
 		if err != nil || p != in.Principal {
 			h.Errorf("%+v, %v", p, err)
 		}
-		_, wrong := h.dir.SignIn(h.Context(), "priya@example.com", "not the password", account.ID{})
-		_, unknown := h.dir.SignIn(h.Context(), "nobody@example.com", password, account.ID{})
+		_, wrong := h.door.ByPassword(h.Context(), here, "priya@example.com", "not the password", account.ID{})
+		_, unknown := h.door.ByPassword(h.Context(), here, "nobody@example.com", password, account.ID{})
 		h.refused(wrong, 401, "unauthenticated")
 		if wrong.Error() != unknown.Error() {
 			h.Errorf("%v and %v", wrong, unknown)
 		}
-		_, other := h.dir.SignIn(h.Context(), "priya@example.com", password, account.NewID())
+		_, other := h.door.ByPassword(h.Context(), here, "priya@example.com", password, account.NewID())
 		h.refused(other, 401, "unauthenticated")
 
 		elsewhere := h.node()
@@ -111,7 +112,7 @@ func TestASessionEnds(t *testing.T) {
 		if h.authenticates(h.dir, in.Token) {
 			h.Error("an idle session goes on")
 		}
-		in, err := h.dir.SignIn(h.Context(), "priya@example.com", password, account.ID{})
+		in, err := h.door.ByPassword(h.Context(), here, "priya@example.com", password, account.ID{})
 		if err != nil {
 			h.Fatal(err)
 		}
@@ -141,15 +142,15 @@ func TestALinkIsUsedOnce(t *testing.T) {
 			}
 			return err
 		})
-		_, err := h.dir.SignIn(h.Context(), "sam@example.com", "", account.ID{})
+		_, err := h.door.ByPassword(h.Context(), here, "sam@example.com", "", account.ID{})
 		h.refused(err, 401, "unauthenticated")
-		_, err = h.dir.Redeem(h.Context(), link, "short")
+		_, err = h.door.Redeem(h.Context(), here, link, "short")
 		h.refused(err, 422, "invalid")
 		var won atomic.Int32
 		var wg sync.WaitGroup
 		for range 3 {
 			wg.Go(func() {
-				if _, err := h.dir.Redeem(h.Context(), link, password); err == nil {
+				if _, err := h.door.Redeem(h.Context(), here, link, password); err == nil {
 					won.Add(1)
 				}
 			})
@@ -158,7 +159,7 @@ func TestALinkIsUsedOnce(t *testing.T) {
 		if won.Load() != 1 {
 			h.Errorf("used %d times", won.Load())
 		}
-		in, err := h.dir.SignIn(h.Context(), "sam@example.com", password, account.ID{})
+		in, err := h.door.ByPassword(h.Context(), here, "sam@example.com", password, account.ID{})
 		if err != nil || in.User != sam {
 			h.Fatal(err)
 		}
@@ -167,10 +168,10 @@ func TestALinkIsUsedOnce(t *testing.T) {
 			return l
 		}
 		first, second := relink(), relink()
-		_, err = h.dir.Redeem(h.Context(), first, "another password")
+		_, err = h.door.Redeem(h.Context(), here, first, "another password")
 		h.refused(err, 401, "unauthenticated") // the second one ended it
 		h.clock.pass(72*time.Hour - time.Second)
-		if _, err = h.dir.Redeem(h.Context(), second, "another password"); err != nil {
+		if _, err = h.door.Redeem(h.Context(), here, second, "another password"); err != nil {
 			h.Error(err)
 		}
 		if h.authenticates(h.dir, in.Token) {
@@ -178,7 +179,7 @@ func TestALinkIsUsedOnce(t *testing.T) {
 		}
 		late := relink()
 		h.clock.pass(72 * time.Hour)
-		_, err = h.dir.Redeem(h.Context(), late, password)
+		_, err = h.door.Redeem(h.Context(), here, late, password)
 		h.refused(err, 401, "unauthenticated")
 		_ = admin
 	})
@@ -188,10 +189,10 @@ func TestOneAddressInTwoAccounts(t *testing.T) {
 	each(t, func(h *house) {
 		a, _ := h.company("priya@example.com")
 		b, _ := h.company("priya@example.com")
-		_, err := h.dir.SignIn(h.Context(), "priya@example.com", password, account.ID{})
+		_, err := h.door.ByPassword(h.Context(), here, "priya@example.com", password, account.ID{})
 		h.refused(err, 422, "invalid")
 		for _, s := range []account.Scope{a, b} {
-			if in, err := h.dir.SignIn(h.Context(), "priya@example.com", password, s.Account()); err != nil || in.Scope != s {
+			if in, err := h.door.ByPassword(h.Context(), here, "priya@example.com", password, s.Account()); err != nil || in.Scope != s {
 				h.Errorf("%v, %v", in.Scope, err)
 			}
 		}
@@ -203,14 +204,14 @@ func TestGuessingIsSlowedDown(t *testing.T) {
 		h.company("priya@example.com")
 		for _, email := range []string{"priya@example.com", "nobody@example.com"} {
 			for range 10 {
-				_, err := h.dir.SignIn(h.Context(), email, "wrong password", account.ID{})
+				_, err := h.door.ByPassword(h.Context(), here, email, "wrong password", account.ID{})
 				h.refused(err, 401, "unauthenticated")
 			}
-			_, err := h.dir.SignIn(h.Context(), email, password, account.ID{})
+			_, err := h.door.ByPassword(h.Context(), here, email, password, account.ID{})
 			h.refused(err, 429, "too_many_sign_ins")
 		}
 		h.clock.pass(time.Minute)
-		if _, err := h.dir.SignIn(h.Context(), "priya@example.com", password, account.ID{}); err != nil {
+		if _, err := h.door.ByPassword(h.Context(), here, "priya@example.com", password, account.ID{}); err != nil {
 			h.Error(err)
 		}
 	})
@@ -218,34 +219,46 @@ func TestGuessingIsSlowedDown(t *testing.T) {
 
 func TestChangePassword(t *testing.T) {
 	each(t, func(h *house) {
-		_, in := h.company("priya@example.com")
-		other, err := h.dir.SignIn(h.Context(), "priya@example.com", password, account.ID{})
+		s, in := h.company("priya@example.com")
+		other, err := h.door.ByPassword(h.Context(), here, "priya@example.com", password, account.ID{})
 		if err != nil {
 			h.Fatal(err)
 		}
-		h.refused(h.dir.ChangePassword(h.Context(), in.Principal, "wrong password", "a new password"), 422, "invalid")
-		h.refused(h.dir.ChangePassword(h.Context(), in.Principal, password, "short"), 422, "invalid")
-		if err := h.dir.ChangePassword(h.Context(), in.Principal, password, "a new password"); err != nil {
+		change := func(old, fresh string) (signin.SignedIn, error) {
+			return h.door.ChangePassword(h.Context(), in.Principal, old, fresh)
+		}
+		_, err = change("wrong password", "a new password")
+		h.refused(err, 422, "invalid")
+		_, err = change(password, "short")
+		h.refused(err, 422, "invalid")
+		renewed, err := change(password, "a new password")
+		if err != nil {
 			h.Fatal(err)
 		}
-		if !h.authenticates(h.dir, in.Token) || h.authenticates(h.dir, other.Token) {
-			h.Error("this session goes on, the others end")
+		if !h.authenticates(h.dir, renewed.Token) || h.authenticates(h.dir, in.Token) || h.authenticates(h.dir, other.Token) {
+			h.Error("this session goes on under its new token alone, the others end")
 		}
-		_, err = h.dir.SignIn(h.Context(), "priya@example.com", password, account.ID{})
+		if p, err := h.dir.Authenticate(h.Context(), renewed.Token); err != nil || p != renewed.Principal || p.Session != in.Session {
+			h.Errorf("%+v, %v", p, err)
+		}
+		_, err = h.door.ByPassword(h.Context(), here, "priya@example.com", password, account.ID{})
 		h.refused(err, 401, "unauthenticated")
+		if got := strings.Join(h.record(s), " "); got != "password.change session.begin session.begin link.redeem" {
+			h.Error(got)
+		}
 	})
 }
 
 func TestOperators(t *testing.T) {
 	each(t, func(h *house) {
 		s, _ := h.company("priya@example.com")
-		id, err := h.dir.CreateOperator(h.Context(), "Ops", "ops@example.com", password)
+		id, err := h.door.CreateOperator(h.Context(), "Ops", "ops@example.com", password)
 		if err != nil {
 			h.Fatal(err)
 		}
-		_, err = h.dir.CreateOperator(h.Context(), "Ops", "OPS@example.com", password)
+		_, err = h.door.CreateOperator(h.Context(), "Ops", "OPS@example.com", password)
 		h.refused(err, 409, "email_taken")
-		in, err := h.dir.SignIn(h.Context(), "ops@example.com", password, account.ID{})
+		in, err := h.door.ByPassword(h.Context(), here, "ops@example.com", password, account.ID{})
 		if err != nil || !in.Operator || in.Scope.Valid() || in.User != id || in.Role != account.Operator {
 			h.Fatalf("%+v, %v", in, err)
 		}
@@ -253,7 +266,7 @@ func TestOperators(t *testing.T) {
 		if err != nil || p != in.Principal {
 			h.Errorf("%+v, %v", p, err)
 		}
-		_, err = h.dir.SignIn(h.Context(), "ops@example.com", password, s.Account())
+		_, err = h.door.ByPassword(h.Context(), here, "ops@example.com", password, s.Account())
 		h.refused(err, 401, "unauthenticated")
 		if err := h.dir.SignOut(h.Context(), p); err != nil || h.authenticates(h.dir, in.Token) {
 			h.Errorf("%v", err)

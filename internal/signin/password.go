@@ -1,9 +1,8 @@
-package directory
+package signin
 
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
@@ -11,11 +10,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
 
 	"catchment/internal/problem"
-	"catchment/internal/store/access"
 )
 
 // The cost of a password hash: OWASP's second choice for argon2id, about
@@ -37,6 +36,22 @@ type hasher struct {
 }
 
 const mostWaiting = 64
+
+const (
+	passwordLeast = 10
+	passwordMost  = 256 // bytes, so that hashing stays cheap
+)
+
+// checkPassword refuses a new password that is too short or too long.
+func checkPassword(field, s string) error {
+	switch {
+	case utf8.RuneCountInString(s) < passwordLeast:
+		return problem.InvalidField(field, "too_short", "Use at least %d characters; a few words are fine.", passwordLeast)
+	case len(s) > passwordMost:
+		return problem.InvalidField(field, "too_long", "Use at most %d bytes.", passwordMost)
+	}
+	return nil
+}
 
 func newHasher() hasher {
 	h := hasher{slots: make(chan struct{}, 2), waiting: new(atomic.Int32)}
@@ -105,7 +120,7 @@ type cost struct {
 	salt, hash   []byte
 }
 
-var errPHC = errors.New("directory: a stored password hash cannot be read")
+var errPHC = errors.New("signin: a stored password hash cannot be read")
 
 // parsePHC reads what phc wrote, also with other costs, within bounds.
 func parsePHC(s string) (c cost, err error) {
@@ -126,28 +141,4 @@ func parsePHC(s string) (c cost, err error) {
 		return c, errPHC
 	}
 	return c, nil
-}
-
-// The forms of tokens and keys: a prefix that says what it is, for people and
-// for scanners of leaked secrets, and 256 random bits.
-const (
-	sessionPrefix     = "cst_"
-	linkPrefix        = "clk_"
-	secretPrefix      = "csk_"
-	publishablePrefix = "cpk_"
-	tokenLength       = 4 + 43
-)
-
-func newToken(prefix string) (text string, hash access.Hash) {
-	b := make([]byte, 32)
-	rand.Read(b)
-	text = prefix + base64.RawURLEncoding.EncodeToString(b)
-	return text, hashToken(text)
-}
-
-func hashToken(text string) access.Hash { return sha256.Sum256([]byte(text)) }
-
-// isToken reports whether the text has the form of such a token.
-func isToken(text, prefix string) bool {
-	return len(text) == tokenLength && strings.HasPrefix(text, prefix)
 }

@@ -1,0 +1,347 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/account/admit"
+	"catchment/internal/problem"
+	"catchment/internal/store"
+	"catchment/internal/store/access"
+	"catchment/internal/store/members"
+	"catchment/internal/store/setup"
+	"catchment/internal/vault"
+)
+
+// LinkLife is how long a one-time link can be used.
+const LinkLife = 72 * time.Hour
+
+const (
+	sessionLife = 30 * 24 * time.Hour // at most
+	sessionIdle = 12 * time.Hour      // without a request
+	seenEvery   = time.Minute         // how exactly use is noted
+)
+
+// SignedIn is a new session.
+type SignedIn struct {
+	Principal
+	Token string // it is nowhere else
+	Name  string // of the user
+}
+
+// Client is what a session notes of where it began, for its owner to tell it
+// from others. Both are personal.
+type Client struct {
+	Device  vault.Personal // browser and system, as "Firefox on Android"
+	Network vault.Personal // of the address, as "192.0.2.0/24"
+}
+
+// Begin makes a session for a user of the account who has just shown who they
+// are. store.ErrNone: they may not come in.
+func (d *Directory) Begin(tx *store.Tx, user account.UserID, shown account.Shown, c Client) (SignedIn, error) {
+	m, err := members.Get(tx, user)
+	if err == nil && m.State != members.Active {
+		err = store.ErrNone
+	}
+	if err != nil {
+		return SignedIn{}, err
+	}
+	s := d.newSession(user, shown)
+	s.Account = tx.Account()
+	if err := d.sealClient(tx, &s, c); err != nil {
+		return SignedIn{}, err
+	}
+	token, hash := NewToken(sessionPrefix)
+	if err := access.AddSession(tx, s, hash); err != nil {
+		return SignedIn{}, err
+	}
+	return SignedIn{principal(s, m.Role), token, m.Name}, nil
+}
+
+// BeginOperator is Begin for an operator of the platform. They have no key of
+// their own, so nothing is noted of where it began.
+func (d *Directory) BeginOperator(dir *store.Dir, operator account.UserID, shown account.Shown) (SignedIn, error) {
+	name, err := access.Operator(dir, operator)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	s := d.newSession(operator, shown)
+	token, hash := NewToken(sessionPrefix)
+	if err := access.AddOperatorSession(dir, s, hash); err != nil {
+		return SignedIn{}, err
+	}
+	return SignedIn{principal(s, account.Operator), token, name}, nil
+}
+
+func (d *Directory) newSession(user account.UserID, shown account.Shown) access.Session {
+	now := d.now()
+	return access.Session{ID: account.NewSessionID(), User: user, Shown: shown, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(sessionLife)}
+}
+
+func (d *Directory) sealClient(tx *store.Tx, s *access.Session, c Client) error {
+	if c.Device.Empty() && c.Network.Empty() {
+		return nil
+	}
+	k, err := d.o.Keys.Account(tx.Context(), tx.Account())
+	if err != nil {
+		return err
+	}
+	wrapped, err := members.Key(tx, s.User)
+	if err != nil {
+		return err
+	}
+	seal, err := k.Member(s.User, wrapped)
+	if err != nil {
+		return err
+	}
+	s.Device = seal(access.SessionBinding(s.ID, vault.Device), c.Device).Data
+	s.Network = seal(access.SessionBinding(s.ID, vault.Network), c.Network).Data
+	return nil
+}
+
+// Renew gives the visitor's session a new token, which the old one dies of,
+// and adds the factors that they have just shown, if any. It is done at every
+// change of right, so that a token that was overheard before does not get it.
+func (d *Directory) Renew(ctx context.Context, p Principal, factors ...account.Factor) (out SignedIn, err error) {
+	if p.Session.IsZero() {
+		return SignedIn{}, problem.Conflict("no_session", "A key has no session.")
+	}
+	err = d.o.DB.Directory(ctx, func(dir *store.Dir) error {
+		s, err := access.SessionByID(dir, p.Session)
+		if err != nil {
+			return err
+		}
+		was := s.Shown
+		for _, f := range factors {
+			s.Shown = s.Shown.With(f, d.now())
+		}
+		token, hash := NewToken(sessionPrefix)
+		ok, err := access.RenewSession(dir, s.ID, hash, was, s.Shown)
+		if err == nil && !ok {
+			err = store.ErrAgain
+		}
+		d.revoked(dir)
+		out = SignedIn{Principal: principal(s, p.Role), Token: token}
+		return err
+	})
+	if errors.Is(err, store.ErrNone) {
+		err = errBearer()
+	}
+	return out, err
+}
+
+// Standing is the role and name of an active member or an operator; ErrNone
+// when they may not come in.
+func (d *Directory) Standing(ctx context.Context, acct account.ID, user account.UserID) (role account.Role, name string, err error) {
+	if acct.IsZero() {
+		err = d.o.DB.ReadDirectory(ctx, func(dir *store.Dir) (err error) {
+			name, err = access.Operator(dir, user)
+			return err
+		})
+		return account.Operator, name, err
+	}
+	err = d.o.DB.Read(ctx, admit.To(acct), func(tx *store.Tx) error {
+		m, err := members.Get(tx, user)
+		if err == nil && m.State != members.Active {
+			err = store.ErrNone
+		}
+		role, name = m.Role, m.Name
+		return err
+	})
+	return role, name, err
+}
+
+func principal(s access.Session, role account.Role) Principal {
+	p := Principal{Actor: s.User.String(), User: s.User, Role: role, Session: s.ID, Shown: s.Shown, Expires: s.ExpiresAt, Operator: s.Account.IsZero()}
+	if !p.Operator {
+		p.Scope = admit.To(s.Account)
+	}
+	return p
+}
+
+// Authenticate says who holds a session's token or a secret key. What it
+// learned it believes for up to five seconds; a revocation is seen at once on
+// this node, and on the others as soon as they are woken.
+func (d *Directory) Authenticate(ctx context.Context, bearer string) (Principal, error) {
+	var find func(context.Context, access.Hash, time.Time) (Principal, error)
+	switch {
+	case bearer == "":
+		return Principal{}, problem.Unauthenticated("Send Authorization: Bearer with a session's token or a secret key.")
+	case strings.HasPrefix(bearer, publishablePrefix):
+		return Principal{}, problem.Forbidden("publishable_key", "A publishable key (cpk_…) only hands in leads. Use a secret key (csk_…) or sign in.")
+	case isToken(bearer, sessionPrefix):
+		find = d.bySession
+	case isToken(bearer, secretPrefix):
+		find = d.byKey
+	default:
+		return Principal{}, errBearer()
+	}
+	hash, now := hashToken(bearer), d.now()
+	p, generation, ok := d.cache.get(hash, now)
+	if ok {
+		return p, nil
+	}
+	p, err := find(ctx, hash, now)
+	if errors.Is(err, store.ErrNone) {
+		return Principal{}, errBearer()
+	}
+	if err != nil {
+		return Principal{}, err
+	}
+	d.cache.put(hash, p, generation, now)
+	return p, nil
+}
+
+func errBearer() error {
+	return problem.Unauthenticated("The token or key is not valid, or not valid any more.")
+}
+
+func (d *Directory) bySession(ctx context.Context, hash access.Hash, now time.Time) (Principal, error) {
+	var s access.Session
+	err := d.o.DB.ReadDirectory(ctx, func(dir *store.Dir) (err error) {
+		s, err = access.SessionBy(dir, hash)
+		return err
+	})
+	if err != nil {
+		return Principal{}, err
+	}
+	if !now.Before(s.ExpiresAt) || now.Sub(s.SeenAt) >= sessionIdle {
+		return Principal{}, store.ErrNone
+	}
+	role, _, err := d.Standing(ctx, s.Account, s.User)
+	if err != nil {
+		return Principal{}, err
+	}
+	if now.Sub(s.SeenAt) >= seenEvery {
+		err := d.o.DB.Directory(ctx, func(dir *store.Dir) error { return access.SeeSession(dir, s.ID, now) })
+		if err != nil {
+			d.o.Log.Warn("directory: cannot note that a session was used", "error", err)
+		}
+	}
+	return principal(s, role), nil
+}
+
+func (d *Directory) byKey(ctx context.Context, hash access.Hash, now time.Time) (Principal, error) {
+	var k access.Key
+	err := d.o.DB.ReadDirectory(ctx, func(dir *store.Dir) (err error) {
+		k, err = access.KeyBy(dir, hash)
+		return err
+	})
+	if err != nil {
+		return Principal{}, err
+	}
+	if k.Kind != SecretKey || !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) {
+		return Principal{}, store.ErrNone
+	}
+	return Principal{Scope: admit.To(k.Account), Actor: k.ID.String(), Key: k.ID, Role: k.Role, Expires: k.ExpiresAt}, nil
+}
+
+// Revoked has every node ask the database again who may come in, once the
+// transaction is committed.
+func (d *Directory) Revoked(tx interface{ AfterCommit(func()) }) { d.revoked(tx) }
+
+// SignOut ends the session.
+func (d *Directory) SignOut(ctx context.Context, p Principal) error {
+	if p.Session.IsZero() {
+		return problem.Conflict("no_session", "A key has no session to end.")
+	}
+	return d.o.DB.Directory(ctx, func(dir *store.Dir) error {
+		d.revoked(dir)
+		return access.EndSession(dir, p.Session, d.now())
+	})
+}
+
+// AddOperator stores an operator of the platform with the hash of their
+// password. 409 email_taken: there is one with this address.
+func (d *Directory) AddOperator(dir *store.Dir, name, email, passwordHash string) (account.UserID, error) {
+	var f faults
+	name = f.name("name", name)
+	_, normal := f.email("email", vault.Hide(email))
+	if err := f.err(); err != nil {
+		return account.UserID{}, err
+	}
+	id := account.NewUserID()
+	ok, err := access.AddOperator(dir, id, name, d.o.Keys.LoginIndex(normal), passwordHash, d.now())
+	if err == nil && !ok {
+		err = problem.Conflict("email_taken", "There is an operator with this e-mail address.")
+	}
+	return id, err
+}
+
+// Self is what a visitor may know of themselves without opening anything.
+type Self struct {
+	Name        string
+	Account     account.ID
+	AccountName string
+	State       members.State
+}
+
+// Me says who a visitor is.
+func (d *Directory) Me(ctx context.Context, p Principal) (me Self, err error) {
+	if p.Operator {
+		_, me.Name, err = d.Standing(ctx, account.ID{}, p.User)
+		return me, err
+	}
+	err = d.o.DB.Read(ctx, p.Scope, func(tx *store.Tx) error {
+		a, err := setup.GetAccount(tx)
+		me.Account, me.AccountName = a.ID, a.Name
+		if err != nil || p.User.IsZero() {
+			return err
+		}
+		m, err := members.Get(tx, p.User)
+		me.Name, me.State = m.Name, m.State
+		return err
+	})
+	return me, err
+}
+
+// cache keeps who was found for a few seconds, so that most requests cost no SQL.
+type cache struct {
+	mu         sync.RWMutex
+	generation uint64 // counts forget: what was found before it is not kept
+	known      map[access.Hash]cached
+}
+
+type cached struct {
+	p     Principal
+	until time.Time
+}
+
+const (
+	believed  = 5 * time.Second
+	mostKnown = 20_000
+)
+
+func (c *cache) get(h access.Hash, now time.Time) (p Principal, generation uint64, ok bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	e, ok := c.known[h]
+	return e.p, c.generation, ok && now.Before(e.until)
+}
+
+func (c *cache) put(h access.Hash, p Principal, generation uint64, now time.Time) {
+	until := now.Add(believed)
+	if !p.Expires.IsZero() && p.Expires.Before(until) {
+		until = p.Expires
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if generation != c.generation {
+		return
+	}
+	if c.known == nil || len(c.known) >= mostKnown {
+		c.known = map[access.Hash]cached{}
+	}
+	c.known[h] = cached{p, until}
+}
+
+func (c *cache) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.generation++
+	c.known = nil
+}

@@ -1,0 +1,157 @@
+package signin_test
+
+import (
+	"net/http"
+	"net/netip"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/account/admit"
+	"catchment/internal/audit"
+	"catchment/internal/directory"
+	"catchment/internal/directory/directorytest"
+	"catchment/internal/jobs/jobstest"
+	"catchment/internal/keyring"
+	"catchment/internal/problem"
+	"catchment/internal/signin"
+	"catchment/internal/store"
+	"catchment/internal/store/storetest"
+	"catchment/internal/vault"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+// clock is the tests' own.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+type house struct {
+	*testing.T
+	db      *store.DB
+	dir     *directory.Directory
+	door    *signin.Signin
+	keys    *directorytest.Ring
+	clock   *clock
+	waker   *jobstest.Waker
+	changed int
+	records []string
+}
+
+var ring = sync.OnceValues(func() (*keyring.Keyring, error) {
+	dir, err := os.MkdirTemp("", "catchment-directory-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir) // an open keyring needs no file
+	return keyring.Open(keyring.Options{Dir: dir})
+})
+
+func each(t *testing.T, f func(h *house)) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		k, err := ring()
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := &house{T: t, db: db, clock: &clock{at: store.Clock(time.Now())}, waker: &jobstest.Waker{}}
+		h.keys = directorytest.Join(k, db)
+		h.dir = h.node()
+		h.door = h.desk(h.dir)
+		f(h)
+	})
+}
+
+// node is a directory on the same database.
+func (h *house) node() *directory.Directory {
+	d := directory.New(directory.Options{DB: h.db, Keys: h.keys, Waker: h.waker, Now: h.clock.now,
+		Changed: func(*store.Tx) error { h.changed++; return nil },
+		Record: func(_ *store.Tx, _ time.Time, _, action, _ string) error {
+			h.records = append(h.records, action)
+			return nil
+		}})
+	h.Cleanup(d.Close)
+	return d
+}
+
+// desk is where people sign in to a directory.
+func (h *house) desk(d *directory.Directory) *signin.Signin {
+	return signin.New(signin.Options{DB: h.db, Directory: d, Keys: h.keys, Now: h.clock.now})
+}
+
+// here is where the tests' people sit.
+var here = signin.Client{Address: netip.MustParseAddr("192.0.2.44"), Agent: "Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0"}
+
+const password = "correct horse battery"
+
+// company makes an account whose admin has signed in.
+func (h *house) company(email string) (account.Scope, signin.SignedIn) {
+	h.Helper()
+	c, err := h.dir.Create(h.Context(), directory.NewAccount{Name: "Harbour View Homes", DefaultRegion: "gb", AdminName: "Priya",
+		AdminPhone: vault.Hide("020 7946 0123"), AdminEmail: vault.Hide(email)})
+	if err != nil {
+		h.Fatal(err)
+	}
+	in, err := h.door.Redeem(h.Context(), here, c.Link, password)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return admit.To(c.Account), in
+}
+
+func (h *house) write(s account.Scope, f func(tx *store.Tx) error) {
+	h.Helper()
+	if err := h.db.Write(h.Context(), s, f); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// record lists the actions on the account's record, newest first.
+func (h *house) record(s account.Scope) (out []string) {
+	h.Helper()
+	h.write(s, func(tx *store.Tx) error {
+		list, err := audit.List(tx, audit.Filter{}, audit.Place{}, 100)
+		for _, r := range list {
+			out = append(out, r.Action)
+		}
+		return err
+	})
+	return out
+}
+
+// refused checks the status and code of a refusal.
+func (h *house) refused(err error, status int, code string) {
+	h.Helper()
+	p, ok := problem.Of(err)
+	if !ok || p.Status != status || p.Code != code {
+		h.Errorf("got %v, want %d %s", err, status, code)
+	}
+}
+
+func (h *house) try(s account.Scope, f func(tx *store.Tx) error) error {
+	return h.db.Write(h.Context(), s, f)
+}
+
+func (h *house) authenticates(d *directory.Directory, token string) bool {
+	h.Helper()
+	_, err := d.Authenticate(h.Context(), token)
+	if p, ok := problem.Of(err); err != nil && (!ok || p.Status != http.StatusUnauthorized) {
+		h.Errorf("%v", err)
+	}
+	return err == nil
+}

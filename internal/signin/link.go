@@ -1,0 +1,140 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/account/admit"
+	"catchment/internal/audit"
+	"catchment/internal/directory"
+	"catchment/internal/problem"
+	"catchment/internal/store"
+	"catchment/internal/store/access"
+	"catchment/internal/store/members"
+	"catchment/internal/vault"
+)
+
+// Redeem uses up a one-time link: its user gets the password, becomes active,
+// and is signed in. Earlier sessions end.
+func (s *Signin) Redeem(ctx context.Context, c Client, link, password string) (SignedIn, error) {
+	if err := checkPassword("password", password); err != nil {
+		return SignedIn{}, err
+	}
+	spent := problem.Unauthenticated("The link was used already, or its time is over. Ask for a new one.")
+	hash, ok := directory.TokenHash(link, directory.LinkPrefix)
+	if !ok {
+		return SignedIn{}, spent
+	}
+	var acct account.ID
+	var user account.UserID
+	err := s.o.DB.ReadDirectory(ctx, func(dir *store.Dir) (err error) {
+		acct, user, _, err = access.LinkBy(dir, hash)
+		return err
+	})
+	if errors.Is(err, store.ErrNone) {
+		return SignedIn{}, spent
+	}
+	if err != nil {
+		return SignedIn{}, err
+	}
+	stored, err := s.hasher.hash(ctx, password) // before the transaction: it takes its time
+	if err != nil {
+		return SignedIn{}, err
+	}
+	err = s.o.DB.Write(ctx, admit.To(acct), func(tx *store.Tx) error {
+		now := s.now()
+		ok, err := access.UseLink(tx, hash, now)
+		if err != nil {
+			return err
+		}
+		m, err := members.Get(tx, user)
+		if err != nil || !ok || m.State == members.Deactivated {
+			return errors.Join(err, spent)
+		}
+		if err := members.Welcome(tx, user); err != nil {
+			return err
+		}
+		return s.newPassword(tx, user, account.SessionID{}, stored, "link.redeem", now)
+	})
+	if err != nil {
+		return SignedIn{}, err
+	}
+	return s.begin(ctx, c, acct, user, account.Password)
+}
+
+// ChangePassword replaces a user's own password. Their other sessions end, and
+// this one gets a new token.
+func (s *Signin) ChangePassword(ctx context.Context, p directory.Principal, old, fresh string) (SignedIn, error) {
+	if !p.Scope.Valid() || p.User.IsZero() {
+		return SignedIn{}, problem.Conflict("no_password", "Only a user of an account has a password to change here.")
+	}
+	if err := checkPassword("new_password", fresh); err != nil {
+		return SignedIn{}, err
+	}
+	mac := vault.MAC(p.User.UUID()) // tries are counted for the user
+	if err := s.limits.try(mac, s.now()); err != nil {
+		return SignedIn{}, err
+	}
+	var stored string
+	err := s.o.DB.Read(ctx, p.Scope, func(tx *store.Tx) (err error) {
+		stored, err = access.Password(tx, p.User)
+		return err
+	})
+	if err != nil {
+		return SignedIn{}, err
+	}
+	ok, err := s.hasher.check(ctx, stored, old)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if !ok {
+		return SignedIn{}, problem.InvalidField("password", "wrong", "This is not your present password.")
+	}
+	s.limits.good(mac)
+	next, err := s.hasher.hash(ctx, fresh)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	err = s.o.DB.Write(ctx, p.Scope, func(tx *store.Tx) error {
+		return s.newPassword(tx, p.User, p.Session, next, "password.change", s.now())
+	})
+	if err != nil {
+		return SignedIn{}, err
+	}
+	return s.o.Directory.Renew(ctx, p, account.Password)
+}
+
+// newPassword stores it and ends links and all sessions but one.
+func (s *Signin) newPassword(tx *store.Tx, id account.UserID, but account.SessionID, stored, action string, now time.Time) error {
+	s.o.Directory.Revoked(tx)
+	if err := access.SetPassword(tx, id, stored, now); err != nil {
+		return err
+	}
+	if err := access.EndSessions(tx, id, but, now); err != nil {
+		return err
+	}
+	if err := access.EndLinks(tx, id, now); err != nil {
+		return err
+	}
+	return audit.Write(tx, now, audit.Entry{Actor: id.String(), Action: action, About: id.String()})
+}
+
+// CreateOperator makes an operator of the platform.
+func (s *Signin) CreateOperator(ctx context.Context, name, email, password string) (id account.UserID, err error) {
+	if err := checkPassword("password", password); err != nil {
+		return id, err
+	}
+	stored, err := s.hasher.hash(ctx, password)
+	if err != nil {
+		return id, err
+	}
+	err = s.o.DB.Directory(ctx, func(dir *store.Dir) error {
+		if id, err = s.o.Directory.AddOperator(dir, name, email, stored); err != nil {
+			return err
+		}
+		return audit.WritePlatform(dir, s.now(), audit.Entry{Actor: "system:signin", Action: "operator.create", About: id.String()})
+	})
+	return id, err
+}

@@ -1,0 +1,46 @@
+// Package signintest is for tests only: the sign-in of a directory, as the
+// command makes it.
+package signintest
+
+import (
+	"testing"
+
+	"catchment/internal/account"
+	"catchment/internal/directory"
+	"catchment/internal/signin"
+	"catchment/internal/store"
+)
+
+// Desk is where a test's people sign in: a Signin and the test.
+type Desk struct {
+	*signin.Signin
+	t testing.TB
+}
+
+// Password is one that everybody may choose.
+const Password = "correct horse battery"
+
+// New opens the sign-in of a directory.
+func New(t testing.TB, db *store.DB, dir *directory.Directory, keys signin.Keys) *Desk {
+	return &Desk{signin.New(signin.Options{DB: db, Directory: dir, Keys: keys}), t}
+}
+
+// Redeem uses a one-time link, with Password as the new password.
+func (d *Desk) Redeem(link string) signin.SignedIn {
+	d.t.Helper()
+	in, err := d.Signin.Redeem(d.t.Context(), signin.Client{}, link, Password)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return in
+}
+
+// SignIn signs in somebody who has chosen Password.
+func (d *Desk) SignIn(email string) signin.SignedIn {
+	d.t.Helper()
+	in, err := d.ByPassword(d.t.Context(), signin.Client{}, email, Password, account.ID{})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return in
+}
