@@ -111,6 +111,7 @@ const (
 	AnswerOffers   Permission = "offers:answer"    // presence, own offers, accept and decline
 	WorkLeads      Permission = "leads:work"       // attempts, notes, stages, follow-ups of any lead
 	WorkOwnLeads   Permission = "leads:work-own"   // the same, of one's own leads
+	Measure        Permission = "attempts:measure" // of keys: what they report of attempts was measured by a provider
 	MoveLeads      Permission = "leads:move"       // transfer, merge, unmerge, dead letters
 	ReadSetup      Permission = "setup:read"       // projects, sources, pools, stages, people's presence
 	ManageRouting  Permission = "routing:manage"   // pools and their members, shifts
@@ -130,10 +131,10 @@ const (
 
 var grants = map[Role][]Permission{
 	Salesperson: {ReadOwnLeads, OpenOwnPersons, AnswerOffers, WorkOwnLeads, FollowEvents, UseOwnSession, ReadSetup},
-	Manager: {ReadLeads, ReadOwnLeads, OpenPersons, OpenOwnPersons, AnswerOffers, WorkLeads, WorkOwnLeads, MoveLeads,
+	Manager: {ReadLeads, ReadOwnLeads, OpenPersons, OpenOwnPersons, AnswerOffers, WorkLeads, WorkOwnLeads, Measure, MoveLeads,
 		ReadSetup, ManageRouting, ReadReports, FollowEvents, UseOwnSession, Capture},
 	Marketer: {ReadSetup, ReadReports, UseOwnSession, Capture},
-	Admin: {ReadLeads, ReadOwnLeads, OpenPersons, OpenOwnPersons, AnswerOffers, WorkLeads, WorkOwnLeads, MoveLeads,
+	Admin: {ReadLeads, ReadOwnLeads, OpenPersons, OpenOwnPersons, AnswerOffers, WorkLeads, WorkOwnLeads, Measure, MoveLeads,
 		ReadSetup, ManageRouting, ManageSetup, ManagePeople, ManageKeys, ReadReports, ReadRecord, FollowEvents, UseOwnSession, Capture, ImportLeads, ExportLeads},
 	Auditor:  {ReadSetup, ReadReports, ReadRecord, UseOwnSession},
 	Operator: {RunPlatform, UseOwnSession},

@@ -92,7 +92,8 @@ func either(d, def time.Duration) time.Duration {
 
 // worker is the visitor as followup knows them.
 func worker(v *web.Visit) followup.Worker {
-	return followup.Worker{Actor: v.Actor, User: v.User, All: v.May(account.WorkLeads)}
+	return followup.Worker{Actor: v.Actor, User: v.User, All: v.May(account.WorkLeads),
+		Measures: v.User.IsZero() && v.May(account.Measure)}
 }
 
 // LeadPath is the input of a route about one lead. Like the other paths it is

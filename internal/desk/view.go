@@ -33,6 +33,28 @@ type LeadClocks struct {
 	TimeToAccept  *int64 `json:"time_to_accept_ms" doc:"First offer to first acceptance."`
 	FirstResponse *int64 `json:"first_response_ms" doc:"First acceptance to first attempt."`
 	TimeToContact *int64 `json:"time_to_contact_ms" doc:"First enquiry received to first contact."`
+	TalkTime      *int64 `json:"talk_ms" doc:"How long the person was talked to, in all attempts."`
+	WrapUp        *int64 `json:"wrap_up_ms" doc:"From the end of an attempt to its result, in all attempts."`
+
+	Evidence ClockEvidence `json:"evidence" doc:"How each is known."`
+}
+
+// ClockEvidence is how well each duration of a lead is known: measured by a
+// provider, seen by the program, said by a person, or not_measured.
+type ClockEvidence struct {
+	SpeedToLead   string `json:"speed_to_lead" enum:"measured,seen,said,not_measured"`
+	TimeToOffer   string `json:"time_to_offer" enum:"measured,seen,said,not_measured"`
+	TimeToAccept  string `json:"time_to_accept" enum:"measured,seen,said,not_measured"`
+	FirstResponse string `json:"first_response" enum:"measured,seen,said,not_measured"`
+	TimeToContact string `json:"time_to_contact" enum:"measured,seen,said,not_measured"`
+	TalkTime      string `json:"talk" enum:"measured,seen,said,not_measured"`
+	WrapUp        string `json:"wrap_up" enum:"measured,seen,said,not_measured"`
+}
+
+func clocksView(c followup.Clocks) LeadClocks {
+	return LeadClocks{c.SpeedToLead.MS, c.TimeToOffer.MS, c.TimeToAccept.MS, c.FirstResponse.MS, c.TimeToContact.MS, c.TalkTime.MS, c.WrapUp.MS,
+		ClockEvidence{string(c.SpeedToLead.How), string(c.TimeToOffer.How), string(c.TimeToAccept.How), string(c.FirstResponse.How),
+			string(c.TimeToContact.How), string(c.TalkTime.How), string(c.WrapUp.How)}}
 }
 
 // Person is the personal data of a person, as opened on the record.
@@ -127,16 +149,18 @@ type Enquiry struct {
 
 // Attempt is one try to reach the person.
 type Attempt struct {
-	ID          string    `json:"id" example:"attm_01h455vb4pex5vsknk084sn02q"`
-	LeadID      string    `json:"lead_id" example:"lead_01h455vb4pex5vsknk084sn02q"`
-	UserID      *string   `json:"user_id" doc:"null when a key reported it."`
-	Channel     string    `json:"channel" enum:"call,whatsapp,sms,email,in-person"`
-	Disposition string    `json:"disposition" enum:"interested,not-interested,call-back,spoke,no-answer,busy,wrong-number,unreachable,sent"`
-	Reached     bool      `json:"reached" doc:"It was a contact."`
-	Evidence    string    `json:"evidence" enum:"said,seen,measured" doc:"How it is known."`
-	StartedAt   time.Time `json:"started_at"`
-	TalkMS      *int64    `json:"talk_ms" doc:"null: not measured."`
-	CreatedAt   time.Time `json:"created_at"`
+	ID          string     `json:"id" example:"attm_01h455vb4pex5vsknk084sn02q"`
+	LeadID      string     `json:"lead_id" example:"lead_01h455vb4pex5vsknk084sn02q"`
+	UserID      *string    `json:"user_id" doc:"null when a key reported it."`
+	Channel     string     `json:"channel" enum:"call,whatsapp,sms,email,in-person"`
+	Disposition string     `json:"disposition" enum:"interested,not-interested,call-back,spoke,no-answer,busy,wrong-number,unreachable,sent"`
+	Reached     bool       `json:"reached" doc:"It was a contact."`
+	Evidence    string     `json:"evidence" enum:"said,seen,measured" doc:"How it is known: told by somebody, begun in the program, or reported by a provider."`
+	StartedAt   time.Time  `json:"started_at"`
+	EndedAt     *time.Time `json:"ended_at" doc:"null: not known."`
+	TalkMS      *int64     `json:"talk_ms" doc:"How long the person was talked to; null: not measured. As the attempt is known, but said of one that was seen."`
+	WrapUpMS    *int64     `json:"wrap_up_ms" doc:"From its end to its result; null: not measured."`
+	CreatedAt   time.Time  `json:"created_at" doc:"When its result was told."`
 }
 
 // Note is a text about a lead. It is personal.
@@ -149,7 +173,6 @@ type Note struct {
 }
 
 func (n names) lead(l leads.Lead, now time.Time) Lead {
-	c := followup.ClocksOf(l)
 	return Lead{
 		ID: l.ID.String(), PersonID: l.Person.String(), Project: n.project(l.Project), Source: n.source(l.Source),
 		Stage: n.stage(l.Stage, l.Category), Reason: l.Reason, State: string(l.RouteState),
@@ -159,7 +182,7 @@ func (n names) lead(l leads.Lead, now time.Time) Lead {
 		OfferedAt: web.TimeOrNull(l.OfferedAt), AcceptedAt: web.TimeOrNull(l.AcceptedAt), AttemptedAt: web.TimeOrNull(l.AttemptedAt),
 		ContactedAt: web.TimeOrNull(l.ContactedAt), NextAt: web.TimeOrNull(l.NextAt), NextWhat: web.OrNull(l.NextWhat),
 		Overdue: !l.NextAt.IsZero() && l.NextAt.Before(now), ClosedAt: web.TimeOrNull(l.ClosedAt), Version: l.Version, Tags: []string{}, Contactable: true,
-		Clocks: LeadClocks{c.SpeedToLead, c.TimeToOffer, c.TimeToAccept, c.FirstResponse, c.TimeToContact},
+		Clocks: clocksView(followup.ClocksOf(l)),
 	}
 }
 
@@ -204,7 +227,11 @@ func object(s string) map[string]any {
 func attemptView(a leads.Attempt) Attempt {
 	out := Attempt{
 		ID: a.ID.String(), LeadID: a.Lead.String(), UserID: web.OrNull(a.User.String()), Channel: string(a.Channel),
-		Disposition: string(a.Disposition), Reached: a.Reached, Evidence: a.Evidence, StartedAt: a.StartedAt, CreatedAt: a.CreatedAt,
+		Disposition: string(a.Disposition), Reached: a.Reached, Evidence: string(a.Evidence), StartedAt: a.StartedAt,
+		EndedAt: web.TimeOrNull(a.EndedAt), CreatedAt: a.CreatedAt,
+	}
+	if a.WrapUp.Valid {
+		out.WrapUpMS = &a.WrapUp.V
 	}
 	if a.Talk.Valid {
 		out.TalkMS = &a.Talk.V

@@ -64,8 +64,9 @@ type attemptIn struct {
 		Channel     string     `json:"channel" enum:"call,whatsapp,sms,email,in-person"`
 		Disposition string     `json:"disposition" enum:"interested,not-interested,call-back,spoke,no-answer,busy,wrong-number,unreachable,sent" doc:"The result."`
 		StartedAt   *time.Time `json:"started_at,omitempty" doc:"When it began; default now. Two minutes of a wrong clock are forgiven."`
+		EndedAt     *time.Time `json:"ended_at,omitempty" doc:"When it was over; leave it out when it is not known."`
 		TalkMS      *int64     `json:"talk_ms,omitempty" minimum:"0" maximum:"86400000" doc:"How long they talked; leave it out when it was not measured."`
-		Evidence    string     `json:"evidence,omitempty" enum:"said,seen,measured" doc:"How it is known; default said. Only a key may say measured."`
+		Evidence    string     `json:"evidence,omitempty" enum:"said,measured" doc:"How it is known; default said. measured: by a provider, for keys that may measure. What the program is to see is begun with attempts/begin."`
 		Note        string     `json:"note,omitempty" maxLength:"8000" doc:"Kept sealed, as a note."`
 		Next        *NextIn    `json:"next,omitempty" doc:"The next follow-up. Without it, one that was due by now is taken away."`
 		Stage       *StageIn   `json:"stage,omitempty" doc:"The stage to move to."`
@@ -119,6 +120,7 @@ func (d *Desk) workRoutes() {
 	const own = "Only the lead's owner may, and whoever may work every lead; for others the lead is not there."
 	web.Do(d.API, op("attempts", "add-attempt", account.WorkOwnLeads, http.StatusCreated, "Report an attempt",
 		"With its note, the next follow-up and the change of stage, all or nothing. "+own), d.addAttempt)
+	d.tryingRoutes(own)
 	web.Do(d.API, op("notes", "add-note", account.WorkOwnLeads, http.StatusCreated, "Add a note", own), d.addNote)
 	web.Do(d.API, op("stage", "set-stage", account.WorkOwnLeads, 0, "Move a lead to another stage",
 		"Closing takes it out of routing. Reopening is refused with open_lead_exists while the person has another open lead of the project. "+own), d.setStage)
@@ -134,27 +136,40 @@ func (d *Desk) addAttempt(v *web.Visit, tx *store.Tx, in *attemptIn) (*AttemptMa
 		return nil, err
 	}
 	b := in.Body
-	t := followup.Try{Channel: lead.Channel(b.Channel), Disposition: lead.Disposition(b.Disposition), TalkMS: b.TalkMS, Evidence: b.Evidence}
+	t := followup.Try{Channel: lead.Channel(b.Channel), Disposition: lead.Disposition(b.Disposition), TalkMS: b.TalkMS, Evidence: lead.Evidence(b.Evidence)}
 	if b.StartedAt != nil {
 		t.StartedAt = *b.StartedAt
 	}
-	if b.Note != "" {
-		if f := followup.CheckNote("note", b.Note); f != nil {
-			return nil, problem.Invalid(*f)
-		}
-		t.Note = vault.Hide(b.Note)
+	if b.EndedAt != nil {
+		t.EndedAt = *b.EndedAt
 	}
-	if b.Next != nil {
-		t.Next = new(b.Next.next())
-	}
-	if b.Stage != nil {
-		m, err := b.Stage.move(tx, "stage.")
-		if err != nil {
-			return nil, err
-		}
-		t.Move = &m
+	if err := brought(tx, &t, b.Note, b.Next, b.Stage); err != nil {
+		return nil, err
 	}
 	done, err := d.Followup.Attempt(tx, worker(v), id, t, v.At)
+	return madeView(tx, v, done, err)
+}
+
+// brought reads what comes with the result of an attempt.
+func brought(tx *store.Tx, t *followup.Try, note string, next *NextIn, stage *StageIn) error {
+	if note != "" {
+		if f := followup.CheckNote("note", note); f != nil {
+			return problem.Invalid(*f)
+		}
+		t.Note = vault.Hide(note)
+	}
+	if next != nil {
+		t.Next = new(next.next())
+	}
+	if stage == nil {
+		return nil
+	}
+	m, err := stage.move(tx, "stage.")
+	t.Move = &m
+	return err
+}
+
+func madeView(tx *store.Tx, v *web.Visit, done followup.Done, err error) (*AttemptMade, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -40,6 +40,7 @@ const (
 	OfferDeclined           Kind = "offer.declined"
 	OfferExpired            Kind = "offer.expired"
 	OfferLost               Kind = "offer.lost"
+	AttemptBegun            Kind = "attempt.begun"
 	AttemptMade             Kind = "attempt.made"
 	NoteAdded               Kind = "note.added"
 	PresenceChanged         Kind = "presence.changed"

@@ -7,7 +7,6 @@ package followup
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"strings"
 	"time"
@@ -73,12 +72,13 @@ func (f *Followup) Attempt(tx *store.Tx, w Worker, id lead.ID, t Try, now time.T
 	if faults := t.check(w, l, now); len(faults) > 0 {
 		return Done{}, problem.Invalid(faults...)
 	}
-	a := leads.Attempt{ID: lead.NewAttemptID(), Lead: l.ID, User: w.User, Channel: t.Channel, Disposition: t.Disposition,
-		Reached: t.Disposition.Reached(), Evidence: t.Evidence, StartedAt: store.Clock(t.StartedAt), CreatedAt: now}
-	if t.TalkMS != nil {
-		a.Talk = sql.Null[int64]{V: *t.TalkMS, Valid: true}
-	}
-	first, firstContact := l.AttemptedAt.IsZero(), a.Reached && l.ContactedAt.IsZero()
+	return f.keep(tx, w, l, t.attempt(w, l, now), t, now)
+}
+
+// keep writes an attempt and what it brings along.
+func (f *Followup) keep(tx *store.Tx, w Worker, l leads.Lead, a leads.Attempt, t Try, now time.Time) (Done, error) {
+	first := l.AttemptedAt.IsZero() || l.AttemptedAt.Equal(a.StartedAt) // it was noted when it began
+	firstContact := a.Reached && l.ContactedAt.IsZero()
 	if err := leads.WorkAddAttempt(tx, &l, a); err != nil {
 		return Done{}, err
 	}
@@ -89,6 +89,7 @@ func (f *Followup) Attempt(tx *store.Tx, w Worker, id lead.ID, t Try, now time.T
 		return Done{}, err
 	}
 	d := Done{Attempt: a}
+	var err error
 	if d.Note, err = f.rest(tx, w, &l, t, now); err != nil {
 		return Done{}, err
 	}

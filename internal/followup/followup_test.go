@@ -45,7 +45,7 @@ func TestAnAttemptSetsTheFirsts(t *testing.T) {
 			list, err = leads.WorkAttempts(tx, l.ID, time.Time{}, lead.AttemptID{}, 10)
 			return err
 		})
-		if len(list) != 2 || list[0].Disposition != lead.NoAnswer || list[0].Talk.Valid || !list[1].Talk.Valid || list[1].Talk.V != 0 || list[1].Evidence != followup.Said {
+		if len(list) != 2 || list[0].Disposition != lead.NoAnswer || list[0].Talk.Valid || !list[1].Talk.Valid || list[1].Talk.V != 0 || list[1].Evidence != lead.Said {
 			t.Fatalf("newest first, and 0 is not unknown: %+v", list)
 		}
 		if k := w.emits.kinds(); !slices.Equal(k, []events.Kind{events.AttemptMade, events.AttemptMade}) {
@@ -98,7 +98,9 @@ func TestAttemptsRefused(t *testing.T) {
 			"channel:not_in_list":       func(t *followup.Try) { t.Channel = "pigeon" },
 			"disposition:not_in_list":   func(t *followup.Try) { t.Disposition = "" },
 			"evidence:not_in_list":      func(t *followup.Try) { t.Evidence = "sworn" },
-			"evidence:not_measured":     func(t *followup.Try) { t.Evidence = followup.Measured },
+			"evidence:not_measured":     func(t *followup.Try) { t.Evidence = lead.Measured },
+			"evidence:not_seen":         func(t *followup.Try) { t.Evidence = lead.Seen },
+			"ended_at:out_of_order":     func(t *followup.Try) { t.EndedAt = now.Add(-time.Minute) },
 			"talk_ms:out_of_range":      func(t *followup.Try) { t.TalkMS = new(int64(-1)) },
 			"started_at:in_the_future":  func(t *followup.Try) { t.StartedAt = now.Add(followup.Skew + time.Second) },
 			"started_at:before_enquiry": func(t *followup.Try) { t.StartedAt = w.at.Add(-followup.Skew - time.Second) },
@@ -124,7 +126,11 @@ func TestAttemptsRefused(t *testing.T) {
 			t.Errorf("begun %v, now is %v", d.Attempt.StartedAt, now)
 		}
 		key := followup.Worker{Actor: "key_a", All: true}
-		good.Evidence, good.StartedAt = followup.Measured, w.at.Add(-time.Minute)
+		if _, err := w.attempt(key, l.ID, followup.Try{Channel: lead.ByCall, Disposition: lead.Spoke, Evidence: lead.Measured}, now); code(err) != "evidence:not_measured" {
+			t.Errorf("a key without the right measures: %v", err)
+		}
+		key.Measures = true
+		good.Evidence, good.StartedAt = lead.Measured, w.at.Add(-time.Minute)
 		d, err = w.attempt(key, l.ID, good, now)
 		if w.ok(err); !d.Attempt.StartedAt.Equal(w.at) || !d.Attempt.User.IsZero() {
 			t.Errorf("begun %v by %v", d.Attempt.StartedAt, d.Attempt.User)

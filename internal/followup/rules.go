@@ -1,12 +1,14 @@
 package followup
 
 import (
+	"database/sql"
 	"strings"
 	"time"
 
 	"catchment/internal/account"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
+	"catchment/internal/store"
 	"catchment/internal/store/leads"
 	"catchment/internal/store/setup"
 	"catchment/internal/vault"
@@ -30,13 +32,6 @@ func (w What) Valid() bool {
 	return w == Call || w == Message || w == Meet || w == Visit || w == Other
 }
 
-// How an attempt is known.
-const (
-	Said     = "said"     // somebody told us
-	Seen     = "seen"     // the app saw it begin
-	Measured = "measured" // a telephone system reported it
-)
-
 // Limits of what is reported.
 const (
 	Skew      = 2 * time.Minute // of a reporter's clock; within it a time is moved to the nearest possible one
@@ -51,8 +46,9 @@ type Try struct {
 	Channel     lead.Channel
 	Disposition lead.Disposition
 	StartedAt   time.Time
-	TalkMS      *int64 // nil: not known
-	Evidence    string // "" means Said
+	EndedAt     time.Time     // zero: not known
+	TalkMS      *int64        // nil: not known
+	Evidence    lead.Evidence // "" means lead.Said
 	Note        vault.Personal
 	Next        *Next // nil: leave it, or clear the one that this attempt fulfils
 	Move        *Move // nil: the stage stays
@@ -76,6 +72,8 @@ type Worker struct {
 	Actor string
 	User  account.UserID // zero for a key
 	All   bool           // may work leads that others own
+	// Measures says that it is a provider's key: what it reports was measured.
+	Measures bool
 }
 
 // mayWork reports whether the worker may work a lead of this owner.
@@ -113,13 +111,15 @@ func (t *Try) check(w Worker, l leads.Lead, now time.Time) (faults []problem.Fie
 		fault("disposition", "not_in_list", "Send one of the dispositions that docs/api.md lists.")
 	}
 	if t.Evidence == "" {
-		t.Evidence = Said
+		t.Evidence = lead.Said
 	}
-	if t.Evidence != Said && t.Evidence != Seen && t.Evidence != Measured {
-		fault("evidence", "not_in_list", "Send said, seen or measured.")
-	}
-	if t.Evidence == Measured && !w.User.IsZero() {
-		fault("evidence", "not_measured", "Only a system that reports with a key measures. Send said or seen.")
+	switch {
+	case !t.Evidence.Valid():
+		fault("evidence", "not_in_list", "Send said or measured.")
+	case t.Evidence == lead.Seen:
+		fault("evidence", "not_seen", "What is told afterwards was not seen. Begin the attempt when it begins, or send said.")
+	case t.Evidence == lead.Measured && !w.Measures:
+		fault("evidence", "not_measured", "Only a key that may measure attempts does. Send said.")
 	}
 	if t.TalkMS != nil && (*t.TalkMS < 0 || *t.TalkMS > MaxTalk.Milliseconds()) {
 		fault("talk_ms", "out_of_range", "Send milliseconds between 0 and a day, or leave it out when it was not measured.")
@@ -128,10 +128,26 @@ func (t *Try) check(w Worker, l leads.Lead, now time.Time) (faults []problem.Fie
 	if t.StartedAt, f = begun(t.StartedAt, l.CreatedAt, now); f != nil {
 		faults = append(faults, *f)
 	}
+	if !t.EndedAt.IsZero() && (t.EndedAt.Before(t.StartedAt) || t.EndedAt.After(now.Add(Skew))) {
+		fault("ended_at", "out_of_order", "The attempt ends after it begins, and before now. Leave ended_at out when it is not known.")
+	}
 	if t.Next != nil {
 		faults = append(faults, t.Next.check("next.", now)...)
 	}
 	return faults
+}
+
+// attempt is what is kept of a Try that was checked.
+func (t *Try) attempt(w Worker, l leads.Lead, now time.Time) leads.Attempt {
+	a := leads.Attempt{ID: lead.NewAttemptID(), Lead: l.ID, User: w.User, Channel: t.Channel, Disposition: t.Disposition,
+		Reached: t.Disposition.Reached(), Evidence: t.Evidence, StartedAt: store.Clock(t.StartedAt), CreatedAt: now}
+	if !t.EndedAt.IsZero() {
+		a.EndedAt = store.Clock(t.EndedAt)
+	}
+	if t.TalkMS != nil {
+		a.Talk = sql.Null[int64]{V: *t.TalkMS, Valid: true}
+	}
+	return a
 }
 
 // check settles a Next and lists its faults; prefix goes before the field's name.
@@ -214,37 +230,4 @@ func (m *Move) find(stages []setup.Stage) (setup.Stage, bool) {
 		}
 	}
 	return setup.Stage{}, false
-}
-
-// Clocks are the durations of a lead in milliseconds. nil: not measured (yet);
-// 0 is a measurement.
-type Clocks struct {
-	SpeedToLead   *int64 // first enquiry received → first attempt
-	TimeToOffer   *int64 // first enquiry received → first offer
-	TimeToAccept  *int64 // first offer → first acceptance
-	FirstResponse *int64 // first acceptance → first attempt
-	TimeToContact *int64 // first enquiry received → first contact
-}
-
-// ClocksOf reads a lead's clocks off its firsts.
-func ClocksOf(l leads.Lead) Clocks {
-	if l.History { // its beginning was elsewhere
-		return Clocks{}
-	}
-	return Clocks{
-		SpeedToLead:   between(l.CreatedAt, l.AttemptedAt),
-		TimeToOffer:   between(l.CreatedAt, l.OfferedAt),
-		TimeToAccept:  between(l.OfferedAt, l.AcceptedAt),
-		FirstResponse: between(l.AcceptedAt, l.AttemptedAt),
-		TimeToContact: between(l.CreatedAt, l.ContactedAt),
-	}
-}
-
-// between is nil when an end is missing, or when they come in the other order:
-// an attempt before the acceptance answers no acceptance.
-func between(from, to time.Time) *int64 {
-	if from.IsZero() || to.IsZero() || to.Before(from) {
-		return nil
-	}
-	return new(to.Sub(from).Milliseconds())
 }

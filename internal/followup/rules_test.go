@@ -1,6 +1,7 @@
 package followup_test
 
 import (
+	"database/sql"
 	"strings"
 	"testing"
 	"time"
@@ -14,19 +15,26 @@ import (
 func TestClocksAreNullUntilMeasured(t *testing.T) {
 	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	c := followup.ClocksOf(leads.Lead{CreatedAt: at})
-	if c.SpeedToLead != nil || c.TimeToOffer != nil || c.TimeToAccept != nil || c.FirstResponse != nil || c.TimeToContact != nil {
+	none := followup.Clock{How: lead.NotMeasured}
+	if want := (followup.Clocks{none, none, none, none, none, none, none}); c != want {
 		t.Errorf("clocks of a lead with which nothing happened: %+v", c)
 	}
-	c = followup.ClocksOf(leads.Lead{CreatedAt: at, OfferedAt: at, AcceptedAt: at.Add(3 * time.Second), AttemptedAt: at.Add(2 * time.Second), ContactedAt: at.Add(time.Minute)})
+	c = followup.ClocksOf(leads.Lead{CreatedAt: at, OfferedAt: at, AcceptedAt: at.Add(3 * time.Second), AttemptedAt: at.Add(2 * time.Second), ContactedAt: at.Add(time.Minute),
+		AttemptedHow: lead.Measured, Talk: sql.Null[int64]{Valid: true}, TalkHow: lead.Measured})
 	for name, x := range map[string]struct {
-		got  *int64
+		got  followup.Clock
 		want int64
-	}{"offer": {c.TimeToOffer, 0}, "accept": {c.TimeToAccept, 3000}, "lead": {c.SpeedToLead, 2000}, "contact": {c.TimeToContact, 60000}} {
-		if x.got == nil || *x.got != x.want {
-			t.Errorf("%s: want %d", name, x.want)
+		how  lead.Evidence
+	}{"offer": {c.TimeToOffer, 0, lead.Seen}, "accept": {c.TimeToAccept, 3000, lead.Seen}, "lead": {c.SpeedToLead, 2000, lead.Measured},
+		"contact, of a row without a grade": {c.TimeToContact, 60000, lead.Said}, "talk": {c.TalkTime, 0, lead.Measured}} {
+		if x.got.MS == nil || *x.got.MS != x.want || x.got.How != x.how {
+			t.Errorf("%s: %+v, want %d, %s", name, x.got, x.want, x.how)
 		}
 	}
-	if c.FirstResponse != nil {
+	if c.WrapUp != none || followup.ClocksOf(leads.Lead{History: true, CreatedAt: at, AttemptedAt: at}).SpeedToLead != none {
+		t.Error("what nothing measured has a value")
+	}
+	if c.FirstResponse != none {
 		t.Error("an attempt before the acceptance answers it")
 	}
 }

@@ -3,7 +3,11 @@
 // follow which. It does no I/O and reads no clock.
 package lead
 
-import "catchment/internal/ident"
+import (
+	"time"
+
+	"catchment/internal/ident"
+)
 
 // Identifiers.
 type (
@@ -228,6 +232,34 @@ const (
 func (c Channel) Valid() bool {
 	return c == ByCall || c == ByWhatsApp || c == BySMS || c == ByEmail || c == InPerson
 }
+
+// Evidence is how well something about an attempt is known.
+type Evidence string
+
+// The grades, the weakest first.
+const (
+	Said     Evidence = "said"     // somebody told it
+	Seen     Evidence = "seen"     // the program itself took part in it
+	Measured Evidence = "measured" // a telephone provider reported it
+	// NotMeasured is the grade of what nothing has measured. It stands in
+	// answers and in no row.
+	NotMeasured Evidence = "not_measured"
+)
+
+// Valid reports whether e is one of the three that something can be known by.
+func (e Evidence) Valid() bool { return e == Said || e == Seen || e == Measured }
+
+// Weaker is the weaker of two grades.
+func (e Evidence) Weaker(o Evidence) Evidence {
+	if e == Said || o == Measured {
+		return e
+	}
+	return o
+}
+
+// LongestAttempt is how long an attempt that was begun counts as going on. A
+// phone that was switched off never ends one.
+const LongestAttempt = 4 * time.Hour
 
 // Disposition is the result of an attempt.
 type Disposition string

@@ -18,7 +18,7 @@ var pathKinds = map[string]string{
 	"leads": "lead", "enquiries": "enquiry", "offers": "offer", "persons": "person", "merges": "merge",
 	"projects": "project", "sources": "source", "stages": "stage", "users": "user", "keys": "key",
 	"dead-letters": "dead", "members": "user", "policies": "policy", "backtests": "backtest", "f": "source",
-	"visits": "visit", "bookings": "booking", "quarantine": "enquiry", "imports": "import", "exports": "export", "alarms": "alarm",
+	"visits": "visit", "bookings": "booking", "quarantine": "enquiry", "imports": "import", "exports": "export", "alarms": "alarm", "attempts": "attempt",
 }
 
 // nameKinds is the kind of a query parameter or a body's field, by its name.

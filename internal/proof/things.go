@@ -134,13 +134,20 @@ func (m *matrix) carry(ctx context.Context, a *api, out map[string]string) error
 	return nil
 }
 
-// sell plans a visit and books, so that there is one of each.
+// sell begins an attempt, plans a visit and books, so that there is one of each.
 func (m *matrix) sell(ctx context.Context, a *api, id string, out map[string]string) error {
-	for kind, body := range map[string]map[string]any{"visit": {"at": time.Now().Add(time.Hour)}, "booking": {"value_minor": 1, "currency": "GBP"}} {
+	for kind, of := range map[string]struct {
+		path string
+		body map[string]any
+	}{
+		"attempt": {"attempts/begin", map[string]any{"channel": "call"}},
+		"visit":   {"visits", map[string]any{"at": time.Now().Add(time.Hour)}},
+		"booking": {"bookings", map[string]any{"value_minor": 1, "currency": "GBP"}},
+	} {
 		var made struct {
 			ID string `json:"id"`
 		}
-		if err := a.post(ctx, "/v1/leads/"+id+"/"+kind+"s", body, &made); err != nil {
+		if err := a.post(ctx, "/v1/leads/"+id+"/"+of.path, of.body, &made); err != nil {
 			return err
 		}
 		out[kind] = made.ID

@@ -30,12 +30,7 @@ const (
 // and so does the alarm: of the two the first one committed counts, and the
 // other reads the lead again.
 
-const (
-	clocksAtOnce = 100
-	// tryingFor is how long an attempt that was begun counts as going on: longer
-	// calls there are none, and a phone that was switched off never ends one.
-	tryingFor = 4 * time.Hour
-)
+const clocksAtOnce = 100
 
 // starting is a clock that begins for a lead.
 type starting struct {
@@ -265,7 +260,7 @@ func (r *Router) standing(tx *store.Tx, c offers.Clock, now time.Time) (leads.Le
 	tried, trying, err := latestTry(tx, l)
 	s.Over = suppressed || !l.ClosedAt.IsZero()
 	s.Owned, s.Contacted = l.RouteState == lead.Owned, !l.ContactedAt.IsZero()
-	s.Tried, s.Trying = tried, !trying.IsZero() && now.Before(trying.Add(tryingFor))
+	s.Tried, s.Trying = tried, !trying.IsZero() && now.Before(trying.Add(lead.LongestAttempt))
 	return l, s, err
 }
 

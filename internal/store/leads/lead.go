@@ -4,6 +4,7 @@
 package leads
 
 import (
+	"database/sql"
 	"strings"
 	"time"
 
@@ -44,11 +45,18 @@ type Lead struct {
 	TriedAt     time.Time // the latest attempt
 	MissedAt    time.Time // the latest attempt that should have reached the person and did not; zero after a contact
 	History     bool      // brought from elsewhere: never routed, no clocks
+
+	// How the first attempt and the first contact are known, and the sums over
+	// all attempts; not Valid: nothing measured it.
+	AttemptedHow, ContactedHow lead.Evidence
+	Talk, WrapUp               sql.Null[int64] // milliseconds
+	TalkHow, WrapUpHow         lead.Evidence
 }
 
 const leadColumns = `lead_id, person_id, project_id, source_id, test, stage_id, category, reason, route_state, owner_id, offer_id,
 	waiting_at, queued_at, offers_made, enquiries, previous_id, version, created_at, enquired_at, offered_at, accepted_at,
-	attempted_at, contacted_at, next_at, next_what, closed_at, history, tried_at, missed_at`
+	attempted_at, contacted_at, next_at, next_what, closed_at, history, tried_at, missed_at,
+	attempted_evidence, contacted_evidence, talk_ms, talk_evidence, wrap_up_ms, wrap_up_evidence`
 
 // qualified names the columns in a join.
 func qualified(prefix string) string {
@@ -205,6 +213,6 @@ func scanLead(scan func(...any) error) (l Lead, err error) {
 		store.Time(&l.WaitingAt), store.Time(&l.QueuedAt), &l.OffersMade, &l.Enquiries, &l.Previous, &l.Version,
 		store.Time(&l.CreatedAt), store.Time(&l.EnquiredAt), store.Time(&l.OfferedAt), store.Time(&l.AcceptedAt),
 		store.Time(&l.AttemptedAt), store.Time(&l.ContactedAt), store.Time(&l.NextAt), &l.NextWhat, store.Time(&l.ClosedAt), &l.History,
-		store.Time(&l.TriedAt), store.Time(&l.MissedAt))
+		store.Time(&l.TriedAt), store.Time(&l.MissedAt), &l.AttemptedHow, &l.ContactedHow, &l.Talk, &l.TalkHow, &l.WrapUp, &l.WrapUpHow)
 	return l, err
 }

@@ -27,10 +27,21 @@ type Attempt struct {
 	Channel     lead.Channel
 	Disposition lead.Disposition
 	Reached     bool
-	Evidence    string // said, seen, measured
+	Evidence    lead.Evidence
 	StartedAt   time.Time
-	Talk        sql.Null[int64] // milliseconds
-	CreatedAt   time.Time
+	EndedAt     time.Time       // zero: not known
+	Talk        sql.Null[int64] // milliseconds, of the person's leg
+	WrapUp      sql.Null[int64] // milliseconds from its end to its result
+	CreatedAt   time.Time       // when it was told
+}
+
+// TalkEvidence is how the talk time is known: of an attempt that the app saw
+// the person said it.
+func (a Attempt) TalkEvidence() lead.Evidence {
+	if a.Evidence == lead.Measured {
+		return lead.Measured
+	}
+	return lead.Said
 }
 
 // Note is a row of note. Its text opens with the person's key.
@@ -54,16 +65,12 @@ type StageChange struct {
 
 var (
 	workAddAttempt = store.Register("leads.work.add_attempt", `INSERT INTO attempt (account_id, attempt_id, lead_id, user_id, channel, disposition,
-		reached, evidence, started_at, talk_ms, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`)
-	// An attempt may be reported late, so "first" is the earliest begun, not the first told.
-	workAttempted = store.Register("leads.work.attempted", `UPDATE lead SET version = version + 1,
-		attempted_at = CASE WHEN attempted_at IS NULL OR attempted_at > $4 THEN $4 ELSE attempted_at END,
-		contacted_at = CASE WHEN $5 AND (contacted_at IS NULL OR contacted_at > $4) THEN $4 ELSE contacted_at END,
-		missed_at = CASE WHEN tried_at > $4 THEN missed_at WHEN $5 THEN NULL WHEN $6 THEN $4 ELSE missed_at END,
-		tried_at = CASE WHEN tried_at > $4 THEN tried_at ELSE $4 END
+		reached, evidence, started_at, talk_ms, created_at, ended_at, wrap_up_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`)
+	workAttempted = store.Register("leads.work.attempted", `UPDATE lead SET version = version + 1, attempted_at = $4, contacted_at = $5, missed_at = $6, tried_at = $7,
+		attempted_evidence = $8, contacted_evidence = $9, talk_ms = $10, talk_evidence = $11, wrap_up_ms = $12, wrap_up_evidence = $13
 		WHERE account_id = $1 AND lead_id = $2 AND version = $3`)
 	workAttempts = store.Register("leads.work.attempts", `SELECT attempt_id, lead_id, user_id, channel, disposition, reached, evidence, started_at,
-		talk_ms, created_at FROM attempt WHERE account_id = $1 AND lead_id = $2 AND (started_at, attempt_id) < ($3, $4)
+		talk_ms, created_at, ended_at, wrap_up_ms FROM attempt WHERE account_id = $1 AND lead_id = $2 AND (started_at, attempt_id) < ($3, $4)
 		ORDER BY started_at DESC, attempt_id DESC LIMIT $5`)
 
 	workAddNote = store.Register("leads.work.add_note", `INSERT INTO note (account_id, note_id, lead_id, person_id, by_actor, text, created_at)
@@ -88,36 +95,50 @@ var (
 		WHERE account_id = $1 AND person_id = $2 AND owner_id = $3`)
 )
 
-// WorkAddAttempt keeps the attempt and sets the lead's firsts. l is the lead as
-// it was read in this transaction; store.ErrAgain when it has changed since.
+// WorkAddAttempt keeps the attempt and sets the lead's firsts and sums. l is the
+// lead as it was read in this transaction; store.ErrAgain when it has changed since.
 func WorkAddAttempt(tx *store.Tx, l *Lead, a Attempt) error {
-	var talk any
-	if a.Talk.Valid {
-		talk = a.Talk.V
-	}
-	err := tx.Must(workAddAttempt, a.ID, l.ID, nobody(a.User), string(a.Channel), string(a.Disposition), a.Reached, a.Evidence,
-		store.Micro(a.StartedAt), talk, store.Micro(a.CreatedAt))
+	err := tx.Must(workAddAttempt, a.ID, l.ID, nobody(a.User), string(a.Channel), string(a.Disposition), a.Reached, string(a.Evidence),
+		store.Micro(a.StartedAt), orNull(a.Talk), store.Micro(a.CreatedAt), store.Micro(a.EndedAt), orNull(a.WrapUp))
 	if err != nil {
 		return err
 	}
-	if err := fenced(tx.Exec(workAttempted, l.ID, l.Version, store.Micro(a.StartedAt), a.Reached, a.Disposition.Missed())); err != nil {
-		return err
-	}
-	l.Version++
-	if l.AttemptedAt.IsZero() || l.AttemptedAt.After(a.StartedAt) {
-		l.AttemptedAt = a.StartedAt
-	}
-	if a.Reached && (l.ContactedAt.IsZero() || l.ContactedAt.After(a.StartedAt)) {
-		l.ContactedAt = a.StartedAt
-	}
 	l.tried(a)
+	return l.saveTried(tx)
+}
+
+func (l *Lead) saveTried(tx *store.Tx) error {
+	err := fenced(tx.Exec(workAttempted, l.ID, l.Version, store.Micro(l.AttemptedAt), store.Micro(l.ContactedAt), store.Micro(l.MissedAt), store.Micro(l.TriedAt),
+		string(l.AttemptedHow), string(l.ContactedHow), orNull(l.Talk), string(l.TalkHow), orNull(l.WrapUp), string(l.WrapUpHow)))
+	if err == nil {
+		l.Version++
+	}
+	return err
+}
+
+func orNull(n sql.Null[int64]) any {
+	if n.Valid {
+		return n.V
+	}
 	return nil
 }
 
-// tried brings the latest attempt up to date, as the statement does.
+// tried brings the lead up to date. An attempt may be told late, so "first" is
+// the earliest begun, not the first told.
 func (l *Lead) tried(a Attempt) {
+	first := func(at *time.Time, how *lead.Evidence) {
+		if at.IsZero() || at.After(a.StartedAt) {
+			*at, *how = a.StartedAt, a.Evidence
+		}
+	}
+	first(&l.AttemptedAt, &l.AttemptedHow)
+	if a.Reached {
+		first(&l.ContactedAt, &l.ContactedHow)
+	}
+	sum(&l.Talk, &l.TalkHow, a.Talk, a.TalkEvidence())
+	sum(&l.WrapUp, &l.WrapUpHow, a.WrapUp, a.Evidence)
 	if l.TriedAt.After(a.StartedAt) {
-		return // told late: there was a later one
+		return // there was a later one
 	}
 	l.TriedAt = a.StartedAt
 	switch {
@@ -126,6 +147,17 @@ func (l *Lead) tried(a Attempt) {
 	case a.Disposition.Missed():
 		l.MissedAt = a.StartedAt
 	}
+}
+
+// sum adds what was measured; a sum is known as well as its weakest part.
+func sum(to *sql.Null[int64], how *lead.Evidence, n sql.Null[int64], by lead.Evidence) {
+	if !n.Valid {
+		return
+	}
+	if *how = by.Weaker(*how); !to.Valid {
+		*how = by
+	}
+	to.V, to.Valid = to.V+n.V, true
 }
 
 // nobody is how an absent user stands in a column that cannot be NULL.
@@ -152,7 +184,7 @@ func WorkAttempts(tx *store.Tx, id lead.ID, at time.Time, after lead.AttemptID, 
 	err = store.Each(rows, err, func(scan func(...any) error) error {
 		var a Attempt
 		err := scan(&a.ID, &a.Lead, &a.User, &a.Channel, &a.Disposition, &a.Reached, &a.Evidence,
-			store.Time(&a.StartedAt), &a.Talk, store.Time(&a.CreatedAt))
+			store.Time(&a.StartedAt), &a.Talk, store.Time(&a.CreatedAt), store.Time(&a.EndedAt), &a.WrapUp)
 		out = append(out, a)
 		return err
 	})
