@@ -24,10 +24,7 @@ import (
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
-const (
-	faultsKept = 100
-	ahead      = 2 // pieces in the journal that intake has not taken yet
-)
+const faultsKept = 100
 
 // outcome is what became of a row, as it is kept: nothing personal.
 type outcome struct {
@@ -51,7 +48,8 @@ type run struct {
 	m      *files.Import
 	plan   *plan
 	faults []Fault
-	last   []lead.EnquiryID // the last row of each piece that intake may not have taken yet
+	given  []given // what intake may not have taken yet, oldest first
+	pace   pace
 }
 
 // runImport works on an import, piece after piece, until it is done or
@@ -87,8 +85,8 @@ func (c *Carrier) load(ctx context.Context, s account.Scope, id lead.ImportID) (
 
 func (r *run) finish(ctx context.Context, j jobs.Job) error {
 	if r.m.State == Running {
-		for _, id := range r.last {
-			if err := r.wait(ctx, id); err != nil {
+		for _, g := range r.given {
+			if _, err := r.wait(ctx, g.last); err != nil {
 				return err
 			}
 		}
@@ -281,7 +279,7 @@ func (r *run) take(ctx context.Context, entries []entry) (outcomes []outcome, er
 
 func (r *run) give(ctx context.Context, entries []entry, outcomes []outcome) error {
 	var out []journal.Entry
-	var last lead.EnquiryID
+	var ids []lead.EnquiryID
 	for i, e := range entries {
 		if e.fault != nil || outcomes[i].Was != wasTaken {
 			continue
@@ -290,21 +288,19 @@ func (r *run) give(ctx context.Context, entries []entry, outcomes []outcome) err
 		if err != nil {
 			return err
 		}
-		out, last = append(out, x), e.id
+		out, ids = append(out, x), append(ids, e.id)
 	}
-	if len(out) == 0 {
-		return nil
-	}
-	if len(r.last) >= ahead { // leads that are captured meanwhile do not wait behind the whole file
-		if err := r.wait(ctx, r.last[0]); err != nil {
+	for len(out) > 0 {
+		if err := r.turn(ctx); err != nil {
 			return err
 		}
-		r.last = r.last[1:]
+		n := min(len(out), r.pace.rows())
+		if err := r.append(ctx, out[:n]); err != nil {
+			return err
+		}
+		r.given = append(r.given, given{ids[n-1], time.Now()})
+		out, ids = out[n:], ids[n:]
 	}
-	if err := r.append(ctx, out); err != nil {
-		return err
-	}
-	r.last = append(r.last, last)
 	return nil
 }
 
@@ -338,25 +334,6 @@ func (r *run) seal(e entry) (journal.Entry, error) {
 	aad := head.Append(nil)
 	box, data, err := r.c.Seal(r.scope.Account(), plain, aad)
 	return journal.Entry{Box: box, Data: append(aad, data...)}, err
-}
-
-// wait returns when intake has written the enquiry, or set it aside.
-func (r *run) wait(ctx context.Context, id lead.EnquiryID) error {
-	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
-		var known map[lead.EnquiryID]lead.EnquiryState
-		err := r.c.DB.Read(ctx, r.scope, func(tx *store.Tx) (err error) {
-			known, err = leads.EnquiryStates(tx, []lead.EnquiryID{id})
-			return err
-		})
-		if err != nil || known[id] != "" {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
-	}
 }
 
 // note says that the piece is done. When it is not ours to say (done by

@@ -64,7 +64,10 @@ func (c *carriage) run(ctx context.Context) error {
 	if err := c.again(ctx, rows); err != nil {
 		return err
 	}
-	return c.offers(ctx, seller)
+	if err := c.offers(ctx, seller); err != nil {
+		return err
+	}
+	return c.live(ctx, rows)
 }
 
 // prepare makes a source of its own and has somebody wait for offers.

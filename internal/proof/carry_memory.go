@@ -52,7 +52,10 @@ const (
 	restSlack  = 1.10
 	residentIn = 1024 // MiB; it must not depend on the file
 
-	fillsCaches = 500_000 // rows; in a shorter run SQLite's caches are still filling at its end
+	// In a shorter run caches are still filling at its end: it cannot tell
+	// growth, and is held to absolute bounds.
+	fillsCaches = 500_000 // rows
+	liveIn      = 128     // MiB
 )
 
 // flat compares the bands from the first warm one to the last.
@@ -70,10 +73,11 @@ func flat(fed []reading, rows int64) (ok bool, what string) {
 	for _, b := range all[first+warmBands : first+warmBands+(carryBands-first-warmBands+1)/2] {
 		before = max(before, b.resident)
 	}
-	ok = last.live <= max(warm.live*liveSlack, warm.live+liveLeast) && last.resident <= residentIn
-	if rows >= fillsCaches {
-		ok = ok && last.resident <= before*restSlack
+	if rows < fillsCaches {
+		return last.live <= liveIn && last.resident <= residentIn, fmt.Sprintf("live heap %.1f MiB, resident at most %.0f MiB; %d rows are too few to tell more",
+			last.live, last.resident, rows)
 	}
+	ok = last.live <= max(warm.live*liveSlack, warm.live+liveLeast) && last.resident <= min(before*restSlack, residentIn)
 	return ok, fmt.Sprintf("live heap %.1f → %.1f MiB, resident at most %.0f → %.0f MiB, from %d %% of the rows to the end",
 		warm.live, last.live, before, last.resident, (first+warmBands)*100/carryBands)
 }

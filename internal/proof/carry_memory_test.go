@@ -35,3 +35,16 @@ func TestFlatTellsGrowthFromNoise(t *testing.T) {
 		}
 	}
 }
+
+// A short run is held to absolute bounds.
+func TestFlatOfAShortRun(t *testing.T) {
+	for live, want := range map[float64]bool{60: true, 200: false} {
+		var fed []reading
+		for done := int64(0); done <= 20_000; done += 500 {
+			fed = append(fed, reading{done, live, 300})
+		}
+		if ok, what := flat(fed, 20_000); ok != want {
+			t.Errorf("%.0f MiB: %v, %s", live, ok, what)
+		}
+	}
+}

@@ -101,7 +101,7 @@ func proofs() []proof {
 		{"move", "a grown SQLite goes over to PostgreSQL while leads come in", proveMove},
 		{"roles", "three processes of each role: kill any, nothing is lost, one winner per offer", proveRoles},
 		{"reports", "figures of a million leads are what a recount gives, in milliseconds", proveReports},
-		{"import", "a long file comes in once, through a kill, in flat memory; history is not offered", proveImport},
+		{"import", "a long file comes in once, through kills, in flat memory; history is not offered, and captured leads do not wait behind a live one", proveImport},
 		{"bench", "how much the door and the offers cost", proveBench},
 	}
 }
