@@ -22,10 +22,20 @@ const (
 	InShift     = "no offer outside a shift"
 	Replayed    = "a replayed decision equals the saved one"
 	Redelivered = "journal redelivered anyhow gives the same leads"
+
+	Shares   = "shares are within 2 % of the weights, people coming and going"
+	Neutral  = "absence is neutral: nobody gets far ahead or behind"
+	Capacity = "capacity is never exceeded"
+	Sticky   = "the sticky owner comes first"
+	Fallback = "a chain of fallbacks ends with the first who can"
+	Oldest   = "a backlog drains oldest first"
+	Starving = "no lead starves"
 )
 
 // Properties lists them.
-func Properties() []string { return []string{OneWinner, NobodyWaits, InShift, Replayed, Redelivered} }
+func Properties() []string {
+	return []string{OneWinner, NobodyWaits, InShift, Replayed, Redelivered, Shares, Neutral, Capacity, Sticky, Fallback, Oldest, Starving}
+}
 
 // Mark begins a line of test output that has a Row's JSON behind it.
 const Mark = "PROPERTY "

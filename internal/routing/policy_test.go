@@ -12,6 +12,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/lead"
+	"catchment/internal/propertytest"
 	"catchment/internal/routing"
 )
 
@@ -149,7 +150,7 @@ func naivePick(m routing.Method, people []routing.Candidate, able []int, weight 
 
 // drawPolicyRound makes a policy, a roster and leads by chance.
 func drawPolicyRound(r *rand.Rand) routing.Round {
-	in := routing.Round{At: 1e12, Pool: routing.Settings{OffersAtOnce: 1 + r.Int64N(4)}}
+	in := routing.Round{At: 1e12, Pool: routing.Settings{OffersAtOnce: 1 + r.Int64N(12)}}
 	for range r.IntN(10) {
 		c := routing.Candidate{User: account.NewUserID(), Active: r.IntN(8) > 0, OnShift: r.IntN(5) > 0, Presence: account.Available, Since: r.Int64N(1e12),
 			LastOfferAt: r.Int64N(5), OffersMade: r.Int64N(5), OpenOffers: r.Int64N(3), Credit: r.Int64N(2_000_001) - 1_000_000,
@@ -335,119 +336,78 @@ func eachRule(p *routing.Policy, f func(*routing.Rule)) {
 	}
 }
 
-// comings runs leads through a weighted rule while people come and go, and
-// gives what each got and should have got: of every lead, the share of their
-// weight among those present.
-func comings(seed uint64, leads int, decide func(routing.Round) routing.Outcome, look func(n int, got []int, fair []float64)) {
-	r := rand.New(rand.NewPCG(seed, 7))
-	n := 2 + r.IntN(8)
-	people, weights, members := make([]routing.Candidate, n), make([]int64, n), []routing.Share(nil)
+// backlog drains sixty leads of two rules while everybody answers, and gives
+// the property that was violated, or "".
+func backlog(seed uint64, decide func(routing.Round) routing.Outcome) string {
+	methods := []routing.Method{routing.RoundRobin, routing.Weighted, routing.LeastOpen, routing.FirstToClaim}
+	r := rand.New(rand.NewPCG(seed, 9))
+	people := make([]routing.Candidate, 1+r.IntN(5))
 	for i := range people {
 		people[i] = person(nil)
-		weights[i] = 1 + r.Int64N(9)
-		members = append(members, routing.Share{User: people[i].User, Weight: weights[i]})
 	}
-	plan := &routing.Plan{Policy: routing.Policy{Rules: []routing.Rule{{Name: "all", Method: routing.Weighted, Members: members}}}}
-	got, fair := make([]int, n), make([]float64, n)
-	for k := range leads {
-		if k%20 == 0 { // somebody comes or goes
-			i := r.IntN(n)
-			people[i].OnShift = !people[i].OnShift
+	p := routing.Policy{Rules: []routing.Rule{
+		{Name: "a", When: "value > 1.0", Members: []routing.Share{{User: people[0].User, Weight: 1}}, Method: methods[r.IntN(4)]},
+		{Name: "b", Method: methods[r.IntN(4)]}}}
+	var waiting []routing.Waiting
+	for k := range 60 {
+		waiting = append(waiting, routing.Waiting{Lead: lead.NewID(), WaitingAt: int64(k), Rule: r.IntN(2)})
+	}
+	last := map[int]int64{0: -1, 1: -1}
+	for step := 0; len(waiting) > 0; step++ {
+		if step > 200 {
+			return propertytest.Starving
 		}
-		var sum int64
-		for i, p := range people {
-			if p.OnShift {
-				sum += weights[i]
+		out := decide(routing.Round{At: int64(step) * 1000, Pool: routing.Settings{OffersAtOnce: 1}, Candidates: people, Plan: &routing.Plan{Policy: p}, Leads: waiting})
+		var left []routing.Waiting
+		for i, d := range out.Decisions {
+			if d.Chosen == routing.Nobody {
+				left = append(left, waiting[i])
+				continue
 			}
-		}
-		out := decide(routing.Round{At: int64(k) * 1000, Pool: routing.Settings{OffersAtOnce: 1}, Candidates: people, Plan: plan, Leads: []routing.Waiting{{Lead: lead.NewID()}}})
-		if who := out.Decisions[0].Chosen; who != routing.Nobody {
-			got[who]++
-			out.Candidates[who].OpenOffers = 0
-		}
-		for i, p := range people {
-			if p.OnShift {
-				fair[i] += float64(weights[i]) / float64(sum)
+			if waiting[i].WaitingAt < last[waiting[i].Rule] {
+				return propertytest.Oldest
 			}
+			last[waiting[i].Rule] = waiting[i].WaitingAt
 		}
-		people = out.Candidates
-		look(k+1, got, fair)
-	}
-}
-
-// Shares converge to the weights within 2 % of the leads with people coming
-// and going, from the two hundredth lead on and at every lead after it; and
-// absence is neutral: nobody is ever more than a few leads ahead or behind,
-// however long they were away. Control: plain rotation does not.
-func TestPropertyShares(t *testing.T) {
-	worst := func(decide func(routing.Round) routing.Outcome) (share, ahead float64) {
-		for seed := range uint64(40) {
-			comings(seed, 2000, decide, func(n int, got []int, fair []float64) {
-				for i := range got {
-					off := max(float64(got[i])-fair[i], fair[i]-float64(got[i]))
-					ahead = max(ahead, off)
-					if n >= 200 {
-						share = max(share, off/float64(n))
-					}
-				}
-			})
+		waiting, people = left, out.Candidates
+		for i := range people { // everybody answers
+			people[i].OpenOffers = 0
 		}
-		return share, ahead
 	}
-	share, ahead := worst(routing.Decide)
-	if share > 0.02 || ahead > 5 {
-		t.Errorf("shares are off by up to %.2f %%, somebody by %.1f leads", share*100, ahead)
-	}
-	bad, _ := worst(func(in routing.Round) routing.Outcome {
-		return routing.Decide(changed(in, func(p *routing.Policy) { eachRule(p, func(r *routing.Rule) { r.Method = routing.RoundRobin }) }))
-	})
-	if bad <= 0.02 {
-		t.Error("control: rotation instead of weights, and nothing was noticed")
-	}
-	t.Logf("40 rosters of 2,000 leads: shares off by at most %.2f %%, anybody by at most %.2f leads; control off by %.1f %%", share*100, ahead, bad*100)
+	return ""
 }
 
 // A backlog with several rules drains oldest first, and nobody starves: while
 // people answer, every lead is offered, and among leads of one rule none is
-// overtaken by a younger one.
+// overtaken by a younger one. Controls: the newest first, and one that is
+// passed over until no other is left, and then still.
 func TestPropertyBacklog(t *testing.T) {
-	methods := []routing.Method{routing.RoundRobin, routing.Weighted, routing.LeastOpen, routing.FirstToClaim}
+	tally := propertytest.NewTally()
 	for seed := range uint64(200) {
-		r := rand.New(rand.NewPCG(seed, 9))
-		n := 1 + r.IntN(5)
-		people := make([]routing.Candidate, n)
-		for i := range people {
-			people[i] = person(nil)
+		if fault := backlog(seed, routing.Decide); fault != "" {
+			t.Fatalf("seed %d: %s", seed, fault)
 		}
-		p := routing.Policy{Rules: []routing.Rule{
-			{Name: "a", When: "value > 1.0", Members: []routing.Share{{User: people[0].User, Weight: 1}}, Method: methods[r.IntN(4)]},
-			{Name: "b", Method: methods[r.IntN(4)]}}}
-		var waiting []routing.Waiting
-		for k := range 60 {
-			waiting = append(waiting, routing.Waiting{Lead: lead.NewID(), WaitingAt: int64(k), Rule: r.IntN(2)})
-		}
-		last := map[int]int64{0: -1, 1: -1}
-		for step := 0; len(waiting) > 0; step++ {
-			if step > 200 {
-				t.Fatalf("seed %d: %d leads starve", seed, len(waiting))
-			}
-			out := routing.Decide(routing.Round{At: int64(step) * 1000, Pool: routing.Settings{OffersAtOnce: 1}, Candidates: people, Plan: &routing.Plan{Policy: p}, Leads: waiting})
-			var left []routing.Waiting
-			for i, d := range out.Decisions {
-				if d.Chosen == routing.Nobody {
-					left = append(left, waiting[i])
-					continue
-				}
-				if waiting[i].WaitingAt < last[waiting[i].Rule] {
-					t.Fatalf("seed %d: a younger lead overtook", seed)
-				}
-				last[waiting[i].Rule] = waiting[i].WaitingAt
-			}
-			waiting, people = left, out.Candidates
-			for i := range people { // everybody answers
-				people[i].OpenOffers = 0
+		tally.Case()
+		tally.Add("leads", 60)
+	}
+	tally.Report(t, propertytest.Oldest, "pure", !t.Failed())
+	tally.Report(t, propertytest.Starving, "pure", !t.Failed())
+	lastNever := func(in routing.Round) routing.Outcome {
+		in.Leads = in.Leads[:len(in.Leads)-1]
+		out := routing.Decide(in)
+		out.Decisions = append(out.Decisions, routing.Decision{Chosen: routing.Nobody})
+		return out
+	}
+	for property, decide := range map[string]func(routing.Round) routing.Outcome{propertytest.Oldest: newestFirst, propertytest.Starving: lastNever} {
+		control, noticed := propertytest.NewTally(), 0
+		for seed := range uint64(200) {
+			control.Case()
+			if backlog(seed, decide) == property {
+				noticed++
 			}
 		}
+		name := map[string]string{propertytest.Oldest: "the newest lead goes first", propertytest.Starving: "the youngest is passed over for good"}[property]
+		control.Control(t, property, "pure", "backlog: "+name, noticed, 200)
 	}
 }
 
