@@ -66,7 +66,7 @@ func (d *Desk) leadRoutes() {
 		Summary: "One lead, with its person",
 		Detail:  "The person is there when a purpose is: a session has one, a secret key states it in Catchment-Purpose. The opening is on the record."}, d.getLead)
 	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/enquiries", Name: "list-lead-enquiries", Tag: tagLeads, Opens: true, Permission: account.ReadOwnLeads,
-		Summary: "A lead's enquiries, newest first", Detail: "Its first 500; there are no pages."}, d.leadEnquiries)
+		Summary: "A lead's enquiries, newest first"}, d.leadEnquiries)
 	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/offers", Name: "list-lead-offers", Tag: tagLeads, Permission: account.ReadOwnLeads,
 		Summary: "A lead's offers, newest first"}, leadOffers)
 	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/attempts", Name: "list-attempts", Tag: tagLeads, Permission: account.ReadOwnLeads,
@@ -163,29 +163,31 @@ func (d *Desk) getLead(ctx context.Context, v *web.Visit, in *LeadPath) (*Lead, 
 
 type leadEnquiriesIn struct {
 	LeadPath
+	web.Page
 	Include []string `query:"include" enum:"message" doc:"message: with message, personal custom fields and consent, opened on the record."`
 }
 
 func (d *Desk) leadEnquiries(ctx context.Context, v *web.Visit, in *leadEnquiriesIn) (*web.List[Enquiry], error) {
-	id, err := in.lead()
+	from, err := in.Start()
 	if err != nil {
 		return nil, err
 	}
 	var list *web.List[Enquiry]
 	var page *album
 	err = d.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
-		page, list = &album{}, &web.List[Enquiry]{Items: []Enquiry{}}
-		l, err := readable(tx, v, id)
+		page, list = &album{}, &web.List[Enquiry]{}
+		l, err := leadOf(&in.LeadPath, tx, v)
 		if err != nil {
 			return err
 		}
-		found, err := leads.EnquiriesOf(tx, l.ID, 500)
+		found, err := leads.EnquiriesOf(tx, l.ID, leads.EnquiryPage{ReceivedAt: from.At, ID: web.IDAt[lead.EnquiryID](from)}, in.Limit+1)
 		if err != nil {
 			return err
 		}
-		slices.Reverse(found)
+		cut := web.NewList(in.Page, found, func(e leads.Enquiry) web.Place { return web.Place{At: e.ReceivedAt, ID: e.ID.UUID()} })
 		include := includes{message: mayOpen(v) && slices.Contains(in.Include, "message")}
-		list.Items, err = enquiryViews(tx, found, include, page)
+		list.NextCursor = cut.NextCursor
+		list.Items, err = enquiryViews(tx, cut.Items, include, page)
 		return err
 	})
 	if err != nil {

@@ -1,7 +1,10 @@
 package desk_test
 
 import (
+	"bytes"
+	"cmp"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -243,8 +246,10 @@ func TestPagesGoOn(t *testing.T) {
 		c := open(t, db).company()
 		boss, sam := c.user(account.Manager), c.user(account.Salesperson)
 		var all []string
+		var last arrived
 		for range 7 {
 			a := c.arrive(sam.id)
+			last = a
 			all = append([]string{a.lead.String()}, all...)
 		}
 		walk := func(path, key string) (got []string) {
@@ -267,6 +272,10 @@ func TestPagesGoOn(t *testing.T) {
 			t.Errorf("got %v\nwant %v", got, all)
 		}
 		lead := "/v1/leads/" + all[0]
+		newest := c.enquireAgain(last, 5)
+		if got := walk(lead+"/enquiries?", "id"); len(got) != 6 || strings.Join(got[:5], " ") != strings.Join(newest, " ") {
+			t.Errorf("enquiries %v\nwant first %v", got, newest)
+		}
 		for range 5 {
 			sam.post(lead+"/attempts", map[string]any{"channel": "call", "disposition": "no-answer"}).want(t, 201)
 			sam.post(lead+"/notes", map[string]any{"text": "note"}).want(t, 201)
@@ -282,6 +291,25 @@ func TestPagesGoOn(t *testing.T) {
 			}
 		}
 	})
+}
+
+// enquireAgain gives the lead n more enquiries, and their ids, newest first.
+func (c *company) enquireAgain(a arrived, n int) (ids []string) {
+	c.Helper()
+	var more []*leads.Enquiry
+	for k := range n {
+		e := leads.Enquiry{ID: lead.NewEnquiryID(), Lead: a.lead, Person: a.person, Project: c.project, Source: c.source, State: lead.Attached, ReEnquiry: true,
+			Attribution: "{}", Custom: "{}", ReceivedAt: store.Clock(time.Now()).Add(time.Duration(1+k/2) * time.Minute), CreatedAt: store.Clock(time.Now())}
+		more = append(more, &e)
+	}
+	slices.SortFunc(more, func(x, y *leads.Enquiry) int {
+		return cmp.Or(y.ReceivedAt.Compare(x.ReceivedAt), bytes.Compare(y.ID.Bytes(), x.ID.Bytes()))
+	})
+	for _, e := range more {
+		ids = append(ids, e.ID.String())
+	}
+	c.write(func(tx *store.Tx) error { _, err := leads.AddEnquiries(tx, more); return err })
+	return ids
 }
 
 func TestMovingALead(t *testing.T) {

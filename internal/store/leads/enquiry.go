@@ -58,8 +58,8 @@ var (
 		WHERE account_id = $1 AND enquiry_id IN (LIST) AND state = 'dead'`)
 	enquiryStates = store.List("leads.enquiry.states", `SELECT enquiry_id, state FROM enquiry WHERE account_id = $1 AND enquiry_id IN (LIST)`)
 	getEnquiry    = store.List("leads.enquiry.get", `SELECT `+enquiryColumns+` FROM enquiry WHERE account_id = $1 AND enquiry_id IN (LIST)`)
-	enquiriesOf   = store.Register("leads.enquiry.of", `SELECT `+enquiryColumns+` FROM enquiry
-		WHERE account_id = $1 AND lead_id = $2 ORDER BY received_at, enquiry_id LIMIT $3`)
+	enquiriesOf   = store.Register("leads.enquiry.of_lead", `SELECT `+enquiryColumns+` FROM enquiry
+		WHERE account_id = $1 AND lead_id = $2 AND (received_at, enquiry_id) < ($3, $4) ORDER BY received_at DESC, enquiry_id DESC LIMIT $5`)
 	listEnquiries = store.Register("leads.enquiry.list", `SELECT `+enquiryColumns+` FROM enquiry
 		WHERE account_id = $1 AND `+enquiryFilter)
 )
@@ -110,9 +110,11 @@ func EnquiryByID(tx *store.Tx, id lead.EnquiryID) (e Enquiry, err error) {
 	return e, err
 }
 
-// EnquiriesOf lists up to limit enquiries of the lead, oldest first.
-func EnquiriesOf(tx *store.Tx, id lead.ID, limit int) ([]Enquiry, error) {
-	rows, err := tx.Query(enquiriesOf, id, limit)
+// EnquiriesOf lists up to limit enquiries of the lead that come after the
+// place, newest first.
+func EnquiriesOf(tx *store.Tx, id lead.ID, after EnquiryPage, limit int) ([]Enquiry, error) {
+	at, place := workPlace(after.ReceivedAt, after.ID)
+	rows, err := tx.Query(enquiriesOf, id, at, place, limit)
 	return scanEnquiries(rows, err)
 }
 
