@@ -59,7 +59,12 @@ func SQLiteOptions(t testing.TB) store.Options {
 }
 
 // PostgresOptions is the same in the scratch cluster.
-func PostgresOptions(t testing.TB) store.Options {
+func PostgresOptions(t testing.TB) store.Options { t.Helper(); return postgres(t, template) }
+
+// EmptyPostgres is a database of the scratch cluster that is not migrated.
+func EmptyPostgres(t testing.TB) store.Options { t.Helper(); return postgres(t, "") }
+
+func postgres(t testing.TB, template string) store.Options {
 	t.Helper()
 	c, err := start()
 	if err != nil {
