@@ -20,7 +20,7 @@ var floors = []struct {
 	{"cellars: tables", []string{
 		"store/access", "store/answers", "store/carry", "store/counts", "store/cursor", "store/eventlog", "store/keys", "store/leads",
 		"store/members", "store/mover", "store/offers", "store/people", "store/policies", "store/published", "store/record", "store/setup", "store/work"}},
-	{"cellars", []string{"store", "journal"}},
+	{"cellars", []string{"store", "journal", "courier"}},
 	{"keys to rooms", []string{"account/admit", "vault/reveal"}},
 	{"words about leads", []string{"submission", "receipt"}},
 	{"vault", []string{"vault"}},
@@ -34,7 +34,7 @@ var permissions = map[string][]string{
 	// account from a row that an admitted caller wrote.
 	"account/admit": {"directory", "signin", "jobs", "events", "intake", "cmd/catchment"},
 	// Who reads a Personal: those who seal, and those who answer a screen.
-	"vault/reveal": {"keyring", "intake", "desk", "console", "directory", "carry"},
+	"vault/reveal": {"keyring", "intake", "desk", "console", "directory", "carry", "courier"},
 	// Who sees across accounts (store.Dir) is listed by the guard test.
 }
 
