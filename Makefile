@@ -39,11 +39,11 @@ CASES ?= 300
 properties: deps
 	@go test -json -count=1 -timeout 20m -run '^TestProperty' ./internal/routing ./internal/intake -rapid.checks=$(CASES) | go run ./internal/propertytest/table
 
-# Routing policies: ten thousand random ones against a slow decision, shares with
-# people coming and going, and a hundred thousand saved decisions replayed and
-# back-tested against a slow recount. Each has a control.
+# Routing policies on both engines: a hundred thousand saved decisions replayed,
+# and back-tested against a slow recount, each with a control. Prints one table.
+DECISIONS ?= 100000
 policies: deps
-	go test -v -count=1 -timeout 20m -run 'TestPropertyPolicies|TestPropertyShares|TestPropertyBacklog|TestManyDecisions|TestBacktest' ./internal/routing -decisions=100000 | grep -v '^=== '
+	@go test -json -count=1 -timeout 25m -run 'TestManyDecisions' ./internal/routing -decisions=$(DECISIONS) | go run ./internal/propertytest/table policies
 
 # The long proofs: each prints its figures and has a control that must fail.
 prove: build deps

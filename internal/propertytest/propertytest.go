@@ -37,6 +37,16 @@ func Properties() []string {
 	return []string{OneWinner, NobodyWaits, InShift, Replayed, Redelivered, Shares, Neutral, Capacity, Sticky, Fallback, Oldest, Starving}
 }
 
+// Those of `make policies`, on both engines and each with a control.
+const (
+	Replays   = "saved decisions replay to the same answers"
+	Unchanged = "the back-test of the published policy changes nothing"
+	Recounted = "the back-test of a changed policy is what the slow recount gives"
+)
+
+// Policies lists them.
+func Policies() []string { return []string{Replays, Unchanged, Recounted} }
+
 // Mark begins a line of test output that has a Row's JSON behind it.
 const Mark = "PROPERTY "
 

@@ -2,12 +2,16 @@ package routing_test
 
 import (
 	"flag"
+	"reflect"
+	"slices"
 	"testing"
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/propertytest"
 	"catchment/internal/routing"
 	"catchment/internal/store"
+	"catchment/internal/store/offers"
 )
 
 var decisionsFlag = flag.Int("decisions", 3000, "saved decisions to replay and to back-test; `make policies` has 100,000")
@@ -25,22 +29,97 @@ func TestManyDecisions(t *testing.T) {
 		id := w.draft(one(routing.Rule{Method: routing.Weighted, Members: members}))
 		w.publish(id)
 		w.waves(*decisionsFlag)
-		began := time.Now()
-		w.verifyAll()
-		replayed := time.Since(began)
-		began = time.Now()
-		b := w.backtest(id, begin)
-		tested := time.Since(began)
-		if b.Changed != 0 || b.Decisions < *decisionsFlag || b.Cut {
-			t.Errorf("the published policy changes %d of %d decisions", b.Changed, b.Decisions)
-		}
-		other := one(routing.Rule{Method: routing.RoundRobin})
-		o := w.backtest(w.draft(other), begin)
-		changed := w.sameAsRecount(o, other)
-		t.Logf("%d decisions in %d rounds: replayed the same in %v; back-test of the published policy changes %d, in %v; of plain rotation %d, the recount says %d",
-			b.Decisions, b.Rounds, replayed.Round(time.Millisecond), b.Changed, tested.Round(time.Millisecond), o.Changed, changed)
+		w.replays()
+		w.unchanged(id, begin)
+		rotation := one(routing.Rule{Method: routing.RoundRobin})
+		w.recounts(rotation, w.draft(rotation), id, begin)
 		w.leave()
 	})
+}
+
+func (w *world) engine() string { return string(w.db.Engine()) }
+
+// replays: every saved round gives the same again; a changed reason is noticed.
+func (w *world) replays() {
+	w.Helper()
+	tally, t := propertytest.NewTally(), w.fataler.(*testing.T)
+	w.verifyAll()
+	tally.Case()
+	tally.Add("decisions", *decisionsFlag)
+	tally.Add("rounds", len(w.rounds()))
+	tally.Report(t, propertytest.Replays, w.engine(), !t.Failed())
+	control, noticed := propertytest.NewTally(), 0
+	for _, id := range w.rounds()[:20] {
+		control.Case()
+		_, seen := w.spoiled(id, func(tx *store.Tx) (bool, error) {
+			ds, err := offers.DecisionsIn(tx, id)
+			if err != nil {
+				return false, err
+			}
+			ds[0].Reasons[0] ^= 1
+			return true, tx.Must(spoilReasons, ds[0].Lead, id, ds[0].N, ds[0].Reasons)
+		})
+		if seen {
+			noticed++
+		}
+	}
+	control.Control(t, propertytest.Replays, w.engine(), "one reason of a round is another", noticed, 20)
+}
+
+// unchanged: the published policy would have decided what was decided; with
+// one weight changed it would not.
+func (w *world) unchanged(id account.PolicyID, begin time.Time) {
+	w.Helper()
+	tally, t := propertytest.NewTally(), w.fataler.(*testing.T)
+	b := w.backtest(id, begin)
+	if b.Changed != 0 || b.Decisions < *decisionsFlag || b.Cut || !reflect.DeepEqual(b.Was, b.Would) {
+		t.Errorf("the published policy changes %d of %d decisions", b.Changed, b.Decisions)
+	}
+	tally.Case()
+	tally.Add("decisions", b.Decisions)
+	tally.Add("rounds", b.Rounds)
+	tally.Add("changed", b.Changed)
+	tally.Report(t, propertytest.Unchanged, w.engine(), b.Changed == 0)
+	var p routing.Policy
+	w.read(func(tx *store.Tx) error {
+		v, err := w.router.GetPolicy(tx, id)
+		p = v.Rules
+		return err
+	})
+	p.Rules[0].Members = slices.Clone(p.Rules[0].Members)
+	p.Rules[0].Members[0].Weight++
+	control, noticed := propertytest.NewTally(), 0
+	if w.backtest(w.draft(p), begin).Changed > 0 {
+		noticed = 1
+	}
+	control.Case()
+	control.Control(t, propertytest.Unchanged, w.engine(), "one weight is another", noticed, 1)
+}
+
+// recounts: a changed policy gives what the slow recount gives, and not what
+// the recount of another policy gives.
+func (w *world) recounts(p routing.Policy, id, published account.PolicyID, begin time.Time) {
+	w.Helper()
+	tally, t := propertytest.NewTally(), w.fataler.(*testing.T)
+	b := w.backtest(id, begin)
+	changed := w.sameAsRecount(b, p)
+	tally.Case()
+	tally.Add("decisions", b.Decisions)
+	tally.Add("changed", b.Changed)
+	tally.Add("changed by the recount", changed)
+	tally.Report(t, propertytest.Recounted, w.engine(), b.Changed == changed && changed > 0)
+	var other routing.Policy
+	w.read(func(tx *store.Tx) error {
+		v, err := w.router.GetPolicy(tx, published)
+		other = v.Rules
+		return err
+	})
+	control, noticed := propertytest.NewTally(), 0
+	if w.recount(other).changed != b.Changed {
+		noticed = 1
+	}
+	control.Case()
+	control.Control(t, propertytest.Recounted, w.engine(), "the recount of another policy", noticed, 1)
 }
 
 // waves has so many leads arrive in rounds of every size, and each time

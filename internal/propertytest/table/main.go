@@ -4,6 +4,7 @@
 // property or its control is missing on an engine.
 //
 //	go test -json -run '^TestProperty' … | go run ./internal/propertytest/table
+//	go test -json -run TestManyDecisions … | go run ./internal/propertytest/table policies
 package main
 
 import (
@@ -20,7 +21,11 @@ import (
 )
 
 func main() {
-	if err := run(os.Stdin, os.Stdout); err != nil {
+	want := propertytest.Properties()
+	if slices.Equal(os.Args[1:], []string{"policies"}) {
+		want = propertytest.Policies()
+	}
+	if err := run(os.Stdin, os.Stdout, want); err != nil {
 		fmt.Fprintln(os.Stderr, "properties:", err)
 		os.Exit(1)
 	}
@@ -38,14 +43,15 @@ type result struct {
 	failed []string // tests and packages
 }
 
-// run prints the table of what in says, and the faults as one error.
-func run(in io.Reader, out io.Writer) error {
+// run prints the table of what in says, and the faults as one error; also when
+// one of the properties that are wanted is missing.
+func run(in io.Reader, out io.Writer, want []string) error {
 	r, err := read(in)
 	if err != nil {
 		return err
 	}
-	print(out, r.rows)
-	faults := append(r.faults(), missing(r.rows)...)
+	print(out, r.rows, want)
+	faults := append(r.faults(), missing(r.rows, want)...)
 	if len(faults) == 0 {
 		fmt.Fprintln(out, "\nall properties hold, all controls were noticed")
 		return nil
@@ -110,8 +116,8 @@ func (r result) faults() (out []string) {
 }
 
 // missing names the properties without a row, or without a control.
-func missing(rows []propertytest.Row) (out []string) {
-	for _, p := range propertytest.Properties() {
+func missing(rows []propertytest.Row, want []string) (out []string) {
+	for _, p := range want {
 		for _, engine := range []string{"sqlite", "postgres"} {
 			for _, control := range []bool{false, true} {
 				if !slices.ContainsFunc(rows, func(r propertytest.Row) bool {
@@ -125,9 +131,8 @@ func missing(rows []propertytest.Row) (out []string) {
 	return out
 }
 
-func print(out io.Writer, rows []propertytest.Row) {
+func print(out io.Writer, rows []propertytest.Row, order []string) {
 	rows = slices.Clone(rows)
-	order := propertytest.Properties()
 	slices.SortStableFunc(rows, func(a, b propertytest.Row) int {
 		return slices.Index(order, a.Property) - slices.Index(order, b.Property)
 	})

@@ -64,7 +64,7 @@ func TestTable(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
-			err := run(strings.NewReader(c.in), &out)
+			err := run(strings.NewReader(c.in), &out, propertytest.Properties())
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, want %q", err, c.want)
 			}
