@@ -384,7 +384,7 @@ func peopleFile(tag string, n int) string {
 // Cancelled in the middle, what was taken stays, the rest never comes, and the
 // file is gone. The same file again brings the rest.
 func cancelInTheMiddle(t *testing.T, o *filesRoom) {
-	const rows = 8_000
+	const rows = 4_000
 	source := o.newSource("Cancelled")
 	id := o.begin(source, "history", nil)
 	o.put(id, peopleFile("cancel", rows))
@@ -421,7 +421,7 @@ func (o *filesRoom) all(source string) (n int) {
 
 // Stopped in the middle, it goes on where it was and counts each row once.
 func stopInTheMiddle(t *testing.T, c config, o *filesRoom) {
-	const rows = 6_000
+	const rows = 3_000
 	ids, sources := map[string]string{}, map[string]string{}
 	for _, mode := range []string{"live", "history"} {
 		sources[mode] = o.newSource("Stopped " + mode)
