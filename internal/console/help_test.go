@@ -1,13 +1,8 @@
 package console_test
 
 import (
-	"bytes"
-	"encoding/json"
-	"io"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -29,6 +24,7 @@ import (
 	"catchment/internal/store/storetest"
 	"catchment/internal/vault"
 	"catchment/internal/web"
+	"catchment/internal/web/webtest"
 )
 
 func TestMain(m *testing.M) { storetest.Main(m) }
@@ -205,67 +201,28 @@ type answer struct {
 	status int
 	text   string
 	body   map[string]any
+	reply  webtest.Reply // the same
 }
 
 func (a answer) str(name string) string { s, _ := a.body[name].(string); return s }
 
-func (a answer) list(name string) (out []map[string]any) {
-	items, _ := a.body[name].([]any)
-	for _, x := range items {
-		m, _ := x.(map[string]any)
-		out = append(out, m)
-	}
-	return out
-}
+func (a answer) list(name string) []map[string]any { return a.reply.List(name) }
 
 // code is the stable code of a problem, and its first field with that one's code.
-func (a answer) code() string {
-	s := a.str("code")
-	if list := a.list("errors"); len(list) > 0 {
-		return s + " " + list[0]["field"].(string) + " " + list[0]["code"].(string)
-	}
-	return s
-}
+func (a answer) code() string { return a.reply.Code() }
 
 // want fails unless the answer has the status.
 func (a answer) want(t testing.TB, status int) answer {
 	t.Helper()
-	if a.status != status {
-		t.Fatalf("got %d, want %d: %s", a.status, status, a.text)
-	}
+	a.reply.Want(t, status)
 	return a
 }
 
 // ask sends a request; body is JSON text, or a value to encode; header pairs follow.
 func (v *visitor) ask(method, path string, body any, header ...string) answer {
 	v.Helper()
-	var b io.Reader
-	switch x := body.(type) {
-	case nil:
-	case string:
-		b = strings.NewReader(x)
-	default:
-		text, err := json.Marshal(x)
-		v.ok(err)
-		b = bytes.NewReader(text)
-	}
-	r, err := http.NewRequestWithContext(v.Context(), method, v.url+path, b)
-	v.ok(err)
-	r.Header.Set("Authorization", "Bearer "+v.token)
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	for i := 0; i+1 < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
-	}
-	resp, err := http.DefaultClient.Do(r)
-	v.ok(err)
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	v.ok(err)
-	a := answer{status: resp.StatusCode, text: string(text)}
-	_ = json.Unmarshal(text, &a.body)
-	return a
+	r := webtest.Ask(v, v.token, method, v.url+path, body, header...)
+	return answer{r.Status, r.Text, r.Body, r}
 }
 
 func (v *visitor) get(path string, header ...string) answer {

@@ -1,15 +1,11 @@
 package desk_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -34,6 +30,7 @@ import (
 	"catchment/internal/store/storetest"
 	"catchment/internal/vault"
 	"catchment/internal/web"
+	"catchment/internal/web/webtest"
 )
 
 func TestMain(m *testing.M) { storetest.Main(m) }
@@ -275,60 +272,26 @@ type answer struct {
 	head   http.Header
 	text   string
 	body   map[string]any
+	reply  webtest.Reply // the same
 }
+
+func (a answer) items() []map[string]any { return a.reply.List("items") }
 
 // code is the stable code of a problem, and its first field with that one's code.
-func (a answer) code() string {
-	s, _ := a.body["code"].(string)
-	if list, _ := a.body["errors"].([]any); len(list) > 0 {
-		f, _ := list[0].(map[string]any)
-		return s + " " + f["field"].(string) + " " + f["code"].(string)
-	}
-	return s
+func (a answer) code() string { return a.reply.Code() }
+
+// want fails unless the answer has the status.
+func (a answer) want(t testing.TB, status int) answer {
+	t.Helper()
+	a.reply.Want(t, status)
+	return a
 }
 
-func (a answer) items() (out []map[string]any) {
-	list, _ := a.body["items"].([]any)
-	for _, x := range list {
-		m, _ := x.(map[string]any)
-		out = append(out, m)
-	}
-	return out
-}
-
-// ask sends a request; body is JSON text, or a value to encode; header pairs
-// follow.
+// ask sends a request; body is JSON text, or a value to encode; header pairs follow.
 func (v *visitor) ask(method, path string, body any, header ...string) answer {
 	v.Helper()
-	var b io.Reader
-	switch x := body.(type) {
-	case nil:
-	case string:
-		b = strings.NewReader(x)
-	default:
-		text, err := json.Marshal(x)
-		v.ok(err)
-		b = bytes.NewReader(text)
-	}
-	r, err := http.NewRequestWithContext(v.Context(), method, v.url+path, b)
-	v.ok(err)
-	if v.token != "" {
-		r.Header.Set("Authorization", "Bearer "+v.token)
-	}
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	for i := 0; i+1 < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
-	}
-	resp, err := http.DefaultClient.Do(r)
-	v.ok(err)
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	v.ok(err)
-	a := answer{status: resp.StatusCode, head: resp.Header, text: string(text)}
-	_ = json.Unmarshal(text, &a.body)
-	return a
+	r := webtest.Ask(v, v.token, method, v.url+path, body, header...)
+	return answer{r.Status, r.Head, r.Text, r.Body, r}
 }
 
 func (v *visitor) get(path string, header ...string) answer {
@@ -339,15 +302,6 @@ func (v *visitor) get(path string, header ...string) answer {
 func (v *visitor) post(path string, body any, header ...string) answer {
 	v.Helper()
 	return v.ask(http.MethodPost, path, body, header...)
-}
-
-// want fails unless the answer has the status.
-func (a answer) want(t testing.TB, status int) answer {
-	t.Helper()
-	if a.status != status {
-		t.Fatalf("got %d, want %d: %s", a.status, status, a.text)
-	}
-	return a
 }
 
 // within calls f until it says true.
