@@ -204,6 +204,7 @@ func (tx *Tx) ExecEach(st *Stmt, rows [][]any) (total int64, err error) {
 	return n, st.wrap(err)
 }
 
+// send runs all statements in one round trip, and counts the rows changed.
 func (s *pgSession) send(ctx context.Context, b *pgx.Batch) (total int64, err error) {
 	if err := s.ready(ctx); err != nil {
 		return 0, err

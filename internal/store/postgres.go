@@ -172,10 +172,7 @@ func (s *pgSession) ready(ctx context.Context) error {
 
 const pgChunk = 64
 
-func (s *pgSession) bulk(ctx context.Context, st *Stmt, rows [][]any) (total int64, err error) {
-	if err := s.ready(ctx); err != nil {
-		return 0, err
-	}
+func (s *pgSession) bulk(ctx context.Context, st *Stmt, rows [][]any) (int64, error) {
 	var b pgx.Batch
 	_ = chunks(len(rows), pgChunk, func(from, to int) error {
 		args := make([]any, 0, (to-from)*len(st.bulkRow))
@@ -187,16 +184,7 @@ func (s *pgSession) bulk(ctx context.Context, st *Stmt, rows [][]any) (total int
 		b.Queue(st.many(to-from, false), args...)
 		return nil
 	})
-	res := s.c.SendBatch(ctx, &b)
-	defer res.Close()
-	for range b.Len() {
-		tag, err := res.Exec()
-		if err != nil {
-			return 0, err
-		}
-		total += tag.RowsAffected()
-	}
-	return total, res.Close()
+	return s.send(ctx, &b)
 }
 
 func (s *pgSession) commit(ctx context.Context) error {
