@@ -342,6 +342,7 @@ var words = map[routing.Reason]string{
 	routing.NotInRule:      "Not a member of the rules that were tried",
 	routing.NoWeight:       "Has no weight in the rule",
 	routing.LacksTag:       "Lacks a tag that the rule asks for",
+	routing.NoContact:      "The person must not be contacted",
 	routing.WasSilent:      "Had this lead, and let a clock of the policy run out",
 	routing.Chosen:         "Chosen: eligible, and next by the rule's method",
 }

@@ -78,7 +78,7 @@ type Lead struct {
 	Source       Named      `json:"source" doc:"Of the first enquiry."`
 	Stage        LeadStage  `json:"stage"`
 	Reason       string     `json:"reason" doc:"The code given with the last change of stage." example:"too-expensive"`
-	State        string     `json:"state" enum:"waiting,offered,owned,unrouted" doc:"Whose move it is. unrouted: never offered, because it is a test lead or was closed before anybody owned it."`
+	State        string     `json:"state" enum:"waiting,offered,owned,unrouted" doc:"Whose move it is. unrouted: not offered, because it is a test lead, was closed before anybody owned it, or its person must not be contacted."`
 	OwnerID      *string    `json:"owner_id" doc:"Who is accountable now."`
 	OwnerName    *string    `json:"owner_name"`
 	OfferID      *string    `json:"offer_id" doc:"The open offer."`

@@ -29,6 +29,7 @@ const (
 	LeadCreated             Kind = "lead.created"
 	LeadReEnquired          Kind = "lead.re_enquired"
 	LeadWaiting             Kind = "lead.waiting"
+	LeadUnrouted            Kind = "lead.unrouted"
 	LeadQueued              Kind = "lead.queued"
 	LeadAssigned            Kind = "lead.assigned"
 	LeadTransferred         Kind = "lead.transferred"

@@ -48,6 +48,10 @@ type Followup struct {
 // key is the lead's id. Stages meet in jobs, so the name stands in both.
 const kindWithdraw jobs.Kind = "withdraw"
 
+// kindReturn is routing's job that has a person's leads offered again that were
+// held back because they must not be contacted; its key is the person's id.
+const kindReturn jobs.Kind = "return"
+
 // kindAttempted is routing's job that lets service-level clocks know of an
 // attempt; its key is the lead's id.
 const kindAttempted jobs.Kind = "attempted"

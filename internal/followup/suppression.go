@@ -51,6 +51,9 @@ func (f *Followup) Unsuppress(tx *store.Tx, w Worker, id lead.PersonID, reason s
 	if !ok {
 		return problem.Conflict("not_suppressed", "This person is not suppressed. One who is merged with another carries the mark there.")
 	}
+	if err := f.jobs.Add(tx, kindReturn, id.String(), now); err != nil {
+		return err
+	}
 	return f.suppressed(tx, w, id, events.PersonUnsuppressed, "person.unsuppress", code, now)
 }
 

@@ -37,6 +37,10 @@ const Reader = "intake"
 // is the project's id.
 const RouteJob jobs.Kind = "route"
 
+// kindReturn is routing's job that has a person's leads offered again which were
+// held back because they must not be contacted; its key is the person's id.
+const kindReturn jobs.Kind = "return"
+
 // Actor is intake's name in the record.
 const Actor = "system:intake"
 

@@ -80,6 +80,11 @@ func (in *Intake) Unmerge(tx *store.Tx, id lead.MergeID, actor string) error {
 	if !ok {
 		return problem.Conflict("already_unmerged", "This merge was undone already.")
 	}
+	for _, p := range []lead.PersonID{m.Kept, m.Merged} { // the mark of one is no longer the other's
+		if err := in.o.Jobs.Add(tx, kindReturn, p.String(), now); err != nil {
+			return err
+		}
+	}
 	return in.mergeDone(tx, m, events.PersonUnmerged, "person.unmerge", actor, now)
 }
 

@@ -64,6 +64,8 @@ type Waiting struct {
 	QueuedAt  int64   `json:"queued_at,omitempty"` // 0: not in the named queue
 	Decided   bool    `json:"decided,omitempty"`   // the ledger already says why it waits
 	Tried     []Tried `json:"tried,omitempty"`
+	// Suppressed says that the lead's person must not be contacted.
+	Suppressed bool `json:"suppressed,omitempty"`
 	// TakenFrom are those from whom a service-level clock took the lead.
 	TakenFrom []account.UserID `json:"taken_from,omitempty"`
 
@@ -107,6 +109,7 @@ const (
 	NotInRule   Reason = 'N' // not a member of the rules that were tried
 	NoWeight    Reason = 'W' // with weight 0 in the rule
 	LacksTag    Reason = 'T' // without a tag that the rule asks for
+	NoContact   Reason = 'X' // the person must not be contacted
 	WasSilent   Reason = 'Z' // had this lead and let a service-level clock run out
 )
 
@@ -149,6 +152,8 @@ func (r Reason) String() string {
 		return "no_weight"
 	case LacksTag:
 		return "lacks_tag"
+	case NoContact:
+		return "suppressed"
 	case WasSilent:
 		return "was_silent"
 	}
@@ -177,6 +182,9 @@ type Decision struct {
 	// Exhausted says that every candidate who could take a lead now has
 	// declined or missed this one: it belongs in the named queue.
 	Exhausted bool
+	// Held says that the lead is not offered to anybody: its person must not be
+	// contacted.
+	Held bool
 }
 
 // Decide gives each lead, oldest first, to an eligible candidate, as the plan
@@ -251,6 +259,12 @@ func (c Candidate) absent() Reason {
 }
 
 func (d *decider) decide(w Waiting, reasons []byte) Decision {
+	if w.Suppressed {
+		for i := range reasons {
+			reasons[i] = byte(NoContact)
+		}
+		return Decision{Chosen: Nobody, Reasons: reasons, Held: true}
+	}
 	marked := d.mark(w)
 	if d.plan != nil {
 		return d.byPolicy(w, marked, reasons)

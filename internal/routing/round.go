@@ -163,7 +163,10 @@ func (r *Router) page(tx *store.Tx, in *Round, from leads.RouteFrom) (page []lea
 	if full = len(page) >= limit; full {
 		page = page[:limit]
 	}
-	return page, full, r.tried(tx, in, page)
+	if err := r.tried(tx, in, page); err != nil {
+		return nil, false, err
+	}
+	return page, full, r.suppressed(tx, in, page)
 }
 
 // merge makes one list of two, oldest first.
@@ -221,7 +224,7 @@ func (r *Router) save(tx *store.Tx, pool offers.Pool, in Round, page []leads.Rou
 	kept.Leads = nil
 	for i, d := range out.Decisions {
 		l := in.Leads[i]
-		if d.Chosen == Nobody && l.Decided && (!d.Exhausted || l.QueuedAt != 0) {
+		if d.Chosen == Nobody && l.Decided && !d.Held && (!d.Exhausted || l.QueuedAt != 0) {
 			continue
 		}
 		kept.Leads = append(kept.Leads, l)
@@ -245,7 +248,9 @@ type writing struct {
 	events        []events.Event
 	given         int       // leads that somebody is offered
 	queued        []lead.ID // to the named queue: everybody had them
+	held          []lead.ID // their persons must not be contacted
 	drained       bool      // some stood in the named queue
+	unqueued      bool      // one that is held stood in the named queue
 	alarmAt       int64     // when the first of the others has waited too long; 0: none
 }
 
@@ -261,12 +266,16 @@ func (w *writing) add(l Waiting, source account.SourceID, d Decision) {
 		for _, i := range d.Also {
 			w.offer(e, lead.NewOfferID(), w.before[i].User)
 		}
+	case d.Held:
+		e.Kind, e.Data = events.LeadUnrouted, map[string]any{"reason": NoContact.String()}
+		w.events = append(w.events, e)
+		w.held, w.unqueued = append(w.held, l.Lead), w.unqueued || l.QueuedAt != 0
 	case !l.Decided:
 		e.Kind = events.LeadWaiting
 		w.events = append(w.events, e)
 	}
 	w.decisions = append(w.decisions, row)
-	if d.Chosen != Nobody || l.QueuedAt != 0 {
+	if d.Chosen != Nobody || d.Held || l.QueuedAt != 0 {
 		return
 	}
 	if d.Exhausted {
@@ -302,6 +311,9 @@ func (r *Router) write(tx *store.Tx, kept Round, w writing) error {
 		if err := leads.RouteDecided(tx, w.round); err != nil {
 			return err
 		}
+	}
+	if err := r.hold(tx, w); err != nil {
+		return err
 	}
 	if err := r.queue(tx, w.pool, w.queued, w.at); err != nil {
 		return err

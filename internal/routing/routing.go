@@ -83,6 +83,7 @@ func (r *Router) Register(run *jobs.Runner) {
 	run.Handle(KindWithdraw, r.withdraw)
 	run.Handle(KindBacktest, r.runBacktest)
 	run.Handle(KindClocks, r.clocks)
+	run.Handle(KindReturn, r.returned)
 	run.Handle(KindAttempted, r.attempted)
 }
 

@@ -53,6 +53,7 @@ type RouteWaiting struct {
 	QueuedAt   int64 // 0: not queued
 	Decided    bool
 	OffersMade int64
+	Person     lead.PersonID
 }
 
 // RouteFrom is where a page begins: after this time and lead. The zero value
@@ -63,10 +64,10 @@ type RouteFrom struct {
 }
 
 var (
-	routeWaiting = store.Register("leads.route_waiting", `SELECT lead_id, source_id, waiting_at, COALESCE(queued_at, 0), decided, offers_made FROM lead
+	routeWaiting = store.Register("leads.route_waiting", `SELECT lead_id, source_id, waiting_at, COALESCE(queued_at, 0), decided, offers_made, person_id FROM lead
 		WHERE account_id = $1 AND project_id = $2 AND decided = $3 AND waiting_at IS NOT NULL AND COALESCE(closed_at, 0) = 0 AND (waiting_at, lead_id) > ($4, $5)
 		ORDER BY waiting_at, lead_id LIMIT $6`)
-	routeUnqueued = store.Register("leads.route_unqueued", `SELECT lead_id, source_id, waiting_at, 0, decided, offers_made FROM lead
+	routeUnqueued = store.Register("leads.route_unqueued", `SELECT lead_id, source_id, waiting_at, 0, decided, offers_made, person_id FROM lead
 		WHERE account_id = $1 AND project_id = $2 AND decided = $3 AND waiting_at IS NOT NULL AND COALESCE(closed_at, 0) = 0 AND queued_at IS NULL
 		ORDER BY waiting_at, lead_id LIMIT $4`)
 	routeQueuedAny = store.Register("leads.route_queued_any", `SELECT lead_id FROM lead
@@ -97,7 +98,7 @@ func RouteUnqueuedPage(tx *store.Tx, p account.ProjectID, decided bool, limit in
 func scanWaiting(rows store.Rows, err error) (out []RouteWaiting, _ error) {
 	err = store.Each(rows, err, func(scan func(...any) error) error {
 		var w RouteWaiting
-		if err := scan(&w.Lead, &w.Source, &w.WaitingAt, &w.QueuedAt, &w.Decided, &w.OffersMade); err != nil {
+		if err := scan(&w.Lead, &w.Source, &w.WaitingAt, &w.QueuedAt, &w.Decided, &w.OffersMade, &w.Person); err != nil {
 			return err
 		}
 		out = append(out, w)
@@ -130,6 +131,21 @@ func found(row store.Row) (bool, error) {
 	}
 	return err == nil, err
 }
+
+var (
+	routeHold = store.List("leads.route_hold", `UPDATE lead SET route_state = 'unrouted', waiting_at = NULL, queued_at = NULL, decided = false, version = version + 1
+		WHERE account_id = $1 AND route_state = 'waiting' AND lead_id IN (LIST)`)
+	routeBack = store.List("leads.route_back", `UPDATE lead SET route_state = 'waiting', waiting_at = created_at, queued_at = NULL, decided = false, version = version + 1
+		WHERE account_id = $1 AND route_state = 'unrouted' AND owner_id IS NULL AND NOT test AND NOT history AND COALESCE(closed_at, 0) = 0 AND lead_id IN (LIST)`)
+)
+
+// RouteHold takes waiting leads out of routing whose persons must not be
+// contacted, and returns how many still waited.
+func RouteHold(tx *store.Tx, ids []lead.ID) (int64, error) { return tx.ExecList(routeHold, nil, anys(ids)) }
+
+// RouteBack has those of the leads wait again, since their first enquiry, that
+// RouteHold took out; it returns how many.
+func RouteBack(tx *store.Tx, ids []lead.ID) (int64, error) { return tx.ExecList(routeBack, nil, anys(ids)) }
 
 // RouteQueue puts waiting leads into the named queue. It returns how many were
 // not in it before and still wait.

@@ -1,6 +1,7 @@
 package people
 
 import (
+	"errors"
 	"time"
 
 	"catchment/internal/lead"
@@ -37,6 +38,7 @@ var (
 		WHERE account_id = $1 AND person_id = $2 ORDER BY from_at DESC LIMIT $3`)
 	suppressionNow = store.Register("people.suppression_now", `SELECT `+suppressionColumns+` FROM suppression
 		WHERE account_id = $1 AND person_id = $2 AND until_at IS NULL`)
+	suppressedAny = store.Register("people.suppressed_any", `SELECT person_id FROM suppression WHERE account_id = $1 AND until_at IS NULL LIMIT 1`)
 	suppressedNow = store.List("people.suppressed", `SELECT person_id, reason, from_at FROM suppression
 		WHERE account_id = $1 AND until_at IS NULL AND person_id IN (LIST)`)
 	keptBy = store.List("people.kept_by", `SELECT person_id, merged_into FROM person
@@ -82,6 +84,26 @@ func scanSuppression(scan func(...any) error) (s Suppression, err error) {
 type Mark struct {
 	Reason string
 	From   time.Time
+}
+
+// AnySuppressed reports whether the account has a person who must not be
+// contacted.
+func AnySuppressed(tx *store.Tx) (bool, error) {
+	var id lead.PersonID
+	err := tx.Row(suppressedAny).Scan(&id)
+	if errors.Is(err, store.ErrNone) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Same lists the person and all who are merged with them.
+func Same(tx *store.Tx, id lead.PersonID) (out []lead.PersonID, err error) {
+	root, _, err := merged(tx, []lead.PersonID{id})
+	for p := range root {
+		out = append(out, p)
+	}
+	return out, err
 }
 
 // Suppressed returns the marks of those persons who must not be contacted. A
