@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -24,13 +25,14 @@ type transfer struct {
 
 // A pass beside a working server that does not tell its changes is repeated
 // while it still writes more than fewRows. Rounds over what it tells are
-// repeated until one is quicker than quick, or than a round can be: the last,
-// in the pause, will take about as long.
+// repeated until one has taken all and was quicker than quick, or until several
+// have left no less than the one before: the last, in the pause, will take as long.
 const (
 	fewRows    = 20_000
 	mostPasses = 4
+	fewBytes   = 256 << 10 // of the log: some thousand rows
 	quick      = 200 * time.Millisecond
-	mostRounds = 12
+	mostStuck  = 4
 )
 
 // run copies beside the working server, then has it pause, copies the rest,
@@ -176,7 +178,7 @@ func (t *transfer) rounds() error {
 	if t.tail == nil {
 		return nil
 	}
-	for n, before := 1, time.Duration(0); n <= mostRounds; n++ {
+	for n, stuck, before := 1, 0, int64(math.MaxInt64); stuck < mostStuck; n++ {
 		list, err := t.tail.Next()
 		if err != nil {
 			return err
@@ -185,11 +187,18 @@ func (t *transfer) rounds() error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(t.w.out, "round %d: %d changed rows looked at, %d written, %.2f s\n", n, r.Rows, r.Written, r.Took.Seconds())
-		if r.Took < quick || n > 2 && r.Took > before*3/4 {
+		left, err := t.tail.Left()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(t.w.out, "round %d: %d changed rows looked at, %d written, %.2f s; %d KiB of changes to come\n", n, r.Rows, r.Written, r.Took.Seconds(), left>>10)
+		if r.Took < quick && left < fewBytes {
 			break
 		}
-		before = r.Took
+		if left >= before {
+			stuck++
+		}
+		before = left
 	}
 	return nil
 }

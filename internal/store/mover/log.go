@@ -69,6 +69,19 @@ func OpenTail(path string) (*Tail, error) {
 // Close ends reading.
 func (t *Tail) Close() error { return t.f.Close() }
 
+// Left is how many bytes are written that Next has not read yet.
+func (t *Tail) Left() (int64, error) {
+	at, err := t.f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, err
+	}
+	info, err := t.f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size() - at, nil
+}
+
 // A Tail gives about so many bytes' entries at once.
 const tailBytes = 16 << 20
 

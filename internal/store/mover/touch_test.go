@@ -230,9 +230,15 @@ func FuzzLog(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer tail.Close()
+		if left, err := tail.Left(); err != nil || left != int64(cut) {
+			t.Errorf("%d bytes left, want %d: %v", left, cut, err)
+		}
 		got, err := tail.Next()
 		if err != nil {
 			t.Fatal(err)
+		}
+		if left, err := tail.Left(); err != nil || left != 0 {
+			t.Errorf("%d bytes left of what was read: %v", left, err)
 		}
 		if err := os.WriteFile(path, whole, 0o600); err != nil {
 			t.Fatal(err)
