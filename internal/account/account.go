@@ -119,6 +119,7 @@ const (
 	ManagePeople   Permission = "people:manage"    // users
 	ManageKeys     Permission = "keys:manage"      // publishable and secret keys
 	ReadReports    Permission = "reports:read"     // counts, never a person
+	EnterSpend     Permission = "spend:enter"      // what was paid for sources and campaigns
 	ReadRecord     Permission = "record:read"      // who opened what, when and why
 	FollowEvents   Permission = "events:follow"    // the live stream, filtered to what one may read
 	UseOwnSession  Permission = "session:own"      // one's own session and profile
@@ -132,10 +133,10 @@ const (
 var grants = map[Role][]Permission{
 	Salesperson: {ReadOwnLeads, OpenOwnPersons, AnswerOffers, WorkOwnLeads, FollowEvents, UseOwnSession, ReadSetup},
 	Manager: {ReadLeads, ReadOwnLeads, OpenPersons, OpenOwnPersons, AnswerOffers, WorkLeads, WorkOwnLeads, Measure, MoveLeads,
-		ReadSetup, ManageRouting, ReadReports, FollowEvents, UseOwnSession, Capture},
-	Marketer: {ReadSetup, ReadReports, UseOwnSession, Capture},
+		ReadSetup, ManageRouting, ReadReports, EnterSpend, FollowEvents, UseOwnSession, Capture},
+	Marketer: {ReadSetup, ReadReports, EnterSpend, UseOwnSession, Capture},
 	Admin: {ReadLeads, ReadOwnLeads, OpenPersons, OpenOwnPersons, AnswerOffers, WorkLeads, WorkOwnLeads, Measure, MoveLeads,
-		ReadSetup, ManageRouting, ManageSetup, ManagePeople, ManageKeys, ReadReports, ReadRecord, FollowEvents, UseOwnSession, Capture, ImportLeads, ExportLeads},
+		ReadSetup, ManageRouting, ManageSetup, ManagePeople, ManageKeys, ReadReports, EnterSpend, ReadRecord, FollowEvents, UseOwnSession, Capture, ImportLeads, ExportLeads},
 	Auditor:  {ReadSetup, ReadReports, ReadRecord, UseOwnSession},
 	Operator: {RunPlatform, UseOwnSession},
 	Support:  {UseOwnSession},

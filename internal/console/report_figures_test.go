@@ -65,7 +65,7 @@ func TestFigures(t *testing.T) {
 			t.Errorf("by hour: %v", hours)
 		}
 		for path, want := range map[string]string{"by=hour&time_zone=Mars/Base": "invalid time_zone unknown_time_zone", "by=person": "invalid by not_in_list",
-			"by=hour&from=2020-01-01T00:00:00Z": "invalid from too_long"} {
+			"by=hour&from=2015-01-01T00:00:00Z": "invalid from too_long"} {
 			if got := c.admin.get("/v1/reports/figures?" + path); got.status != 422 || (got.code() != want && path[:7] == "by=hour") {
 				t.Errorf("%s: %d %s, want %s", path, got.status, got.code(), want)
 			}
@@ -127,6 +127,54 @@ func TestSpend(t *testing.T) {
 			}
 		}
 		c.user(account.Salesperson).post("/v1/spend", map[string]any{"items": []any{one}}).want(t, 403)
+		c.user(account.Marketer).post("/v1/spend", map[string]any{"items": []any{one}}).want(t, 200)
+	})
+}
+
+func TestSpendFile(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c := h.company()
+		s := c.shop()
+		c.arrive(s)
+		h.count()
+		marketer := c.user(account.Marketer)
+		send := func(who *visitor, text string) answer {
+			return who.ask("POST", "/v1/spend/file", text, "Content-Type", "text/csv")
+		}
+		today := time.Now().UTC().Format(time.DateOnly)
+		slug := ""
+		for _, x := range c.admin.get("/v1/sources").want(t, 200).list("items") {
+			if x["id"] == s.source {
+				slug = x["slug"].(string)
+			}
+		}
+		for range 2 { // sent again, it changes nothing
+			r := send(marketer, "\ufeffDay;Source;Campaign;Currency;Amount\r\n"+today+";"+slug+";;eur;125.5\r\n"+today+";;Spring;EUR;7.00\r\n").want(t, 200)
+			if r.body["saved"] != 2.0 {
+				t.Errorf("saved: %s", r.text)
+			}
+		}
+		row := c.admin.get("/v1/reports/figures?by=source&from="+today+"T00:00:00Z").want(t, 200).list("rows")[0]
+		if got := row["costs"].([]any)[0].(map[string]any); got["spent_minor"] != 12550.0 {
+			t.Errorf("costs: %v", got)
+		}
+		for text, want := range map[string]string{
+			"\n": "file unreadable", "day,currency,amount\n": "file missing_column", "day,source,currency,amount,amount_minor\n": "file missing_column",
+			"day,campaign,currency,amount\n":                                                     "file empty",
+			"day,campaign,currency,amount\n2026-01-01,x,EUR,1\n2026-01-32,x,EUR,1\n":             "row 2: day invalid",
+			"day,campaign,currency,amount\n2026-01-01,x,EUR,1\n2026-01-01,X,EUR,2\n":             "row 2: day twice",
+			"day,campaign,currency,amount\n2026-01-01,x,EUR,1.234\n":                             "row 1: amount invalid",
+			"day,campaign,currency,amount\n2026-01-01,x,EUR\n":                                   "row 1: line unreadable",
+			"day,source,currency,amount\n2026-01-01," + "src_01kb4n2a5me3t8y0w7k2c9h4vj,EUR,1\n": "row 1: source_id unknown",
+			"day,campaign,currency,amount,cost\n":                                                "column 5 unknown_column",
+			"day,campaign,currency,amount\n2026-01-01,\xff,EUR,1\n":                              "file not_utf8",
+		} {
+			got := send(marketer, text)
+			if got.status != 422 || got.code() != "invalid "+want {
+				t.Errorf("%q: %d %s, want %s", text, got.status, got.code(), want)
+			}
+		}
+		send(c.user(account.Salesperson), "day,campaign,currency,amount\n"+today+",x,EUR,1\n").want(t, 403)
 	})
 }
 

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -33,26 +32,53 @@ type spendIn struct {
 	}
 }
 
+type spendFileIn struct {
+	RawBody []byte `contentType:"text/csv"`
+}
+
 func (c *Console) spendRoutes() {
-	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/spend", Name: "set-spend", Tag: "reports", Permission: account.ManageSetup, MaxBody: 512 << 10,
+	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/spend", Name: "set-spend", Tag: "reports", Permission: account.EnterSpend, MaxBody: 512 << 10,
 		Summary: "Say what was spent", Detail: "Costs by source, project and campaign in the figures are made of it. Give the same money either to the source or to the campaign, or to both: each report uses one of them."}, c.setSpend)
+	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/spend/file", Name: "set-spend-file", Tag: "reports", Permission: account.EnterSpend, MaxBody: 1 << 20, Takes: "text/csv",
+		Summary: "Say what was spent, by a file", Detail: "CSV with the columns day, source (id or slug) or campaign or both of them, currency, and amount (such as 125.50) or amount_minor; the first line names them. A row has a source or a campaign. All of it is taken, or, with a fault in any row, nothing. Sending it again changes nothing."}, c.setSpendFile)
 }
 
 func (c *Console) setSpend(v *web.Visit, tx *store.Tx, in *spendIn) (*SpendSaved, error) {
-	known := map[string]bool{}
-	seen := map[counts.Spend]bool{}
-	all := make([]counts.Spend, 0, len(in.Body.Items))
-	for i, item := range in.Body.Items {
-		s, err := item.spend(tx, i, known)
-		if err != nil {
-			return nil, err
+	all, faults, err := spends(tx, in.Body.Items, func(i int, field string) string { return fmt.Sprintf("items[%d].%s", i, field) })
+	if err != nil {
+		return nil, err
+	}
+	return c.saveSpend(v, tx, all, faults)
+}
+
+func (c *Console) setSpendFile(v *web.Visit, tx *store.Tx, in *spendFileIn) (*SpendSaved, error) {
+	items, faults := readSpend(in.RawBody)
+	if len(faults) > 0 {
+		return nil, problem.Invalid(faults...)
+	}
+	sources, err := setup.Sources(tx)
+	if err != nil {
+		return nil, err
+	}
+	bySlug := map[string]string{}
+	for _, s := range sources {
+		bySlug[s.Slug] = s.ID.String()
+	}
+	for i, it := range items {
+		if it.SourceID != nil && bySlug[*it.SourceID] != "" {
+			items[i].SourceID = new(bySlug[*it.SourceID])
 		}
-		one := s
-		if one.Minor = 0; seen[one] {
-			return nil, problem.InvalidField(fmt.Sprintf("items[%d]", i), "twice", "Name each day, source or campaign, and currency once.")
-		}
-		seen[one] = true
-		all = append(all, s)
+	}
+	all, faults, err := spends(tx, items, func(i int, field string) string { return fmt.Sprintf("row %d: %s", i+1, field) })
+	if err != nil {
+		return nil, err
+	}
+	return c.saveSpend(v, tx, all, faults)
+}
+
+func (c *Console) saveSpend(v *web.Visit, tx *store.Tx, all []counts.Spend, faults []problem.Field) (*SpendSaved, error) {
+	if len(faults) > 0 {
+		return nil, problem.Invalid(faults...)
 	}
 	if err := counts.SetSpend(tx, all); err != nil {
 		return nil, err
@@ -60,31 +86,51 @@ func (c *Console) setSpend(v *web.Visit, tx *store.Tx, in *spendIn) (*SpendSaved
 	return &SpendSaved{int64(len(all))}, c.changed(tx, v, "spend", "spend.set", "", map[string]any{"items": len(all)})
 }
 
-func (s SpendItem) spend(tx *store.Tx, i int, known map[string]bool) (out counts.Spend, err error) {
-	at := func(name string) string { return fmt.Sprintf("items[%d].%s", i, name) }
-	if out.Day, err = time.Parse(time.DateOnly, s.Day); err != nil || out.Day.Year() < 2000 || out.Day.Year() > 2200 {
-		return out, problem.InvalidField(at("day"), "invalid", "Give a day such as 2026-03-02.")
+const mostFaults = 50 // that an answer lists
+
+// spends reads items, and says what is wrong with them; at names a field of one.
+func spends(tx *store.Tx, items []SpendItem, at func(i int, field string) string) (all []counts.Spend, faults []problem.Field, err error) {
+	sources, err := setup.Sources(tx)
+	if err != nil {
+		return nil, nil, err
 	}
-	out.Currency, out.Minor = s.Currency, s.Minor
+	known := map[string]bool{}
+	for _, s := range sources {
+		known[s.ID.String()] = true
+	}
+	seen := map[counts.Spend]bool{}
+	for i, item := range items {
+		s, fault := item.spend(known)
+		one := s
+		if one.Minor = 0; fault.Code == "" && seen[one] {
+			fault = problem.Field{Field: "day", Code: "twice", Detail: "Name each day, source or campaign, and currency once."}
+		}
+		if fault.Code != "" && len(faults) < mostFaults {
+			fault.Field = at(i, fault.Field)
+			faults = append(faults, fault)
+		}
+		seen[one] = true
+		all = append(all, s)
+	}
+	return all, faults, nil
+}
+
+// spend reads an item; the fault has no code when there is none.
+func (s SpendItem) spend(known map[string]bool) (out counts.Spend, fault problem.Field) {
+	day, err := time.Parse(time.DateOnly, s.Day)
+	if err != nil || day.Year() < 2000 || day.Year() > 2200 {
+		return out, problem.Field{Field: "day", Code: "invalid", Detail: "Give a day such as 2026-03-02."}
+	}
+	out = counts.Spend{Day: day, Currency: s.Currency, Minor: s.Minor}
 	if (s.SourceID == nil) == (s.Campaign == nil) {
-		return out, problem.InvalidField(at("source_id"), "one_of", "Give source_id or campaign, and not both.")
+		return out, problem.Field{Field: "source_id", Code: "one_of", Detail: "Give source_id or campaign, and not both."}
 	}
 	if s.Campaign != nil {
 		out.Dim, out.Key = counts.OfCampaign, counts.Key(*s.Campaign)
-		return out, nil
+		return out, fault
 	}
-	unknown := problem.InvalidField(at("source_id"), "unknown", "Give a source of this account.")
-	id, err := account.ParseSourceID(*s.SourceID)
-	if err != nil {
-		return out, unknown
+	if out.Dim, out.Key = counts.OfSource, *s.SourceID; !known[out.Key] {
+		return out, problem.Field{Field: "source_id", Code: "unknown", Detail: "Give a source of this account."}
 	}
-	out.Dim, out.Key = counts.OfSource, id.String()
-	if known[out.Key] {
-		return out, nil
-	}
-	if _, err = setup.GetSource(tx, id); errors.Is(err, store.ErrNone) {
-		return out, unknown
-	}
-	known[out.Key] = true
-	return out, err
+	return out, fault
 }

@@ -31,7 +31,7 @@ var refusals = []refusal{
 	{"404", "NotFound", "Nothing of this id, or nothing that this credential may see: the answers are the same.", false},
 	{"409", "Conflict", "The state of the thing does not allow it, or the Idempotency-Key came with another request; code says which.", false},
 	{"413", "TooLarge", "The body is over the route's limit.", false},
-	{"415", "WrongType", "The body is not application/json.", false},
+	{"415", "WrongType", "The body is not of the media type that the route takes.", false},
 	{"422", "Invalid", "Fields or parameters cannot be taken; errors names each, with the way out.", false},
 	{"429", "TooMany", "Too many tries, or too many at once.", true},
 	{"503", "Busy", "Just now it cannot be done. Nothing was acknowledged; repeat it after Retry-After.", true},

@@ -6,6 +6,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -67,9 +68,10 @@ type Op struct {
 	Summary      string
 	Detail       string
 	Permission   account.Permission
-	Status       int   // of success; 200 when zero
-	MaxBody      int64 // bytes; 64 KiB when zero
-	Opens        bool  // the answer may hold personal data, for a purpose
+	Status       int    // of success; 200 when zero
+	MaxBody      int64  // bytes; 64 KiB when zero
+	Takes        string // media type of the body; application/json when empty
+	Opens        bool   // the answer may hold personal data, for a purpose
 }
 
 // API collects routes and serves them.
@@ -306,8 +308,8 @@ func (a *API) admit(op Op) func(huma.Context, func(huma.Context)) {
 		if err == nil && c.Header("Content-Encoding") != "" {
 			err = problem.WrongType("Send the body without Content-Encoding.")
 		}
-		if err == nil && op.Method != http.MethodGet && c.Header("Content-Type") != "" && !jsonType(c.Header("Content-Type")) {
-			err = problem.WrongType("Send application/json.")
+		if err == nil && op.Method != http.MethodGet && c.Header("Content-Type") != "" && !isType(c.Header("Content-Type"), op.takes()) {
+			err = problem.WrongType("Send %s.", op.takes())
 		}
 		if err != nil {
 			writeProblem(c, a.problem(v, op, err))
@@ -318,10 +320,13 @@ func (a *API) admit(op Op) func(huma.Context, func(huma.Context)) {
 	}
 }
 
-func jsonType(ct string) bool {
+func (op Op) takes() string { return cmp.Or(op.Takes, "application/json") }
+
+// isType reports whether a Content-Type is the media type, in UTF-8.
+func isType(ct, want string) bool {
 	base, param, _ := strings.Cut(ct, ";")
 	param = strings.ToLower(strings.ReplaceAll(strings.TrimSpace(param), `"`, ""))
-	return strings.EqualFold(strings.TrimSpace(base), "application/json") && (param == "" || param == "charset=utf-8")
+	return strings.EqualFold(strings.TrimSpace(base), want) && (param == "" || param == "charset=utf-8")
 }
 
 func (a *API) visit(ctx context.Context, op Op, header func(string) string) (*Visit, error) {
