@@ -2,8 +2,10 @@ package console_test
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,6 +55,8 @@ func TestAPolicysCourse(t *testing.T) {
 	c.settle()
 	if got := c.admin.ask("GET", test.str("url"), nil).want(t, 200); got.str("state") != "done" || !strings.Contains(got.text, `"changed":0`) {
 		t.Error(got.text)
+	} else {
+		sameFields(t, text, "backtest", got.body)
 	}
 	c.admin.post(test.str("url")+"/cancel", map[string]any{}).want(t, 409)
 	if got := c.admin.ask("GET", "/v1/backtests", nil).want(t, 200); len(got.list("items")) != 1 {
@@ -72,4 +76,31 @@ func TestAPolicysCourse(t *testing.T) {
 	if got := c.admin.post("/v1/policies", body).want(t, 422); !strings.Contains(got.text, "line 1, column 9") {
 		t.Error(got.text)
 	}
+}
+
+// sameFields compares the fields of the documentation's example with those of
+// an answer, objects within objects; what an answer's lists hold is left out.
+func sameFields(t *testing.T, docs []byte, name string, got map[string]any) {
+	t.Helper()
+	found := regexp.MustCompile("(?ms)^```json name=" + name + "\n(.*?)^```$").FindSubmatch(docs)
+	if found == nil {
+		t.Fatalf("docs/api.md has no example %s", name)
+	}
+	var want map[string]any
+	if err := json.Unmarshal(found[1], &want); err != nil {
+		t.Fatal(err)
+	}
+	var compare func(at string, a, b map[string]any)
+	compare = func(at string, a, b map[string]any) {
+		if x, y := slices.Sorted(maps.Keys(a)), slices.Sorted(maps.Keys(b)); !slices.Equal(x, y) {
+			t.Errorf("docs/api.md, %s%s: has %v, the server answers %v", name, at, x, y)
+		}
+		for k, v := range a {
+			x, ok := v.(map[string]any)
+			if y, also := b[k].(map[string]any); ok && also {
+				compare(at+"."+k, x, y)
+			}
+		}
+	}
+	compare("", want, got)
 }
