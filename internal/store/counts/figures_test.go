@@ -133,6 +133,24 @@ func TestAShareComesBack(t *testing.T) {
 	}
 }
 
+// A lead of history counts, but nobody measured its clocks.
+func TestHistoryHasNoClocks(t *testing.T) {
+	f := example(time.Now(), rand.New(rand.NewPCG(1, 1)))
+	f.Bookings = 1
+	for _, history := range []bool{false, true} { // the first is the control
+		f.History = history
+		came := counts.ShareOf(f).Parts[0].Tally
+		for _, c := range counts.Clocks() {
+			if n := came.Spread(c).Count(); c != counts.TimeToContact && n != map[bool]int64{false: 1}[history] {
+				t.Errorf("history %v: clock %d has %d", history, c, n)
+			}
+		}
+		if came.Of(counts.FLeads) != 1 || came.Of(counts.FBookings) != 1 || came.Of(counts.FDropped) != 1 || came.Named(counts.FStage)[stage.String()] != 1 {
+			t.Errorf("history %v: %v", history, came)
+		}
+	}
+}
+
 // A span read by months, days and hours is the same as hour by hour, and only
 // what lies in it counts.
 func TestBetween(t *testing.T) {
