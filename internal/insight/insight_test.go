@@ -326,3 +326,40 @@ func TestBookingsAreCounted(t *testing.T) {
 		}
 	})
 }
+
+// A lead of history that is tried here counts, and has no clock.
+func TestHistoryCountsWithoutClocks(t *testing.T) {
+	each(t, func(t *testing.T, f *firm) {
+		f.arrive(0, "+442079460123", false)
+		o := f.open()[0]
+		f.write(func(tx *store.Tx) error { _, err := f.router.Accept(tx, o.ID, o.User, f.now()); return err })
+		boss := followup.Worker{Actor: "test", All: true}
+		try := func() {
+			f.write(func(tx *store.Tx) error {
+				_, err := f.work.Attempt(tx, boss, o.Lead, followup.Try{Channel: lead.ByCall, Disposition: lead.Spoke}, f.now())
+				return err
+			})
+			f.catch()
+			f.same("after an attempt")
+		}
+		measured := func() (leads, tried, n int64) {
+			f.read(func(tx *store.Tx) error {
+				sum, err := counts.Total(tx, time.Now().Add(-2*time.Hour).Truncate(counts.Step), time.Now().Add(2*time.Hour).Truncate(counts.Step))
+				leads, tried, n = sum.Of(counts.FLeads), sum.Of(counts.FTried), sum.Spread(counts.SpeedToLead).Count()
+				return err
+			})
+			return leads, tried, n
+		}
+		try()
+		if leads, tried, n := measured(); leads != 1 || tried != 1 || n != 1 { // control
+			t.Errorf("%d leads, %d tried, %d measured, want one of each", leads, tried, n)
+		}
+		f.write(func(tx *store.Tx) error { return tx.Must(asHistory, o.Lead) })
+		try()
+		if leads, tried, n := measured(); leads != 1 || tried != 1 || n != 0 {
+			t.Errorf("of history: %d leads, %d tried, %d measured, want none measured", leads, tried, n)
+		}
+	})
+}
+
+var asHistory = store.Register("insight_test.history", `UPDATE lead SET history = true WHERE account_id = $1 AND lead_id = $2`)
