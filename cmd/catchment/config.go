@@ -37,6 +37,7 @@ type config struct {
 	Watermark        int64  `help:"MiB of free disk under which no lead is taken; 0: a twentieth of the file system, between 32 and 1024." default:"0" env:"CATCHMENT_WATERMARK"`
 
 	edgeConfig
+	wireConfig
 }
 
 func (c config) storeOptions() store.Options {
@@ -46,6 +47,9 @@ func (c config) storeOptions() store.Options {
 // check finds what the parser cannot: settings that do not go together.
 func (c config) check() error {
 	if err := c.checkEdge(); err != nil {
+		return err
+	}
+	if err := c.checkWires(); err != nil {
 		return err
 	}
 	if c.NATSStorage < 1 || c.NATSStorage > 1<<20 {

@@ -37,6 +37,7 @@ func (c doctorCmd) Run(w *world) error {
 	d := &doctor{w: w, c: c.config}
 	d.folder()
 	d.disk()
+	d.connections()
 	if d.database() {
 		defer d.h.closeOffline()
 		d.deadLetters()

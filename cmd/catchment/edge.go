@@ -24,7 +24,6 @@ type edgeConfig struct {
 	ACMEDirectory  string `name:"acme-directory" help:"The authority's directory; Let's Encrypt's when empty." env:"CATCHMENT_ACME_DIRECTORY"`
 	ACMECA         string `name:"acme-ca" help:"PEM file with what to trust the authority's own TLS by, besides the system's." env:"CATCHMENT_ACME_CA" type:"path"`
 	HTTPListen     string `name:"http-listen" help:"Address for plain HTTP, as :80; all it does is send callers to --public-url." env:"CATCHMENT_HTTP_LISTEN"`
-	AllowPlaintext bool   `name:"allow-plaintext" help:"Allow connections without TLS off loopback: the doors', and those to NATS and PostgreSQL." env:"CATCHMENT_ALLOW_PLAINTEXT"`
 	TrustedProxies string `name:"trusted-proxies" help:"Networks of the proxies in front, apart by commas: their word about the caller's address is taken, and nobody else's." env:"CATCHMENT_TRUSTED_PROXIES"`
 	ProxyHeader    string `name:"proxy-header" help:"The header in which they write it: ${enum}." enum:"x-forwarded-for,forwarded" default:"x-forwarded-for" env:"CATCHMENT_PROXY_HEADER"`
 	Connections    int    `help:"Connections at once, from everybody." default:"16384" env:"CATCHMENT_CONNECTIONS"`

@@ -231,7 +231,7 @@ func (h *house) openJournal(ctx context.Context) (err error) {
 // journalOptions are the same for all who open the journal: an external one
 // takes its limits from whoever came last.
 func (c config) journalOptions() journal.Options {
-	o := journal.Options{URL: c.NATSURL, Replicas: c.NATSReplicas, Watermark: c.Watermark << 20}
+	o := journal.Options{URL: c.NATSURL, CA: c.NATSCA, Cert: c.NATSCert, Key: c.NATSKey, Replicas: c.NATSReplicas, Watermark: c.Watermark << 20}
 	if c.NATSURL == "" {
 		o.Dir = filepath.Join(c.Data, "journal")
 	} else {

@@ -13,6 +13,9 @@ type migrateCmd struct {
 
 // Run brings the schema to this program's version.
 func (c migrateCmd) Run(w *world) error {
+	if err := c.checkWires(); err != nil {
+		return err
+	}
 	if err := c.prepareFolder(); err != nil {
 		return err
 	}

@@ -20,6 +20,8 @@ type moveCmd struct {
 	Check   bool   `help:"Move nothing: compare the SQLite with the copy, and fail when they differ."`
 	Copy    bool   `help:"Copy only, and do not ask the server to change over; the next move goes on from there."`
 
+	wireConfig
+
 	NATSReplicas int   `name:"nats-replicas" help:"Copies of the journal on an external cluster." default:"1" env:"CATCHMENT_NATS_REPLICAS"`
 	NATSStorage  int64 `name:"nats-storage" help:"GiB that the journal may take on an external server; give every role the same." default:"100" env:"CATCHMENT_NATS_STORAGE"`
 }
@@ -41,6 +43,12 @@ func (c moveCmd) Run(w *world) error {
 	}
 	if u, err := url.Parse(c.To); err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
 		return usage("--to: want postgres://…")
+	}
+	if err := c.checkDatabase("--to", c.To); err != nil {
+		return err
+	}
+	if err := c.checkDatabase("--owner-to", c.OwnerTo); err != nil {
+		return err
 	}
 	lock, err := tryLock(filepath.Join(c.Data, moveLock))
 	if err != nil {

@@ -31,7 +31,7 @@ func (c moveCmd) moveJournal(w *world) error {
 		return err
 	}
 	defer closeJournal(from)
-	to, err := journal.Open(w.ctx, config{NATSURL: c.NATSTo, NATSReplicas: c.NATSReplicas, NATSStorage: c.NATSStorage}.journalOptions())
+	to, err := journal.Open(w.ctx, config{wireConfig: c.wireConfig, NATSURL: c.NATSTo, NATSReplicas: c.NATSReplicas, NATSStorage: c.NATSStorage}.journalOptions())
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,9 @@ func offline(ctx context.Context, w *world, c config) (*house, error) {
 	if c.Role == "capture" {
 		return nil, usage("--role capture: a door's machine has no accounts; run this where the keyring is")
 	}
+	if err := c.checkWires(); err != nil {
+		return nil, err
+	}
 	h := &house{c: c, log: c.logger(w), started: time.Now()}
 	if err := c.prepareFolder(); err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -175,6 +176,20 @@ func (a *ACME) Close() {
 		a.cancel()
 		a.cache.Stop()
 	})
+}
+
+// InACME tells about what lies in an ACME's folder for the domain, for those
+// who look from outside.
+func InACME(dir, domain string) State {
+	// certmagic's FileStorage: a folder for each authority, in it one for each name.
+	found, _ := filepath.Glob(filepath.Join(dir, "certificates", "*", domain, domain+".crt"))
+	out := State{Problem: "none was got yet"}
+	for _, cert := range found {
+		if s := InFiles(cert, strings.TrimSuffix(cert, ".crt")+".key"); s.Ends.After(out.Ends) {
+			out = s
+		}
+	}
+	return out
 }
 
 // zapTo brings certmagic's log into ours, from warnings up: it names domains

@@ -160,11 +160,11 @@ func pairFiles(t *testing.T, host string) (cert, key []byte) {
 	t.Helper()
 	o := own(t, host)
 	dir := filepath.Dir(o.Authority())
-	cert, err := os.ReadFile(filepath.Join(dir, ownFile))
+	cert, err := os.ReadFile(filepath.Join(dir, OwnFile))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if key, err = os.ReadFile(filepath.Join(dir, ownKey)); err != nil {
+	if key, err = os.ReadFile(filepath.Join(dir, OwnKey)); err != nil {
 		t.Fatal(err)
 	}
 	return cert, key

@@ -85,6 +85,17 @@ func (f *Files) reload() {
 	f.pair, f.problem = pair, ""
 }
 
+// InFiles tells about a pair of files, for those who look from outside.
+func InFiles(cert, key string) State {
+	c, errCert := os.ReadFile(cert)
+	k, errKey := os.ReadFile(key)
+	pair, err := readFiles(c, k, errCert, errKey)
+	if err != nil {
+		return stateOf(pair, err.Error())
+	}
+	return stateOf(pair, "")
+}
+
 func readFiles(cert, key []byte, errs ...error) (*tls.Certificate, error) {
 	for _, err := range errs {
 		if err != nil {

@@ -37,8 +37,8 @@ type OwnOptions struct {
 const (
 	AuthorityFile = "authority.pem" // to be given to clients
 	authorityKey  = "authority.key"
-	ownFile       = "doors.pem"
-	ownKey        = "doors.key"
+	OwnFile       = "doors.pem"
+	OwnKey        = "doors.key"
 	listFile      = "revoked.crl"
 )
 
@@ -137,7 +137,7 @@ func (s *Own) renew() error {
 		}
 		s.o.Log.Info("edge: an authority of our own was made; give its certificate to clients", "file", s.path(AuthorityFile))
 	}
-	door, err := s.readPair(ownFile, ownKey)
+	door, err := s.readPair(OwnFile, OwnKey)
 	if err != nil {
 		return err
 	}
@@ -208,7 +208,7 @@ func (s *Own) makeDoor(ca *pair, now time.Time) (*pair, error) {
 	if s.o.List != "" {
 		c.CRLDistributionPoints = []string{s.o.List + ListPath}
 	}
-	return s.make(ca, ownFile, ownKey, c)
+	return s.make(ca, OwnFile, OwnKey, c)
 }
 
 // make signs with the issuer, itself when nil, and writes both files: the key

@@ -10,6 +10,7 @@ package journal
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,6 +32,10 @@ type Options struct {
 	// commas); then Dir is not used. Such a server must itself run with
 	// sync_interval: always.
 	URL string
+	// CA is a PEM file with the authority of the server's certificate (the
+	// system's when empty), Cert and Key what to show to the server. With any of
+	// them, as with tls:// in the URL, only TLS is spoken.
+	CA, Cert, Key string
 	// Credentials is the path of a NATS credentials file for URL.
 	Credentials string
 	// Name begins the names of the stream, buckets and subjects. Default
@@ -230,7 +235,7 @@ func (j *Journal) connect() error {
 	} else if j.o.Credentials != "" {
 		opts = append(opts, nats.UserCredentials(j.o.Credentials))
 	}
-	nc, err := nats.Connect(url, opts...)
+	nc, err := nats.Connect(url, append(opts, j.o.secure()...)...)
 	if err != nil {
 		return fmt.Errorf("journal: connect: %w", err)
 	}
@@ -240,6 +245,43 @@ func (j *Journal) connect() error {
 		return fmt.Errorf("journal: %w", err)
 	}
 	return nil
+}
+
+// secure is how an external server is known, and knows this program.
+func (o Options) secure() (opts []nats.Option) {
+	if o.URL == "" {
+		return nil
+	}
+	if o.CA != "" {
+		opts = append(opts, nats.RootCAs(o.CA))
+	}
+	if o.Cert != "" {
+		opts = append(opts, nats.ClientCert(o.Cert, o.Key), nats.Secure())
+	}
+	return opts
+}
+
+// ServerCertificate connects to the external server of the options and gives
+// the certificate that it shows; nil when the connection is not encrypted.
+func ServerCertificate(ctx context.Context, o Options) (*x509.Certificate, error) {
+	wait := 5 * time.Second
+	if end, ok := ctx.Deadline(); ok {
+		wait = min(wait, time.Until(end))
+	}
+	opts := append(o.secure(), nats.Timeout(wait))
+	if o.Credentials != "" {
+		opts = append(opts, nats.UserCredentials(o.Credentials))
+	}
+	nc, err := nats.Connect(o.URL, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("journal: connect: %w", err)
+	}
+	defer nc.Close()
+	state, err := nc.TLSConnectionState()
+	if err != nil {
+		return nil, nil //nolint:nilerr // it says that there is no TLS
+	}
+	return state.PeerCertificates[0], nil
 }
 
 // openStream makes the stream or brings its limit up to date. MaxAge and

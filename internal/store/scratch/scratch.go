@@ -25,6 +25,7 @@ import (
 type Cluster struct {
 	Dir  string // its data folder
 	Port int
+	tls  bool
 	bin  string
 	cred *syscall.Credential
 	cmd  *exec.Cmd
@@ -173,7 +174,38 @@ func freePort() (int, error) {
 
 // URL is where a database of the cluster is reached, as its owner.
 func (c *Cluster) URL(database string) string {
+	if c.tls {
+		return fmt.Sprintf("postgres://catchment@127.0.0.1:%d/%s?sslmode=verify-full&sslrootcert=%s", c.Port, database, filepath.Join(c.Dir, "root.crt"))
+	}
 	return fmt.Sprintf("postgres://catchment@127.0.0.1:%d/%s?sslmode=disable", c.Port, database)
+}
+
+// Secure has the server speak TLS only from now on, with this certificate for
+// 127.0.0.1; root is what its clients know it by. All are PEM.
+func (c *Cluster) Secure(cert, key, root []byte) error {
+	for name, text := range map[string][]byte{"server.crt": cert, "server.key": key, "root.crt": root,
+		"pg_hba.conf": []byte("hostssl all all 127.0.0.1/32 trust\n")} {
+		path := filepath.Join(c.Dir, name)
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			return err
+		}
+		if c.cred != nil {
+			if err := os.Chown(path, int(c.cred.Uid), int(c.cred.Gid)); err != nil {
+				return err
+			}
+		}
+	}
+	f, err := os.OpenFile(filepath.Join(c.Dir, "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("ssl = on\n")
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	c.Halt()
+	c.tls = true
+	return c.Run()
 }
 
 // Halt stops the server and keeps its data, closing connections at once.
