@@ -38,7 +38,7 @@ type StageIn struct {
 
 // move reads a StageIn; prefix goes before the fields' names in a fault.
 func (in StageIn) move(tx *store.Tx, prefix string) (followup.Move, error) {
-	m := followup.Move{Category: lead.Category(in.Category), Reason: in.Reason}
+	m := followup.Move{Category: lead.Category(in.Category), Reason: in.Reason, In: prefix}
 	if (in.Stage == "") == (in.Category == "") {
 		return m, problem.InvalidField(prefix+"stage", "required", "Send either stage or category.")
 	}

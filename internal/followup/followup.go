@@ -132,7 +132,7 @@ func (f *Followup) SetStage(tx *store.Tx, w Worker, id lead.ID, m Move, now time
 	if err != nil {
 		return l, err
 	}
-	return l, f.move(tx, w, &l, m, "", now)
+	return l, f.move(tx, w, &l, m, m.In, now)
 }
 
 func (f *Followup) move(tx *store.Tx, w Worker, l *leads.Lead, m Move, prefix string, now time.Time) error {

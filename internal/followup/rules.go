@@ -65,6 +65,7 @@ type Move struct {
 	Stage    lead.StageID
 	Category lead.Category
 	Reason   string // a code, see Reason
+	In       string // where it stands in the request ("stage."): before the fields' names in a fault
 }
 
 // Worker is who works the lead.
