@@ -38,9 +38,15 @@ func (c *carriage) live(ctx context.Context, rows int) error {
 		return err
 	}
 	beside, err := c.captured(ctx, s, "beside", func(n int) bool {
-		return c.api.get(ctx, "/v1/imports/"+m.ID, &m) == nil && m.State == "running" && m.Done < int64(rows)*2/3
+		return c.api.get(ctx, "/v1/imports/"+m.ID, &m) == nil && m.State == "running" && m.Done < int64(rows)/2
 	})
 	if err != nil {
+		return err
+	}
+	if err := c.untilSeen(ctx, beside); err != nil { // what a kill adds to a wait is not the file's doing
+		return err
+	}
+	if err := c.api.get(ctx, "/v1/imports/"+m.ID, &m); err != nil {
 		return err
 	}
 	c.i.kill()
@@ -63,6 +69,17 @@ func (c *carriage) live(ctx context.Context, rows int) error {
 		return err
 	}
 	return c.fair(ctx, alone, beside)
+}
+
+// untilSeen waits until the newest of the captured leads was offered.
+func (c *carriage) untilSeen(ctx context.Context, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return c.i.wait(ctx, 30*time.Second, "the offer of a captured lead", func() bool {
+		done, _, err := c.waits(ctx, ids[len(ids)-1:])
+		return err == nil && len(done) == 1
+	})
 }
 
 // captured posts leads at the door as long as more says so, and returns their
