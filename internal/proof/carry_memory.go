@@ -60,6 +60,14 @@ const (
 
 // flat compares the bands from the first warm one to the last.
 func flat(fed []reading, rows int64) (ok bool, what string) {
+	if rows < fillsCaches {
+		var live, resident float64
+		for _, r := range fed {
+			live, resident = max(live, r.live), max(resident, r.resident)
+		}
+		return len(fed) > 0 && live <= liveIn && resident <= residentIn, fmt.Sprintf("live heap at most %.1f MiB, resident %.0f MiB; %d rows are too few to tell more",
+			live, resident, rows)
+	}
 	all := bands(fed, rows)
 	first := slices.IndexFunc(all[:], func(b band) bool { return b.readings > 0 })
 	if first < 0 || first+warmBands >= carryBands-1 {
@@ -72,10 +80,6 @@ func flat(fed []reading, rows int64) (ok bool, what string) {
 	before := 0.0 // the highest of the first half that is warm
 	for _, b := range all[first+warmBands : first+warmBands+(carryBands-first-warmBands+1)/2] {
 		before = max(before, b.resident)
-	}
-	if rows < fillsCaches {
-		return last.live <= liveIn && last.resident <= residentIn, fmt.Sprintf("live heap %.1f MiB, resident at most %.0f MiB; %d rows are too few to tell more",
-			last.live, last.resident, rows)
 	}
 	ok = last.live <= max(warm.live*liveSlack, warm.live+liveLeast) && last.resident <= min(before*restSlack, residentIn)
 	return ok, fmt.Sprintf("live heap %.1f → %.1f MiB, resident at most %.0f → %.0f MiB, from %d %% of the rows to the end",
