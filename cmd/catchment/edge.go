@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"catchment/internal/edge"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // edgeConfig is what can be set of the gate house.
@@ -243,6 +245,39 @@ func (g *gate) close() {
 	if g.certs != nil {
 		g.certs.Close()
 	}
+}
+
+// metrics counts connections, and tells when the certificate ends and whether
+// something is in the way of the next one.
+func (g *gate) metrics() []prometheus.Collector {
+	gauge := func(name, help string, f func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "catchment", Name: name, Help: help}, f)
+	}
+	counter := func(name, help string, f func() float64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "catchment", Name: name, Help: help}, f)
+	}
+	out := []prometheus.Collector{
+		gauge("connections_open", "Connections to the doors.", func() float64 { return float64(g.outer.Stats().Open) }),
+		counter("connections_accepted_total", "Connections that were let in.", func() float64 { return float64(g.outer.Stats().Accepted) }),
+		counter("connections_evicted_total", "Slow or idle connections that made room for others.", func() float64 { return float64(g.outer.Stats().Evicted) }),
+		counter("connections_refused_total", "Connections for which there was no room.", func() float64 { return float64(g.outer.Stats().Refused) }),
+	}
+	if g.certs == nil {
+		return out
+	}
+	return append(out,
+		gauge("certificate_end_seconds", "When the doors' certificate ends, in seconds since 1970; 0 while there is none.", func() float64 {
+			if end := g.certs.State().Ends; !end.IsZero() {
+				return float64(end.Unix())
+			}
+			return 0
+		}),
+		gauge("certificate_problem", "1 while the doors' next certificate cannot be taken or got.", func() float64 {
+			if g.certs.State().Problem != "" {
+				return 1
+			}
+			return 0
+		}))
 }
 
 // trust is how this program calls its own doors; nil without TLS.

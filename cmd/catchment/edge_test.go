@@ -95,6 +95,12 @@ func TestServeTLS(t *testing.T) {
 	if r, body := do("POST", s.url+"/v1/sessions", strings.NewReader("{}"), "Content-Type", "application/json", "Origin", "https://evil.example", "Cookie", "a=b"); r.StatusCode != 403 || !strings.Contains(body, "foreign_origin") {
 		t.Errorf("a foreign page signs in with %d %s", r.StatusCode, body)
 	}
+	if end := metric(t, s, "catchment_certificate_end_seconds"); end < float64(time.Now().Unix()) || metric(t, s, "catchment_certificate_problem") != 0 {
+		t.Errorf("metrics: the certificate ends at %.0f", end)
+	}
+	if metric(t, s, "catchment_connections_accepted_total") == 0 {
+		t.Error("no connection is counted")
+	}
 	plain := s.listeners[2].Addr().String()
 	if r, _ := do("GET", "http://"+plain+"/docs?a=1", nil); r.StatusCode != 308 || r.Header.Get("Location") != "https://leads.example.com/docs?a=1" {
 		t.Errorf("plain HTTP: %d to %q", r.StatusCode, r.Header.Get("Location"))

@@ -22,8 +22,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// innerRoutes are health and metrics, for those who run the machine.
-func (h *house) innerRoutes() http.Handler {
+// innerRoutes are health and metrics, for those who run the machine; more is
+// counted by others than the house.
+func (h *house) innerRoutes(more ...prometheus.Collector) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeState(w, http.StatusOK, nil) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -33,7 +34,7 @@ func (h *house) innerRoutes() http.Handler {
 		}
 		writeState(w, http.StatusOK, nil)
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(h.metrics(), promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(h.metrics(more), promhttp.HandlerOpts{}))
 	return mux
 }
 
@@ -65,8 +66,9 @@ func (h *house) notReady() string {
 }
 
 // metrics counts; no metric carries a person, a key or a path.
-func (h *house) metrics() *prometheus.Registry {
+func (h *house) metrics(more []prometheus.Collector) *prometheus.Registry {
 	r := prometheus.NewRegistry()
+	r.MustRegister(more...)
 	r.MustRegister(collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.MetricsGC, collectors.MetricsMemory)), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	counter := func(name, help string, f func() float64) {
 		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "catchment", Name: name, Help: help}, f))
