@@ -46,7 +46,8 @@ policies: deps
 	@go test -json -count=1 -timeout 25m -run 'TestManyDecisions' ./internal/routing -decisions=$(DECISIONS) | go run ./internal/propertytest/table policies
 
 # The long proofs: each prints its figures and has a control that must fail.
-prove: build deps
+prove: build
+	@sh scripts/deps.sh prove
 	./bin/catchment prove all
 
 FUZZTIME ?= 20s

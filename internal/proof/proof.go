@@ -98,6 +98,7 @@ func proofs() []proof {
 		{"disk-full", "a full disk is refused at the door, and got over", proveDiskFull},
 		{"sealed", "nothing personal stands in clear in any file", proveSealed},
 		{"tenants", "an account reaches nothing of another's", proveTenants},
+		{"edge", "scanners find nothing at the doors, and nobody can keep others waiting", proveEdge},
 		{"move", "a grown SQLite goes over to PostgreSQL while leads come in", proveMove},
 		{"roles", "three processes of each role: kill any, nothing is lost, one winner per offer", proveRoles},
 		{"reports", "figures of a million leads are what a recount gives, in milliseconds", proveReports},
