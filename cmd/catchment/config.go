@@ -38,6 +38,7 @@ type config struct {
 
 	edgeConfig
 	wireConfig
+	courierConfig
 }
 
 func (c config) storeOptions() store.Options {
@@ -139,7 +140,7 @@ func (f *yamlFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 func settings() map[string]bool {
 	out := map[string]bool{}
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[config]()) {
-		if f.Anonymous {
+		if f.Anonymous || f.Tag.Get("kong") == "-" {
 			continue
 		}
 		name := f.Tag.Get("name")

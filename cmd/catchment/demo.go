@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"catchment/internal/courier"
 	"catchment/internal/demo"
 	"catchment/internal/directory"
 	"catchment/internal/store"
@@ -35,6 +36,7 @@ func (c demoCmd) Run(w *world) error {
 		return err
 	}
 	defer done()
+	c.Outbox = &courier.Outbox{} // codes go nowhere else
 	s, err := startServer(&world{ctx: w.ctx, out: w.out, err: logs}, c.config)
 	if err != nil {
 		return err

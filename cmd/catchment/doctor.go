@@ -43,6 +43,7 @@ func (c doctorCmd) Run(w *world) error {
 		d.deadLetters()
 	}
 	d.journal()
+	d.messages()
 	if d.fail {
 		return errFailed
 	}

@@ -19,6 +19,7 @@ import (
 	"catchment/internal/capture"
 	"catchment/internal/carry"
 	"catchment/internal/console"
+	"catchment/internal/courier"
 	"catchment/internal/desk"
 	"catchment/internal/directory"
 	"catchment/internal/events"
@@ -61,6 +62,8 @@ type house struct {
 	feed      *events.Feed
 	publisher *publish.Publisher
 	directory *directory.Directory
+	phones    *courier.Courier // nil: no codes go out
+	mail      *courier.Courier // nil: no mail goes out
 	signin    *signin.Signin
 	intake    *intake.Intake
 	routing   *routing.Router
@@ -287,6 +290,9 @@ func (h *house) buildStages(ctx context.Context) error {
 	h.directory = directory.New(directory.Options{
 		DB: h.db, Keys: ringForDirectory{h}, Waker: h.journal, Log: h.log, Changed: h.publisher.Changed, Record: record,
 	})
+	if err := h.hireCouriers(); err != nil {
+		return err
+	}
 	h.signin = h.newSignin()
 	h.intake = intake.New(intake.Options{
 		DB: h.db, Accounts: h.accounts, Opener: keyring.NewDropOpener(), Jobs: h.jobs, Events: h.events, Stream: h.journal.Stream(), Log: h.log,
@@ -303,15 +309,14 @@ func (h *house) buildStages(ctx context.Context) error {
 	return nil
 }
 
-func (h *house) newSignin() *signin.Signin {
-	return signin.New(signin.Options{DB: h.db, Directory: h.directory, Keys: h.ring, Log: h.log})
-}
-
 // buildDoors puts the API on the mux.
 func (h *house) buildDoors() error {
 	api := web.New(web.Options{DB: h.db, Auth: h.directory, Log: h.log, Version: version, Mux: h.mux,
 		MAC: func(text string) [32]byte { return h.ring.TokenMAC("request", text) }})
-	opener := &keyring.Opener{Accounts: h.accounts, Record: h.recordOpening, Keys: h.subjectKeys}
+	opener := h.opener()
+	if h.c.Outbox != nil {
+		h.mux.Handle("GET /demo/outbox", h.c.Outbox)
+	}
 	h.desk = desk.New(desk.Parts{
 		API: api, DB: h.db, Directory: h.directory, Signin: h.signin, Auth: h.directory, Routing: h.routing,
 		Followup: followup.New(h.events, h.jobs, h.accounts), Persons: h.intake, Opener: opener, Feed: h.feed, Log: h.log,
@@ -347,6 +352,7 @@ func (h *house) tryStart(ctx, run context.Context) bool {
 		h.insight.Start()
 		h.work.Go(func() { h.takeIn(run) })
 		h.work.Go(func() { h.tidy(run) })
+		h.work.Go(func() { h.indexPhones(run) })
 		h.work.Go(func() { h.analyze(run) })
 	}
 	h.ready.Store(true)
@@ -419,6 +425,10 @@ func (h *house) closeSQL() (log string) {
 		h.runner.Stop()
 		h.sequencer.Stop()
 	}
+	if h.signin != nil {
+		h.signin.Close()
+	}
+	h.dismissCouriers()
 	if h.directory != nil {
 		h.directory.Close()
 	}

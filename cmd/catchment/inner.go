@@ -9,6 +9,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/account/admit"
+	"catchment/internal/courier"
 	"catchment/internal/insight"
 	"catchment/internal/journal"
 	"catchment/internal/operate"
@@ -96,6 +97,14 @@ func (h *house) metrics(more []prometheus.Collector) *prometheus.Registry {
 		counter("intake_lost_total", "Damaged journal entries of which not even the account is known.", func() float64 { return float64(s.Lost.Load()) })
 		counter("jobs_run_total", "Jobs run.", func() float64 { ran, _ := h.runner.Stats(); return float64(ran) })
 		counter("jobs_failed_total", "Jobs that failed and are tried again.", func() float64 { _, failed := h.runner.Stats(); return float64(failed) })
+	}
+	for name, c := range map[string]*courier.Courier{"sms": h.phones, "mail": h.mail} {
+		if c != nil {
+			s := c.Stats()
+			counter(name+"_delivered_total", "Messages that a carrier took.", func() float64 { return float64(s.Delivered.Load()) })
+			counter(name+"_failed_total", "Messages that no carrier took in time.", func() float64 { return float64(s.Failed.Load()) })
+			counter(name+"_tries_total", "Times that a message was offered to a carrier.", func() float64 { return float64(s.Tries.Load()) })
+		}
 	}
 	return r
 }
@@ -231,12 +240,28 @@ func (h *house) tidyOnce(ctx context.Context, hourly bool) error {
 	if !hourly {
 		return nil
 	}
+	scopes, err := h.scopes(ctx)
+	if err != nil {
+		return err
+	}
+	if err := h.signin.Tidy(ctx, scopes); err != nil {
+		return err
+	}
 	return h.eachAccount(ctx, func(id account.ID) error {
 		return h.db.Write(ctx, admit.To(id), func(tx *store.Tx) error {
 			_, err := answers.Forget(tx, time.Now().Add(-keepAnswers))
 			return err
 		})
 	})
+}
+
+// indexPhones finishes what an older version left: users are found by their
+// phones, for codes.
+func (h *house) indexPhones(ctx context.Context) {
+	err := h.eachAccount(ctx, func(id account.ID) error { return h.signin.IndexPhones(ctx, id) })
+	if err != nil && ctx.Err() == nil {
+		h.log.Warn("some users cannot sign in by code until the next start", "error", err)
+	}
 }
 
 func busyReason(err error) string {

@@ -61,6 +61,7 @@ func offline(ctx context.Context, w *world, c config) (*house, error) {
 
 // closeOffline is close for what offline opened.
 func (h *house) closeOffline() {
+	h.signin.Close()
 	h.directory.Close()
 	h.db.Close()
 }

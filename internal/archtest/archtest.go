@@ -34,7 +34,7 @@ var permissions = map[string][]string{
 	// account from a row that an admitted caller wrote.
 	"account/admit": {"directory", "signin", "jobs", "events", "intake", "cmd/catchment"},
 	// Who reads a Personal: those who seal, and those who answer a screen.
-	"vault/reveal": {"keyring", "intake", "desk", "console", "directory", "carry", "courier"},
+	"vault/reveal": {"keyring", "intake", "desk", "console", "directory", "carry", "courier", "signin"},
 	// Who sees across accounts (store.Dir) is listed by the guard test.
 }
 

@@ -158,7 +158,7 @@ func pause(ctx context.Context, d time.Duration) {
 // once. done, unless nil, is called once with the outcome. A stop of the
 // program loses what is waiting: send nothing that must arrive.
 func (c *Courier) Send(m Message, until time.Time, done func(error)) error {
-	if c.o.Carrier == nil {
+	if !c.Ready() {
 		return ErrNone
 	}
 	m.ID = "msg_" + crand.Text()
@@ -178,8 +178,8 @@ func (c *Courier) Send(m Message, until time.Time, done func(error)) error {
 	}
 }
 
-// Ready reports whether there is a carrier.
-func (c *Courier) Ready() bool { return c.o.Carrier != nil }
+// Ready reports whether there is a carrier; a nil Courier has none.
+func (c *Courier) Ready() bool { return c != nil && c.o.Carrier != nil }
 
 // Stats are the counters.
 func (c *Courier) Stats() *Stats { return &c.stats }

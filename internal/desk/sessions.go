@@ -62,10 +62,25 @@ type Ended struct {
 
 type signInIn struct {
 	Body struct {
-		Email    string `json:"email" maxLength:"320" example:"priya@example.com"`
-		Password string `json:"password" maxLength:"256"`
-		Account  string `json:"account,omitempty" doc:"The account's id, when one address signs in to several."`
+		Email    string `json:"email,omitempty" maxLength:"320" doc:"With password." example:"priya@example.com"`
+		Password string `json:"password,omitempty" maxLength:"256"`
+		Flow     string `json:"flow,omitempty" maxLength:"100" doc:"Of POST /v1/sessions/codes, with code." example:"cfl_…"`
+		Code     string `json:"code,omitempty" maxLength:"20" doc:"The six digits of the message." example:"123456"`
+		Account  string `json:"account,omitempty" doc:"The account's id, when one address or phone signs in to several."`
 	}
+}
+
+type codeIn struct {
+	Body struct {
+		Phone string `json:"phone" minLength:"1" maxLength:"40" doc:"The registered phone, with + and its country code." example:"+442079460123"`
+	}
+}
+
+// CodeFlow is a code on its way to a phone, if the number is registered.
+type CodeFlow struct {
+	Flow      string    `json:"flow" doc:"Keep it, and send it with the code: the code is worth nothing without it." example:"cfl_…"`
+	ExpiresAt time.Time `json:"expires_at" doc:"Of the code: five minutes, five tries."`
+	AgainAt   time.Time `json:"again_at" doc:"When another can be asked for; this one ends then."`
 }
 
 type redeemIn struct {
@@ -90,7 +105,10 @@ type passwordIn struct {
 
 func (d *Desk) sessionRoutes() {
 	web.Meet(d.API, web.Op{Method: http.MethodPost, Path: "/v1/sessions", Name: "sign-in", Tag: tagSession, Permission: account.Public, Status: http.StatusCreated, MaxBody: 4 << 10,
-		Summary: "Sign in with e-mail and password", Detail: "An unknown address and a wrong password answer the same, in the same time."}, d.signIn)
+		Summary: "Sign in, with e-mail and password or with a code",
+		Detail:  "Send email and password, or flow and code. What is unknown and what is wrong answer the same, in the same time. A phone of several accounts gets 409 choose_account with choices: send the same with account. 403 code_required: the account has its people sign in by code or passkey."}, d.signIn)
+	web.Meet(d.API, web.Op{Method: http.MethodPost, Path: "/v1/sessions/codes", Name: "ask-code", Tag: tagSession, Permission: account.Public, Status: http.StatusAccepted, MaxBody: 4 << 10,
+		Summary: "Have a one-time code sent to a phone", Detail: "For salespeople and managers. The answer is the same for a number that is not registered, and for one whose country the account does not send to. 429 code_asked_already says when to ask again."}, d.askCode)
 	web.Meet(d.API, web.Op{Method: http.MethodPost, Path: "/v1/links/redeem", Name: "redeem-link", Tag: tagSession, Permission: account.Public, Status: http.StatusCreated, MaxBody: 4 << 10,
 		Summary: "Choose a password with a one-time link, and sign in", Detail: "A link works once, within 72 hours."}, d.redeem)
 	web.Meet(d.API, web.Op{Method: http.MethodDelete, Path: "/v1/sessions/current", Name: "sign-out", Tag: tagSession, Permission: account.UseOwnSession,
@@ -108,7 +126,20 @@ func (d *Desk) signIn(ctx context.Context, v *web.Visit, in *signInIn) (*NewSess
 	if err != nil {
 		return nil, err
 	}
-	s, err := d.Signin.ByPassword(ctx, client(v), in.Body.Email, in.Body.Password, acct)
+	b := in.Body
+	if b.Flow != "" || b.Code != "" {
+		if b.Email != "" || b.Password != "" {
+			return nil, problem.InvalidField("flow", "not_here", "Send flow and code, or email and password, and not both.")
+		}
+		s, err := d.Signin.ByCode(ctx, client(v), b.Flow, b.Code, acct)
+		return d.newSession(ctx, s, err)
+	}
+	for field, value := range map[string]string{"email": b.Email, "password": b.Password} {
+		if value == "" {
+			return nil, problem.InvalidField(field, "required", "Send email and password, or flow and code.")
+		}
+	}
+	s, err := d.Signin.ByPassword(ctx, client(v), b.Email, b.Password, acct)
 	return d.newSession(ctx, s, err)
 }
 
@@ -118,6 +149,14 @@ func client(v *web.Visit) signin.Client { return signin.Client{Address: v.Addres
 func (d *Desk) redeem(ctx context.Context, v *web.Visit, in *redeemIn) (*NewSession, error) {
 	s, err := d.Signin.Redeem(ctx, client(v), in.Body.Token, in.Body.Password)
 	return d.newSession(ctx, s, err)
+}
+
+func (d *Desk) askCode(ctx context.Context, v *web.Visit, in *codeIn) (*CodeFlow, error) {
+	f, err := d.Signin.AskCode(ctx, client(v), in.Body.Phone)
+	if err != nil {
+		return nil, err
+	}
+	return &CodeFlow{f.Secret, f.ExpiresAt, f.AgainAt}, nil
 }
 
 func (d *Desk) newSession(ctx context.Context, s signin.SignedIn, err error) (*NewSession, error) {

@@ -10,6 +10,7 @@ import (
 	"catchment/internal/store/members"
 	"catchment/internal/store/setup"
 	"catchment/internal/vault"
+	"catchment/internal/vault/reveal"
 )
 
 // Member is one who works in the account.
@@ -76,12 +77,31 @@ func (d *Directory) addMember(tx *store.Tx, k AccountKeys, region string, n NewM
 	if !ok {
 		return nil, "", errEmailTaken()
 	}
+	if err := d.setPhone(tx, m.ID, phone); err != nil {
+		return nil, "", err
+	}
 	link, err := d.addLink(tx, m.ID, now)
 	return m, link, err
 }
 
 func errEmailTaken() error {
 	return problem.Conflict("email_taken", "Another user of the account has this e-mail address.")
+}
+
+// PhoneLogin is what a user's phone is found by, for Keys.LoginIndex: nothing
+// that an e-mail address can be.
+func PhoneLogin(e164 string) string { return "tel:" + e164 }
+
+// setPhone has the user found by the phone, for one-time codes.
+func (d *Directory) setPhone(tx *store.Tx, id account.UserID, e164 vault.Personal) error {
+	if e164.Empty() {
+		return access.NoPhone(tx, id)
+	}
+	ok, err := access.SetPhone(tx, id, d.o.Keys.LoginIndex(PhoneLogin(reveal.Text(e164))))
+	if err == nil && !ok {
+		err = problem.Conflict("phone_taken", "Another user of the account has this phone, and codes to sign in would go to both.")
+	}
+	return err
 }
 
 func (f *faults) role(field string, r account.Role) account.Role {
@@ -221,10 +241,17 @@ func (d *Directory) changePersonal(tx *store.Tx, m *Member, c MemberChange) erro
 	}
 	var f faults
 	if c.Phone != nil {
-		m.Phone = seal(members.Binding(m.ID, vault.Phone), f.phone("phone", *c.Phone, a.DefaultRegion)).Data
+		phone := f.phone("phone", *c.Phone, a.DefaultRegion)
+		if err := f.err(); err != nil {
+			return err
+		}
+		m.Phone = seal(members.Binding(m.ID, vault.Phone), phone).Data
+		if err := d.setPhone(tx, m.ID, phone); err != nil {
+			return err
+		}
 	}
 	if c.Email == nil {
-		return f.err()
+		return nil
 	}
 	email, normal := f.email("email", *c.Email)
 	if err := f.err(); err != nil {

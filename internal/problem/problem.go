@@ -18,6 +18,7 @@ type Problem struct {
 	Title      string        `json:"title"`
 	Detail     string        `json:"detail,omitempty"`
 	Errors     []Field       `json:"errors,omitempty"`
+	Choices    []Choice      `json:"choices,omitempty"` // what can be sent instead, where detail says so
 	RequestID  string        `json:"request_id,omitempty"`
 	RetryAfter time.Duration `json:"-"` // for 429 and 503, at least a second
 	cause      error
@@ -30,6 +31,12 @@ type Field struct {
 	Field  string `json:"field"`
 	Code   string `json:"code"`
 	Detail string `json:"detail"`
+}
+
+// Choice is something that the caller can choose: an account, a way to sign in.
+type Choice struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
 }
 
 // Error says what happened without anything that came from outside.

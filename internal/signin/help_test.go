@@ -1,9 +1,12 @@
 package signin_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"os"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -11,8 +14,10 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/account/admit"
 	"catchment/internal/audit"
+	"catchment/internal/courier"
 	"catchment/internal/directory"
 	"catchment/internal/directory/directorytest"
+	"catchment/internal/events"
 	"catchment/internal/jobs/jobstest"
 	"catchment/internal/keyring"
 	"catchment/internal/problem"
@@ -47,6 +52,8 @@ type house struct {
 	db      *store.DB
 	dir     *directory.Directory
 	door    *signin.Signin
+	outbox  *courier.Outbox
+	events  *events.Log
 	keys    *directorytest.Ring
 	clock   *clock
 	waker   *jobstest.Waker
@@ -71,6 +78,8 @@ func each(t *testing.T, f func(h *house)) {
 		}
 		h := &house{T: t, db: db, clock: &clock{at: store.Clock(time.Now())}, waker: &jobstest.Waker{}}
 		h.keys = directorytest.Join(k, db)
+		h.events = events.NewLog(h.waker)
+		h.outbox = &courier.Outbox{}
 		h.dir = h.node()
 		h.door = h.desk(h.dir)
 		f(h)
@@ -91,7 +100,107 @@ func (h *house) node() *directory.Directory {
 
 // desk is where people sign in to a directory.
 func (h *house) desk(d *directory.Directory) *signin.Signin {
-	return signin.New(signin.Options{DB: h.db, Directory: d, Keys: h.keys, Now: h.clock.now})
+	return h.deskAt(d, h.clock)
+}
+
+// deskAt is one with a clock of its own.
+func (h *house) deskAt(d *directory.Directory, c *clock) *signin.Signin {
+	phones := courier.New(courier.Options{Carrier: h.outbox})
+	s := signin.New(signin.Options{DB: h.db, Directory: d, Keys: h.keys, Now: c.now, Courier: phones, Host: "leads.example.com",
+		Opener: h.keys.Opener(), Events: h.events})
+	h.Cleanup(phones.Close)
+	h.Cleanup(s.Close)
+	return s
+}
+
+// user makes somebody of the account, with a phone, who has not come yet.
+func (h *house) user(s account.Scope, role account.Role, phone string) (id account.UserID, link string) {
+	h.Helper()
+	h.write(s, func(tx *store.Tx) error {
+		m, l, err := h.dir.CreateMember(tx, directory.NewMember{Name: "Sam Example", Role: role, Phone: vault.Hide(phone),
+			Email: vault.Hide(account.NewUserID().String() + "@example.com")})
+		if err == nil {
+			id, link = m.ID, l
+		}
+		return err
+	})
+	return id, link
+}
+
+// ask asks for a code, which has to be granted.
+func (h *house) ask(phone string) signin.Flow {
+	h.Helper()
+	f, err := h.door.AskCode(h.Context(), here, phone)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return f
+}
+
+// settle returns when it is decided of each code whether it goes out.
+func (h *house) settle() {
+	h.Helper()
+	h.until("the codes are settled", h.door.Settled)
+}
+
+// code is the newest message's, once there are n of them.
+func (h *house) code(n int) string {
+	h.Helper()
+	h.until("the message is there", func() bool { return len(h.outbox.Items()) >= n })
+	return h.outbox.Items()[0].Code
+}
+
+func (h *house) until(what string, f func() bool) {
+	h.Helper()
+	for i := 0; !f(); i++ {
+		if i > 4000 {
+			h.Fatalf("not in 20 s: %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// wrong is a code that is not the given one.
+func wrong(code string, n int) string {
+	v, _ := strconv.Atoi(code)
+	return fmt.Sprintf("%06d", (v+1+n)%1_000_000)
+}
+
+// counts adds up, after a flush, what the account's record (nil: the
+// platform's) says of an action, by its reason.
+func (h *house) counts(s *account.Scope, action string) map[string]int {
+	h.Helper()
+	if err := h.door.Flush(h.Context()); err != nil {
+		h.Fatal(err)
+	}
+	var list []audit.Record
+	read := func(err error) {
+		h.Helper()
+		if err != nil {
+			h.Fatal(err)
+		}
+	}
+	if s == nil {
+		read(h.db.ReadDirectory(h.Context(), func(d *store.Dir) (err error) {
+			list, err = audit.ListPlatform(d, audit.Filter{Action: action}, audit.Place{}, 500)
+			return err
+		}))
+	} else {
+		read(h.db.Read(h.Context(), *s, func(tx *store.Tx) (err error) {
+			list, err = audit.List(tx, audit.Filter{Action: action}, audit.Place{}, 500)
+			return err
+		}))
+	}
+	out := map[string]int{}
+	for _, r := range list {
+		d := struct {
+			Count int
+			Why   string
+		}{Count: 1}
+		_ = json.Unmarshal(r.Detail, &d)
+		out[d.Why] += d.Count
+	}
+	return out
 }
 
 // here is where the tests' people sit.

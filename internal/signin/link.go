@@ -74,7 +74,7 @@ func (s *Signin) ChangePassword(ctx context.Context, p directory.Principal, old,
 		return SignedIn{}, err
 	}
 	mac := vault.MAC(p.User.UUID()) // tries are counted for the user
-	if err := s.limits.try(mac, s.now()); err != nil {
+	if err := s.limits.person(mac, s.now()); err != nil {
 		return SignedIn{}, err
 	}
 	var stored string
@@ -90,6 +90,7 @@ func (s *Signin) ChangePassword(ctx context.Context, p directory.Principal, old,
 		return SignedIn{}, err
 	}
 	if !ok {
+		s.note(p.Scope.Account(), "password.guess", p.User.String(), "wrong")
 		return SignedIn{}, problem.InvalidField("password", "wrong", "This is not your present password.")
 	}
 	s.limits.good(mac)

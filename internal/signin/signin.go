@@ -12,12 +12,16 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"catchment/internal/account"
 	"catchment/internal/account/admit"
 	"catchment/internal/audit"
+	"catchment/internal/courier"
 	"catchment/internal/directory"
+	"catchment/internal/events"
 	"catchment/internal/problem"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
@@ -38,6 +42,11 @@ type Options struct {
 	DB        *store.DB
 	Directory *directory.Directory
 	Keys      Keys
+	Courier   *courier.Courier // nil: no codes
+	Countries []string         // ISO 3166: where codes go at all; none: wherever an account's go
+	Host      string           // of the pages where codes are typed in; "": unknown
+	Opener    Opener           // for second factors
+	Events    *events.Log      // for alarms; nil: none
 	Log       *slog.Logger
 	Now       func() time.Time // time.Now when nil
 }
@@ -47,6 +56,13 @@ type Signin struct {
 	o      Options
 	limits limits
 	hasher hasher
+	queue  chan waiting // codes on their way to the courier
+	queued atomic.Int64
+	end    context.CancelFunc
+	work   sync.WaitGroup
+
+	mu    sync.Mutex
+	notes map[noted]int // refusals for the record
 }
 
 // SignedIn is a session with a new token.
@@ -58,7 +74,7 @@ type Client struct {
 	Agent   string     // the User-Agent header
 }
 
-// New returns the sign-in of a directory.
+// New returns the sign-in of a directory. Close ends what it began.
 func New(o Options) *Signin {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -66,7 +82,24 @@ func New(o Options) *Signin {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Signin{o: o, hasher: newHasher()}
+	s := &Signin{o: o, hasher: newHasher(), queue: make(chan waiting, mostQueued), notes: map[noted]int{}}
+	run, end := context.WithCancel(context.Background())
+	s.end = end
+	s.work.Go(func() { s.carry(run) })
+	s.work.Go(func() { s.keepNotes(run) })
+	return s
+}
+
+// Close ends the sign-in and puts on the record what was counted. Codes that
+// are not with the courier yet are lost.
+func (s *Signin) Close() {
+	s.end()
+	s.work.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := s.Flush(ctx); err != nil {
+		s.o.Log.Warn("signin: refusals could not be put on the record", "error", err)
+	}
 }
 
 func (s *Signin) now() time.Time { return store.Clock(s.o.Now()) }
@@ -84,31 +117,54 @@ func (s *Signin) ByPassword(ctx context.Context, c Client, email, password strin
 	if !ok {
 		normal = submission.RawKey(email) // found nowhere, and takes as long
 	}
+	if wait := s.limits.full(networkKey(c, "refused"), networkFails, networkSpan, s.now()); wait > 0 {
+		return SignedIn{}, tooManyFrom(wait)
+	}
 	mac := s.o.Keys.LoginIndex(normal)
-	if err := s.limits.try(mac, s.now()); err != nil {
+	if err := s.limits.person(mac, s.now()); err != nil {
+		s.note(account.ID{}, "sign-in.refused", "", "too-many")
 		return SignedIn{}, err
 	}
 	fit, err := s.fitting(ctx, mac, password, in)
 	if err != nil {
 		return SignedIn{}, err
 	}
-	switch len(fit) {
-	case 0:
+	if len(fit) == 0 {
+		s.countRefused(c)
 		return SignedIn{}, errSignIn()
-	case 1:
-		s.limits.good(mac)
-		return s.begin(ctx, c, fit[0].Account, fit[0].User, account.Password)
 	}
-	ids := make([]string, len(fit))
-	for i, c := range fit {
+	s.limits.good(mac)
+	allowed := slices.DeleteFunc(slices.Clone(fit), func(o candidate) bool { return o.barred })
+	switch len(allowed) {
+	case 0:
+		s.note(fit[0].Account, "sign-in.refused", fit[0].User.String(), "password-not-allowed")
+		return SignedIn{}, problem.Forbidden("code_required", "Your company has you sign in with a code to your phone or a passkey, not by password.")
+	case 1:
+		return s.begin(ctx, c, allowed[0].Account, allowed[0].User, account.Password)
+	}
+	ids := make([]string, len(allowed))
+	for i, c := range allowed {
 		ids[i] = c.Account.String()
 	}
 	slices.Sort(ids)
 	return SignedIn{}, problem.InvalidField("account", "required", "This sign-in belongs to several accounts; send account with one of: %s.", strings.Join(ids, ", "))
 }
 
+// countRefused notes a spray: many refusals from one network.
+func (s *Signin) countRefused(c Client) {
+	if n, _ := s.limits.try(networkKey(c, "refused"), networkFails, networkSpan, s.now()); n == networkFails {
+		s.note(account.ID{}, "sign-in.spray", "", "network")
+	}
+}
+
+// candidate is somebody whose password it is.
+type candidate struct {
+	access.Credential
+	barred bool // the account has them sign in another way
+}
+
 // fitting lists those whose password it is and who may come in.
-func (s *Signin) fitting(ctx context.Context, mac vault.MAC, password string, in account.ID) (fit []access.Credential, err error) {
+func (s *Signin) fitting(ctx context.Context, mac vault.MAC, password string, in account.ID) (fit []candidate, err error) {
 	var all []access.Credential
 	err = s.o.DB.ReadDirectory(ctx, func(dir *store.Dir) (err error) {
 		all, err = access.ByLogin(dir, mac)
@@ -128,21 +184,41 @@ func (s *Signin) fitting(ctx context.Context, mac vault.MAC, password string, in
 			return nil, err
 		}
 		if !ok {
+			s.note(c.Account, "sign-in.refused", c.User.String(), "password")
 			continue
 		}
-		_, _, err = s.o.Directory.Standing(ctx, c.Account, c.User)
+		role, _, err := s.o.Directory.Standing(ctx, c.Account, c.User)
 		if errors.Is(err, store.ErrNone) {
+			s.note(c.Account, "sign-in.refused", c.User.String(), "not-active")
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		fit = append(fit, c)
+		barred, err := s.barred(ctx, c.Account, role)
+		if err != nil {
+			return nil, err
+		}
+		fit = append(fit, candidate{c, barred})
 	}
 	if checked == 0 {
+		s.note(account.ID{}, "sign-in.refused", "", "unknown-address")
 		_, err = s.hasher.check(ctx, "", password)
 	}
 	return fit, err
+}
+
+// barred reports whether the account's rule keeps the role from passwords.
+func (s *Signin) barred(ctx context.Context, acct account.ID, role account.Role) (bool, error) {
+	if acct.IsZero() {
+		return false, nil
+	}
+	var rule access.Rule
+	err := s.o.DB.Read(ctx, admit.To(acct), func(tx *store.Tx) (err error) {
+		rule, err = access.GetRule(tx)
+		return err
+	})
+	return slices.Contains(rule.NoPassword, role), err
 }
 
 // begin makes the session of somebody who has shown the factor, with its entry

@@ -71,7 +71,8 @@ const (
 	ForIntake    Purpose = "intake"      // drop box to person's key, once a batch
 	ForContact   Purpose = "contact"     // the session's task of a salesperson
 	ForOversight Purpose = "oversight"   // the session's task of a manager or admin
-	ForOwnUse    Purpose = "own-profile" // a user's own name
+	ForOwnUse    Purpose = "own-profile" // a user's own name, and where they are signed in
+	ForSignIn    Purpose = "sign-in"     // a user's phone, to send a code to it
 )
 
 // Valid reports whether the purpose may be put on the record.

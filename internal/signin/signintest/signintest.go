@@ -6,15 +6,17 @@ import (
 	"testing"
 
 	"catchment/internal/account"
+	"catchment/internal/courier"
 	"catchment/internal/directory"
 	"catchment/internal/signin"
 	"catchment/internal/store"
 )
 
-// Desk is where a test's people sign in: a Signin and the test.
+// Desk is where a test's people sign in: a Signin, its messages and the test.
 type Desk struct {
 	*signin.Signin
-	t testing.TB
+	Outbox courier.Outbox // what went to phones
+	t      testing.TB
 }
 
 // Password is one that everybody may choose.
@@ -22,7 +24,12 @@ const Password = "correct horse battery"
 
 // New opens the sign-in of a directory.
 func New(t testing.TB, db *store.DB, dir *directory.Directory, keys signin.Keys) *Desk {
-	return &Desk{signin.New(signin.Options{DB: db, Directory: dir, Keys: keys}), t}
+	d := &Desk{t: t}
+	c := courier.New(courier.Options{Carrier: &d.Outbox})
+	d.Signin = signin.New(signin.Options{DB: db, Directory: dir, Keys: keys, Courier: c})
+	t.Cleanup(c.Close)
+	t.Cleanup(d.Close)
+	return d
 }
 
 // Redeem uses a one-time link, with Password as the new password.

@@ -1,0 +1,112 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/account/admit"
+	"catchment/internal/audit"
+	"catchment/internal/store"
+	"catchment/internal/store/access"
+)
+
+// What is refused is counted and goes on the record every few seconds, one
+// entry for all of a kind: a flood of guesses must not become a flood of
+// writes. A stop of the program by force loses what was not written yet.
+const (
+	noteEvery = 2 * time.Second
+	mostNotes = 10_000
+)
+
+type noted struct {
+	account       account.ID // zero: the platform's record
+	action, about string
+	why           string
+}
+
+// note counts a refusal of an account, or of nobody known.
+func (s *Signin) note(acct account.ID, action, about, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := noted{acct, action, about, why}
+	if _, ok := s.notes[k]; !ok && len(s.notes) >= mostNotes {
+		k.about = "" // whose it is gives way; that it was stays
+	}
+	s.notes[k]++
+}
+
+// Flush writes what was counted.
+func (s *Signin) Flush(ctx context.Context) error {
+	s.mu.Lock()
+	notes := s.notes
+	s.notes = map[noted]int{}
+	s.mu.Unlock()
+	var errs []error
+	by := map[account.ID][]audit.Entry{}
+	for k, n := range notes {
+		by[k.account] = append(by[k.account], audit.Entry{Actor: "system:signin", Action: k.action, About: k.about,
+			Detail: map[string]any{"count": n, "why": k.why}})
+	}
+	for acct, list := range by {
+		errs = append(errs, s.write(ctx, acct, list))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Signin) write(ctx context.Context, acct account.ID, list []audit.Entry) error {
+	now := s.now()
+	if acct.IsZero() {
+		return s.o.DB.Directory(ctx, func(dir *store.Dir) error {
+			for _, e := range list {
+				if err := audit.WritePlatform(dir, now, e); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return s.o.DB.Write(ctx, admit.To(acct), func(tx *store.Tx) error {
+		for _, e := range list {
+			if err := audit.Write(tx, now, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// keepNotes flushes until the end.
+func (s *Signin) keepNotes(ctx context.Context) {
+	t := time.NewTicker(noteEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if err := s.Flush(ctx); err != nil && ctx.Err() == nil {
+			s.o.Log.Warn("signin: refusals could not be put on the record", "error", err)
+		}
+	}
+}
+
+const (
+	keepFlows = 25 * time.Hour // longer than any bound looks back
+	keepSent  = 30 * 24 * time.Hour
+)
+
+// Tidy removes what no bound looks at any more.
+func (s *Signin) Tidy(ctx context.Context, all []account.Scope) error {
+	now := s.now()
+	errs := []error{s.o.DB.Directory(ctx, func(dir *store.Dir) error {
+		_, err := access.ForgetFlows(dir, now.Add(-keepFlows))
+		return err
+	})}
+	for _, scope := range all {
+		errs = append(errs, s.o.DB.Write(ctx, scope, func(tx *store.Tx) error { return access.ForgetSent(tx, now.Add(-keepSent)) }))
+	}
+	return errors.Join(errs...)
+}
