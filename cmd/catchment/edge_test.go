@@ -141,6 +141,42 @@ func TestDemoTLS(t *testing.T) {
 	}
 }
 
+// With --drain-wait the doors still take requests while health turns traffic
+// away, and have each connection end after its request.
+func TestDrainWait(t *testing.T) {
+	t.Parallel()
+	c := settingsFor(t, store.Options{})
+	c.DrainWait = 7
+	s := serve(t, c)
+	waits, over := make(chan time.Duration), make(chan struct{})
+	s.pause = func(d time.Duration) { waits <- d; <-over }
+	health := api{t, s.health, ""}
+	health.until("readiness", "/readyz", func(a answer) bool { return a.status == 200 })
+	stopped := make(chan struct{})
+	go func() { s.stop(); close(stopped) }()
+	if d := <-waits; d != 7*time.Second {
+		t.Errorf("it waits for %s", d)
+	}
+	if a := health.send("GET", "/readyz", nil); a.status != 503 || a.text("reason") != "draining" {
+		t.Errorf("readyz: %d %s", a.status, a.body)
+	}
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(conn, "GET /docs HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	said, err := io.ReadAll(conn) // to its end: the server closes
+	if err != nil || !strings.HasPrefix(string(said), "HTTP/1.1 200") {
+		t.Errorf("a request meanwhile: %v %.40q", err, said)
+	}
+	close(over)
+	<-stopped
+}
+
 // --tls acme gets its certificate from an authority and serves with it.
 func TestServeACME(t *testing.T) {
 	t.Parallel()

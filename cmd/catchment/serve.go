@@ -30,6 +30,7 @@ type server struct {
 	*gate
 	house *house
 	log   *slog.Logger
+	pause func(time.Duration) // while a load balancer finds out
 
 	doors    atomic.Pointer[rooms] // what house answers; a move puts another house in its place
 	lock     *os.File              // SQLite belongs to one server
@@ -52,7 +53,7 @@ func startServer(w *world, c config) (*server, error) {
 		return nil, err
 	}
 	letGarbageGrow()
-	s := &server{log: c.logger(w)}
+	s := &server{log: c.logger(w), pause: time.Sleep}
 	g, begin, err := openGate(&c, s.log, s.answer, s.answerInner)
 	if err != nil {
 		return nil, err
@@ -89,7 +90,7 @@ func (s *server) stop() {
 	s.house.draining.Store(true)
 	if wait := s.house.c.DrainWait; wait > 0 {
 		s.outer.LetGo()
-		time.Sleep(time.Duration(wait) * time.Second)
+		s.pause(time.Duration(wait) * time.Second)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
