@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"maps"
+	"math/bits"
 	"slices"
 	"strconv"
 	"time"
@@ -454,17 +455,17 @@ func clock(t *counts.Tally, c counts.Clock) FigureClock {
 			*q.to = &ms
 		}
 	}
-	doubled := map[int64]int64{} // by the first millisecond of the span
-	for bucket, n := range s {
-		first, _ := counts.BucketSpan(bucket)
+	for _, x := range s { // spans double, and begin at 0, 1, 2, 4, …
+		first, _ := counts.BucketSpan(x.Bucket)
 		from := int64(0)
-		for below := int64(1); below <= first; below *= 2 {
-			from = below
+		if first > 0 {
+			from = 1 << (bits.Len64(uint64(first)) - 1)
 		}
-		doubled[from] += n
-	}
-	for _, from := range slices.Sorted(maps.Keys(doubled)) {
-		out.Spread = append(out.Spread, FigureSpan{from, max(1, 2*from), doubled[from]})
+		if last := len(out.Spread) - 1; last >= 0 && out.Spread[last].From == from {
+			out.Spread[last].Leads += x.N
+			continue
+		}
+		out.Spread = append(out.Spread, FigureSpan{from, max(1, 2*from), x.N})
 	}
 	return out
 }

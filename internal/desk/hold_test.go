@@ -23,7 +23,7 @@ func TestASuppressedLeadIsNotOffered(t *testing.T) {
 		boss.post(person+"/suppress", map[string]any{"reason": "asked-not-to"}).want(t, 201)
 		sam.presence(account.Available)
 		within(t, 20*time.Second, "the lead leaves routing", state("unrouted"))
-		got := boss.get(path + "/decisions").want(t, 200).items()[0]
+		got := boss.get(path+"/decisions").want(t, 200).items()[0]
 		if why := got["candidates"].([]any)[0].(map[string]any); got["user_id"] != nil || why["reason"] != "suppressed" || why["words"] != "The person must not be contacted" {
 			t.Errorf("%v", got)
 		}

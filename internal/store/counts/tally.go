@@ -3,7 +3,6 @@ package counts
 import (
 	"encoding/binary"
 	"errors"
-	"maps"
 	"math/bits"
 	"slices"
 	"strings"
@@ -334,22 +333,27 @@ func BucketSpan(bucket int) (first, last int64) {
 	return first, first + 1<<shift - 1
 }
 
-// Spread is a distribution of durations, by bucket.
-type Spread map[int]int64
+// Spread is a distribution of durations: buckets that have any, the shortest first.
+type Spread []InBucket
+
+// InBucket is how many durations lie in a bucket.
+type InBucket struct {
+	Bucket int
+	N      int64
+}
 
 // Spread reads the distribution of a clock.
 func (t *Tally) Spread(c Clock) Spread {
-	out := Spread{}
 	if t == nil {
-		return out
+		return nil
 	}
 	first := clockCode(c, 0)
-	for _, s := range t.sums[place(t.sums, first):] {
-		if s.code >= first+bucketsOf {
-			break
-		}
+	from := place(t.sums, first)
+	of := t.sums[from : from+place(t.sums[from:], first+bucketsOf)]
+	out := make(Spread, 0, len(of))
+	for _, s := range of {
 		if s.n != 0 {
-			out[int(s.code-first)] = s.n
+			out = append(out, InBucket{int(s.code - first), s.n})
 		}
 	}
 	return out
@@ -357,8 +361,8 @@ func (t *Tally) Spread(c Clock) Spread {
 
 // Count is how many durations there are.
 func (s Spread) Count() (n int64) {
-	for _, c := range s {
-		n += c
+	for _, x := range s {
+		n += x.N
 	}
 	return n
 }
@@ -372,9 +376,9 @@ func (s Spread) Quantile(q float64) (ms int64, ok bool) {
 		return 0, false
 	}
 	rank := Rank(n, q)
-	for _, bucket := range slices.Sorted(maps.Keys(s)) {
-		if rank -= s[bucket]; rank <= 0 {
-			first, last := BucketSpan(bucket)
+	for _, x := range s {
+		if rank -= x.N; rank <= 0 {
+			first, last := BucketSpan(x.Bucket)
 			return (first + last) / 2, true
 		}
 	}

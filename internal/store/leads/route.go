@@ -141,11 +141,15 @@ var (
 
 // RouteHold takes waiting leads out of routing whose persons must not be
 // contacted, and returns how many still waited.
-func RouteHold(tx *store.Tx, ids []lead.ID) (int64, error) { return tx.ExecList(routeHold, nil, anys(ids)) }
+func RouteHold(tx *store.Tx, ids []lead.ID) (int64, error) {
+	return tx.ExecList(routeHold, nil, anys(ids))
+}
 
 // RouteBack has those of the leads wait again, since their first enquiry, that
 // RouteHold took out; it returns how many.
-func RouteBack(tx *store.Tx, ids []lead.ID) (int64, error) { return tx.ExecList(routeBack, nil, anys(ids)) }
+func RouteBack(tx *store.Tx, ids []lead.ID) (int64, error) {
+	return tx.ExecList(routeBack, nil, anys(ids))
+}
 
 // RouteQueue puts waiting leads into the named queue. It returns how many were
 // not in it before and still wait.
