@@ -38,13 +38,13 @@ type openLead struct {
 	kept  bool        // its person is the kept one
 }
 
-// loadHumans reads the persons that the keys lead to, with their leads.
-func (b *batch) loadHumans(wanted []people.Key) error {
+// loadHumans reads the persons that the keys lead to, and more, with their leads.
+func (b *batch) loadHumans(wanted []people.Key, more ...lead.PersonID) error {
 	found := map[people.Key]lead.PersonID{}
-	if err := people.Find(b.tx, wanted, found); err != nil || len(found) == 0 {
+	if err := people.Find(b.tx, wanted, found); err != nil || len(found)+len(more) == 0 {
 		return err
 	}
-	ids := make([]lead.PersonID, 0, len(found))
+	ids := append(make([]lead.PersonID, 0, len(found)+len(more)), more...)
 	for _, id := range found {
 		ids = append(ids, id)
 	}
@@ -235,12 +235,7 @@ func (it *item) seal(key Sealer, id lead.PersonID) values {
 // learn adds what the item says of the human that was not known yet: keys to
 // find it by, and values that its row lacks.
 func (b *batch) learn(it *item, h *human, v *values) {
-	for _, k := range it.index() {
-		if b.byKey[k] == nil {
-			b.byKey[k] = h
-			b.index = append(b.index, people.Entry{Key: k, Person: h.id})
-		}
-	}
+	b.findBy(it, h)
 	if h.id == it.fresh.id {
 		return
 	}
@@ -261,6 +256,16 @@ func (b *batch) learn(it *item, h *human, v *values) {
 	if some && !h.filling {
 		h.filling = true
 		b.fills = append(b.fills, h)
+	}
+}
+
+// findBy has the item's keys lead to the human, as far as they lead to nobody.
+func (b *batch) findBy(it *item, h *human) {
+	for _, k := range it.index() {
+		if b.byKey[k] == nil {
+			b.byKey[k] = h
+			b.index = append(b.index, people.Entry{Key: k, Person: h.id})
+		}
 	}
 }
 

@@ -189,11 +189,13 @@ func (b *batch) count(k leads.Burst) int64 {
 	return b.seen[k]
 }
 
-// hold keeps the item as an enquiry of no lead. A person who is known learns
-// nothing from it; a new one is found again by what it says.
+// hold keeps the item as an enquiry of no lead. Of a person who is known it
+// tells nothing before it is released; a new one is found again by what it says.
 func (b *batch) hold(it *item, h *human, v *values, reason string) {
 	if h.id == it.fresh.id {
 		b.learn(it, h, v)
+	} else {
+		b.withhold(it, h, v)
 	}
 	e := &leads.Enquiry{ID: it.head.Enquiry, Person: h.id, Project: it.project, Source: it.head.Source, State: lead.Quarantined, Test: it.head.Test,
 		Flags: it.flags, Attribution: it.attribution, Custom: it.custom, Message: vault.Sealed{Data: v.message},
@@ -211,12 +213,17 @@ func (b *batch) saveHeld() error {
 			return err
 		}
 	}
+	if len(b.withheld) > 0 {
+		if err := people.Withhold(b.tx, b.withheld); err != nil {
+			return err
+		}
+	}
 	return leads.AddBursts(b.tx, b.more)
 }
 
 // Release lets a quarantined enquiry through, also one that was kept: it
 // becomes one of its person's open lead of the project, or makes a lead, which
-// is routed like any other. The error is a *problem.Problem when it is not in
+// is routed like any other, and what it says of the person counts. The error is a *problem.Problem when it is not in
 // quarantine or was released before.
 func (in *Intake) Release(tx *store.Tx, id lead.EnquiryID, actor string) error {
 	held, e, err := inQuarantine(tx, id)
@@ -232,15 +239,19 @@ func (in *Intake) Release(tx *store.Tx, id lead.EnquiryID, actor string) error {
 	}
 	b := &batch{in: in, tx: tx, now: store.Clock(time.Now()), mine: map[lead.EnquiryID]*taking{}, byKey: map[people.Key]*human{},
 		byID: map[lead.PersonID]*human{}, again: map[lead.ID]*leads.ReEnquiry{}, projects: map[account.ProjectID]bool{}}
-	if err := b.know([]lead.PersonID{e.Person}); err != nil {
+	it := &item{stage: facts.NewStage, project: e.Project}
+	it.head.Enquiry, it.head.Source, it.head.Test, it.head.ReceivedAt = e.ID, e.Source, e.Test, e.ReceivedAt
+	withheld, err := b.readWithheld(it, e)
+	if err != nil {
 		return err
 	}
 	h := b.byID[e.Person]
-	if h == nil {
+	if h == nil || len(h.wrapped) == 0 {
 		return problem.Conflict("person_erased", "The person of this enquiry was erased.")
 	}
-	it := &item{stage: facts.NewStage, project: e.Project}
-	it.head.Enquiry, it.head.Source, it.head.Test, it.head.ReceivedAt = e.ID, e.Source, e.Test, e.ReceivedAt
+	if err := b.unfold(it, h, withheld); err != nil {
+		return err
+	}
 	of, again := b.lead(it, h)
 	if err := leads.JudgeHeld(tx, held, lead.Released, b.now, actor); err != nil {
 		return err

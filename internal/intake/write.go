@@ -126,6 +126,7 @@ type batch struct {
 	links       []link
 	dead        []*item
 	held        []leads.Held
+	withheld    []people.Withheld     // of what held says
 	seen        map[leads.Burst]int64 // how often before, and by this transaction
 	more        map[leads.Burst]int64 // by this transaction alone
 	owned       []leads.Assignment    // of history
