@@ -11,7 +11,8 @@ import (
 )
 
 type keysCmd struct {
-	Door keysDoorCmd `cmd:"" help:"Write the keys of a door, for a machine that runs --role capture."`
+	Door   keysDoorCmd   `cmd:"" help:"Write the keys of a door, for a machine that runs --role capture."`
+	Revoke keysRevokeCmd `cmd:"" help:"Revoke a key at every door, also while SQL is away."`
 }
 
 type keysDoorCmd struct {

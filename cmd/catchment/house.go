@@ -61,6 +61,7 @@ type house struct {
 	events    *events.Log
 	feed      *events.Feed
 	publisher *publish.Publisher
+	writer    *snapshot.Writer
 	directory *directory.Directory
 	phones    *courier.Courier // nil: no codes go out
 	mail      *courier.Courier // nil: no mail goes out
@@ -140,6 +141,7 @@ func (h *house) openSQL(ctx, run context.Context) (err error) {
 			return err
 		}
 	}
+	h.work.Go(func() { h.keepRevoking(run) })
 	if !h.tryStart(ctx, run) {
 		h.work.Go(func() { h.keepTrying(run) })
 	}
@@ -246,18 +248,20 @@ func (c config) journalOptions() journal.Options {
 // noStorage is JetStream's JSStorageResourcesExceededErr.
 const noStorage jetstream.ErrorCode = 10047
 
-// openDoor starts what the door needs: the snapshot and the keys that seal.
+// openDoor starts the snapshot, which tells every role which keys are revoked,
+// and what the door needs besides.
 func (h *house) openDoor(ctx context.Context) error {
 	bucket, err := h.journal.Bucket(ctx, "snapshot")
 	if err != nil {
 		return err
 	}
-	if !h.role("capture") {
-		return nil
-	}
 	h.snapshot = snapshot.NewReader(bucket, h.door.OpenSnapshot, h.log)
 	h.snapshot.Start()
 	h.stops = append(h.stops, h.snapshot.Stop)
+	h.knowsRevoked(ctx)
+	if !h.role("capture") {
+		return nil
+	}
 	h.sealer = keyring.NewSealer(h.snapshot.DropBox)
 	h.capture, err = capture.New(capture.Options{Journal: h.journal, Snapshot: h.snapshot, Sealer: h.sealer, Keys: h.receiptKeys(), Log: h.log})
 	if err != nil {
@@ -282,13 +286,14 @@ func (h *house) buildStages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	h.writer = snapshot.NewWriter(bucket, h.ring.SealSnapshot)
 	h.publisher = publish.New(publish.Options{
-		DB: h.db, Jobs: h.jobs, Writer: snapshot.NewWriter(bucket, h.ring.SealSnapshot), Log: h.log,
+		DB: h.db, Jobs: h.jobs, Writer: h.writer, Log: h.log,
 		Keys:     func(ctx context.Context, id account.ID) (publish.Keys, error) { return h.accounts.Renew(ctx, id) },
 		Accounts: h.scopes,
 	})
 	h.directory = directory.New(directory.Options{
-		DB: h.db, Keys: ringForDirectory{h}, Waker: h.journal, Log: h.log, Changed: h.publisher.Changed, Record: record,
+		DB: h.db, Keys: ringForDirectory{h}, Waker: h.journal, Log: h.log, Changed: h.publisher.Changed, Record: record, Tombstones: tombstones{h},
 	})
 	if err := h.hireCouriers(); err != nil {
 		return err

@@ -60,7 +60,7 @@ func (h *house) notReady() string {
 		return "the journal takes no leads"
 	case h.ready.Load():
 		return ""
-	case h.snapshot != nil && h.snapshot.Ready():
+	case h.capture != nil && h.snapshot.Ready():
 		return ""
 	}
 	return "the database was never reached"

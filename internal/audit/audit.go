@@ -17,6 +17,7 @@ import (
 
 // Entry is what is to be recorded.
 type Entry struct {
+	ID      ID            // on the platform's record: written once, however often; zero: a new one
 	Actor   string        // a user's, a key's or an operator's id, or "system:" and the part of the program
 	Action  string        // "lead.accepted"; see docs/api.md
 	Purpose vault.Purpose // of an opening; "" for what opens nothing
@@ -26,6 +27,12 @@ type Entry struct {
 
 // ID identifies an entry of the record.
 type ID = record.ID
+
+// NewID returns a fresh one, for an entry that may be written twice.
+func NewID() ID { return record.NewID() }
+
+// ParseID reads one.
+func ParseID(s string) (ID, error) { return record.ParseID(s) }
 
 // Record is an entry as it stands.
 type Record struct {
@@ -68,6 +75,9 @@ func (e Entry) row(at time.Time) (record.Row, error) {
 		return record.Row{}, errors.New("audit: the purpose cannot be put on the record")
 	}
 	row := record.Row{ID: record.NewID(), At: at, Actor: e.Actor, Action: e.Action, Purpose: string(e.Purpose), About: e.About}
+	if !e.ID.IsZero() {
+		row.ID = e.ID
+	}
 	if e.Detail != nil {
 		b, err := json.Marshal(e.Detail)
 		if err != nil {

@@ -110,18 +110,16 @@ func (c *Console) revokeKey(v *web.Visit, tx *store.Tx, in *keyPath) (*APIKey, e
 	if err != nil {
 		return nil, err
 	}
+	ended, err := c.Directory.RevokeKey(tx, id)
+	if err != nil {
+		return nil, err
+	}
+	if ended {
+		if err := c.changed(tx, v, "key", "key.revoked", id.String(), nil); err != nil {
+			return nil, err
+		}
+	}
 	k, err := keyOf(tx, id)
-	if err != nil || !k.RevokedAt.IsZero() {
-		out := keyView(k, v.At)
-		return &out, err
-	}
-	if err := c.Directory.RevokeKey(tx, id); err != nil {
-		return nil, err
-	}
-	if err := c.changed(tx, v, "key", "key.revoked", id.String(), nil); err != nil {
-		return nil, err
-	}
-	k, err = keyOf(tx, id)
 	out := keyView(k, v.At)
 	return &out, err
 }

@@ -19,6 +19,7 @@ import (
 	"catchment/internal/lead"
 	"catchment/internal/problem"
 	"catchment/internal/store"
+	"catchment/internal/store/access"
 	"catchment/internal/store/cursor"
 	"catchment/internal/store/keys"
 	"catchment/internal/store/setup"
@@ -54,12 +55,26 @@ type Waker interface {
 // subject is woken when something was revoked.
 const subject = "access"
 
+// Tombstones are how a revoked key is refused past SQL: on every node at once,
+// while SQL is away, and after an older SQL came back.
+type Tombstones interface {
+	// Bury tells every node, once the revocation is committed. What cannot be
+	// told now is told by the job of Options.Changed.
+	Bury(k Key)
+	// Buried reports whether there is one for the key or the hash; either may be
+	// zero. It is a problem while that is not known yet.
+	Buried(id account.KeyID, hash access.Hash) (bool, error)
+}
+
 // Options say what the directory works with. DB and Keys are needed.
 type Options struct {
 	DB    *store.DB
 	Keys  Keys
 	Waker Waker // nil: one node
 	Log   *slog.Logger
+	// Tombstones may be nil: then a revocation is what SQL and the doors'
+	// snapshot say.
+	Tombstones Tombstones
 	// Changed is called in each transaction that changes what the doors must
 	// know (keys, projects, sources): it adds the job that publishes it.
 	Changed func(tx *store.Tx) error
@@ -91,6 +106,9 @@ func New(o Options) *Directory {
 	if o.Record == nil {
 		o.Record = func(*store.Tx, time.Time, string, string, string) error { return nil }
 	}
+	if o.Tombstones == nil {
+		o.Tombstones = noTombstones{}
+	}
 	d := &Directory{o: o, unwake: func() {}}
 	if o.Waker == nil {
 		return d
@@ -119,6 +137,11 @@ func (d *Directory) revoked(tx interface{ AfterCommit(func()) }) {
 		}
 	})
 }
+
+type noTombstones struct{}
+
+func (noTombstones) Bury(Key)                                        {}
+func (noTombstones) Buried(account.KeyID, access.Hash) (bool, error) { return false, nil }
 
 // NewAccount is what an account begins with.
 type NewAccount struct {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -42,6 +43,38 @@ func (c *clock) pass(d time.Duration) {
 	c.at = c.at.Add(d)
 }
 
+// graves are tombstones for all nodes of a test.
+type graves struct {
+	mu    sync.Mutex
+	known bool
+	list  []directory.Key
+}
+
+func (g *graves) set(known bool, list ...directory.Key) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.known, g.list = known, list
+}
+
+func (g *graves) buried() []directory.Key {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.list
+}
+
+func (g *graves) Bury(k directory.Key) { g.set(true, append(g.buried(), k)...) }
+
+func (g *graves) Buried(id account.KeyID, hash [32]byte) (bool, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.known {
+		return false, problem.Busy("not_ready", time.Second, "Not known yet.")
+	}
+	return slices.ContainsFunc(g.list, func(k directory.Key) bool {
+		return !id.IsZero() && k.ID == id || k.Hash == hash
+	}), nil
+}
+
 type house struct {
 	*testing.T
 	db      *store.DB
@@ -50,6 +83,7 @@ type house struct {
 	keys    *directorytest.Ring
 	clock   *clock
 	waker   *jobstest.Waker
+	graves  *graves
 	changed int
 	records []string
 }
@@ -69,7 +103,7 @@ func each(t *testing.T, f func(h *house)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := &house{T: t, db: db, clock: &clock{at: store.Clock(time.Now())}, waker: &jobstest.Waker{}}
+		h := &house{T: t, db: db, clock: &clock{at: store.Clock(time.Now())}, waker: &jobstest.Waker{}, graves: &graves{known: true}}
 		h.keys = directorytest.Join(k, db)
 		h.dir = h.node()
 		h.door = signintest.New(t, db, h.dir, k)
@@ -79,7 +113,7 @@ func each(t *testing.T, f func(h *house)) {
 
 // node is a directory on the same database.
 func (h *house) node() *directory.Directory {
-	d := directory.New(directory.Options{DB: h.db, Keys: h.keys, Waker: h.waker, Now: h.clock.now,
+	d := directory.New(directory.Options{DB: h.db, Keys: h.keys, Waker: h.waker, Tombstones: h.graves, Now: h.clock.now,
 		Changed: func(*store.Tx) error { h.changed++; return nil },
 		Record: func(_ *store.Tx, _ time.Time, _, action, _ string) error {
 			h.records = append(h.records, action)

@@ -165,7 +165,8 @@ func principal(s access.Session, role account.Role) Principal {
 
 // Authenticate says who holds a session's token or a secret key. What it
 // learned it believes for up to five seconds; a revocation is seen at once on
-// this node, and on the others as soon as they are woken.
+// this node, and on the others as soon as they are woken. A key with a
+// tombstone is refused whatever SQL says, and also while it says nothing.
 func (d *Directory) Authenticate(ctx context.Context, bearer string) (Principal, error) {
 	var find func(context.Context, access.Hash, time.Time) (Principal, error)
 	switch {
@@ -182,10 +183,13 @@ func (d *Directory) Authenticate(ctx context.Context, bearer string) (Principal,
 	}
 	hash, now := hashToken(bearer), d.now()
 	p, generation, ok := d.cache.get(hash, now)
-	if ok {
-		return p, nil
+	if err := d.buried(bearer, p.Key, hash); ok || err != nil {
+		return p, err
 	}
 	p, err := find(ctx, hash, now)
+	if err == nil {
+		err = d.buried(bearer, p.Key, hash)
+	}
 	if errors.Is(err, store.ErrNone) {
 		return Principal{}, errBearer()
 	}
@@ -194,6 +198,18 @@ func (d *Directory) Authenticate(ctx context.Context, bearer string) (Principal,
 	}
 	d.cache.put(hash, p, generation, now)
 	return p, nil
+}
+
+// buried is nil unless there is a tombstone for the key.
+func (d *Directory) buried(bearer string, id account.KeyID, hash access.Hash) error {
+	if !strings.HasPrefix(bearer, secretPrefix) {
+		return nil
+	}
+	gone, err := d.o.Tombstones.Buried(id, hash)
+	if err == nil && gone {
+		err = errBearer()
+	}
+	return err
 }
 
 func errBearer() error {

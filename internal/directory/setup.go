@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"slices"
@@ -389,23 +390,40 @@ func (f *faults) sources(tx *store.Tx, ids []account.SourceID) error {
 	return f.err()
 }
 
-// RevokeKey ends a key, on this node at once. One that is revoked already
-// stays so.
-func (d *Directory) RevokeKey(tx *store.Tx, id account.KeyID) error {
+// RevokeKey ends a key, on every node as soon as it is committed. False: it
+// was revoked already, and stays so.
+func (d *Directory) RevokeKey(tx *store.Tx, id account.KeyID) (bool, error) {
 	all, err := access.Keys(tx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	i := slices.IndexFunc(all, func(k Key) bool { return k.ID == id })
 	if i < 0 {
-		return problem.NotFound()
+		return false, problem.NotFound()
 	}
-	if !all[i].RevokedAt.IsZero() {
-		return nil
+	k := all[i]
+	if !k.RevokedAt.IsZero() {
+		return false, nil
 	}
+	k.RevokedAt = d.now()
 	d.revoked(tx)
-	if err := access.RevokeKey(tx, id, d.now()); err != nil {
-		return err
+	tx.AfterCommit(func() { d.o.Tombstones.Bury(k) })
+	if err := access.RevokeKey(tx, id, k.RevokedAt); err != nil {
+		return false, err
 	}
-	return d.o.Changed(tx)
+	return true, d.o.Changed(tx)
+}
+
+// FindKey finds a key by its id, or by a hash of its text when the id is zero,
+// in whatever account; store.ErrNone.
+func (d *Directory) FindKey(ctx context.Context, id account.KeyID, hash access.Hash) (k Key, err error) {
+	err = d.o.DB.ReadDirectory(ctx, func(dir *store.Dir) (err error) {
+		if id.IsZero() {
+			k, err = access.KeyBy(dir, hash)
+		} else {
+			k, err = access.KeyByID(dir, id)
+		}
+		return err
+	})
+	return k, err
 }

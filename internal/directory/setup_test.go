@@ -50,9 +50,9 @@ func TestKeys(t *testing.T) {
 			return err
 		})
 		stranger, _ := h.company("omar@example.com")
-		h.refused(h.try(stranger, func(tx *store.Tx) error { return h.dir.RevokeKey(tx, id) }), 404, "not_found")
+		h.refused(h.try(stranger, func(tx *store.Tx) error { _, err := h.dir.RevokeKey(tx, id); return err }), 404, "not_found")
 		if err := h.try(s, func(tx *store.Tx) error { // revoked, but rolled back
-			if err := h.dir.RevokeKey(tx, id); err != nil {
+			if _, err := h.dir.RevokeKey(tx, id); err != nil {
 				return err
 			}
 			return errBoom
@@ -60,11 +60,23 @@ func TestKeys(t *testing.T) {
 			h.Errorf("%v", err)
 		}
 		before := h.changed
-		for range 2 {
-			h.write(s, func(tx *store.Tx) error { return h.dir.RevokeKey(tx, id) })
+		if len(h.graves.buried()) != 0 {
+			h.Error("a tombstone for a revocation that was rolled back")
+		}
+		for n := range 2 {
+			h.write(s, func(tx *store.Tx) error {
+				ended, err := h.dir.RevokeKey(tx, id)
+				if ended != (n == 0) {
+					h.Errorf("revocation %d ended it: %v", n, ended)
+				}
+				return err
+			})
 		}
 		if h.authenticates(h.dir, secret) || h.changed != before+1 {
 			h.Error("a revoked key is let in, or the doors do not learn of it")
+		}
+		if got := h.graves.buried(); len(got) != 1 || got[0].ID != id || got[0].RevokedAt.IsZero() {
+			h.Errorf("buried: %+v", got)
 		}
 		h.write(s, func(tx *store.Tx) (err error) {
 			secret, _, err = h.dir.CreateKey(tx, directory.NewKey{Kind: directory.SecretKey, Name: "CRM", Role: account.Manager, ExpiresAt: h.clock.now().Add(2 * time.Second)})
@@ -84,6 +96,48 @@ func TestKeys(t *testing.T) {
 			{Kind: directory.PublishableKey, Name: "x", AnyOrigin: true, Sources: []account.SourceID{account.NewSourceID()}},
 			{Kind: directory.SecretKey, Name: "x", Role: account.Admin, ExpiresAt: h.clock.now().Add(-time.Second)}} {
 			h.refused(h.try(s, func(tx *store.Tx) error { _, _, err := h.dir.CreateKey(tx, bad); return err }), 422, "invalid")
+		}
+	})
+}
+
+// A tombstone counts more than SQL and than what is believed for a moment.
+func TestTombstones(t *testing.T) {
+	each(t, func(h *house) {
+		s, admin := h.company("priya@example.com")
+		var texts [3]string
+		var keys [3]directory.Key
+		h.write(s, func(tx *store.Tx) (err error) {
+			for i := range texts {
+				if texts[i], keys[i], err = h.dir.CreateKey(tx, directory.NewKey{Kind: directory.SecretKey, Name: "CRM", Role: account.Manager}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if !h.authenticates(h.dir, texts[0]) {
+			h.Fatal("refused")
+		}
+		h.graves.set(true, directory.Key{ID: keys[0].ID}, directory.Key{Hash: keys[1].Hash})
+		if h.authenticates(h.dir, texts[0]) || h.authenticates(h.node(), texts[0]) || h.authenticates(h.dir, texts[1]) {
+			h.Error("a key with a tombstone is let in")
+		}
+		if !h.authenticates(h.dir, texts[2]) || !h.authenticates(h.dir, admin.Token) {
+			h.Error("the control, a key without one, or a session, is refused")
+		}
+		h.graves.set(false)
+		_, err := h.dir.Authenticate(h.Context(), texts[2])
+		h.refused(err, 503, "not_ready")
+		if !h.authenticates(h.dir, admin.Token) {
+			h.Error("a session waits for tombstones")
+		}
+		h.graves.set(true)
+		for id, hash := range map[account.KeyID][32]byte{keys[2].ID: {}, {}: keys[2].Hash} {
+			if k, err := h.dir.FindKey(h.Context(), id, hash); err != nil || k.ID != keys[2].ID || k.Account != s.Account() {
+				h.Errorf("%v: %+v, %v", id, k, err)
+			}
+		}
+		if _, err := h.dir.FindKey(h.Context(), account.NewKeyID(), keys[2].Hash); err != store.ErrNone {
+			h.Errorf("a key that never was: %v", err)
 		}
 	})
 }

@@ -21,12 +21,14 @@ type Reader struct {
 
 	// Of the watching goroutine alone.
 	accounts map[account.ID]*Account
+	graves   map[string]*Tombstone // by name
 	replayed bool
 
 	starting, stopping sync.Once
 	cancel             context.CancelFunc
 	ended              chan struct{}
 	known              chan struct{} // closed when Ready becomes true
+	read               chan struct{} // closed after the first replay
 }
 
 // view is one state of all accounts. It is never changed, only replaced.
@@ -36,6 +38,10 @@ type view struct {
 	sources  map[account.SourceID]sourceOf
 	origins  map[string]bool
 	any      bool // some key is for any origin
+
+	graves       []*Tombstone
+	buried       map[account.KeyID]bool
+	buriedHashes map[Hash]bool
 }
 
 type keyOf struct {
@@ -56,7 +62,7 @@ func NewReader(b Bucket, open func(name string, sealed []byte) ([]byte, error), 
 	}
 	r := &Reader{
 		bucket: b, open: open, log: log, accounts: map[account.ID]*Account{},
-		ended: make(chan struct{}), known: make(chan struct{}),
+		graves: map[string]*Tombstone{}, ended: make(chan struct{}), known: make(chan struct{}), read: make(chan struct{}),
 	}
 	r.now.Store(r.build())
 	return r
@@ -138,6 +144,10 @@ func (r *Reader) KnowsOrigin(origin string) bool {
 // set takes one change. A bad entry is not believed, and the last good one
 // stays: whoever can write to the bucket can otherwise close the doors.
 func (r *Reader) set(name string, sealed []byte) {
+	if isTombstone(name) {
+		r.setTombstone(name, sealed)
+		return
+	}
 	if !isEntry(name) {
 		return
 	}
@@ -182,6 +192,7 @@ func (r *Reader) remove(name string) {
 func (r *Reader) ready() {
 	r.replayed = true
 	r.publish()
+	close(r.read)
 }
 
 // publish makes the new state visible; during the first replay it waits for
@@ -200,10 +211,23 @@ func (r *Reader) build() *view {
 	v := &view{
 		accounts: maps.Clone(r.accounts),
 		keys:     map[Hash]keyOf{}, sources: map[account.SourceID]sourceOf{}, origins: map[string]bool{},
+		buried: map[account.KeyID]bool{}, buriedHashes: map[Hash]bool{},
+	}
+	for _, t := range r.graves {
+		v.graves = append(v.graves, t)
+		if !t.Key.IsZero() {
+			v.buried[t.Key] = true
+		}
+		for _, h := range t.Hashes {
+			v.buriedHashes[h] = true
+		}
 	}
 	for _, a := range r.accounts {
 		for i := range a.Keys {
 			k := &a.Keys[i]
+			if v.revoked(k.ID, k.Hash) {
+				continue
+			}
 			v.keys[k.Hash] = keyOf{a, k}
 			v.any = v.any || k.AnyOrigin
 			for _, o := range k.Origins {

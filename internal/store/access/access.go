@@ -36,6 +36,7 @@ var (
 
 	byLogin      = store.Unbound("access.credential.by-login", `SELECT account_id, user_id, password_hash FROM credential WHERE login_mac = $1`)
 	keyBy        = store.Unbound("access.key.by-hash", `SELECT account_id, `+keyColumns+` FROM api_key WHERE key_hash = $1 AND revoked_at IS NULL`)
+	keyByID      = store.Unbound("access.key.by-id", `SELECT account_id, `+keyColumns+` FROM api_key WHERE key_id = $1`)
 	linkBy       = store.Unbound("access.link.by-token", `SELECT account_id, user_id, expires_at FROM one_time_link WHERE token_hash = $1 AND used_at IS NULL`)
 	addOperator  = store.Unbound("access.operator.add", `INSERT INTO operator (operator_id, name, login_mac, password_hash, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`)
 	operatorBy   = store.Unbound("access.operator.by-login", `SELECT operator_id, name, password_hash FROM operator WHERE login_mac = $1`)
@@ -160,6 +161,14 @@ func Keys(tx *store.Tx) (out []Key, err error) {
 // KeyBy finds a key that is not revoked; store.ErrNone.
 func KeyBy(d *store.Dir, h Hash) (k Key, err error) {
 	row := d.Row(keyBy, h[:])
+	err = k.scan(func(dest ...any) error { return row.Scan(append([]any{&k.Account}, dest...)...) })
+	return k, err
+}
+
+// KeyByID finds a key in whatever account, also one that is revoked;
+// store.ErrNone. It reads all keys there are.
+func KeyByID(d *store.Dir, id account.KeyID) (k Key, err error) {
+	row := d.Row(keyByID, id)
 	err = k.scan(func(dest ...any) error { return row.Scan(append([]any{&k.Account}, dest...)...) })
 	return k, err
 }

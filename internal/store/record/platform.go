@@ -8,14 +8,14 @@ import (
 
 var (
 	addPlatform = store.Unbound("record.platform.add", `INSERT INTO platform_event (event_id, at, actor, action, about, detail)
-		VALUES ($1, $2, $3, $4, $5, $6)`)
+		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (event_id) DO NOTHING`)
 	listPlatform = store.Unbound("record.platform.list", `SELECT event_id, at, actor, action, about, detail FROM platform_event
 		WHERE (at, event_id) < ($1, $2) AND ($3 = '' OR actor = $3) AND ($4 = '' OR action = $4) AND ($5 = '' OR about = $5)
 		ORDER BY at DESC, event_id DESC LIMIT $6`)
 )
 
 // AddPlatform writes an entry on the platform's record (table platform_event).
-// It opens nothing, so it has no purpose.
+// It opens nothing, so it has no purpose. One that is there stays as it is.
 func AddPlatform(d *store.Dir, r Row) error {
 	_, err := d.Exec(addPlatform, r.ID, r.At.UnixMicro(), r.Actor, r.Action, r.About, r.Detail)
 	return err

@@ -22,6 +22,9 @@ func (entryKind) Prefix() string { return "rec" }
 // NewID returns a fresh one.
 func NewID() ID { return ident.New[entryKind]() }
 
+// ParseID reads one.
+func ParseID(s string) (ID, error) { return ident.Parse[entryKind](s) }
+
 // Row is an entry.
 type Row struct {
 	ID                            ID

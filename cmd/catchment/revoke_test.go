@@ -1,0 +1,133 @@
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"catchment/internal/audit"
+	"catchment/internal/snapshot"
+	"catchment/internal/store"
+	"catchment/internal/store/scratch"
+)
+
+// A key is revoked by the command while the database is away: the doors refuse
+// it, also after a restart; and when the database is back it has it, and both
+// records tell of it once.
+func TestRevokedWhileSQLIsAway(t *testing.T) {
+	t.Parallel()
+	cluster, err := scratch.Start(false)
+	if errors.Is(err, scratch.ErrMissing) && testing.Short() {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Stop)
+	c := settingsFor(t, store.Options{URL: cluster.URL("postgres")})
+	s := serve(t, c)
+	shop := openShop(t, c, s)
+	made := s.as(t, shop.admin).want(201, "POST", "/v1/keys", fields{"kind": "secret", "role": "manager", "name": "CRM"})
+	spare := s.as(t, shop.admin).want(201, "POST", "/v1/keys", fields{"kind": "secret", "role": "manager", "name": "Spare"}).text("key")
+	secret, id := made.text("key"), made.text("id")
+	awaitKey(t, s, shop.pub)
+	awaitKey(t, s, secret)
+	awaitKey(t, s, spare)
+	s.as(t, secret).want(200, "GET", "/v1/leads", nil)
+
+	cluster.Halt()
+	revoke(t, c, "SQL +away", id)
+	refusedEverywhere := func() {
+		t.Helper()
+		s.as(t, secret).refused("POST", "/v1/leads", shop.lead("Asha Example", "+12025550141"))
+		s.as(t, secret).refused("GET", "/v1/leads", nil)
+		s.as(t, spare).want(202, "POST", "/v1/leads", shop.lead("Ben Example", "+12025550142")) // the control
+		s.as(t, spare).want(503, "GET", "/v1/leads", nil)
+	}
+	refusedEverywhere()
+	s.stop()
+	s = serve(t, c)
+	refusedEverywhere()
+
+	if err := cluster.Run(); err != nil {
+		t.Fatal(err)
+	}
+	admin := s.as(t, shop.admin)
+	keyState := func(state string) func(answer) bool {
+		return func(a answer) bool {
+			for _, k := range a.items() {
+				if k := k.(fields); k["id"] == id {
+					return k["state"] == state
+				}
+			}
+			return false
+		}
+	}
+	admin.until("the revocation in SQL", "/v1/keys", keyState("revoked"))
+	revoke(t, c, "SQL +revoked", id) // again, with SQL: nothing more happens, and it is on the platform's record again
+	hash := fmt.Sprintf("%x", sha256.Sum256([]byte(spare)))
+	revoke(t, c, "SQL +revoked", "--hash", hash)
+	s.as(t, spare).refused("POST", "/v1/leads", shop.lead("Ben Example", "+12025550142"))
+	s.as(t, spare).refused("GET", "/v1/leads", nil)
+	if n := len(admin.want(200, "GET", "/v1/record?action=key.revoked", nil).items()); n != 2 {
+		t.Errorf("the account's record has %d revocations, want one of each key", n)
+	}
+	waitFor(t, "the server has taken up and settled all", func() bool {
+		left, err := os.ReadDir(c.revocations())
+		open := s.house.snapshot.Tombstones(func(g *snapshot.Tombstone) bool { return !g.Settled })
+		return err == nil && len(left) == 0 && len(open) == 0
+	})
+	if n := platformHas(t, s, "key.revoked"); n != 3 {
+		t.Errorf("%d acts on the platform's record, want 3", n)
+	}
+	s.as(t, shop.pub).want(202, "POST", "/v1/leads", shop.lead("Cem Example", "+12025550143"))
+}
+
+// refused waits for 401: what the command leaves is taken up within a second.
+func (v api) refused(method, path string, body any) {
+	v.t.Helper()
+	waitFor(v.t, method+" "+path+" is refused", func() bool {
+		a, err := v.try(method, path, body)
+		return err == nil && a.status == 401
+	})
+}
+
+func waitFor(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if f() {
+			return
+		}
+	}
+	t.Fatalf("did not come: %s", what)
+}
+
+// revoke runs the command and wants a line of its answer.
+func revoke(t *testing.T, c config, line string, args ...string) {
+	t.Helper()
+	var out, complaints strings.Builder
+	args = append([]string{"keys", "revoke", "--data", c.Data, "--database-url", c.DatabaseURL}, args...)
+	if status := run(args, &out, &complaints); status != 0 {
+		t.Fatalf("keys revoke: %d %s", status, complaints.String())
+	}
+	if !strings.Contains(strings.Join(strings.Fields(out.String()), " "), strings.ReplaceAll(line, " +", " ")) {
+		t.Errorf("keys revoke said %s, want %q", out.String(), line)
+	}
+}
+
+func platformHas(t *testing.T, s *running, action string) (n int) {
+	t.Helper()
+	err := s.house.db.ReadDirectory(t.Context(), func(d *store.Dir) error {
+		list, err := audit.ListPlatform(d, audit.Filter{Action: action}, audit.Place{}, 100)
+		n = len(list)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
