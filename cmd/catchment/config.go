@@ -38,6 +38,7 @@ type config struct {
 
 	edgeConfig
 	wireConfig
+	limitsConfig
 	courierConfig
 }
 
@@ -51,6 +52,9 @@ func (c config) check() error {
 		return err
 	}
 	if err := c.checkWires(); err != nil {
+		return err
+	}
+	if err := c.checkLimits(); err != nil {
 		return err
 	}
 	if c.NATSStorage < 1 || c.NATSStorage > 1<<20 {

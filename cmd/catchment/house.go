@@ -29,6 +29,7 @@ import (
 	"catchment/internal/jobs"
 	"catchment/internal/journal"
 	"catchment/internal/keyring"
+	"catchment/internal/limits"
 	"catchment/internal/publish"
 	"catchment/internal/routing"
 	"catchment/internal/signin"
@@ -50,6 +51,7 @@ type house struct {
 
 	ring     *keyring.Keyring // nil for --role capture: the door has only a door's keys
 	door     *keyring.Door
+	limits   *limits.Limits
 	journal  *journal.Journal
 	snapshot *snapshot.Reader
 	sealer   *keyring.Sealer
@@ -115,6 +117,7 @@ func (h *house) build(ctx context.Context) (err error) {
 	if err := h.openKeys(ctx); err != nil {
 		return err
 	}
+	h.limits = limits.New(h.c.rates(), h.door.LimitsSecret(), nil)
 	if err := h.openJournal(ctx); err != nil {
 		return err
 	}
@@ -263,7 +266,7 @@ func (h *house) openDoor(ctx context.Context) error {
 		return nil
 	}
 	h.sealer = keyring.NewSealer(h.snapshot.DropBox)
-	h.capture, err = capture.New(capture.Options{Journal: h.journal, Snapshot: h.snapshot, Sealer: h.sealer, Keys: h.receiptKeys(), Log: h.log})
+	h.capture, err = capture.New(capture.Options{Journal: h.journal, Snapshot: h.snapshot, Sealer: h.sealer, Keys: h.receiptKeys(), Limits: h.limits, Log: h.log})
 	if err != nil {
 		return err
 	}
@@ -316,7 +319,7 @@ func (h *house) buildStages(ctx context.Context) error {
 
 // buildDoors puts the API on the mux.
 func (h *house) buildDoors() error {
-	api := web.New(web.Options{DB: h.db, Auth: h.directory, Log: h.log, Version: version, Mux: h.mux,
+	api := web.New(web.Options{DB: h.db, Auth: h.directory, Log: h.log, Version: version, Mux: h.mux, Limits: h.limits,
 		MAC: func(text string) [32]byte { return h.ring.TokenMAC("request", text) }})
 	opener := h.opener()
 	if h.c.Outbox != nil {

@@ -201,7 +201,7 @@ func (r *rooms) empty(within time.Duration) {
 
 // enter has the house answer from now on.
 func (s *server) enter(h *house) (before *rooms) {
-	return s.doors.Swap(&rooms{outer: web.Wrap(h.mux, s.log), inner: h.innerRoutes(s.gate.metrics()...)})
+	return s.doors.Swap(&rooms{outer: web.Wrap(h.mux, s.log, web.ByAddress(h.limits)), inner: h.innerRoutes(s.gate.metrics()...)})
 }
 
 func (s *server) answer(w http.ResponseWriter, r *http.Request) {

@@ -14,6 +14,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/journal"
+	"catchment/internal/limits"
 	"catchment/internal/problem"
 	"catchment/internal/receipt"
 	"catchment/internal/snapshot"
@@ -45,6 +46,7 @@ type Options struct {
 	Log      *slog.Logger // default slog.Default()
 
 	Now         func() time.Time // default time.Now
+	Limits      *limits.Limits   // of an account's leads; nil for none
 	BodyTimeout time.Duration    // for the whole of a body, default 10 s
 	Window      int              // idempotency keys remembered, default 200,000
 }

@@ -23,6 +23,7 @@ func TestDocsListEveryCode(t *testing.T) {
 	}
 	elsewhere := []string{"body_too_large", "invalid_key"} // under Errors
 	inSource := []string{"unauthenticated", "not_found"}   // of the constructors
+	inSource = append(inSource, "too_many_requests")       // of limits
 	call := regexp.MustCompile(`(?:Unreadable|TooLarge|Forbidden|Conflict|Busy)\("(\w+)"|InvalidField\("[\w-]+", "(\w+)"|Code: "(\w+)"`)
 	files, _ := filepath.Glob("*.go")
 	for _, name := range files {

@@ -70,7 +70,7 @@ func (d *Door) admitForm(r *http.Request) (visitor, *snapshot.Source, error) {
 	case !formOrigin(a, source, r.Header.Get("Origin"), d.o.Now()):
 		return visitor{}, nil, problem.Forbidden("origin_not_allowed", "This form's source takes forms of other pages only. Add the page's origin to a publishable key of the source.")
 	}
-	return visitor{account: a}, source, nil
+	return visitor{account: a}, source, d.count(a, 1)
 }
 
 // formOrigin reports whether a page of this origin may send forms to the

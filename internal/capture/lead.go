@@ -31,7 +31,7 @@ type visitor struct {
 func (d *Door) postLead(w http.ResponseWriter, r *http.Request) error {
 	s := scratches.Get().(*scratch)
 	defer s.release()
-	v, key, err := d.receive(w, r, s, submission.MaxBody)
+	v, key, err := d.receive(w, r, s, submission.MaxBody, 1)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (d *Door) postLead(w http.ResponseWriter, r *http.Request) error {
 func (d *Door) postBatch(w http.ResponseWriter, r *http.Request) error {
 	s := scratches.Get().(*scratch)
 	defer s.release()
-	v, key, err := d.receive(w, r, s, submission.MaxBatchBody)
+	v, key, err := d.receive(w, r, s, submission.MaxBatchBody, 0) // how many is not known yet
 	if err != nil {
 		return err
 	}
@@ -66,6 +66,9 @@ func (d *Door) postBatch(w http.ResponseWriter, r *http.Request) error {
 	defer func() { <-d.turns }()
 	items, err := d.batch(v, s.body, key)
 	if err != nil {
+		return err
+	}
+	if err := d.count(v.account, len(items)); err != nil {
 		return err
 	}
 	if err := d.keep(r, s, items); err != nil {
@@ -83,14 +86,18 @@ func (d *Door) postBatch(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// receive lets a JSON request in and reads its body into the scratch.
-func (d *Door) receive(w http.ResponseWriter, r *http.Request, s *scratch, limit int64) (v visitor, key string, err error) {
+// receive lets a JSON request in, counts its leads, and reads its body into the
+// scratch.
+func (d *Door) receive(w http.ResponseWriter, r *http.Request, s *scratch, limit int64, leads int) (v visitor, key string, err error) {
 	d.limitTime(w)
 	d.cors(w, r)
 	if err = checkJSON(r, limit); err != nil {
 		return v, "", err
 	}
 	if v, err = d.admit(r); err != nil {
+		return v, "", err
+	}
+	if err = d.count(v.account, leads); err != nil {
 		return v, "", err
 	}
 	if s.body, err = d.readBody(w, r, s.body, limit); err != nil {
@@ -180,6 +187,12 @@ func (d *Door) admit(r *http.Request) (visitor, error) {
 		return visitor{}, problem.Forbidden("not_permitted", "This kind of key does not hand in leads.")
 	}
 	return visitor{a, k}, nil
+}
+
+// count counts leads to the account; with 0 it only asks for room.
+func (d *Door) count(a *snapshot.Account, leads int) error {
+	id := a.ID.UUID()
+	return d.o.Limits.Leads(id[:], leads)
 }
 
 func accountOff() *problem.Problem {

@@ -80,6 +80,9 @@ func (d *Door) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if p.RetryAfter > 0 {
 		h["Retry-After"] = []string{strconv.Itoa(int((p.RetryAfter + time.Second - 1) / time.Second))}
 	}
+	for name, value := range p.Headers {
+		h[http.CanonicalHeaderKey(name)] = []string{value}
+	}
 	if p.Status == http.StatusUnauthorized {
 		h["Www-Authenticate"] = []string{`Bearer realm="catchment"`}
 	}
@@ -118,7 +121,7 @@ func (d *Door) cors(w http.ResponseWriter, r *http.Request) {
 	h["Vary"] = []string{"Origin"}
 	if d.o.Snapshot.KnowsOrigin(origin[0]) {
 		h["Access-Control-Allow-Origin"] = origin
-		h["Access-Control-Expose-Headers"] = []string{"Retry-After, X-Request-Id"}
+		h["Access-Control-Expose-Headers"] = []string{"RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"}
 	}
 }
 

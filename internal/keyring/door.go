@@ -4,6 +4,8 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/ed25519"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,6 +28,16 @@ func OpenDoor(o Options) (*Door, error) {
 		return nil, fmt.Errorf("keyring: %s: %w", path, err)
 	}
 	return &Door{hide(k)}, nil
+}
+
+// LimitsSecret is what nodes of one house name callers by when they count them
+// together; nothing is sealed under it.
+func (d *Door) LimitsSecret() []byte {
+	secret, err := hkdf.Expand(sha256.New, d.keys().SnapshotSeal, "catchment limits v1", 32)
+	if err != nil {
+		panic(err) // only the length can be wrong
+	}
+	return secret
 }
 
 func parseDoor(plain []byte) (*doorKeys, error) {

@@ -21,7 +21,9 @@ type Problem struct {
 	Choices    []Choice      `json:"choices,omitempty"` // what can be sent instead, where detail says so
 	RequestID  string        `json:"request_id,omitempty"`
 	RetryAfter time.Duration `json:"-"` // for 429 and 503, at least a second
-	cause      error
+	// Headers of the answer that say more, by their canonical names.
+	Headers map[string]string `json:"-"`
+	cause   error
 }
 
 // Field is one fault of the input. Field is a JSON pointer-like path

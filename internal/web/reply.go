@@ -80,6 +80,9 @@ func writeProblem(c huma.Context, p *problem.Problem) {
 	if p.RetryAfter > 0 {
 		c.SetHeader("Retry-After", retryAfter(p))
 	}
+	for name, value := range p.Headers {
+		c.SetHeader(name, value)
+	}
 	if p.Status == http.StatusUnauthorized {
 		c.SetHeader("WWW-Authenticate", `Bearer realm="catchment"`)
 	}
@@ -95,6 +98,9 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
 	w.Header().Set("Cache-Control", "no-store")
 	if q.RetryAfter > 0 {
 		w.Header().Set("Retry-After", retryAfter(&q))
+	}
+	for name, value := range q.Headers {
+		w.Header().Set(name, value)
 	}
 	if q.Status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="catchment"`)

@@ -11,6 +11,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"catchment/internal/caller"
+	"catchment/internal/limits"
 	"catchment/internal/problem"
 )
 
@@ -25,8 +27,12 @@ func RequestID(ctx context.Context) string {
 // Wrap gives each request an id, answers a panic with a problem, and logs a
 // line a request: method, route, status, duration; never a path's ids, a
 // query, a body or a person. What no route takes is answered with a problem.
-func Wrap(mux *http.ServeMux, log *slog.Logger) http.Handler {
+// The guards are passed before any route, the last one first.
+func Wrap(mux *http.ServeMux, log *slog.Logger, guards ...Guard) http.Handler {
 	h := answerUnmatched(mux)
+	for _, g := range guards {
+		h = g(h)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := newRequestID()
 		w.Header().Set("X-Request-Id", id)
@@ -53,6 +59,23 @@ func Wrap(mux *http.ServeMux, log *slog.Logger) http.Handler {
 		}()
 		h.ServeHTTP(seen, r)
 	})
+}
+
+// Guard stands before all routes.
+type Guard func(http.Handler) http.Handler
+
+// ByAddress refuses those who send too much from one address. It comes before
+// a body is read and a credential is looked at.
+func ByAddress(l *limits.Limits) Guard {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if p, refused := problem.Of(l.Address(caller.Address(r.Context()))); refused {
+				WriteProblem(w, r, p)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
 }
 
 func newRequestID() string {

@@ -25,6 +25,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/caller"
 	"catchment/internal/directory"
+	"catchment/internal/limits"
 	"catchment/internal/problem"
 	"catchment/internal/store"
 	"catchment/internal/store/answers"
@@ -85,6 +86,8 @@ type API struct {
 	mac  func(string) [32]byte
 	more []Fragment
 	ops  []Op
+
+	limits *limits.Limits
 }
 
 // Options is what an API needs. Now defaults to time.Now.
@@ -99,6 +102,8 @@ type Options struct {
 	// bare hash of a note could be guessed from the database. When nil a key is
 	// made, which lasts as long as the process.
 	MAC func(text string) [32]byte
+	// Limits counts requests by address, key, user and account; nil for none.
+	Limits *limits.Limits
 }
 
 // New makes an API without routes.
@@ -126,7 +131,7 @@ func New(o Options) *API {
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"key": {Type: "http", Scheme: "bearer", Description: "A session's token (cst_…), a secret key (csk_…), or for capture a publishable key (cpk_…)."},
 	}
-	return &API{mux: o.Mux, huma: humago.New(o.Mux, c), db: o.DB, auth: o.Auth, log: o.Log, now: o.Now, mac: o.MAC}
+	return &API{mux: o.Mux, huma: humago.New(o.Mux, c), db: o.DB, auth: o.Auth, log: o.Log, now: o.Now, mac: o.MAC, limits: o.Limits}
 }
 
 func processMAC() func(string) [32]byte {
@@ -332,7 +337,7 @@ func isType(ct, want string) bool {
 func (a *API) visit(ctx context.Context, op Op, header func(string) string) (*Visit, error) {
 	v := &Visit{RequestID: RequestID(ctx), At: store.Clock(a.now())}
 	if op.Permission == account.Public {
-		return v, nil
+		return v, a.limits.Stranger(caller.Address(ctx))
 	}
 	token, ok := strings.CutPrefix(header("Authorization"), "Bearer ")
 	if !ok || token == "" {
@@ -343,6 +348,9 @@ func (a *API) visit(ctx context.Context, op Op, header func(string) string) (*Vi
 		return v, err
 	}
 	v.Principal = p
+	if err := a.limits.Request(accountOf(p), p.Actor); err != nil {
+		return v, err
+	}
 	if !p.Role.May(op.Permission) {
 		return v, problem.Forbidden("forbidden", "The role %s may not do this (it needs %s).", p.Role, op.Permission)
 	}
@@ -350,6 +358,15 @@ func (a *API) visit(ctx context.Context, op Op, header func(string) string) (*Vi
 		return v, problem.Forbidden("forbidden", "This belongs to an account.")
 	}
 	return v, v.state(header("Catchment-Purpose"))
+}
+
+// accountOf is empty for operators.
+func accountOf(p directory.Principal) []byte {
+	if !p.Scope.Valid() {
+		return nil
+	}
+	id := p.Scope.Account().UUID()
+	return id[:]
 }
 
 // state settles the purpose of the visit: as said, else the session's task.

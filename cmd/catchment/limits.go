@@ -1,0 +1,36 @@
+package main
+
+import (
+	"time"
+
+	"catchment/internal/limits"
+)
+
+// limitsConfig says how much one caller may have; 0 is no limit. What each of
+// them counts, and why so many, is in docs/limits.md.
+type limitsConfig struct {
+	LimitAddress  int `name:"limit-address" help:"Requests a second from one IPv4 address or IPv6 /64; 0 for no limit." default:"500" env:"CATCHMENT_LIMIT_ADDRESS"`
+	LimitStranger int `name:"limit-stranger" help:"Of those, requests a minute without a credential, as signing in; 0 for no limit." default:"120" env:"CATCHMENT_LIMIT_STRANGER"`
+	LimitHolder   int `name:"limit-holder" help:"Requests a second with one key or of one user; 0 for no limit." default:"1000" env:"CATCHMENT_LIMIT_HOLDER"`
+	LimitAccount  int `name:"limit-account" help:"Requests a second of one account; 0 for no limit." default:"2000" env:"CATCHMENT_LIMIT_ACCOUNT"`
+	LimitLeads    int `name:"limit-leads" help:"Leads a second that one account hands in; 0 for no limit." default:"10000" env:"CATCHMENT_LIMIT_LEADS"`
+}
+
+func (c limitsConfig) checkLimits() error {
+	for _, n := range []int{c.LimitAddress, c.LimitStranger, c.LimitHolder, c.LimitAccount, c.LimitLeads} {
+		if n < 0 || n > 1_000_000 {
+			return usage("--limit-address, -stranger, -holder, -account and -leads take 0 to 1,000,000")
+		}
+	}
+	return nil
+}
+
+// rates are ten seconds' worth at once for each, and a minute's for strangers:
+// an office signs in at nine o'clock.
+func (c limitsConfig) rates() limits.Rates {
+	return limits.Rates{
+		Address: limits.PerSecond(c.LimitAddress), Holder: limits.PerSecond(c.LimitHolder),
+		Stranger: limits.Rate{N: c.LimitStranger, Per: time.Minute, Burst: c.LimitStranger},
+		Account:  limits.PerSecond(c.LimitAccount), Leads: limits.PerSecond(c.LimitLeads),
+	}
+}
