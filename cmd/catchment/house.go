@@ -306,7 +306,8 @@ func (h *house) buildStages(ctx context.Context) error {
 		DB: h.db, Accounts: h.accounts, Opener: keyring.NewDropOpener(), Jobs: h.jobs, Events: h.events, Stream: h.journal.Stream(), Log: h.log,
 	})
 	h.routing = routing.New(routing.Options{DB: h.db, Jobs: h.jobs, Events: h.events, Log: h.log})
-	h.runner = jobs.NewRunner(h.db, h.jobs, h.log, jobs.RunnerOptions{})
+	// SQLite belongs to the one process that has the folder's lock, see lockSQL.
+	h.runner = jobs.NewRunner(h.db, h.jobs, h.log, jobs.RunnerOptions{Alone: h.db.Engine() == store.SQLite})
 	h.publisher.Register(h.runner)
 	h.routing.Register(h.runner)
 	h.runner.Handle(intake.ReplayJob, h.intake.HandleReplay)

@@ -160,7 +160,7 @@ var unbound = []string{
 	// accounts, for the snapshot, the operator and the housekeeping
 	"keys.newest", "setup.accounts", "setup.accounts.more", "setup.census",
 	// the work list finds what is due
-	"work.claim", "work.due", "work.failing", "work.next", "work.overdue", "work.postpone", "work.renew",
+	"work.claim", "work.due", "work.failing", "work.next", "work.overdue", "work.postpone", "work.renew", "work.unlease",
 }
 
 func TestUnboundStatementsAreListed(t *testing.T) {

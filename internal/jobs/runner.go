@@ -21,6 +21,10 @@ import (
 type RunnerOptions struct {
 	Workers int           // jobs at a time, default 4
 	Poll    time.Duration // how often the runner looks unasked, default 1 s
+	// Alone says that no other runner can be at work on this database for as
+	// long as this one is: then a lease found at Start is of a process that was
+	// killed, and its job runs at once instead of when the lease ends.
+	Alone bool
 }
 
 const (
@@ -137,6 +141,9 @@ func (r *Runner) wake() {
 
 // dispatch hands due jobs to workers and sleeps until the next one is due.
 func (r *Runner) dispatch() {
+	if r.o.Alone {
+		r.inherit()
+	}
 	slots := make(chan struct{}, r.o.Workers)
 	for r.ctx.Err() == nil {
 		jobs, next, err := r.due(r.ctx, time.Now(), 2*r.o.Workers)
@@ -166,6 +173,22 @@ func (r *Runner) dispatch() {
 		if begun == 0 || err != nil {
 			r.sleep(next)
 		}
+	}
+}
+
+// inherit makes the jobs due that a former life had in hand. Should it fail,
+// their leases end by themselves.
+func (r *Runner) inherit() {
+	var n int64
+	err := r.db.Directory(r.ctx, func(d *store.Dir) (err error) {
+		n, err = work.Unlease(d, time.Now())
+		return err
+	})
+	if err != nil && r.ctx.Err() == nil {
+		r.log.Warn("jobs: cannot take over what was in hand when the program ended", "error", err)
+	}
+	if err == nil && n > 0 {
+		r.log.Info("jobs: took over what was in hand when the program ended", "jobs", n)
 	}
 }
 

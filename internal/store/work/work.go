@@ -33,6 +33,8 @@ var (
 		WHERE account_id = $1 AND kind = $2 AND key = $3 AND lease = $4`)
 	postpone = store.Unbound("work.postpone", `UPDATE job SET run_at = $5, leased_until = 0, lease = 0, error = $6
 		WHERE account_id = $1 AND kind = $2 AND key = $3 AND lease = $4`)
+	unlease = store.Unbound("work.unlease", `UPDATE job SET leased_until = 0, lease = 0, run_at = CASE WHEN run_at < $1 THEN run_at ELSE $1 END
+		WHERE leased_until > $1`)
 	overdue = store.Unbound("work.overdue", `SELECT count(*), COALESCE(min(run_at), 0) FROM job WHERE run_at <= $1 AND leased_until <= $1`)
 )
 
@@ -126,6 +128,12 @@ func Claim(d *store.Dir, j Job, now, until time.Time) (bool, error) {
 func Renew(d *store.Dir, j Job, until time.Time) (bool, error) {
 	n, err := d.Exec(renew, j.Account, j.Kind, j.Key, j.Lease, until.UnixMicro())
 	return n == 1, err
+}
+
+// Unlease ends every lease that runs at now, whoever has it, and returns how
+// many: their jobs are due.
+func Unlease(d *store.Dir, now time.Time) (int64, error) {
+	return d.Exec(unlease, now.UnixMicro())
 }
 
 // Postpone ends a lease without success.
