@@ -331,7 +331,7 @@ func (h *house) buildDoors() error {
 		Followup: followup.New(h.events, h.jobs, h.accounts), Persons: h.intake, Opener: opener, Feed: h.feed, Log: h.log,
 	})
 	console.New(console.Parts{
-		API: api, DB: h.db, Directory: h.directory, Routing: h.routing, Events: h.events, Replayer: h.intake, Carrier: h.carrier, Opener: opener,
+		API: api, DB: h.db, Directory: h.directory, Signin: h.signin, Routing: h.routing, Events: h.events, Replayer: h.intake, Carrier: h.carrier, Opener: opener, Mail: h.mail,
 		PublicURL: h.c.publicURL(),
 	})
 	h.operate(api)

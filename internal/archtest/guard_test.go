@@ -147,6 +147,7 @@ var unbound = []string{
 	// who comes in, found by a hash before the account is known
 	"access.credential.by-login", "access.key.by-hash", "access.key.by-id", "access.link.by-token",
 	"access.session.add-operator", "access.session.by-id", "access.session.by-token", "access.session.end", "access.session.renew", "access.session.seen",
+	"access.sessions.of-operator",
 	"access.credential.by-phone", "access.flow.add", "access.flow.asked", "access.flow.by-secret", "access.flow.end", "access.flow.end-slot",
 	"access.flow.forget", "access.flow.prove", "access.flow.try", "access.sent.prefix",
 	"access.operator", "access.operator.add", "access.operator.by-login",

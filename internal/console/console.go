@@ -14,11 +14,13 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/audit"
 	"catchment/internal/carry"
+	"catchment/internal/courier"
 	"catchment/internal/directory"
 	"catchment/internal/events"
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
 	"catchment/internal/routing"
+	"catchment/internal/signin"
 	"catchment/internal/store"
 	"catchment/internal/vault"
 	"catchment/internal/web"
@@ -35,17 +37,19 @@ type Replayer interface {
 	AskReplay(tx *store.Tx, id lead.DeadID, actor string) error
 }
 
-// Parts is what the console is made of. All are needed.
+// Parts is what the console is made of. All but Mail are needed.
 type Parts struct {
 	API       *web.API
 	DB        *store.DB
 	Directory *directory.Directory
+	Signin    *signin.Signin
 	Routing   *routing.Router
 	Events    *events.Log
 	Replayer  Replayer
 	Carrier   *carry.Carrier
 	Opener    Opener
-	PublicURL string // where the doors are, for snippets: "https://leads.example"
+	Mail      *courier.Courier // carries invitations; nil: none
+	PublicURL string           // where the doors are, for snippets: "https://leads.example"
 }
 
 // Console is the door, with its routes on Parts.API.
@@ -59,6 +63,7 @@ func New(p Parts) *Console {
 	c.sourceRoutes()
 	c.stageRoutes()
 	c.userRoutes()
+	c.signInRoutes()
 	c.shiftRoutes()
 	c.keyRoutes()
 	c.poolRoutes()

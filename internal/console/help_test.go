@@ -9,6 +9,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/console"
+	"catchment/internal/courier"
 	"catchment/internal/directory"
 	"catchment/internal/directory/directorytest"
 	"catchment/internal/events"
@@ -35,6 +36,7 @@ type house struct {
 	db      *store.DB
 	dir     *directory.Directory
 	door    *signintest.Desk
+	letters courier.Outbox
 	router  *routing.Router
 	runner  *jobs.Runner
 	places  *events.Sequencer
@@ -64,10 +66,12 @@ func open(t *testing.T, db *store.DB) *house {
 	h.dir = directory.New(directory.Options{DB: db, Keys: ring, Waker: waker})
 	t.Cleanup(h.dir.Close)
 	h.door = signintest.New(t, db, h.dir, ring)
+	mail := courier.New(courier.Options{Carrier: &h.letters})
+	t.Cleanup(mail.Close)
 	h.api = web.New(web.Options{DB: db, Auth: h.dir, Version: "test"})
-	console.New(console.Parts{API: h.api, DB: db, Directory: h.dir, Routing: h.router, Events: h.events, PublicURL: "https://leads.example",
+	console.New(console.Parts{API: h.api, DB: db, Directory: h.dir, Signin: h.door.Signin, Routing: h.router, Events: h.events, PublicURL: "https://leads.example",
 		Replayer: intake.New(intake.Options{DB: db, Accounts: ring.Accounts, Jobs: list, Events: h.events}),
-		Opener:   ring.Opener()})
+		Mail:     mail, Opener: ring.Opener()})
 	server := httptest.NewServer(web.Wrap(h.api.Mux(), log))
 	t.Cleanup(server.Close)
 	h.url = server.URL

@@ -2,10 +2,12 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/courier"
 	"catchment/internal/directory"
 	"catchment/internal/keyring"
 	"catchment/internal/problem"
@@ -86,6 +88,7 @@ type newUserIn struct {
 		Phone    string `json:"phone,omitempty" maxLength:"40" doc:"Best with + and the country." example:"+442079460123"`
 		Email    string `json:"email" minLength:"3" maxLength:"254" doc:"The user signs in with it." example:"ravi@example.com"`
 		TimeZone string `json:"time_zone,omitempty" maxLength:"60" doc:"An IANA name. Left out: UTC." example:"Europe/London"`
+		Mail     bool   `json:"mail,omitempty" doc:"Send the one-time link to the e-mail address, too. 409 no_mail: the platform sends none."`
 	}
 }
 
@@ -240,13 +243,28 @@ func userNames(tx *store.Tx) (map[account.UserID]string, error) {
 
 func (c *Console) newUser(v *web.Visit, tx *store.Tx, in *newUserIn) (*Invitation, error) {
 	b := in.Body
+	if b.Mail && !c.Mail.Ready() {
+		return nil, problem.Conflict("no_mail", "No mail goes out from here. Give the user the link of the answer.")
+	}
 	m, link, err := c.Directory.CreateMember(tx, directory.NewMember{Name: b.Name, Role: account.Role(b.Role), TimeZone: b.TimeZone,
 		Phone: vault.Hide(b.Phone), Email: vault.Hide(b.Email)})
 	if err != nil {
 		return nil, err
 	}
 	out := invitation(tx, m, link, v.At.Add(directory.LinkLife))
+	if b.Mail {
+		tx.AfterCommit(func() { c.invite(b.Email, link, out.ExpiresAt) })
+	}
 	return out, c.changed(tx, v, "user", "user.created", out.ID, map[string]any{"role": b.Role})
+}
+
+// invite mails a one-time link. A mail that cannot go out is counted and
+// logged by the courier; the link is in the answer, too.
+func (c *Console) invite(email, link string, until time.Time) {
+	text := fmt.Sprintf("You have been invited to work with leads at %s.\n\nYour one-time link, until %s:\n\n%s\n\n"+
+		"It is used with a password of your choice at %s/v1/links/redeem, and works once. If you expected no invitation, forget this mail.\n",
+		c.PublicURL, until.UTC().Format(time.RFC1123), link, c.PublicURL)
+	_ = c.Mail.Send(courier.Message{To: vault.Hide(email), Text: vault.Hide(text), Subject: "Your invitation", Kind: courier.Invitation}, until, nil)
 }
 
 // invitation shows the link once: it goes into the answer after what is kept

@@ -10,6 +10,7 @@ import (
 	"catchment/internal/signin"
 	"catchment/internal/store"
 	"catchment/internal/store/offers"
+	"catchment/internal/vault"
 	"catchment/internal/web"
 )
 
@@ -113,6 +114,12 @@ func (d *Desk) sessionRoutes() {
 		Summary: "Choose a password with a one-time link, and sign in", Detail: "A link works once, within 72 hours."}, d.redeem)
 	web.Meet(d.API, web.Op{Method: http.MethodDelete, Path: "/v1/sessions/current", Name: "sign-out", Tag: tagSession, Permission: account.UseOwnSession,
 		Summary: "End this session"}, d.signOut)
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/me/sessions", Name: "list-own-sessions", Tag: tagSession, Permission: account.UseOwnSession, Opens: true,
+		Summary: "Where you are signed in", Detail: "Newest first, whole. Devices and networks are opened, on the record."}, d.ownSessions)
+	web.Meet(d.API, web.Op{Method: http.MethodDelete, Path: "/v1/me/sessions/{id}", Name: "end-own-session", Tag: tagSession, Permission: account.UseOwnSession,
+		Summary: "Sign out elsewhere"}, d.endOwnSession)
+	web.Meet(d.API, web.Op{Method: http.MethodDelete, Path: "/v1/me/sessions", Name: "end-own-sessions", Tag: tagSession, Permission: account.UseOwnSession,
+		Summary: "Sign out everywhere else", Detail: "This session goes on."}, d.endOwnSessions)
 	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/me", Name: "get-me", Tag: tagSession, Permission: account.UseOwnSession,
 		Summary: "Who you are"}, d.me)
 	web.Do(d.API, web.Op{Method: http.MethodPut, Path: "/v1/me/presence", Name: "set-presence", Tag: tagSession, Permission: account.AnswerOffers,
@@ -174,6 +181,42 @@ func (d *Desk) signOut(ctx context.Context, v *web.Visit, _ *struct{}) (*Ended, 
 		return nil, problem.Conflict("no_session", "A key has no session. An admin revokes it.")
 	}
 	return &Ended{true}, d.Directory.SignOut(ctx, v.Principal)
+}
+
+// SessionPath is the input of a route about one session.
+type SessionPath struct {
+	ID string `path:"id" doc:"The session's id." example:"sess_01h455vb4pex5vsknk084sn02q"`
+}
+
+// errNoUser is for keys, which are signed in nowhere.
+func errNoUser() error {
+	return problem.Conflict("no_session", "A key has no sessions. Sign in as a user.")
+}
+
+func (d *Desk) ownSessions(ctx context.Context, v *web.Visit, _ *struct{}) (*web.List[signin.Session], error) {
+	if v.User.IsZero() {
+		return nil, errNoUser()
+	}
+	list, err := d.Signin.Sessions(ctx, v.Principal, v.User, vault.ForOwnUse)
+	return &web.List[signin.Session]{Items: list}, err
+}
+
+func (d *Desk) endOwnSession(ctx context.Context, v *web.Visit, in *SessionPath) (*Ended, error) {
+	id, err := web.PathID(in.ID, account.ParseSessionID)
+	if err != nil {
+		return nil, err
+	}
+	if v.User.IsZero() {
+		return nil, errNoUser()
+	}
+	return &Ended{true}, d.Signin.EndSession(ctx, v.Principal, v.User, id)
+}
+
+func (d *Desk) endOwnSessions(ctx context.Context, v *web.Visit, _ *struct{}) (*Ended, error) {
+	if v.User.IsZero() {
+		return nil, errNoUser()
+	}
+	return &Ended{true}, d.Signin.EndSessions(ctx, v.Principal, v.User)
 }
 
 func (d *Desk) me(ctx context.Context, v *web.Visit, _ *struct{}) (*Me, error) {

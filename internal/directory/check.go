@@ -56,6 +56,15 @@ func (f *faults) region(field, s string) string {
 	return s
 }
 
+// Regions checks a list of countries, as in ISO 3166.
+func Regions(field string, list []string) error {
+	var f faults
+	for i, s := range list {
+		f.region(fmt.Sprintf("%s.%d", field, i), s)
+	}
+	return f.err()
+}
+
 func (f *faults) timeZone(field, s string) string {
 	s = strings.TrimSpace(s)
 	if s == "" {

@@ -106,7 +106,7 @@ func each(t *testing.T, f func(h *house)) {
 		h := &house{T: t, db: db, clock: &clock{at: store.Clock(time.Now())}, waker: &jobstest.Waker{}, graves: &graves{known: true}}
 		h.keys = directorytest.Join(k, db)
 		h.dir = h.node()
-		h.door = signintest.New(t, db, h.dir, k)
+		h.door = signintest.New(t, db, h.dir, h.keys)
 		f(h)
 	})
 }

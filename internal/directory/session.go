@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -254,6 +255,24 @@ func (d *Directory) byKey(ctx context.Context, hash access.Hash, now time.Time) 
 		return Principal{}, store.ErrNone
 	}
 	return Principal{Scope: admit.To(k.Account), Actor: k.ID.String(), Key: k.ID, Role: k.Role, Expires: k.ExpiresAt}, nil
+}
+
+// Sessions lists where a user is signed in, newest first.
+func (d *Directory) Sessions(tx *store.Tx, user account.UserID) ([]access.Session, error) {
+	list, err := access.Sessions(tx, user, d.now())
+	return d.awake(list), err
+}
+
+// OperatorSessions is Sessions for an operator.
+func (d *Directory) OperatorSessions(dir *store.Dir, operator account.UserID) ([]access.Session, error) {
+	list, err := access.OperatorSessions(dir, operator, d.now())
+	return d.awake(list), err
+}
+
+// awake leaves out those that were idle for too long.
+func (d *Directory) awake(list []access.Session) []access.Session {
+	now := d.now()
+	return slices.DeleteFunc(list, func(s access.Session) bool { return now.Sub(s.SeenAt) >= sessionIdle })
 }
 
 // Revoked has every node ask the database again who may come in, once the

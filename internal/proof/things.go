@@ -197,5 +197,12 @@ func (m *matrix) people(ctx context.Context, i *instance, a *api, c company, out
 			out["offer"] = offers.Items[0].ID
 		}
 	}
+	var sessions struct{ Items []struct{ ID string } }
+	if err := a.get(ctx, "/v1/users/"+out["user"]+"/sessions", &sessions); err != nil {
+		return err
+	}
+	if len(sessions.Items) > 0 {
+		out["session"] = sessions.Items[0].ID
+	}
 	return nil
 }

@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/nyaruka/phonenumbers"
 
 	"catchment/internal/account"
 	"catchment/internal/account/admit"
@@ -61,7 +64,8 @@ func (s *Signin) AskCode(ctx context.Context, c Client, phone string) (Flow, err
 	if !ok {
 		return Flow{}, problem.InvalidField("phone", "bad_phone", "Send the number with + and its country code, such as +44 20 7946 0123.")
 	}
-	if len(s.o.Countries) > 0 && !slices.Contains(s.o.Countries, country) {
+	goes := func(region string) bool { return reaches(e164, country, region) }
+	if len(s.o.Countries) > 0 && !slices.ContainsFunc(s.o.Countries, goes) {
 		return Flow{}, problem.InvalidField("phone", "country_not_served", "No codes go to this country.")
 	}
 	if err := s.limits.network(c, s.now(), "code", networkAsks, networkSpan); err != nil {
@@ -69,8 +73,18 @@ func (s *Signin) AskCode(ctx context.Context, c Client, phone string) (Flow, err
 		return Flow{}, err
 	}
 	number := s.number(e164)
-	w := waiting{to: vault.Hide(e164), number: number, country: country, prefix: s.prefix(e164)}
+	w := waiting{to: vault.Hide(e164), number: number, country: country, goes: goes, prefix: s.prefix(e164)}
 	return s.newFlow(ctx, w, number, account.SessionID{})
+}
+
+// reaches reports whether a number is of a country. One that the tables cannot
+// place, as they leave out ranges that are kept for fiction or were given out
+// lately, is of every country that shares its calling code.
+func reaches(e164, country, region string) bool {
+	if country != "" {
+		return country == region
+	}
+	return strings.HasPrefix(e164, "+"+strconv.Itoa(phonenumbers.GetCountryCodeForRegion(region)))
 }
 
 // number is the keyed hash by which a user's phone is found.
@@ -91,7 +105,8 @@ type waiting struct {
 	number  vault.MAC
 	prefix  vault.MAC
 	country string
-	own     *directory.Principal // whose second factor it is; nil: a sign-in
+	goes    func(region string) bool // is the number of that country?
+	own     *directory.Principal     // whose second factor it is; nil: a sign-in
 }
 
 // newFlow stores a flow and leaves the rest to the worker. Everything in here

@@ -22,3 +22,6 @@ var (
 	SixDigits = sixDigits
 	Device    = device
 )
+
+// Reaches is tried by itself.
+var Reaches = reaches

@@ -102,6 +102,7 @@ func (s *Signin) ownUser(ctx context.Context, w *waiting) ([]codeUser, error) {
 		return nil, nil
 	}
 	w.to, w.country, w.prefix = vault.Hide(e164), country, s.prefix(e164)
+	w.goes = func(region string) bool { return reaches(e164, country, region) }
 	return []codeUser{u}, nil
 }
 

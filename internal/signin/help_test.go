@@ -264,3 +264,9 @@ func (h *house) authenticates(d *directory.Directory, token string) bool {
 	}
 	return err == nil
 }
+
+// memberEmail gives somebody an address of their own, and says which.
+func memberEmail(email *string) directory.MemberChange {
+	*email = account.NewUserID().String() + "@example.com"
+	return directory.MemberChange{Email: new(vault.Hide(*email))}
+}

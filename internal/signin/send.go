@@ -88,7 +88,7 @@ func (s *Signin) dispatch(ctx context.Context, w waiting) error {
 
 // allow notes that a code goes out to the user, or says why none does.
 func (s *Signin) allow(ctx context.Context, w waiting, u codeUser) (why string, err error) {
-	if !goesTo(u, w.country) {
+	if !goesTo(u, w.goes) {
 		return "country", nil
 	}
 	var block int
@@ -110,12 +110,12 @@ func (s *Signin) allow(ctx context.Context, w waiting, u codeUser) (why string, 
 	return why, err
 }
 
-// goesTo reports whether the account's codes go to the country.
-func goesTo(u codeUser, country string) bool {
+// goesTo reports whether the account's codes go to the number's country.
+func goesTo(u codeUser, goes func(region string) bool) bool {
 	if len(u.rule.Countries) == 0 {
-		return country == u.region
+		return goes(u.region)
 	}
-	return slices.Contains(u.rule.Countries, country)
+	return slices.ContainsFunc(u.rule.Countries, goes)
 }
 
 func (s *Signin) send(tx *store.Tx, w waiting, u codeUser) (why string, err error) {

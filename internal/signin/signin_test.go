@@ -1,6 +1,8 @@
 package signin_test
 
 import (
+	"fmt"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -270,6 +272,91 @@ func TestOperators(t *testing.T) {
 		h.refused(err, 401, "unauthenticated")
 		if err := h.dir.SignOut(h.Context(), p); err != nil || h.authenticates(h.dir, in.Token) {
 			h.Errorf("%v", err)
+		}
+	})
+}
+
+// People see where they are signed in, coarse, and end it there; so does an
+// admin, and nobody of another account.
+func TestSessionsAreListedAndEnded(t *testing.T) {
+	each(t, func(h *house) {
+		s, admin := h.company("priya@example.com")
+		_, stranger := h.company("omar@example.com")
+		laptop := signin.Client{Address: netip.MustParseAddr("2001:db8:7:1::9"), Agent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
+		h.clock.pass(time.Second)
+		second, err := h.door.ByPassword(h.Context(), laptop, "priya@example.com", password, account.ID{})
+		if err != nil {
+			h.Fatal(err)
+		}
+		show := func(p directory.Principal, purpose vault.Purpose) (out []string) {
+			list, err := h.door.Sessions(h.Context(), p, admin.User, purpose)
+			if err != nil {
+				h.Fatal(err)
+			}
+			for _, l := range list {
+				device, network := "-", "-"
+				if l.Device != nil {
+					device, network = *l.Device, *l.Network
+				}
+				out = append(out, fmt.Sprint(l.Current, " ", l.Level, " ", l.Factors[0].Factor, " ", device, " ", network))
+			}
+			return out
+		}
+		if got := strings.Join(show(second.Principal, vault.ForOwnUse), "; "); got != "true 1 password Firefox on Linux 2001:db8:7::/48; false 1 password Firefox on Android 192.0.2.0/24" {
+			h.Error(got)
+		}
+		if h.counts(&s, "opened")[""] != 4 { // values, in one entry
+			h.Errorf("%v", h.counts(&s, "opened"))
+		}
+		if got := strings.Join(show(admin.Principal, ""), "; "); got != "false 1 password - -; true 1 password - -" {
+			h.Errorf("without a purpose: %s", got)
+		}
+		if got := show(stranger.Principal, vault.ForOversight); len(got) != 0 {
+			h.Errorf("another account sees %v", got)
+		}
+		h.refused(h.door.EndSession(h.Context(), stranger.Principal, admin.User, second.Session), 404, "not_found")
+		if !h.authenticates(h.dir, second.Token) {
+			h.Error("another account ended it")
+		}
+		if err := h.door.EndSession(h.Context(), admin.Principal, admin.User, second.Session); err != nil || h.authenticates(h.dir, second.Token) || !h.authenticates(h.dir, admin.Token) {
+			h.Errorf("one was to end: %v", err)
+		}
+		h.refused(h.door.EndSession(h.Context(), admin.Principal, admin.User, second.Session), 404, "not_found")
+		third, err := h.door.ByPassword(h.Context(), laptop, "priya@example.com", password, account.ID{})
+		if err != nil {
+			h.Fatal(err)
+		}
+		if err := h.door.EndSessions(h.Context(), third.Principal, admin.User); err != nil || h.authenticates(h.dir, admin.Token) || !h.authenticates(h.dir, third.Token) {
+			h.Errorf("all others were to end: %v", err)
+		}
+		h.clock.pass(12 * time.Hour)
+		if got := show(admin.Principal, ""); len(got) != 0 {
+			h.Errorf("idle for too long: %v", got)
+		}
+	})
+}
+
+func TestOperatorsSessions(t *testing.T) {
+	each(t, func(h *house) {
+		if _, err := h.door.CreateOperator(h.Context(), "Ops", "ops@example.com", password); err != nil {
+			h.Fatal(err)
+		}
+		var in [2]signin.SignedIn
+		for i := range in {
+			var err error
+			if in[i], err = h.door.ByPassword(h.Context(), here, "ops@example.com", password, account.ID{}); err != nil {
+				h.Fatal(err)
+			}
+		}
+		list, err := h.door.Sessions(h.Context(), in[0].Principal, in[0].User, vault.ForOwnUse)
+		if err != nil || len(list) != 2 || list[0].Device != nil {
+			h.Errorf("%+v, %v", list, err)
+		}
+		if err := h.door.EndSessions(h.Context(), in[0].Principal, in[0].User); err != nil || h.authenticates(h.dir, in[1].Token) || !h.authenticates(h.dir, in[0].Token) {
+			h.Errorf("%v", err)
+		}
+		if got := h.counts(nil, "session.begin")[""]; got != 2 || h.counts(nil, "sessions.end")[""] != 1 || h.counts(nil, "operator.create")[""] != 1 {
+			h.Errorf("%d began on the platform's record", got)
 		}
 	})
 }

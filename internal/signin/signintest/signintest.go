@@ -8,6 +8,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/courier"
 	"catchment/internal/directory"
+	"catchment/internal/directory/directorytest"
 	"catchment/internal/signin"
 	"catchment/internal/store"
 )
@@ -23,10 +24,10 @@ type Desk struct {
 const Password = "correct horse battery"
 
 // New opens the sign-in of a directory.
-func New(t testing.TB, db *store.DB, dir *directory.Directory, keys signin.Keys) *Desk {
+func New(t testing.TB, db *store.DB, dir *directory.Directory, keys *directorytest.Ring) *Desk {
 	d := &Desk{t: t}
 	c := courier.New(courier.Options{Carrier: &d.Outbox})
-	d.Signin = signin.New(signin.Options{DB: db, Directory: dir, Keys: keys, Courier: c})
+	d.Signin = signin.New(signin.Options{DB: db, Directory: dir, Keys: keys, Opener: keys.Opener(), Courier: c})
 	t.Cleanup(c.Close)
 	t.Cleanup(d.Close)
 	return d

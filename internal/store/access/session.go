@@ -51,6 +51,8 @@ var (
 	endSessionOf = store.Register("access.sessions.end-one", `UPDATE session SET revoked_at = $4
 		WHERE account_id = $1 AND user_id = $2 AND NOT session_id <> $3 AND revoked_at IS NULL`)
 
+	operatorSessions = store.Unbound("access.sessions.of-operator", `SELECT `+sessionColumns+` FROM session
+		WHERE account_id IS NULL AND user_id = $1 AND revoked_at IS NULL AND expires_at > $2 ORDER BY created_at DESC, session_id DESC`)
 	addOperatorSession = store.Unbound("access.session.add-operator", `INSERT INTO session (token_hash, `+sessionColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`)
 	sessionBy   = store.Unbound("access.session.by-token", `SELECT account_id, `+sessionColumns+` FROM session WHERE token_hash = $1 AND revoked_at IS NULL`)
@@ -114,6 +116,18 @@ func Sessions(tx *store.Tx, user account.UserID, now time.Time) (out []Session, 
 	rows, err := tx.Query(sessionsOf, user, now.UnixMicro())
 	err = store.Each(rows, err, func(scan func(...any) error) error {
 		s := Session{Account: tx.Account()}
+		err := s.scan(scan)
+		out = append(out, s)
+		return err
+	})
+	return out, err
+}
+
+// OperatorSessions is Sessions for an operator.
+func OperatorSessions(d *store.Dir, user account.UserID, now time.Time) (out []Session, err error) {
+	rows, err := d.Query(operatorSessions, user, now.UnixMicro())
+	err = store.Each(rows, err, func(scan func(...any) error) error {
+		var s Session
 		err := s.scan(scan)
 		out = append(out, s)
 		return err

@@ -1,0 +1,174 @@
+package signin
+
+import (
+	"context"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/audit"
+	"catchment/internal/directory"
+	"catchment/internal/keyring"
+	"catchment/internal/problem"
+	"catchment/internal/store"
+	"catchment/internal/store/access"
+	"catchment/internal/vault"
+	"catchment/internal/vault/reveal"
+)
+
+// Session is where somebody is signed in, for their eyes or an admin's.
+type Session struct {
+	ID        string        `json:"id" example:"sess_01h455vb4pex5vsknk084sn02q"`
+	Current   bool          `json:"current" doc:"It is the one that asks."`
+	Device    *string       `json:"device" doc:"Browser and system as they call themselves; null: unknown, or not opened." example:"Firefox on Android"`
+	Network   *string       `json:"network" doc:"Where it began, coarse; null: unknown, or not opened." example:"192.0.2.0/24"`
+	Level     int           `json:"level" doc:"1: one factor was shown. 2: two, or a passkey."`
+	Factors   []FactorShown `json:"factors" nullable:"false"`
+	CreatedAt time.Time     `json:"created_at"`
+	SeenAt    time.Time     `json:"seen_at" doc:"To the minute."`
+	ExpiresAt time.Time     `json:"expires_at" doc:"At the latest; 12 hours without a request end it, too."`
+}
+
+// FactorShown is a factor and when it was shown last.
+type FactorShown struct {
+	Factor string    `json:"factor" enum:"password,code,passkey,totp,recovery,sso"`
+	At     time.Time `json:"at"`
+}
+
+// Sessions lists where a user of the visitor's account is signed in, newest
+// first. Devices and networks are opened for the purpose, in one entry on the
+// record; without a purpose they stay closed.
+func (s *Signin) Sessions(ctx context.Context, p directory.Principal, user account.UserID, purpose vault.Purpose) ([]Session, error) {
+	rows, err := s.sessionRows(ctx, p, user)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Session, len(rows))
+	var sealed []vault.Sealed
+	for i, r := range rows {
+		out[i] = view(r, p)
+		sealed = append(sealed, r.SealedDevice(), r.SealedNetwork())
+	}
+	if purpose == "" || !p.Scope.Valid() {
+		return out, nil
+	}
+	opened, err := s.o.Opener.Open(ctx, p.Scope, p.Actor, purpose, sealed...)
+	if err != nil {
+		return nil, err
+	}
+	text := func(i int) *string {
+		if opened.States[i] != keyring.Clear {
+			return nil
+		}
+		return new(reveal.Text(opened.Values[i]))
+	}
+	for i := range out {
+		out[i].Device, out[i].Network = text(2*i), text(2*i+1)
+	}
+	return out, nil
+}
+
+func (s *Signin) sessionRows(ctx context.Context, p directory.Principal, user account.UserID) (rows []access.Session, err error) {
+	if !p.Scope.Valid() {
+		err = s.o.DB.ReadDirectory(ctx, func(dir *store.Dir) error {
+			rows, err = s.o.Directory.OperatorSessions(dir, user)
+			return err
+		})
+		return rows, err
+	}
+	err = s.o.DB.Read(ctx, p.Scope, func(tx *store.Tx) error {
+		rows, err = s.o.Directory.Sessions(tx, user)
+		return err
+	})
+	return rows, err
+}
+
+func view(r access.Session, p directory.Principal) Session {
+	v := Session{ID: r.ID.String(), Current: r.ID == p.Session, Level: r.Shown.Level(), Factors: []FactorShown{},
+		CreatedAt: r.CreatedAt, SeenAt: r.SeenAt, ExpiresAt: r.ExpiresAt}
+	for _, f := range r.Shown.List() {
+		v.Factors = append(v.Factors, FactorShown{string(f), r.Shown.At(f)})
+	}
+	return v
+}
+
+// EndSession ends one of a user's sessions, at once on this node and as soon as
+// they are woken on the others. 404: they have none of that id.
+func (s *Signin) EndSession(ctx context.Context, p directory.Principal, user account.UserID, id account.SessionID) error {
+	return s.endWhich(ctx, p, user, "session.end", id.String(), func(r access.Session) bool { return r.ID == id })
+}
+
+// EndSessions ends all of a user's sessions but the one that asks.
+func (s *Signin) EndSessions(ctx context.Context, p directory.Principal, user account.UserID) error {
+	err := s.endWhich(ctx, p, user, "sessions.end", user.String(), func(r access.Session) bool { return r.ID != p.Session })
+	if pr, ok := problem.Of(err); ok && pr.Status == 404 {
+		return nil // there was no other
+	}
+	return err
+}
+
+// endWhich ends those of a user's sessions that which chooses, on the record.
+func (s *Signin) endWhich(ctx context.Context, p directory.Principal, user account.UserID, action, about string, which func(access.Session) bool) error {
+	rows, err := s.sessionRows(ctx, p, user)
+	if err != nil {
+		return err
+	}
+	var ids []account.SessionID
+	for _, r := range rows {
+		if which(r) {
+			ids = append(ids, r.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return problem.NotFound()
+	}
+	now := s.now()
+	e := audit.Entry{Actor: p.Actor, Action: action, About: about, Detail: map[string]any{"user": user.String(), "count": len(ids)}}
+	if !p.Scope.Valid() {
+		return s.o.DB.Directory(ctx, func(dir *store.Dir) error {
+			s.o.Directory.Revoked(dir)
+			for _, id := range ids {
+				if err := access.EndSession(dir, id, now); err != nil {
+					return err
+				}
+			}
+			return audit.WritePlatform(dir, now, e)
+		})
+	}
+	return s.o.DB.Write(ctx, p.Scope, func(tx *store.Tx) error {
+		s.o.Directory.Revoked(tx)
+		for _, id := range ids {
+			if _, err := access.EndSessionOf(tx, user, id, now); err != nil {
+				return err
+			}
+		}
+		return audit.Write(tx, now, e)
+	})
+}
+
+// Rule is how an account's users sign in.
+type Rule struct {
+	NoPassword []account.Role // salespeople, managers: who signs in by code or passkey, and not by password
+	Countries  []string       // ISO 3166: where codes go; none: the account's default region
+}
+
+// GetRule reads the account's rule.
+func (s *Signin) GetRule(tx *store.Tx) (Rule, error) {
+	r, err := access.GetRule(tx)
+	return Rule{r.NoPassword, r.Countries}, err
+}
+
+// SetRule changes it. Admins and auditors keep their passwords.
+func (s *Signin) SetRule(tx *store.Tx, r Rule) error {
+	for _, role := range r.NoPassword {
+		if !codeRole(role) {
+			return problem.InvalidField("no_password", "not_this_role", "Only salespeople and managers sign in by code alone.")
+		}
+	}
+	if len(r.NoPassword) > 0 && !s.o.Courier.Ready() {
+		return problem.Conflict("no_codes", "No messages go out from here: without passwords nobody could sign in.")
+	}
+	if err := directory.Regions("code_countries", r.Countries); err != nil {
+		return err
+	}
+	return access.SetRule(tx, access.Rule{NoPassword: r.NoPassword, Countries: r.Countries})
+}
