@@ -50,6 +50,8 @@ type doors struct {
 	emits  *events.Log
 	closed atomic.Int64 // connections that the server gave up
 	mute   atomic.Bool  // the record cannot be written
+	runner *jobs.Runner
+	ahead  atomic.Int64 // how far routing's clock is ahead, see pass
 }
 
 func open(t *testing.T, db *store.DB) *doors {
@@ -60,9 +62,10 @@ func open(t *testing.T, db *store.DB) *doors {
 	emits := events.NewLog(waker)
 	d.emits = emits
 	d.list = jobs.NewList(waker)
-	d.router = routing.New(routing.Options{DB: db, Jobs: d.list, Events: emits})
+	d.router = routing.New(routing.Options{DB: db, Jobs: d.list, Events: emits, Now: d.now})
 	runner := jobs.NewRunner(db, d.list, log, jobs.RunnerOptions{})
 	d.router.Register(runner)
+	d.runner = runner
 	runner.Start()
 	t.Cleanup(runner.Stop)
 	places := events.NewSequencer(db, waker, log)
@@ -91,6 +94,17 @@ func open(t *testing.T, db *store.DB) *doors {
 	t.Cleanup(d.desk.Close)
 	d.url = server.URL
 	return d
+}
+
+func (d *doors) now() time.Time { return time.Now().Add(time.Duration(d.ahead.Load())) }
+
+// pass lets time pass for routing, and runs what falls due in it.
+func (d *doors) pass(by time.Duration) {
+	d.Helper()
+	d.ahead.Add(int64(by))
+	if _, err := d.runner.Drain(d.Context(), d.now()); err != nil {
+		d.Error(err)
+	}
 }
 
 func (d *doors) ok(err error) {
