@@ -73,8 +73,9 @@ func (nobody) Wake(string) error                              { return nil }
 func (nobody) OnWake(string, func()) (stop func(), err error) { return func() {}, nil }
 
 type accountCmd struct {
-	Create accountCreateCmd `cmd:"" help:"Create an account and print the first admin's one-time link."`
-	List   accountListCmd   `cmd:"" help:"List accounts."`
+	Create  accountCreateCmd  `cmd:"" help:"Create an account and print the first admin's one-time link."`
+	List    accountListCmd    `cmd:"" help:"List accounts."`
+	Recover accountRecoverCmd `cmd:"" help:"Take away a user's second factors and print a one-time link for them."`
 }
 
 type accountCreateCmd struct {
@@ -216,4 +217,32 @@ func plainly(err error) error {
 		text += fmt.Sprintf("\n  %s: %s", f.Field, f.Detail)
 	}
 	return errors.New(text)
+}
+
+type accountRecoverCmd struct {
+	config  `embed:""`
+	Account string `help:"The account's id." required:""`
+	Email   string `help:"The e-mail by which the user signs in." required:""`
+}
+
+// Run lets a user in who has lost all else: an only admin without phone and codes.
+func (c accountRecoverCmd) Run(w *world) error {
+	id, err := account.ParseID(c.Account)
+	if err != nil {
+		return usage("--account: this is no account's id")
+	}
+	h, err := offline(w.ctx, w, c.config)
+	if err != nil {
+		return err
+	}
+	defer h.closeOffline()
+	link, until, err := h.signin.Recover(w.ctx, id, c.Email)
+	if err != nil {
+		return plainly(err)
+	}
+	fmt.Fprintf(w.out, `link  %s   (good once, until %s)
+
+The user's second factors are gone and their sessions have ended. The account's record and the platform's show it.
+`, link, until.Format(time.RFC3339))
+	return nil
 }

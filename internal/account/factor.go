@@ -69,6 +69,30 @@ func (s Shown) Level() int {
 	return min(len(s.List()), 2)
 }
 
+// StepUp is how long after a second factor dangerous acts are open.
+const StepUp = 10 * time.Minute
+
+// Latest is when any factor was shown last.
+func (s Shown) Latest() time.Time { return s.latest(factors[:]) }
+
+// Strong is when a factor other than the password was shown last; the zero time
+// below level 2. A password alone is what somebody else has guessed or found.
+func (s Shown) Strong() time.Time {
+	if s.Level() < 2 {
+		return time.Time{}
+	}
+	return s.latest(factors[1:])
+}
+
+func (s Shown) latest(of []Factor) (last time.Time) {
+	for _, f := range of {
+		if at := s.At(f); at.After(last) {
+			last = at
+		}
+	}
+	return last
+}
+
 // MarshalJSON writes an object of factors and microseconds, as it is stored.
 func (s Shown) MarshalJSON() ([]byte, error) {
 	out := map[Factor]int64{}

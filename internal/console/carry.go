@@ -129,8 +129,10 @@ func (c *Console) carryRoutes() {
 	web.Do(c.API, op("POST", "/v1/imports/{id}/cancel", "cancel-import", account.ImportLeads, 0, "Cancel an import",
 		"What was taken so far stays; the file is destroyed."), c.cancelImport)
 	web.See(c.API, op("GET", "/v1/exports", "list-exports", account.ExportLeads, 0, "Exports", ""), listExports)
-	web.Do(c.API, op("POST", "/v1/exports", "create-export", account.ExportLeads, 202, "Begin an export",
-		"When it is ready, fetch its file once: GET /v1/exports/{id}/file."), c.newExport)
+	create := op("POST", "/v1/exports", "create-export", account.ExportLeads, 202, "Begin an export",
+		"When it is ready, fetch its file once: GET /v1/exports/{id}/file.")
+	create.StepUp = true
+	web.Do(c.API, create, c.newExport)
 	web.See(c.API, op("GET", "/v1/exports/{id}", "get-export", account.ExportLeads, 0, "One export, and how far it is", ""), getExport)
 	web.Do(c.API, op("POST", "/v1/exports/{id}/cancel", "cancel-export", account.ExportLeads, 0, "Cancel an export", "Its file is destroyed."), c.cancelExport)
 	c.fileRoutes()
@@ -251,7 +253,7 @@ var (
 		Summary: "Send an import's file, as text/csv or as the part named file of multipart/form-data"}
 	resultOp = web.Op{Method: "GET", Path: "/v1/imports/{id}/result", Name: "get-import-result", Tag: carryTag, Permission: account.ImportLeads,
 		Summary: "What became of each row (text/csv); nothing in it is personal"}
-	fetchOp = web.Op{Method: "GET", Path: "/v1/exports/{id}/file", Name: "fetch-export-file", Tag: carryTag, Permission: account.ExportLeads,
+	fetchOp = web.Op{Method: "GET", Path: "/v1/exports/{id}/file", Name: "fetch-export-file", Tag: carryTag, Permission: account.ExportLeads, StepUp: true,
 		Summary: "Fetch an export's file (text/csv), once"}
 )
 
@@ -272,6 +274,9 @@ func (c *Console) fileRoutes() {
 			"responses": map[string]any{"200": map[string]any{"description": "As said.", "content": text},
 				"401": map[string]any{"description": "No valid credential."}, "403": map[string]any{"description": "Not for this role."},
 				"404": map[string]any{"description": "There is no such " + of + "."}, "409": map[string]any{"description": "Not in this state."}}}
+		if op.StepUp {
+			d["x-step-up"] = true
+		}
 		method := "get"
 		if op.Method == "PUT" {
 			method = "put"

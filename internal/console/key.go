@@ -72,7 +72,7 @@ type newKeyIn struct {
 func (c *Console) keyRoutes() {
 	web.See(c.API, web.Op{Method: "GET", Path: "/v1/keys", Name: "list-keys", Tag: "keys", Permission: account.ManageKeys,
 		Summary: "The account's keys", Detail: "With those that were revoked or have expired; without their texts, which are kept nowhere."}, listKeys)
-	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/keys", Name: "create-key", Tag: "keys", Permission: account.ManageKeys, Status: 201,
+	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/keys", Name: "create-key", Tag: "keys", Permission: account.ManageKeys, Status: 201, StepUp: true,
 		Summary: "Make a key", Detail: "The answer has its text, this once; a repeat under the same Idempotency-Key gets the same key without it. It works at the doors within five seconds."}, c.newKey)
 	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/keys/{id}/revoke", Name: "revoke-key", Tag: "keys", Permission: account.ManageKeys,
 		Summary: "Revoke a key", Detail: "It stops working everywhere within five seconds, and for good. Revoking it again changes nothing."}, c.revokeKey)

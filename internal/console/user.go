@@ -107,14 +107,16 @@ type changeUserIn struct {
 func (c *Console) userRoutes() {
 	web.Meet(c.API, web.Op{Method: "GET", Path: "/v1/users", Name: "list-users", Tag: "people", Opens: true, Permission: account.ReadSetup,
 		Summary: "Who works here", Detail: "Phones and e-mails only with include=person, which needs people:manage and a purpose; the page is one opening on the record."}, c.listUsers)
-	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/users", Name: "create-user", Tag: "people", Permission: account.ManagePeople, Status: 201,
+	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/users", Name: "create-user", Tag: "people", Permission: account.ManagePeople, Status: 201, StepUp: true,
 		Summary: "Invite a user", Detail: "The answer has a one-time link. 409 email_taken when another user of the account has the address."}, c.newUser)
 	web.Meet(c.API, web.Op{Method: "GET", Path: "/v1/users/{id}", Name: "get-user", Tag: "people", Opens: true, Permission: account.ReadSetup,
 		Summary: "One user", Detail: "Phone and e-mail as in the list."}, c.getUser)
-	web.Do(c.API, web.Op{Method: "PATCH", Path: "/v1/users/{id}", Name: "change-user", Tag: "people", Permission: account.ManagePeople,
+	web.Do(c.API, web.Op{Method: "PATCH", Path: "/v1/users/{id}", Name: "change-user", Tag: "people", Permission: account.ManagePeople, StepUp: true,
 		Summary: "Change a user", Detail: "What is left out stays. Who is deactivated, or gets a role without offers, loses open offers to others; leads they own stay theirs until they are transferred. 409 last_admin: there is always an active admin."}, c.changeUser)
-	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/users/{id}/link", Name: "create-user-link", Tag: "people", Permission: account.ManagePeople, Status: 201,
+	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/users/{id}/link", Name: "create-user-link", Tag: "people", Permission: account.ManagePeople, Status: 201, StepUp: true,
 		Summary: "Give a user a new one-time link", Detail: "For an invitation that was not used in time, or a forgotten password. Earlier links stop working."}, c.newLink)
+	web.Do(c.API, web.Op{Method: "DELETE", Path: "/v1/users/{id}/factors", Name: "reset-user-factors", Tag: "people", Permission: account.ManagePeople, StepUp: true,
+		Summary: "Take away a user's second factors", Detail: "For who has lost them. Their sessions end, and they come in by password, or by a new link. It is on the record. Nobody resets their own: 409 own_factors."}, c.resetFactors)
 }
 
 // mayInclude settles whether the visitor gets phones and e-mails: nil error
@@ -285,6 +287,22 @@ func (c *Console) newLink(v *web.Visit, tx *store.Tx, in *UserPath) (*Invitation
 		return nil, err
 	}
 	return invitation(tx, m, link, until), c.changed(tx, v, "user", "user.link", m.ID.String(), nil)
+}
+
+// FactorsReset says whose second factors are gone.
+type FactorsReset struct {
+	UserID string `json:"user_id"`
+}
+
+func (c *Console) resetFactors(v *web.Visit, tx *store.Tx, in *UserPath) (*FactorsReset, error) {
+	m, err := in.member(tx)
+	if err != nil {
+		return nil, err
+	}
+	if m.ID == v.User {
+		return nil, problem.Conflict("own_factors", "Remove your own at DELETE /v1/me/totp, or have another admin do it.")
+	}
+	return &FactorsReset{m.ID.String()}, c.Signin.Reset(tx, v.Actor, m.ID)
 }
 
 func (c *Console) changeUser(v *web.Visit, tx *store.Tx, in *changeUserIn) (*Colleague, error) {

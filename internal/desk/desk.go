@@ -64,6 +64,7 @@ func New(p Parts) *Desk {
 	p.Timing.Write = either(p.Timing.Write, 10*time.Second)
 	d := &Desk{Parts: p, streams: newStreams(), pages: newPages(p.DB)}
 	d.sessionRoutes()
+	d.factorRoutes()
 	d.offerRoutes()
 	d.leadRoutes()
 	d.enquiryRoutes()

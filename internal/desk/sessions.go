@@ -26,7 +26,7 @@ type NewSession struct {
 	AccountName *string   `json:"account_name"`
 	Role        string    `json:"role" enum:"salesperson,manager,marketer,admin,auditor,support,operator"`
 	Level       int       `json:"level" doc:"1: one factor was shown. 2: two, or a passkey."`
-	Needs       []string  `json:"needs" doc:"Which of the user's other factors raise the level; empty when nothing more is asked for."`
+	Needs       []string  `json:"needs" doc:"Which of the user's other factors raise the level; empty when nothing more is asked for. Until one of them was shown, the session is good for session:own alone."`
 }
 
 // RenewedSession has the new token of a session whose rights or credentials
@@ -170,10 +170,14 @@ func (d *Desk) newSession(ctx context.Context, s signin.SignedIn, err error) (*N
 	if err != nil {
 		return nil, err
 	}
+	needs, err := d.Signin.Needs(ctx, s.Principal)
+	if err != nil {
+		return nil, err
+	}
 	me, err := d.Directory.Me(ctx, s.Principal)
 	return &NewSession{Token: s.Token, ExpiresAt: s.Expires, UserID: s.User.String(), Name: s.Name,
 		AccountID: web.OrNull(s.Scope.Account().String()), AccountName: web.OrNull(me.AccountName), Role: string(s.Role),
-		Level: s.Shown.Level(), Needs: []string{}}, err
+		Level: s.Shown.Level(), Needs: texts(needs)}, err
 }
 
 func (d *Desk) signOut(ctx context.Context, v *web.Visit, _ *struct{}) (*Ended, error) {
@@ -246,6 +250,5 @@ func (d *Desk) setPresence(v *web.Visit, tx *store.Tx, in *presenceIn) (*Presenc
 }
 
 func (d *Desk) changePassword(ctx context.Context, v *web.Visit, in *passwordIn) (*RenewedSession, error) {
-	s, err := d.Signin.ChangePassword(ctx, v.Principal, in.Body.Password, in.Body.NewPassword)
-	return &RenewedSession{Token: s.Token, ExpiresAt: s.Expires, Level: s.Shown.Level()}, err
+	return renewed(d.Signin.ChangePassword(ctx, v.Principal, in.Body.Password, in.Body.NewPassword))
 }

@@ -16,6 +16,7 @@ type Principal struct {
 	Role     account.Role
 	Session  account.SessionID // zero for a key
 	Shown    account.Shown     // what the session has shown; a key shows nothing
+	Second   bool              // the user has a second factor, which a session has to show
 	Operator bool
 	Expires  time.Time // of the session or key at the latest; zero: never
 }

@@ -60,7 +60,9 @@ func (d *Directory) Begin(tx *store.Tx, user account.UserID, shown account.Shown
 	if err := access.AddSession(tx, s, hash); err != nil {
 		return SignedIn{}, err
 	}
-	return SignedIn{principal(s, m.Role), token, m.Name}, nil
+	p := principal(s, m.Role)
+	p.Second, err = access.HasSecond(access.OfUser(tx), user)
+	return SignedIn{p, token, m.Name}, err
 }
 
 // BeginOperator is Begin for an operator of the platform. They have no key of
@@ -75,7 +77,9 @@ func (d *Directory) BeginOperator(dir *store.Dir, operator account.UserID, shown
 	if err := access.AddOperatorSession(dir, s, hash); err != nil {
 		return SignedIn{}, err
 	}
-	return SignedIn{principal(s, account.Operator), token, name}, nil
+	p := principal(s, account.Operator)
+	p.Second, err = access.HasSecond(access.OfOperator(dir), operator)
+	return SignedIn{p, token, name}, err
 }
 
 func (d *Directory) newSession(user account.UserID, shown account.Shown) access.Session {
@@ -127,6 +131,7 @@ func (d *Directory) Renew(ctx context.Context, p Principal, factors ...account.F
 		}
 		d.revoked(dir)
 		out = SignedIn{Principal: principal(s, p.Role), Token: token}
+		out.Second = p.Second
 		return err
 	})
 	if errors.Is(err, store.ErrNone) {
@@ -233,13 +238,32 @@ func (d *Directory) bySession(ctx context.Context, hash access.Hash, now time.Ti
 	if err != nil {
 		return Principal{}, err
 	}
+	p := principal(s, role)
+	if p.Second, err = d.hasSecond(ctx, p); err != nil {
+		return Principal{}, err
+	}
 	if now.Sub(s.SeenAt) >= seenEvery {
 		err := d.o.DB.Directory(ctx, func(dir *store.Dir) error { return access.SeeSession(dir, s.ID, now) })
 		if err != nil {
 			d.o.Log.Warn("directory: cannot note that a session was used", "error", err)
 		}
 	}
-	return principal(s, role), nil
+	return p, nil
+}
+
+func (d *Directory) hasSecond(ctx context.Context, p Principal) (has bool, err error) {
+	if p.Operator {
+		err = d.o.DB.ReadDirectory(ctx, func(dir *store.Dir) (err error) {
+			has, err = access.HasSecond(access.OfOperator(dir), p.User)
+			return err
+		})
+		return has, err
+	}
+	err = d.o.DB.Read(ctx, p.Scope, func(tx *store.Tx) (err error) {
+		has, err = access.HasSecond(access.OfUser(tx), p.User)
+		return err
+	})
+	return has, err
 }
 
 func (d *Directory) byKey(ctx context.Context, hash access.Hash, now time.Time) (Principal, error) {

@@ -73,6 +73,7 @@ type Op struct {
 	MaxBody      int64  // bytes; 64 KiB when zero
 	Takes        string // media type of the body; application/json when empty
 	Opens        bool   // the answer may hold personal data, for a purpose
+	StepUp       bool   // who has a second factor has shown it within the last ten minutes
 }
 
 // API collects routes and serves them.
@@ -294,6 +295,10 @@ func (a *API) operation(op Op) huma.Operation {
 		h.Parameters = append(h.Parameters, &huma.Param{Name: "Idempotency-Key", In: "header", Schema: &huma.Schema{Type: "string", MaxLength: new(255)},
 			Description: "A repeat with the same key and body gets the same answer; with another body 409."})
 	}
+	if op.StepUp {
+		h.Extensions["x-step-up"] = true
+		h.Description = strings.TrimSpace(h.Description + " Who has a second factor has shown it within the last ten minutes: else 403 step_up_required.")
+	}
 	if op.Opens {
 		h.Parameters = append(h.Parameters, &huma.Param{Name: "Catchment-Purpose", In: "header", Schema: &huma.Schema{Type: "string", MaxLength: new(100)},
 			Description: "Why personal data is opened; it goes on the record. A session has its task as a default, a key has none and gets nothing personal without it."})
@@ -357,6 +362,9 @@ func (a *API) visit(ctx context.Context, op Op, header func(string) string) (*Vi
 	if !p.Scope.Valid() && op.Permission != account.RunPlatform && op.Permission != account.UseOwnSession {
 		return v, problem.Forbidden("forbidden", "This belongs to an account.")
 	}
+	if err := v.strong(op); err != nil {
+		return v, err
+	}
 	return v, v.state(header("Catchment-Purpose"))
 }
 
@@ -367,6 +375,21 @@ func accountOf(p directory.Principal) []byte {
 	}
 	id := p.Scope.Account().UUID()
 	return id[:]
+}
+
+// strong refuses a session that has still to show the second factor its user
+// has, or has not shown it lately when the act is dangerous. Keys have none.
+func (v *Visit) strong(op Op) error {
+	const way = " POST it to /v1/sessions/current/factors; GET /v1/me/factors lists which you have."
+	switch {
+	case v.Session.IsZero() || !v.Second:
+		return nil
+	case v.Shown.Level() < 2 && op.Permission != account.UseOwnSession:
+		return problem.Forbidden("second_factor_required", "Show your second factor first."+way)
+	case op.StepUp && v.At.Sub(v.Shown.Strong()) >= account.StepUp:
+		return problem.Forbidden("step_up_required", "Show your second factor again: this is open for ten minutes after it."+way)
+	}
+	return nil
 }
 
 // state settles the purpose of the visit: as said, else the session's task.

@@ -4,6 +4,9 @@ package signintest
 
 import (
 	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
 
 	"catchment/internal/account"
 	"catchment/internal/courier"
@@ -51,4 +54,14 @@ func (d *Desk) SignIn(email string) signin.SignedIn {
 		d.t.Fatal(err)
 	}
 	return in
+}
+
+// Code is what an app with the secret shows then.
+func Code(t testing.TB, secret string, at time.Time) string {
+	t.Helper()
+	code, err := totp.GenerateCode(secret, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
 }

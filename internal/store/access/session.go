@@ -53,6 +53,8 @@ var (
 
 	operatorSessions = store.Unbound("access.sessions.of-operator", `SELECT `+sessionColumns+` FROM session
 		WHERE account_id IS NULL AND user_id = $1 AND revoked_at IS NULL AND expires_at > $2 ORDER BY created_at DESC, session_id DESC`)
+	endOperatorSessions = store.Unbound("access.sessions.end-operator", `UPDATE session SET revoked_at = $2
+		WHERE user_id = $1 AND account_id IS NULL AND revoked_at IS NULL AND session_id <> $3`)
 	addOperatorSession = store.Unbound("access.session.add-operator", `INSERT INTO session (token_hash, `+sessionColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`)
 	sessionBy   = store.Unbound("access.session.by-token", `SELECT account_id, `+sessionColumns+` FROM session WHERE token_hash = $1 AND revoked_at IS NULL`)

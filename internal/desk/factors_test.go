@@ -1,0 +1,56 @@
+package desk_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/signin/signintest"
+	"catchment/internal/store"
+	"catchment/internal/store/storetest"
+)
+
+func TestFactors(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := open(t, db).company()
+		mia, key := c.user(account.Manager), c.key(account.Manager)
+		if got := mia.get("/v1/me/factors").want(t, 200); got.body["level"] != 1.0 || got.body["totp_since"] != nil || len(got.body["needs"].([]any)) != 0 {
+			t.Errorf("%s", got.text)
+		}
+		key.get("/v1/me/factors").want(t, 409)
+		seed := mia.post("/v1/me/totp", nil).want(t, 201)
+		secret := seed.body["secret"].(string)
+		mia.post("/v1/me/totp/confirm", map[string]any{"code": "12345"}).want(t, 422)
+		before := time.Now().Add(-30 * time.Second)
+		got := mia.post("/v1/me/totp/confirm", map[string]any{"code": signintest.Code(t, secret, before)}).want(t, 200)
+		if got.body["level"] != 2.0 || len(got.body["recovery_codes"].([]any)) != 10 {
+			t.Errorf("%s", got.text)
+		}
+		mia.get("/v1/me").want(t, 401)
+		mia.token = got.body["token"].(string)
+		mia.get("/v1/leads").want(t, 200)
+		codes := mia.post("/v1/me/recovery-codes", nil).want(t, 201).body["recovery_codes"].([]any)
+
+		in := (&visitor{company: c}).post("/v1/sessions", map[string]any{"email": mia.email, "password": password}).want(t, 201)
+		if in.body["level"] != 1.0 || len(in.body["needs"].([]any)) != 2 {
+			t.Errorf("%s", in.text)
+		}
+		weak := &visitor{company: c, id: mia.id, token: in.body["token"].(string)}
+		weak.get("/v1/me").want(t, 200) // session:own
+		for _, path := range []string{"/v1/leads", "/v1/events"} {
+			if got := weak.get(path).want(t, 403); got.code() != "second_factor_required" {
+				t.Errorf("%s", got.text)
+			}
+		}
+		weak.post("/v1/sessions/current/factors", map[string]any{}).want(t, 422)
+		weak.post("/v1/sessions/current/factors", map[string]any{"totp": "123456", "recovery": "x"}).want(t, 422)
+		got = weak.post("/v1/sessions/current/factors", map[string]any{"recovery": codes[0]}).want(t, 200)
+		weak.get("/v1/leads").want(t, 401) // its token ended
+		weak.token = got.body["token"].(string)
+		weak.get("/v1/leads").want(t, 200)
+		got = weak.ask(http.MethodDelete, "/v1/me/totp", nil).want(t, 200)
+		weak.token = got.body["token"].(string)
+		weak.ask(http.MethodDelete, "/v1/me/totp", nil).want(t, 404)
+	})
+}

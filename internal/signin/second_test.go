@@ -1,0 +1,336 @@
+package signin_test
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/audit"
+	"catchment/internal/directory"
+	"catchment/internal/signin"
+	"catchment/internal/signin/signintest"
+	"catchment/internal/store"
+)
+
+// app is a user's app for codes, on the tests' clock.
+type app struct {
+	h        *house
+	secret   string
+	recovery []string
+}
+
+// code is what the app shows so many time steps from now.
+func (a app) code(steps int) string {
+	return signintest.Code(a.h, a.secret, a.h.clock.now().Add(time.Duration(steps)*30*time.Second))
+}
+
+// enrol sets up an app for whoever has signed in. Its first code is of the step
+// before, so that the present one was not used.
+func (h *house) enrol(in signin.SignedIn) (app, signin.SignedIn) {
+	h.Helper()
+	e, err := h.door.OfferTOTP(h.Context(), in.Principal)
+	if err != nil {
+		h.Fatal(err)
+	}
+	a := app{h: h, secret: e.Secret}
+	c, err := h.door.ConfirmTOTP(h.Context(), in.Principal, a.code(-1))
+	if err != nil {
+		h.Fatal(err)
+	}
+	a.recovery = c.Recovery
+	return a, c.SignedIn
+}
+
+func (h *house) comesIn() signin.SignedIn {
+	h.Helper()
+	in, err := h.door.ByPassword(h.Context(), here, "priya@example.com", password, account.ID{})
+	if err != nil {
+		h.Fatal(err)
+	}
+	return in
+}
+
+func (h *house) show(in signin.SignedIn, p signin.Proof) (signin.SignedIn, error) {
+	return h.door.Show(h.Context(), in.Principal, p)
+}
+
+func TestAnAppIsTheSecondFactor(t *testing.T) {
+	each(t, func(h *house) {
+		s, first := h.company("priya@example.com")
+		other := h.comesIn()
+		if first.Second {
+			h.Error("nobody has set one up yet")
+		}
+		e, err := h.door.OfferTOTP(h.Context(), first.Principal)
+		if err != nil || !strings.HasPrefix(e.URL, "otpauth://totp/Catchment:") || strings.Contains(e.URL, "example.com") {
+			h.Fatalf("%s, %v", e.URL, err)
+		}
+		_, err = h.door.ConfirmTOTP(h.Context(), first.Principal, "000000")
+		h.refused(err, 422, "invalid")
+		a, in := h.enrol(first) // the second offer takes the first one's place
+		if in.Shown.Level() != 2 || !in.Second || len(a.recovery) != 10 || h.authenticates(h.dir, first.Token) || h.authenticates(h.dir, other.Token) {
+			h.Errorf("%+v, %d codes", in.Principal, len(a.recovery))
+		}
+		next := h.comesIn()
+		needs, err := h.door.Needs(h.Context(), next.Principal)
+		if !next.Second || next.Shown.Level() != 1 || err != nil || !slices.Equal(needs, []account.Factor{account.Code, account.TOTP, account.Recovery}) {
+			h.Errorf("%+v needs %v, %v", next.Principal, needs, err)
+		}
+		strong, err := h.show(next, signin.Proof{TOTP: a.code(0)})
+		if err != nil || strong.Shown.Level() != 2 || h.authenticates(h.dir, next.Token) {
+			h.Fatalf("%+v, %v", strong.Principal, err)
+		}
+		if p, err := h.dir.Authenticate(h.Context(), strong.Token); err != nil || p != strong.Principal {
+			h.Errorf("%+v, %v", p, err)
+		}
+		if got := strings.Join(h.record(s), " "); got != "session.factor session.begin factor.add factor.refuse session.begin session.begin link.redeem" {
+			h.Error(got)
+		}
+	})
+}
+
+// A code is worth nothing the second time, nor one of an earlier step after a
+// later one, nor outside a step on either side.
+func TestACodeOfTheAppWorksOnce(t *testing.T) {
+	each(t, func(h *house) {
+		_, in := h.company("priya@example.com")
+		a, in := h.enrol(in)
+		_, err := h.show(in, signin.Proof{TOTP: a.code(-1)}) // the one it was confirmed with
+		h.refused(err, 422, "invalid")
+		ahead := a.code(1)
+		in, err = h.show(in, signin.Proof{TOTP: ahead})
+		if err != nil {
+			h.Fatal(err)
+		}
+		for _, code := range []string{ahead, a.code(0), a.code(2)} {
+			_, err = h.show(in, signin.Proof{TOTP: code})
+			h.refused(err, 422, "invalid")
+		}
+		h.clock.pass(time.Minute)
+		code := a.code(0)
+		var won atomic.Int32
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				if _, err := h.show(in, signin.Proof{TOTP: code}); err == nil {
+					won.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if won.Load() != 1 {
+			h.Errorf("one code was taken %d times", won.Load())
+		}
+	})
+}
+
+// Six guesses at once get at most five tries, also in several sessions; the
+// right code does not help then.
+func TestGuessingASecondFactor(t *testing.T) {
+	each(t, func(h *house) {
+		s, in := h.company("priya@example.com")
+		a, _ := h.enrol(in)
+		one, two := h.comesIn(), h.comesIn()
+		var tried, stopped atomic.Int32
+		var wg sync.WaitGroup
+		for i := range 6 {
+			wg.Go(func() {
+				_, err := h.show([]signin.SignedIn{one, two}[i%2], signin.Proof{Recovery: "00000-00000"})
+				if strings.Contains(err.Error(), "too_many_tries") {
+					stopped.Add(1)
+				} else {
+					tried.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if tried.Load() != 5 || stopped.Load() != 1 {
+			h.Errorf("%d tries, %d were stopped", tried.Load(), stopped.Load())
+		}
+		_, err := h.show(one, signin.Proof{TOTP: a.code(0)})
+		h.refused(err, 429, "too_many_tries")
+		if got := strings.Join(h.record(s), " "); strings.Count(got, "factor.refuse") != 5 || strings.Count(got, "factor.withhold") != 2 {
+			h.Error(got)
+		}
+		h.clock.pass(10 * time.Minute)
+		if _, err := h.show(one, signin.Proof{TOTP: a.code(0)}); err != nil {
+			h.Error(err)
+		}
+	})
+}
+
+func TestRecoveryCodes(t *testing.T) {
+	each(t, func(h *house) {
+		_, in := h.company("priya@example.com")
+		a, strong := h.enrol(in)
+		if !regexp.MustCompile(`^[0-9a-hjkmnp-tv-z]{5}-[0-9a-hjkmnp-tv-z]{5}$`).MatchString(a.recovery[0]) {
+			h.Error(a.recovery[0])
+		}
+		typed := strings.ToUpper(strings.ReplaceAll(a.recovery[0], "-", " "))
+		in, err := h.show(h.comesIn(), signin.Proof{Recovery: typed})
+		if err != nil || in.Shown.Level() != 2 {
+			h.Fatalf("%+v, %v", in.Principal, err)
+		}
+		_, err = h.show(in, signin.Proof{Recovery: a.recovery[0]})
+		h.refused(err, 422, "invalid")
+		if w, err := h.door.Ways(h.Context(), in.Principal); err != nil || w.Recovery != 9 || w.TOTP.IsZero() {
+			h.Errorf("%+v, %v", w, err)
+		}
+		fresh, err := h.door.NewRecovery(h.Context(), strong.Principal)
+		if err != nil || len(fresh) != 10 {
+			h.Fatal(err)
+		}
+		_, err = h.show(in, signin.Proof{Recovery: a.recovery[1]}) // from before
+		h.refused(err, 422, "invalid")
+		if _, err = h.show(in, signin.Proof{Recovery: fresh[1]}); err != nil {
+			h.Error(err)
+		}
+		_, other := h.company("sam@example.com")
+		_, other = h.enrol(other)
+		_, err = h.show(other, signin.Proof{Recovery: fresh[2]}) // somebody else's
+		h.refused(err, 422, "invalid")
+	})
+}
+
+// Factors change only in a session that has just shown the strongest one.
+func TestFactorsChangeInAFreshSession(t *testing.T) {
+	each(t, func(h *house) {
+		_, in := h.company("priya@example.com")
+		h.clock.pass(account.StepUp)
+		_, err := h.door.OfferTOTP(h.Context(), in.Principal)
+		h.refused(err, 403, "step_up_required")
+		a, strong := h.enrol(h.comesIn())
+		weak := h.comesIn() // knows the password alone
+		for what, err := range map[string]error{
+			"another app":    second(h.door.OfferTOTP(h.Context(), weak.Principal)),
+			"no app":         second(h.door.RemoveTOTP(h.Context(), weak.Principal)),
+			"recovery codes": second(h.door.NewRecovery(h.Context(), weak.Principal)),
+		} {
+			h.Log(what)
+			h.refused(err, 403, "step_up_required")
+		}
+		_, err = h.door.ChangePassword(h.Context(), weak.Principal, password, "another password")
+		h.refused(err, 403, "second_factor_required")
+		h.clock.pass(account.StepUp)
+		_, err = h.door.RemoveTOTP(h.Context(), strong.Principal)
+		h.refused(err, 403, "step_up_required")
+		strong, err = h.show(strong, signin.Proof{TOTP: a.code(0)})
+		if err != nil {
+			h.Fatal(err)
+		}
+		gone, err := h.door.RemoveTOTP(h.Context(), strong.Principal)
+		if err != nil || gone.Second || !h.authenticates(h.dir, gone.Token) || h.authenticates(h.dir, strong.Token) {
+			h.Errorf("%+v, %v", gone.Principal, err)
+		}
+		if in := h.comesIn(); in.Second {
+			h.Error("the app is gone, and asked for")
+		}
+		_, err = h.show(gone, signin.Proof{Recovery: a.recovery[0]}) // they went with it
+		h.refused(err, 422, "invalid")
+	})
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestAnOfferOfASeedEnds(t *testing.T) {
+	each(t, func(h *house) {
+		_, in := h.company("priya@example.com")
+		_, err := h.door.ConfirmTOTP(h.Context(), in.Principal, "123456")
+		h.refused(err, 409, "no_offer")
+		e, err := h.door.OfferTOTP(h.Context(), in.Principal)
+		if err != nil {
+			h.Fatal(err)
+		}
+		h.clock.pass(10 * time.Minute)
+		in = h.comesIn()
+		_, err = h.door.ConfirmTOTP(h.Context(), in.Principal, signintest.Code(h, e.Secret, h.clock.now()))
+		h.refused(err, 409, "no_offer")
+	})
+}
+
+func TestAnOperatorsSecondFactor(t *testing.T) {
+	each(t, func(h *house) {
+		s, _ := h.company("priya@example.com")
+		if _, err := h.door.CreateOperator(h.Context(), "Ops", "ops@example.com", password); err != nil {
+			h.Fatal(err)
+		}
+		comes := func() signin.SignedIn {
+			in, err := h.door.ByPassword(h.Context(), here, "ops@example.com", password, account.ID{})
+			if err != nil {
+				h.Fatal(err)
+			}
+			return in
+		}
+		first, other := comes(), comes()
+		a, in := h.enrol(first)
+		if in.Shown.Level() != 2 || h.authenticates(h.dir, other.Token) {
+			h.Errorf("%+v", in.Principal)
+		}
+		next := comes()
+		if p, err := h.dir.Authenticate(h.Context(), next.Token); err != nil || !p.Second || p != next.Principal {
+			h.Errorf("%+v, %v", p, err)
+		}
+		if in, err := h.show(next, signin.Proof{TOTP: a.code(0)}); err != nil || in.Shown.Level() != 2 {
+			h.Error(err)
+		}
+		_, err := h.show(in, signin.Proof{TOTP: a.code(0)})
+		h.refused(err, 422, "invalid")
+		var got []string
+		err = h.db.ReadDirectory(h.Context(), func(dir *store.Dir) error {
+			list, err := audit.ListPlatform(dir, audit.Filter{}, audit.Place{}, 100)
+			for _, r := range list {
+				got = append(got, r.Action)
+			}
+			return err
+		})
+		if text := strings.Join(got, " "); err != nil || text != "factor.refuse session.factor session.begin factor.add session.begin session.begin operator.create" {
+			h.Errorf("%s, %v", text, err)
+		}
+		if got := h.record(s); slices.Contains(got, "factor.add") {
+			h.Error("an operator's factor is on an account's record")
+		}
+	})
+}
+
+// Whoever runs the machine lets an only admin in, on both records.
+func TestRecover(t *testing.T) {
+	each(t, func(h *house) {
+		s, in := h.company("priya@example.com")
+		_, strong := h.enrol(in)
+		_, _, err := h.door.Recover(h.Context(), s.Account(), "nobody@example.com")
+		h.refused(err, 404, "not_found")
+		link, _, err := h.door.Recover(h.Context(), s.Account(), "Priya@example.com")
+		if err != nil || h.authenticates(h.dir, strong.Token) {
+			h.Fatalf("%v", err)
+		}
+		in, err = h.door.Redeem(h.Context(), here, link, "a new password")
+		if err != nil || in.Second {
+			h.Errorf("%+v, %v", in.Principal, err)
+		}
+		if got := strings.Join(h.record(s), " "); !strings.HasPrefix(got, "session.begin link.redeem user.recover factor.reset factor.add") {
+			h.Error(got)
+		}
+		var platform []audit.Record
+		err = h.db.ReadDirectory(context.Background(), func(dir *store.Dir) (err error) {
+			platform, err = audit.ListPlatform(dir, audit.Filter{Action: "user.recover"}, audit.Place{}, 10)
+			return err
+		})
+		if err != nil || len(platform) != 1 || platform[0].About != in.User.String() {
+			h.Errorf("%+v, %v", platform, err)
+		}
+	})
+}
+
+func TestAKeyHasNoFactors(t *testing.T) {
+	each(t, func(h *house) {
+		s, _ := h.company("priya@example.com")
+		_, err := h.door.Show(h.Context(), directory.Principal{Scope: s, Key: account.NewKeyID()}, signin.Proof{TOTP: "123456"})
+		h.refused(err, 409, "no_session")
+	})
+}
