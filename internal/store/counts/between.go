@@ -1,7 +1,6 @@
 package counts
 
 import (
-	"maps"
 	"strings"
 	"time"
 
@@ -22,9 +21,21 @@ var cellSpan = store.Register("counts.cell.span", `SELECT 0, cell, sums FROM fig
 // Between sums what lies in [from, to) for each key of a dim that has any. Both
 // are whole Steps.
 func Between(tx *store.Tx, d Dim, from, to time.Time) (map[string]*Tally, error) {
-	out := tallies{}
-	err := eachCell(tx, d, cover(from, to, 1, grainMonth, grainDay, grainStep), out.addRow)
-	maps.DeleteFunc(out, func(_ string, t *Tally) bool { return t.Zero() })
+	sums := map[string]*adder{}
+	err := eachCell(tx, d, cover(from, to, 1, grainMonth, grainDay, grainStep), func(name string, packed []byte, sign int64) error {
+		return eachKey(name, packed, func(key string, packed []byte) error {
+			if sums[key] == nil {
+				sums[key] = &adder{}
+			}
+			return sums[key].unpack(packed, sign)
+		})
+	})
+	out := map[string]*Tally{}
+	for key, a := range sums {
+		if t := a.tally(); !t.Zero() {
+			out[key] = &t
+		}
+	}
 	return out, err
 }
 
@@ -42,11 +53,15 @@ func total(tx *store.Tx, d Dim, from, to time.Time) (*Tally, error) {
 // ByHour sums what lies in [from, to) by the hour of the day in the zone. While
 // the zone's offset stands still, months are read by their half hours of UTC.
 func ByHour(tx *store.Tx, from, to time.Time, zone *time.Location) (out [24]Tally, err error) {
+	var sums [24]adder
 	for from.Before(to) && err == nil {
 		until := steadyUntil(from, to, zone)
 		_, offset := from.In(zone).Zone()
-		err = hoursOf(tx, from, until, offset, &out)
+		err = hoursOf(tx, from, until, offset, &sums)
 		from = until
+	}
+	for i := range sums {
+		out[i] = sums[i].tally()
 	}
 	return out, err
 }
@@ -68,9 +83,9 @@ func steadyUntil(from, to time.Time, zone *time.Location) time.Time {
 	return until
 }
 
-func hoursOf(tx *store.Tx, from, to time.Time, offset int, out *[24]Tally) error {
+func hoursOf(tx *store.Tx, from, to time.Time, offset int, out *[24]adder) error {
 	const twoDays = 48 * 3600 // zones lie west of UTC too
-	local := func(at time.Time) *Tally {
+	local := func(at time.Time) *adder {
 		return &out[(at.Hour()*3600+at.Minute()*60+offset+twoDays)/3600%24]
 	}
 	var months, steps []stretch
@@ -86,7 +101,7 @@ func hoursOf(tx *store.Tx, from, to time.Time, offset int, out *[24]Tally) error
 		if err != nil || len(packed) == 0 {
 			return err
 		}
-		return local(at).Unpack(packed, sign)
+		return local(at).unpack(packed, sign)
 	})
 	if err != nil {
 		return err
@@ -96,7 +111,7 @@ func hoursOf(tx *store.Tx, from, to time.Time, offset int, out *[24]Tally) error
 		if err != nil {
 			return err
 		}
-		return eachPart(packed, func(_ string, packed []byte) error { return local(at.start()).Unpack(packed, sign) })
+		return eachPart(packed, func(_ string, packed []byte) error { return local(at.start()).unpack(packed, sign) })
 	})
 }
 

@@ -284,21 +284,9 @@ func eachPart(b []byte, f func(key string, packed []byte) error) error {
 	return nil
 }
 
-// tallies are sums by key.
-type tallies map[string]*Tally
-
-func (ts tallies) add(key string, packed []byte, sign int64) error {
-	t := ts[key]
-	if t == nil {
-		t = &Tally{}
-		ts[strings.Clone(key)] = t
-	}
-	return t.Unpack(packed, sign)
-}
-
-// addRow adds a row of figure_cell: its name says which key it is of, or that
-// it is a half hour of all keys.
-func (ts tallies) addRow(name string, packed []byte, sign int64) error {
+// eachKey calls f with each key of a row of figure_cell and its packed sums: the
+// row's name says which key it is of, or that it is a half hour of all keys.
+func eachKey(name string, packed []byte, f func(key string, packed []byte) error) error {
 	_, rest, _ := strings.Cut(name, "/")
 	grain, rest, _ := strings.Cut(rest, "/")
 	_, key, ok := strings.Cut(rest, "/")
@@ -306,12 +294,12 @@ func (ts tallies) addRow(name string, packed []byte, sign int64) error {
 		return errPacked
 	}
 	if grain == grains[grainStep].letter {
-		return eachPart(packed, func(key string, packed []byte) error { return ts.add(key, packed, sign) })
+		return eachPart(packed, f)
 	}
 	if len(packed) == 0 {
 		return nil
 	}
-	return ts.add(key, packed, sign)
+	return f(strings.Clone(key), packed)
 }
 
 // parseName reads which slot a row is of.
@@ -350,7 +338,11 @@ func kept(tx *store.Tx, dims []Dim) (Figures, error) {
 			if out[at] == nil {
 				out[at] = map[string]*Tally{}
 			}
-			return tallies(out[at]).addRow(name, packed, 1)
+			return eachKey(name, packed, func(key string, packed []byte) error {
+				t := &Tally{}
+				out[at][key] = t
+				return t.Unpack(packed, 1)
+			})
 		})
 		if err != nil {
 			return nil, err

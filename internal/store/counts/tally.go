@@ -88,8 +88,7 @@ func InCategory(k lead.Category) Count { return categoryCounts[k] }
 func Present(p account.Presence) Count { return presenceCounts[p] }
 
 // Tally is sums: of counts, of clocks by bucket, and of names by family. The
-// zero value is empty. Reports add up thousands of them, so both lists are
-// kept in order, and packed sums are added without being taken apart first.
+// zero value is empty. Both lists are kept in order.
 type Tally struct {
 	sums  []sum
 	names []nameSum
@@ -233,16 +232,20 @@ func (t *Tally) Pack() []byte {
 var errPacked = errors.New("counts: these are no packed sums")
 
 // Unpack adds packed sums, sign times. After an error some of them are added.
-// Reports spend their time here, so it keeps its place in registers: nearly all
-// differences and many sums are one byte.
 func (t *Tally) Unpack(b []byte, sign int64) error {
+	at := 0
+	return unpack(b, func(code uint16, n int64) { at = t.add(at, code, sign*n) }, func(name string, n int64) { t.addName(name, sign*n) })
+}
+
+// unpack calls sum with each packed sum, in the order of codes, and name with
+// each named one. Nearly all differences and many sums are one byte.
+func unpack(b []byte, sum func(code uint16, n int64), name func(name string, n int64)) error {
 	left, w := binary.Uvarint(b)
 	if w <= 0 || left > uint64(len(b)) {
 		return errPacked
 	}
 	b = b[w:]
-	code, at := uint64(0), 0
-	for ; left > 0; left-- {
+	for code := uint64(0); left > 0; left-- {
 		var delta uint64
 		if len(b) > 0 && b[0] < 0x80 {
 			delta, w = uint64(b[0]), 1
@@ -254,17 +257,55 @@ func (t *Tally) Unpack(b []byte, sign int64) error {
 			return errPacked
 		}
 		b = b[w+more:]
-		at = t.add(at, uint16(code), sign*n)
+		sum(uint16(code), n)
 	}
 	for r := (reader{b: b}); len(r.b) > 0; {
-		name := r.bytes()
+		x := r.bytes()
 		n := r.varint()
-		if r.bad || len(name) < 2 {
+		if r.bad || len(x) < 2 {
 			return errPacked
 		}
-		t.addName(string(name), sign*n)
+		name(string(x), n)
 	}
 	return nil
+}
+
+// adder sums what reports read: thousands of packed sums. Its codes lie in pages,
+// of which few have anything, so that adding is one look-up. The zero value is
+// empty.
+type adder struct {
+	pages [(codes + pageOf - 1) / pageOf]*[pageOf]int64
+	named Tally
+}
+
+const pageOf = 64
+
+// unpack adds packed sums, sign times. After an error some of them are added.
+func (a *adder) unpack(b []byte, sign int64) error {
+	return unpack(b, func(code uint16, n int64) {
+		page := a.pages[code/pageOf]
+		if page == nil {
+			page = new([pageOf]int64)
+			a.pages[code/pageOf] = page
+		}
+		page[code%pageOf] += sign * n
+	}, func(name string, n int64) { a.named.addName(name, sign*n) })
+}
+
+// tally is what was summed.
+func (a *adder) tally() Tally {
+	t := Tally{names: a.named.names}
+	for i, page := range a.pages {
+		if page == nil {
+			continue
+		}
+		for j, n := range page {
+			if n != 0 {
+				t.sums = append(t.sums, sum{uint16(i*pageOf + j), n})
+			}
+		}
+	}
+	return t
 }
 
 // reader reads what was packed; bad is set once it does not fit.
