@@ -320,7 +320,7 @@ func (h *house) buildStages(ctx context.Context) error {
 
 // buildDoors puts the API on the mux.
 func (h *house) buildDoors() error {
-	api := web.New(web.Options{DB: h.db, Auth: h.directory, Log: h.log, Version: version, Mux: h.mux, Limits: h.limits,
+	api := web.New(web.Options{DB: h.db, Auth: h.directory, Log: h.log, Version: version, Mux: h.mux, Limits: h.limits, Pressure: h.journal.Pressure,
 		MAC: func(text string) [32]byte { return h.ring.TokenMAC("request", text) }})
 	opener := h.opener()
 	if h.c.Outbox != nil {

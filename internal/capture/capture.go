@@ -56,12 +56,21 @@ type Door struct {
 	o      Options
 	window *window
 	stats  Stats
-	keys   []byte        // the published document
-	turns  chan struct{} // of batches
+	keys   []byte // the published document
+
+	leads   *limits.Turns[account.ID] // places of leads that are sealed and wait for their commit
+	batches *limits.Turns[account.ID] // of batches that are decoded
 }
 
-// batchesAtOnce bounds the memory that batches need.
-const batchesAtOnce = 4
+// When the house is busy its accounts have their turns, and one account can
+// have some of the places only. There are as many places as fill the commit
+// that is under way and the next one. batchesAtOnce bounds the memory that
+// batches need.
+const (
+	leadsAtOnce, leadsEach     = 1024, 768
+	batchesAtOnce, batchesEach = 4, 3
+	patience                   = 500 * time.Millisecond
+)
 
 // New returns a Door. Call Rebuild before it takes traffic.
 func New(o Options) (*Door, error) {
@@ -81,7 +90,9 @@ func New(o Options) (*Door, error) {
 	if err != nil {
 		return nil, fmt.Errorf("capture: %w", err)
 	}
-	return &Door{o: o, window: newWindow(o.Window), keys: keys, turns: make(chan struct{}, batchesAtOnce)}, nil
+	return &Door{o: o, window: newWindow(o.Window), keys: keys,
+		leads:   limits.NewTurns[account.ID](leadsAtOnce, leadsEach, patience),
+		batches: limits.NewTurns[account.ID](batchesAtOnce, batchesEach, patience)}, nil
 }
 
 // Rebuild fills the window of recent idempotency keys from the journal, whose

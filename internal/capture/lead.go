@@ -15,6 +15,7 @@ import (
 	"catchment/internal/caller"
 	"catchment/internal/journal"
 	"catchment/internal/lead"
+	"catchment/internal/limits"
 	"catchment/internal/problem"
 	"catchment/internal/receipt"
 	"catchment/internal/snapshot"
@@ -60,10 +61,11 @@ func (d *Door) postBatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := d.turn(r); err != nil {
+	leave, err := d.turn(r, d.batches, v.account.ID, 1)
+	if err != nil {
 		return err
 	}
-	defer func() { <-d.turns }()
+	defer leave()
 	items, err := d.batch(v, s.body, key)
 	if err != nil {
 		return err
@@ -107,19 +109,13 @@ func (d *Door) receive(w http.ResponseWriter, r *http.Request, s *scratch, limit
 	return v, key, err
 }
 
-// turn waits until few enough batches are worked on: each needs several times
-// its size of memory.
-func (d *Door) turn(r *http.Request) error {
-	t := time.NewTimer(500 * time.Millisecond)
-	defer t.Stop()
-	select {
-	case d.turns <- struct{}{}:
-		return nil
-	case <-t.C:
-	case <-r.Context().Done():
+// turn waits for the account's turn to have n places, for a moment.
+func (d *Door) turn(r *http.Request, of *limits.Turns[account.ID], v account.ID, n int) (leave func(), err error) {
+	if of.Enter(r.Context(), v, n) {
+		return func() { of.Leave(v, n) }, nil
 	}
 	d.stats.Shed.Add(1)
-	return problem.Busy("busy", 2*time.Second, "Too many batches at once. Nothing was stored.")
+	return nil, problem.Busy("busy", 2*time.Second, "The account hands in more at once than its share. Nothing was stored.")
 }
 
 // batch checks every element and gives every fault its index. A key that may
@@ -310,6 +306,11 @@ func sourceOff() *problem.Problem {
 // What was begun is finished even if the caller hangs up: the visitor has done
 // their part, and the journal answers within its own time.
 func (d *Door) keep(r *http.Request, s *scratch, items []item) error {
+	leave, err := d.turn(r, d.leads, items[0].header.Account, len(items))
+	if err != nil {
+		return err
+	}
+	defer leave()
 	reserved, err := d.reserve(items)
 	if err != nil {
 		return err

@@ -1,12 +1,15 @@
 package capture_test
 
 import (
+	"context"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"catchment/internal/capture"
+	"catchment/internal/journal"
 	"catchment/internal/limits"
 )
 
@@ -61,4 +64,57 @@ func TestAnAccountHasItsLimit(t *testing.T) {
 	want("a millisecond before Retry-After", post(goodLead), 429)
 	c.add(time.Millisecond)
 	want("after Retry-After", post(goodLead), 202)
+}
+
+// holding is a journal whose commits take as long as the test wants.
+type holding struct {
+	capture.Journal
+	came chan struct{}
+	free chan struct{}
+}
+
+func (j *holding) Append(ctx context.Context, e journal.Entry) (journal.Ack, error) {
+	j.came <- struct{}{}
+	<-j.free
+	return j.Journal.Append(ctx, e)
+}
+
+// While one account's flood waits for its commits, another finds a place.
+func TestOneAccountDoesNotTakeAllPlaces(t *testing.T) {
+	const flood = 900 // of 1,024 places one account has 768
+	slow := &holding{came: make(chan struct{}, flood+1), free: make(chan struct{})}
+	h := newHouse(t, change{door: func(o *capture.Options) { slow.Journal, o.Journal = o.Journal, slow }})
+	door := h.door.Handler()
+	send := func(token, source string) int {
+		r := httptest.NewRequest("POST", "/v1/leads", strings.NewReader(`{"source":"`+source+`","person":{"phone":"+442079460001"}}`))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		door.ServeHTTP(w, r)
+		return w.Code
+	}
+	codes := make(chan int, flood)
+	for range flood {
+		go func() { codes <- send(secret, "site") }()
+	}
+	for range 768 {
+		<-slow.came
+	}
+	for range flood - 768 { // no more of its own are let in
+		if got := <-codes; got != 503 {
+			t.Fatalf("one more than its share: %d", got)
+		}
+	}
+	other := make(chan int)
+	go func() { other <- send(otherSecret, "elsewhere") }()
+	<-slow.came // it is at the journal while the flood still waits
+	close(slow.free)
+	if got := <-other; got != 202 {
+		t.Errorf("the other account got %d", got)
+	}
+	for range 768 {
+		if got := <-codes; got != 202 {
+			t.Errorf("within its share: %d", got)
+		}
+	}
 }

@@ -1,6 +1,9 @@
 package journal
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Stats are counts since Open, and the queue as it is now.
 type Stats struct {
@@ -30,6 +33,14 @@ type counters struct {
 	Appended, Commits, Bytes, Refused, Failed, Timeouts, Duplicates atomic.Uint64
 	Consumed, Redelivered, Damaged, Trimmed                         atomic.Uint64
 	Restarts, ServerWarnings, Gaps, WentBack                        atomic.Uint64
+}
+
+// Pressure is how long a new entry would wait, as a part of MaxWait: from 1 on
+// it would be refused. It asks nobody.
+func (j *Journal) Pressure() float64 {
+	j.queue.mu.Lock()
+	defer j.queue.mu.Unlock()
+	return float64(j.queue.estimate(time.Now())) / float64(j.o.MaxWait)
 }
 
 // Stats reads the counters; it asks nobody.

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -27,8 +28,9 @@ const (
 	hashSize    = 32
 )
 
-// hasher hashes two passwords at a time; a few more wait, the rest are told to
-// come back, so that sign-ins cannot take the processor from leads.
+// hasher hashes on half of the processors at most; a few more passwords wait,
+// the rest are told to come back, so that sign-ins cannot take the processors
+// from leads.
 type hasher struct {
 	slots   chan struct{}
 	waiting *atomic.Int32
@@ -54,7 +56,7 @@ func checkPassword(field, s string) error {
 }
 
 func newHasher() hasher {
-	h := hasher{slots: make(chan struct{}, 2), waiting: new(atomic.Int32)}
+	h := hasher{slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), waiting: new(atomic.Int32)}
 	secret := make([]byte, 16)
 	rand.Read(secret)
 	h.dummy = phc(secret, make([]byte, hashSize))

@@ -99,16 +99,16 @@ func (a *API) ServeDocument() error {
 	if err != nil {
 		return err
 	}
-	a.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+	a.mux.HandleFunc("GET /openapi.json", a.yielding(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-cache")
 		_, _ = w.Write(doc)
-	})
-	a.mux.HandleFunc("GET /docs", func(w http.ResponseWriter, _ *http.Request) {
+	}))
+	a.mux.HandleFunc("GET /docs", a.yielding(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 		_, _ = w.Write(page)
-	})
+	}))
 	a.mux.HandleFunc("GET /docs.css", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
 		_, _ = w.Write(docsCSS)

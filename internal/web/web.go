@@ -88,7 +88,8 @@ type API struct {
 	more []Fragment
 	ops  []Op
 
-	limits *limits.Limits
+	limits   *limits.Limits
+	pressure func() float64
 }
 
 // Options is what an API needs. Now defaults to time.Now.
@@ -105,6 +106,9 @@ type Options struct {
 	MAC func(text string) [32]byte
 	// Limits counts requests by address, key, user and account; nil for none.
 	Limits *limits.Limits
+	// Pressure says how near the house is to refusing leads, which it does at 1;
+	// nil for never. What can wait is refused before.
+	Pressure func() float64
 }
 
 // New makes an API without routes.
@@ -132,7 +136,7 @@ func New(o Options) *API {
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"key": {Type: "http", Scheme: "bearer", Description: "A session's token (cst_…), a secret key (csk_…), or for capture a publishable key (cpk_…)."},
 	}
-	return &API{mux: o.Mux, huma: humago.New(o.Mux, c), db: o.DB, auth: o.Auth, log: o.Log, now: o.Now, mac: o.MAC, limits: o.Limits}
+	return &API{mux: o.Mux, huma: humago.New(o.Mux, c), db: o.DB, auth: o.Auth, log: o.Log, now: o.Now, mac: o.MAC, limits: o.Limits, pressure: o.Pressure}
 }
 
 func processMAC() func(string) [32]byte {
@@ -341,6 +345,9 @@ func isType(ct, want string) bool {
 
 func (a *API) visit(ctx context.Context, op Op, header func(string) string) (*Visit, error) {
 	v := &Visit{RequestID: RequestID(ctx), At: store.Clock(a.now())}
+	if err := a.shed(op.yields()); err != nil {
+		return v, err
+	}
 	if op.Permission == account.Public {
 		return v, a.limits.Stranger(caller.Address(ctx))
 	}
