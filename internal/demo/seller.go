@@ -151,7 +151,7 @@ func signal(c chan struct{}) {
 
 // enter signs in, says "available" and remembers what was left undone.
 func (s *salesperson) enter(ctx context.Context) error {
-	api, in, err := s.base.signIn(ctx, s.user.Email, s.user.Password)
+	api, in, err := s.base.signInOnPhone(ctx, s.user)
 	if err != nil {
 		return err
 	}
