@@ -32,7 +32,7 @@ func TestNewFileUsesItsIndexes(t *testing.T) {
 		`SELECT person_id FROM person_index WHERE account_id = ?1 AND field = ?2 AND mac IN (?3, ?4, ?5, ?6, ?7, ?8)`: "(account_id=? AND field=? AND mac=?)",
 		`SELECT count(*) FROM offer WHERE account_id = ?1 AND user_id = ?2 AND open`:                                  "offer_open",
 		`SELECT next_what FROM lead WHERE account_id = ?1 AND person_id = ?2 AND project_id = ?3 ORDER BY created_at`: "lead_person",
-		`SELECT next_what FROM lead WHERE account_id = ?1 AND owner_id IS NOT NULL AND closed_at IS NULL AND NOT test AND (enquiries > 1 OR previous_id IS NOT NULL) AND enquired_at > COALESCE(tried_at, attempted_at, 0) AND (enquired_at, lead_id) > (?2, ?3) ORDER BY enquired_at, lead_id LIMIT 50`: "lead_again",
+		`SELECT next_what FROM lead WHERE account_id = ?1 AND closed_at IS NULL AND NOT test AND (enquiries > 1 OR previous_id IS NOT NULL) AND enquired_at > COALESCE(tried_at, attempted_at, 0) AND (enquired_at, lead_id) > (?2, ?3) ORDER BY enquired_at, lead_id LIMIT 50`: "lead_again",
 		`SELECT key FROM job WHERE run_at <= ?1 ORDER BY run_at LIMIT 8`:                                                "job_due",
 		`SELECT detail FROM audit_event WHERE account_id = ?1 AND (at, event_id) < (?2, ?3) ORDER BY at DESC LIMIT 100`: "audit_list",
 	} {

@@ -23,9 +23,10 @@ const (
 	DueToday      WorkList = "due-today"           // it is still to come today
 	NoNextAction  WorkList = "no-next-action"      // owned, and nothing is planned
 	Missed        WorkList = "missed"              // the latest try did not reach the person
-	ReEngaged     WorkList = "re-engaged"          // they enquired again, and nobody tried since
+	ReEngaged     WorkList = "re-engaged"          // they enquired again, and nobody tried since; also with no owner
 	NewNoContact  WorkList = "new-without-contact" // owned, still new, never reached
-	openOwned              = `owner_id IS NOT NULL AND closed_at IS NULL AND NOT test`
+	openLead               = `closed_at IS NULL AND NOT test`
+	openOwned              = `owner_id IS NOT NULL AND ` + openLead
 	workListOwner          = ` AND owner_id = $5`
 )
 
@@ -35,7 +36,7 @@ var workTime = map[WorkList]struct{ column, where string }{
 	DueToday:     {"next_at", `next_at IS NOT NULL AND NOT test AND next_at >= $7 AND next_at < $6`},
 	NoNextAction: {"created_at", openOwned + ` AND next_at IS NULL`},
 	Missed:       {"missed_at", openOwned + ` AND missed_at IS NOT NULL`},
-	ReEngaged:    {"enquired_at", openOwned + ` AND (enquiries > 1 OR previous_id IS NOT NULL) AND enquired_at > COALESCE(tried_at, attempted_at, 0)`},
+	ReEngaged:    {"enquired_at", openLead + ` AND (enquiries > 1 OR previous_id IS NOT NULL) AND enquired_at > COALESCE(tried_at, attempted_at, 0)`},
 	NewNoContact: {"created_at", openOwned + ` AND contacted_at IS NULL AND category = 'new'`},
 }
 

@@ -13,3 +13,8 @@ CREATE TABLE withheld (
   country TEXT NOT NULL,                 -- of a phone, ISO 3166; '' unknown
   PRIMARY KEY (account_id, person_id, enquiry_id, field)
 END;
+
+-- A person who enquires again while nobody owns their lead has re-engaged, too.
+DROP INDEX lead_again;
+CREATE INDEX lead_again ON lead (account_id, enquired_at, lead_id)
+  WHERE closed_at IS NULL AND NOT test AND (enquiries > 1 OR previous_id IS NOT NULL) AND enquired_at > COALESCE(tried_at, attempted_at, 0);
