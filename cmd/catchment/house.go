@@ -121,6 +121,7 @@ func (h *house) build(ctx context.Context) (err error) {
 	if err := h.openJournal(ctx); err != nil {
 		return err
 	}
+	h.shareLimits(run)
 	if err := h.openDoor(ctx); err != nil {
 		return err
 	}

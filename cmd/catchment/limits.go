@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"time"
 
 	"catchment/internal/limits"
@@ -33,4 +34,17 @@ func (c limitsConfig) rates() limits.Rates {
 		Stranger: limits.Rate{N: c.LimitStranger, Per: time.Minute, Burst: c.LimitStranger},
 		Account:  limits.PerSecond(c.LimitAccount), Leads: limits.PerSecond(c.LimitLeads),
 	}
+}
+
+// shareLimits has the doors of all nodes count together. A house whose journal
+// is inside it has no others.
+func (h *house) shareLimits(run context.Context) {
+	if h.c.NATSURL == "" || !h.role("capture", "web") {
+		return
+	}
+	h.work.Go(func() {
+		if err := limits.NewGossip(h.journal, nil, h.limits.Tables()...).Run(run); err != nil {
+			h.log.Warn("limits are counted by this node alone", "error", err)
+		}
+	})
 }

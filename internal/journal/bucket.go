@@ -207,3 +207,22 @@ func (j *Journal) sleeper(due, done chan struct{}, f func()) {
 		}
 	}
 }
+
+// Tell sends a short message to everybody who hears the subject, on every node:
+// now or never. It is kept nowhere.
+func (j *Journal) Tell(subject string, message []byte) error {
+	if err := j.nc.Publish(j.o.Name+".tell."+subject, message); err != nil {
+		return fmt.Errorf("journal: tell: %w", err)
+	}
+	return nil
+}
+
+// Hear calls f with every message of the subject, this process's too, from one
+// goroutine, until stop or Close. f does not keep the message.
+func (j *Journal) Hear(subject string, f func(message []byte)) (stop func(), err error) {
+	sub, err := j.nc.Subscribe(j.o.Name+".tell."+subject, func(m *nats.Msg) { f(m.Data) })
+	if err != nil {
+		return nil, fmt.Errorf("journal: hear: %w", err)
+	}
+	return func() { _ = sub.Unsubscribe() }, nil
+}

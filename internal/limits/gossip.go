@@ -42,6 +42,10 @@ type news struct {
 // whoever takes again.
 const mostNews = 4096
 
+// mostOwed bounds what one message can lay on a caller; rates have bursts of
+// less.
+const mostOwed = 24 * time.Hour
+
 func (f *fleet) share(r Rate) Rate {
 	n := int(f.nodes.Load()) + 1
 	if n == 1 {
@@ -66,7 +70,7 @@ func (f *fleet) took(s *set, i int, cost int64, r Rate) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.news) < mostNews {
-		owed := min(s.told[i], int64(time.Hour))
+		owed := min(s.told[i], int64(mostOwed))
 		f.news = append(f.news, news{s.key[i], owed})
 		s.told[i] -= owed
 	}
@@ -216,7 +220,7 @@ func parseNews(b []byte) (from [8]byte, table int, list []news, ok bool) {
 	copy(from[:], b[1:])
 	for rest := b[10:]; len(rest) > 0; rest = rest[16:] {
 		owed := int64(binary.BigEndian.Uint64(rest[8:]))
-		if owed < 0 || owed > int64(time.Hour) {
+		if owed < 0 || owed > int64(mostOwed) {
 			return from, 0, nil, false
 		}
 		list = append(list, news{Key(binary.BigEndian.Uint64(rest)), owed})

@@ -156,7 +156,7 @@ func (t *Table) give(k Key, owed int64, now time.Time) {
 	s, lock := t.lock(k)
 	defer lock.Unlock()
 	i := s.find(k, at)
-	s.due[i] = min(max(s.due[i], at)+owed, at+int64(time.Hour))
+	s.due[i] = min(max(s.due[i], at)+owed, at+int64(mostOwed))
 }
 
 func (t *Table) lock(k Key) (*set, *sync.Mutex) {
