@@ -15,6 +15,7 @@ import (
 // SignInRule is how the account's users sign in.
 type SignInRule struct {
 	NoPassword    []string `json:"no_password" nullable:"false" enum:"salesperson,manager" doc:"Who signs in by a code to the phone or a passkey, and not by password."`
+	SecondFactor  []string `json:"second_factor" nullable:"false" enum:"salesperson,manager,marketer,admin,auditor" doc:"Whose sessions do nothing before a second factor, set up or not."`
 	CodeCountries []string `json:"code_countries" nullable:"false" maxItems:"300" doc:"ISO 3166: where codes go. Empty: to the account's default region." example:"[\"GB\",\"IE\"]"`
 }
 
@@ -34,8 +35,8 @@ type Gone struct {
 func (c *Console) signInRoutes() {
 	web.See(c.API, web.Op{Method: "GET", Path: "/v1/account/sign-in", Name: "get-sign-in", Tag: "people", Permission: account.ManagePeople,
 		Summary: "How the account's users sign in"}, c.getRule)
-	web.Do(c.API, web.Op{Method: "PUT", Path: "/v1/account/sign-in", Name: "put-sign-in", Tag: "people", Permission: account.ManagePeople,
-		Summary: "Say how the account's users sign in", Detail: "Sessions that are there go on. 409 no_codes: the platform sends no codes."}, c.putRule)
+	web.Do(c.API, web.Op{Method: "PUT", Path: "/v1/account/sign-in", Name: "put-sign-in", Tag: "people", Permission: account.ManagePeople, StepUp: true,
+		Summary: "Say how the account's users sign in", Detail: "Sessions that are there go on; those of who must show a second factor do nothing else until it is shown. 409 no_codes: the platform sends no codes."}, c.putRule)
 	web.Meet(c.API, web.Op{Method: "GET", Path: "/v1/users/{id}/sessions", Name: "list-user-sessions", Tag: "people", Opens: true, Permission: account.ManagePeople,
 		Summary: "Where a user is signed in", Detail: "Newest first, whole. Devices and networks are opened for the purpose, on the record; without one they are null."}, c.userSessions)
 	web.Meet(c.API, web.Op{Method: "DELETE", Path: "/v1/users/{id}/sessions/{session_id}", Name: "end-user-session", Tag: "people", Permission: account.ManagePeople,
@@ -50,9 +51,12 @@ func (c *Console) getRule(_ *web.Visit, tx *store.Tx, _ *struct{}) (*SignInRule,
 }
 
 func ruleView(r signin.Rule) *SignInRule {
-	out := &SignInRule{NoPassword: []string{}, CodeCountries: append([]string{}, r.Countries...)}
+	out := &SignInRule{NoPassword: []string{}, SecondFactor: []string{}, CodeCountries: append([]string{}, r.Countries...)}
 	for _, role := range r.NoPassword {
 		out.NoPassword = append(out.NoPassword, string(role))
+	}
+	for _, role := range r.Second {
+		out.SecondFactor = append(out.SecondFactor, string(role))
 	}
 	return out
 }
@@ -62,6 +66,11 @@ func (c *Console) putRule(v *web.Visit, tx *store.Tx, in *signInRuleIn) (*SignIn
 	for _, role := range in.Body.NoPassword {
 		if !slices.Contains(r.NoPassword, account.Role(role)) {
 			r.NoPassword = append(r.NoPassword, account.Role(role))
+		}
+	}
+	for _, role := range in.Body.SecondFactor {
+		if !slices.Contains(r.Second, account.Role(role)) {
+			r.Second = append(r.Second, account.Role(role))
 		}
 	}
 	for _, country := range in.Body.CodeCountries {

@@ -12,20 +12,25 @@ import (
 func TestHowUsersSignIn(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c := h.company()
-		if got := c.admin.get("/v1/account/sign-in").want(t, 200); strings.TrimSpace(got.text) != `{"no_password":[],"code_countries":[]}` {
+		if got := c.admin.get("/v1/account/sign-in").want(t, 200); strings.TrimSpace(got.text) != `{"no_password":[],"second_factor":[],"code_countries":[]}` {
 			t.Error(got.text)
 		}
-		set := map[string]any{"no_password": []string{"salesperson", "salesperson"}, "code_countries": []string{"gb", "IE"}}
-		want := `{"no_password":["salesperson"],"code_countries":["GB","IE"]}`
+		set := map[string]any{"no_password": []string{"salesperson", "salesperson"}, "second_factor": []string{"manager", "manager"}, "code_countries": []string{"gb", "IE"}}
+		want := `{"no_password":["salesperson"],"second_factor":["manager"],"code_countries":["GB","IE"]}`
 		if got := c.admin.ask("PUT", "/v1/account/sign-in", set).want(t, 200); strings.TrimSpace(got.text) != want {
 			t.Error(got.text)
 		}
 		if got := c.admin.get("/v1/account/sign-in").want(t, 200); strings.TrimSpace(got.text) != want {
 			t.Error(got.text)
 		}
-		c.admin.ask("PUT", "/v1/account/sign-in", map[string]any{"no_password": []string{"admin"}, "code_countries": []string{}}).want(t, 422)
-		c.admin.ask("PUT", "/v1/account/sign-in", map[string]any{"no_password": []string{}, "code_countries": []string{"Atlantis"}}).want(t, 422)
-		c.user(account.Manager).ask("PUT", "/v1/account/sign-in", set).want(t, 403)
+		c.admin.ask("PUT", "/v1/account/sign-in", map[string]any{"no_password": []string{"admin"}, "second_factor": []string{}, "code_countries": []string{}}).want(t, 422)
+		c.admin.ask("PUT", "/v1/account/sign-in", map[string]any{"no_password": []string{}, "second_factor": []string{}, "code_countries": []string{"Atlantis"}}).want(t, 422)
+		c.admin.ask("PUT", "/v1/account/sign-in", map[string]any{"no_password": []string{}, "second_factor": []string{"operator"}, "code_countries": []string{}}).want(t, 422)
+		c.user(account.Auditor).ask("PUT", "/v1/account/sign-in", set).want(t, 403)
+		c.user(account.Marketer).get("/v1/projects").want(t, 200)
+		if got := c.user(account.Manager).get("/v1/projects").want(t, 403); got.code() != "second_factor_required" {
+			t.Errorf("%s", got.text)
+		}
 		if other := h.company().admin.get("/v1/account/sign-in").want(t, 200); strings.TrimSpace(other.text) == want {
 			t.Error("another account has the rule, too")
 		}

@@ -61,7 +61,7 @@ func (d *Directory) Begin(tx *store.Tx, user account.UserID, shown account.Shown
 		return SignedIn{}, err
 	}
 	p := principal(s, m.Role)
-	p.Second, err = access.HasSecond(access.OfUser(tx), user)
+	p.Second, p.Must, err = asks(tx, user, m.Role)
 	return SignedIn{p, token, m.Name}, err
 }
 
@@ -131,7 +131,7 @@ func (d *Directory) Renew(ctx context.Context, p Principal, factors ...account.F
 		}
 		d.revoked(dir)
 		out = SignedIn{Principal: principal(s, p.Role), Token: token}
-		out.Second = p.Second
+		out.Second, out.Must = p.Second, p.Must
 		return err
 	})
 	if errors.Is(err, store.ErrNone) {
@@ -239,7 +239,7 @@ func (d *Directory) bySession(ctx context.Context, hash access.Hash, now time.Ti
 		return Principal{}, err
 	}
 	p := principal(s, role)
-	if p.Second, err = d.hasSecond(ctx, p); err != nil {
+	if p.Second, p.Must, err = d.asks(ctx, p); err != nil {
 		return Principal{}, err
 	}
 	if now.Sub(s.SeenAt) >= seenEvery {
@@ -251,19 +251,29 @@ func (d *Directory) bySession(ctx context.Context, hash access.Hash, now time.Ti
 	return p, nil
 }
 
-func (d *Directory) hasSecond(ctx context.Context, p Principal) (has bool, err error) {
+// asks says whether the user has a second factor, and whether the account has
+// their role show one.
+func asks(tx *store.Tx, user account.UserID, role account.Role) (has, must bool, err error) {
+	if has, err = access.HasSecond(access.OfUser(tx), user); err != nil {
+		return false, false, err
+	}
+	rule, err := access.GetRule(tx)
+	return has, slices.Contains(rule.Second, role), err
+}
+
+func (d *Directory) asks(ctx context.Context, p Principal) (has, must bool, err error) {
 	if p.Operator {
 		err = d.o.DB.ReadDirectory(ctx, func(dir *store.Dir) (err error) {
 			has, err = access.HasSecond(access.OfOperator(dir), p.User)
 			return err
 		})
-		return has, err
+		return has, false, err
 	}
 	err = d.o.DB.Read(ctx, p.Scope, func(tx *store.Tx) (err error) {
-		has, err = access.HasSecond(access.OfUser(tx), p.User)
+		has, must, err = asks(tx, p.User, p.Role)
 		return err
 	})
-	return has, err
+	return has, must, err
 }
 
 func (d *Directory) byKey(ctx context.Context, hash access.Hash, now time.Time) (Principal, error) {

@@ -71,7 +71,7 @@ func (s *Signin) ChangePassword(ctx context.Context, p directory.Principal, old,
 	if !p.Scope.Valid() || p.User.IsZero() {
 		return SignedIn{}, problem.Conflict("no_password", "Only a user of an account has a password to change here.")
 	}
-	if p.Second && p.Shown.Level() < 2 { // or whoever guessed the password would own it
+	if (p.Second || p.Must) && p.Shown.Level() < 2 { // or whoever guessed the password would own it
 		return SignedIn{}, problem.Forbidden("second_factor_required", "Show your second factor first: POST it to /v1/sessions/current/factors.")
 	}
 	if err := checkPassword("new_password", fresh); err != nil {

@@ -90,7 +90,7 @@ func (s *Signin) Ways(ctx context.Context, p directory.Principal) (w Ways, err e
 // Needs lists which factors would bring the session to level 2. None: nothing
 // more is asked of it.
 func (s *Signin) Needs(ctx context.Context, p directory.Principal) ([]account.Factor, error) {
-	if !p.Second || p.Shown.Level() > 1 {
+	if !p.Second && !p.Must || p.Shown.Level() > 1 {
 		return nil, nil
 	}
 	w, err := s.Ways(ctx, p)

@@ -334,3 +334,35 @@ func TestAKeyHasNoFactors(t *testing.T) {
 		h.refused(err, 409, "no_session")
 	})
 }
+
+// An account has a role show a second factor; who has none yet sets up an app,
+// or has a code sent.
+func TestAnAccountInsists(t *testing.T) {
+	each(t, func(h *house) {
+		s, before := h.company("priya@example.com")
+		h.write(s, func(tx *store.Tx) error {
+			return h.door.SetRule(tx, signin.Rule{Second: []account.Role{account.Admin}})
+		})
+		p, err := h.dir.Authenticate(h.Context(), before.Token) // a session from before
+		if err != nil || !p.Must || p.Second {
+			h.Errorf("%+v, %v", p, err)
+		}
+		in := h.comesIn()
+		needs, err := h.door.Needs(h.Context(), in.Principal)
+		if err != nil || !in.Must || !slices.Equal(needs, []account.Factor{account.Code}) {
+			h.Errorf("%+v needs %v, %v", in.Principal, needs, err)
+		}
+		if p, err := h.dir.Authenticate(h.Context(), in.Token); err != nil || p != in.Principal {
+			h.Errorf("%+v, %v", p, err)
+		}
+		_, err = h.door.ChangePassword(h.Context(), in.Principal, password, "another password")
+		h.refused(err, 403, "second_factor_required")
+		if _, in = h.enrol(in); in.Shown.Level() != 2 || !in.Must {
+			h.Errorf("%+v", in.Principal)
+		}
+		_, sam := h.company("sam@example.com") // another account
+		if sam.Must {
+			h.Error("one account's rule is another's")
+		}
+	})
+}

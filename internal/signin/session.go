@@ -148,13 +148,14 @@ func (s *Signin) endWhich(ctx context.Context, p directory.Principal, user accou
 // Rule is how an account's users sign in.
 type Rule struct {
 	NoPassword []account.Role // salespeople, managers: who signs in by code or passkey, and not by password
+	Second     []account.Role // whose sessions do nothing before a second factor
 	Countries  []string       // ISO 3166: where codes go; none: the account's default region
 }
 
 // GetRule reads the account's rule.
 func (s *Signin) GetRule(tx *store.Tx) (Rule, error) {
 	r, err := access.GetRule(tx)
-	return Rule{r.NoPassword, r.Countries}, err
+	return Rule{r.NoPassword, r.Second, r.Countries}, err
 }
 
 // SetRule changes it. Admins and auditors keep their passwords.
@@ -170,5 +171,6 @@ func (s *Signin) SetRule(tx *store.Tx, r Rule) error {
 	if err := directory.Regions("code_countries", r.Countries); err != nil {
 		return err
 	}
-	return access.SetRule(tx, access.Rule{NoPassword: r.NoPassword, Countries: r.Countries})
+	s.o.Directory.Revoked(tx) // nobody is believed to have less to show
+	return access.SetRule(tx, access.Rule{NoPassword: r.NoPassword, Second: r.Second, Countries: r.Countries})
 }

@@ -73,7 +73,7 @@ type Op struct {
 	MaxBody      int64  // bytes; 64 KiB when zero
 	Takes        string // media type of the body; application/json when empty
 	Opens        bool   // the answer may hold personal data, for a purpose
-	StepUp       bool   // who has a second factor has shown it within the last ten minutes
+	StepUp       bool   // a second factor was shown within the last ten minutes
 }
 
 // API collects routes and serves them.
@@ -301,7 +301,7 @@ func (a *API) operation(op Op) huma.Operation {
 	}
 	if op.StepUp {
 		h.Extensions["x-step-up"] = true
-		h.Description = strings.TrimSpace(h.Description + " Who has a second factor has shown it within the last ten minutes: else 403 step_up_required.")
+		h.Description = strings.TrimSpace(h.Description + " Who has a second factor, or must have one, has shown it within the last ten minutes: else 403 step_up_required.")
 	}
 	if op.Opens {
 		h.Parameters = append(h.Parameters, &huma.Param{Name: "Catchment-Purpose", In: "header", Schema: &huma.Schema{Type: "string", MaxLength: new(100)},
@@ -384,12 +384,15 @@ func accountOf(p directory.Principal) []byte {
 	return id[:]
 }
 
-// strong refuses a session that has still to show the second factor its user
-// has, or has not shown it lately when the act is dangerous. Keys have none.
+// strong refuses a session that has still to show the second factor that its
+// user has or the account asks of the role, or has not shown it lately when the act is dangerous. Keys have none.
 func (v *Visit) strong(op Op) error {
-	const way = " POST it to /v1/sessions/current/factors; GET /v1/me/factors lists which you have."
+	way := " POST it to /v1/sessions/current/factors; GET /v1/me/factors lists which you have."
+	if !v.Second {
+		way = " Have a code sent by POST /v1/sessions/current/codes, or set up an app: POST /v1/me/totp. docs/signin.md tells how."
+	}
 	switch {
-	case v.Session.IsZero() || !v.Second:
+	case v.Session.IsZero() || !v.Second && !v.Must:
 		return nil
 	case v.Shown.Level() < 2 && op.Permission != account.UseOwnSession:
 		return problem.Forbidden("second_factor_required", "Show your second factor first."+way)

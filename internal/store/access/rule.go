@@ -13,29 +13,30 @@ import (
 // Rule is how an account's users sign in (table sign_in_rule).
 type Rule struct {
 	NoPassword []account.Role // who does not sign in by password
+	Second     []account.Role // who has to show a second factor
 	Countries  []string       // ISO 3166: where codes go; none: the account's default region
 	AlarmAt    time.Time      // of the last alarm about codes
 }
 
 var (
-	getRule = store.Register("access.rule", `SELECT no_password, countries, alarm_at FROM sign_in_rule WHERE account_id = $1`)
-	setRule = store.Register("access.rule.set", `INSERT INTO sign_in_rule (account_id, no_password, countries, alarm_at) VALUES ($1, $2, $3, 0)
-		ON CONFLICT (account_id) DO UPDATE SET no_password = excluded.no_password, countries = excluded.countries`)
+	getRule = store.Register("access.rule", `SELECT no_password, second_factor, countries, alarm_at FROM sign_in_rule WHERE account_id = $1`)
+	setRule = store.Register("access.rule.set", `INSERT INTO sign_in_rule (account_id, no_password, second_factor, countries, alarm_at) VALUES ($1, $2, $3, $4, 0)
+		ON CONFLICT (account_id) DO UPDATE SET no_password = excluded.no_password, second_factor = excluded.second_factor, countries = excluded.countries`)
 	setAlarm = store.Register("access.rule.alarm", `INSERT INTO sign_in_rule (account_id, no_password, countries, alarm_at) VALUES ($1, '[]', '[]', $2)
 		ON CONFLICT (account_id) DO UPDATE SET alarm_at = excluded.alarm_at`)
 )
 
 // GetRule reads the rule; the zero Rule when none was ever set.
 func GetRule(tx *store.Tx) (r Rule, err error) {
-	var roles, countries string
-	err = tx.Row(getRule).Scan(&roles, &countries, store.Time(&r.AlarmAt))
+	var roles, second, countries string
+	err = tx.Row(getRule).Scan(&roles, &second, &countries, store.Time(&r.AlarmAt))
 	if errors.Is(err, store.ErrNone) {
 		return Rule{}, nil
 	}
 	if err != nil {
 		return r, err
 	}
-	if err := errors.Join(json.Unmarshal([]byte(roles), &r.NoPassword), json.Unmarshal([]byte(countries), &r.Countries)); err != nil {
+	if err := errors.Join(json.Unmarshal([]byte(roles), &r.NoPassword), json.Unmarshal([]byte(second), &r.Second), json.Unmarshal([]byte(countries), &r.Countries)); err != nil {
 		return r, fmt.Errorf("access: rule: %w", err)
 	}
 	return r, nil
@@ -43,14 +44,15 @@ func GetRule(tx *store.Tx) (r Rule, err error) {
 
 // SetRule stores roles and countries.
 func SetRule(tx *store.Tx, r Rule) error {
-	roles, countries := []byte("[]"), []byte("[]")
-	if len(r.NoPassword) > 0 {
-		roles, _ = json.Marshal(r.NoPassword) // words cannot fail
+	return tx.Must(setRule, listText(r.NoPassword), listText(r.Second), listText(r.Countries))
+}
+
+func listText[T ~string](list []T) string {
+	if len(list) == 0 {
+		return "[]"
 	}
-	if len(r.Countries) > 0 {
-		countries, _ = json.Marshal(r.Countries)
-	}
-	return tx.Must(setRule, string(roles), string(countries))
+	text, _ := json.Marshal(list) // words cannot fail
+	return string(text)
 }
 
 // SetAlarm notes when an alarm about codes was raised.
