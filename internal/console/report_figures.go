@@ -154,7 +154,7 @@ func (c *Console) reportFigures(v *web.Visit, tx *store.Tx, in *figuresIn) (*Fig
 		return nil, err
 	}
 	r := &figureReader{tx: tx, from: from, to: to, now: v.At}
-	if err := r.load(); err != nil {
+	if err := r.load(in.By); err != nil {
 		return nil, err
 	}
 	rows, err := r.rows(in)
@@ -170,7 +170,7 @@ func (c *Console) reportFigures(v *web.Visit, tx *store.Tx, in *figuresIn) (*Fig
 	if n := len(out.Rows); n > mostRows {
 		out.Rows, out.More = out.Rows[:mostRows], int64(n-mostRows)
 	}
-	out.Total = r.row(nil, "", r.all, r.spentOn(func(counts.Spend) bool { return true }, in.By))
+	out.Total = r.row(nil, "", r.all, r.spentOn(func(string) bool { return true }))
 	return out, nil
 }
 
@@ -189,18 +189,24 @@ type figureReader struct {
 	stages   []setup.Stage
 	all      *counts.Tally
 	spans    []counts.Span
-	spent    []counts.Spend
+	spent    []counts.Spend // of sources or of campaigns: two views of the same money, never both
 	presence bool
 }
 
-func (r *figureReader) load() (err error) {
+func (r *figureReader) load(by string) (err error) {
 	if r.stages, err = setup.Stages(r.tx); err != nil {
 		return err
 	}
 	if r.all, err = counts.Total(r.tx, r.from, r.to); err != nil {
 		return err
 	}
-	if r.spent, err = counts.Spent(r.tx, r.from, r.to); err != nil {
+	switch by {
+	case "source", "project":
+		r.spent, err = counts.Spent(r.tx, counts.OfSource, r.from, r.to)
+	case "campaign":
+		r.spent, err = counts.Spent(r.tx, counts.OfCampaign, r.from, r.to)
+	}
+	if err != nil {
 		return err
 	}
 	r.spans, err = counts.OpenSpans(r.tx)
@@ -252,7 +258,7 @@ func (r *figureReader) bySource() ([]FigureRow, error) {
 	for _, s := range all {
 		names[s.ID.String()] = s.Name
 	}
-	return r.named(counts.OfSource, names, func(key string, s counts.Spend) bool { return s.Dim == counts.OfSource && s.Key == key })
+	return r.named(counts.OfSource, names, func(key, source string) bool { return source == key })
 }
 
 func (r *figureReader) byProject() ([]FigureRow, error) {
@@ -271,18 +277,18 @@ func (r *figureReader) byProject() ([]FigureRow, error) {
 	for _, s := range sources {
 		of[s.ID.String()] = s.Project.String()
 	}
-	return r.named(counts.OfProject, names, func(key string, s counts.Spend) bool { return s.Dim == counts.OfSource && of[s.Key] == key })
+	return r.named(counts.OfProject, names, func(key, source string) bool { return of[source] == key })
 }
 
 // named makes a row of each thing that has figures or costs.
-func (r *figureReader) named(d counts.Dim, names map[string]string, costs func(key string, s counts.Spend) bool) ([]FigureRow, error) {
+func (r *figureReader) named(d counts.Dim, names map[string]string, costs func(key, source string) bool) ([]FigureRow, error) {
 	by, err := counts.Between(r.tx, d, r.from, r.to)
 	if err != nil {
 		return nil, err
 	}
 	rows := []FigureRow{}
 	for key, name := range names {
-		spent := r.spentOn(func(s counts.Spend) bool { return costs(key, s) }, string(d))
+		spent := r.spentOn(func(source string) bool { return costs(key, source) })
 		if by[key] == nil && len(spent) == 0 {
 			continue
 		}
@@ -303,7 +309,7 @@ func (r *figureReader) byText(d counts.Dim) ([]FigureRow, error) {
 	}
 	rows := []FigureRow{}
 	for key, t := range by {
-		rows = append(rows, r.row(nil, key, t, r.spentOn(func(s counts.Spend) bool { return s.Key == key }, string(d))))
+		rows = append(rows, r.row(nil, key, t, r.spentOn(func(x string) bool { return x == key })))
 	}
 	return rows, nil
 }
@@ -375,20 +381,11 @@ func (r *figureReader) byHour(zone string) ([]FigureRow, error) {
 	return rows, err
 }
 
-// spentOn sums by currency what of the spend belongs there. Sources and
-// campaigns may be two views of the same money, so it never sums both.
-func (r *figureReader) spentOn(of func(counts.Spend) bool, by string) map[string]int64 {
-	want := counts.OfSource
-	switch by {
-	case "campaign":
-		want = counts.OfCampaign
-	case "source", "project":
-	default:
-		return nil
-	}
+// spentOn sums by currency what was spent on the keys.
+func (r *figureReader) spentOn(of func(key string) bool) map[string]int64 {
 	out := map[string]int64{}
 	for _, s := range r.spent {
-		if s.Dim == want && of(s) {
+		if of(s.Key) {
 			out[s.Currency] += s.Minor
 		}
 	}
