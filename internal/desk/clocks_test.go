@@ -49,17 +49,23 @@ func (v *visitor) takes() arrived {
 	return a
 }
 
+// alarms lists those that wait for a look.
+func (c *company) alarms() (all []offers.Clock) {
+	c.Helper()
+	c.write(func(tx *store.Tx) (err error) {
+		all, err = c.router.Alarms(tx, false, time.Time{}, lead.AlarmID{}, 100)
+		return err
+	})
+	return all
+}
+
 // alarmed lists the leads with an alarm, by clock.
 func (c *company) alarmed() map[lead.ID]string {
 	c.Helper()
 	out := map[lead.ID]string{}
-	c.write(func(tx *store.Tx) error {
-		all, err := c.router.Alarms(tx, false, time.Time{}, lead.AlarmID{}, 100)
-		for _, x := range all {
-			out[x.Lead] += x.Name
-		}
-		return err
-	})
+	for _, x := range c.alarms() {
+		out[x.Lead] += x.Name
+	}
 	return out
 }
 
@@ -98,12 +104,7 @@ func TestBeginningAnAttemptStopsTheAlarm(t *testing.T) {
 		if got := c.alarmed(); len(got) != 2 || got[begun.lead] != string(routing.AttemptToContact) {
 			t.Errorf("alarms: %v", got)
 		}
-		var clocks []offers.Clock
-		c.write(func(tx *store.Tx) (err error) {
-			clocks, err = c.router.Alarms(tx, false, time.Time{}, lead.AlarmID{}, 100)
-			return err
-		})
-		for _, x := range clocks {
+		for _, x := range c.alarms() {
 			if x.User != sam.id || x.Taken != (x.Lead == silent.lead) {
 				t.Errorf("%+v", x)
 			}

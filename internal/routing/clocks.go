@@ -96,8 +96,12 @@ func (r *Router) offered(tx *store.Tx, pool offers.Pool, made []offers.Offer) er
 	return r.begin(tx, pool.Project, pool.Policy, OfferToAccept, all)
 }
 
-// took ends the lead's clocks and begins those of its new owner.
+// took ends the lead's clocks and begins those of its new owner, who receives
+// the visitors that a former one would have.
 func (r *Router) took(tx *store.Tx, id lead.ID, project account.ProjectID, user account.UserID, now time.Time) error {
+	if err := leads.MoveVisits(tx, id, account.UserID{}, user, now); err != nil {
+		return err
+	}
 	if err := offers.EndClocks(tx, id, now); err != nil {
 		return err
 	}

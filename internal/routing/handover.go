@@ -3,6 +3,7 @@ package routing
 import (
 	"time"
 
+	"catchment/internal/account"
 	"catchment/internal/audit"
 	"catchment/internal/events"
 	"catchment/internal/lead"
@@ -37,6 +38,9 @@ func (r *Router) GiveBack(tx *store.Tx, id lead.ID, reason, actor string, now ti
 func (r *Router) giveBack(tx *store.Tx, was leads.Route, reason, actor string, now time.Time) error {
 	if ok, err := leads.RouteGiveBack(tx, was, store.Micro(now)); err != nil || !ok {
 		return lost(err)
+	}
+	if err := leads.MoveVisits(tx, was.Lead, was.Owner, account.UserID{}, now); err != nil {
+		return err
 	}
 	if err := offers.EndClocks(tx, was.Lead, now); err != nil {
 		return err

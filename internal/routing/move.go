@@ -54,6 +54,9 @@ func (r *Router) Transfer(tx *store.Tx, id lead.ID, to account.UserID, reason, a
 	if err := leads.RouteAssign(tx, leads.Assignment{Lead: id, User: to, From: now, Reason: "transferred", By: actor}); err != nil {
 		return was, err
 	}
+	if err := leads.MoveVisits(tx, id, was.Owner, to, now); err != nil {
+		return was, err
+	}
 	if err := r.moved(tx, was, to, now); err != nil {
 		return was, err
 	}

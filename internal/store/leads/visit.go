@@ -40,6 +40,8 @@ var (
 	getVisit    = store.Register("leads.visit.get", `SELECT `+visitColumns+` FROM site_visit WHERE account_id = $1 AND visit_id = $2`)
 	changeVisit = store.Register("leads.visit.change", `UPDATE site_visit SET state = $4, planned_at = $5, user_id = $6, place = $7, changed_at = $8
 		WHERE account_id = $1 AND visit_id = $2 AND state = $3`)
+	moveVisits = store.Register("leads.visit.move", `UPDATE site_visit SET user_id = $4, changed_at = $5
+		WHERE account_id = $1 AND lead_id = $2 AND state = 'planned' AND (user_id = $3 OR user_id IS NULL)`)
 	listVisits   = store.Register("leads.visit.list", `SELECT `+visitColumns+` FROM site_visit WHERE account_id = $1`+visitPage)
 	visitsOfUser = store.Register("leads.visit.list_user", `SELECT `+visitColumns+` FROM site_visit WHERE account_id = $1 AND user_id = $6`+visitPage)
 	visitsOfLead = store.Register("leads.visit.list_lead", `SELECT `+visitColumns+` FROM site_visit WHERE account_id = $1 AND lead_id = $6`+visitPage)
@@ -60,6 +62,13 @@ func VisitByID(tx *store.Tx, id lead.VisitID) (Visit, error) {
 // in, store.ErrAgain when it has another by now.
 func ChangeVisit(tx *store.Tx, was lead.VisitState, v Visit) error {
 	return fenced(tx.Exec(changeVisit, v.ID, string(was), string(v.State), store.Micro(v.At), v.User, sealedOrNull(v.Place), store.Micro(v.ChangedAt)))
+}
+
+// MoveVisits has the lead's new owner receive what is planned and its former
+// one, or nobody, would receive; a zero owner is nobody.
+func MoveVisits(tx *store.Tx, id lead.ID, from, to account.UserID, at time.Time) error {
+	_, err := tx.Exec(moveVisits, id, from, to, store.Micro(at))
+	return err
 }
 
 // VisitFilter says which visits to list; zero values ask for nothing. Lead goes
