@@ -14,7 +14,9 @@ import (
 	"catchment/internal/vault"
 )
 
-func TestACodeOverTheAPI(t *testing.T) {
+// signInExamples are the named blocks of docs/signin.md.
+func signInExamples(t *testing.T) map[string]map[string]any {
+	t.Helper()
 	text, err := os.ReadFile("../../docs/signin.md")
 	if err != nil {
 		t.Fatal(err)
@@ -27,6 +29,11 @@ func TestACodeOverTheAPI(t *testing.T) {
 		}
 		documented[string(m[1])] = v
 	}
+	return documented
+}
+
+func TestACodeOverTheAPI(t *testing.T) {
+	documented := signInExamples(t)
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		c := open(t, db).company()
 		c.write(func(tx *store.Tx) error {

@@ -38,17 +38,25 @@ func TestFactors(t *testing.T) {
 		}
 		weak := &visitor{company: c, id: mia.id, token: in.body["token"].(string)}
 		weak.get("/v1/me").want(t, 200) // session:own
-		for _, path := range []string{"/v1/leads", "/v1/events"} {
+		for _, path := range []string{"/v1/leads", "/v1/events", "/v1/me/sessions"} {
 			if got := weak.get(path).want(t, 403); got.code() != "second_factor_required" {
 				t.Errorf("%s", got.text)
 			}
 		}
+		if got := weak.post("/v1/sessions/current/codes", nil).want(t, 409); got.code() != "no_phone" {
+			t.Errorf("%s", got.text)
+		}
+		weak.post("/v1/sessions/current/factors", map[string]any{"flow": "cfl_x", "code": "123456"}).want(t, 401)
+		weak.post("/v1/sessions/current/factors", map[string]any{"flow": "cfl_x", "code": "123456", "totp": "123456"}).want(t, 422)
 		weak.post("/v1/sessions/current/factors", map[string]any{}).want(t, 422)
 		weak.post("/v1/sessions/current/factors", map[string]any{"totp": "123456", "recovery": "x"}).want(t, 422)
 		got = weak.post("/v1/sessions/current/factors", map[string]any{"recovery": codes[0]}).want(t, 200)
 		weak.get("/v1/leads").want(t, 401) // its token ended
 		weak.token = got.body["token"].(string)
 		weak.get("/v1/leads").want(t, 200)
+		for _, d := range differences("factors", signInExamples(t)["factors"], weak.get("/v1/me/factors").want(t, 200).body) {
+			t.Errorf("docs/signin.md and the server: %s", d)
+		}
 		got = weak.ask(http.MethodDelete, "/v1/me/totp", nil).want(t, 200)
 		weak.token = got.body["token"].(string)
 		weak.ask(http.MethodDelete, "/v1/me/totp", nil).want(t, 404)

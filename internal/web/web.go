@@ -394,7 +394,7 @@ func (v *Visit) strong(op Op) error {
 	switch {
 	case v.Session.IsZero() || !v.Second && !v.Must:
 		return nil
-	case v.Shown.Level() < 2 && op.Permission != account.UseOwnSession:
+	case v.Shown.Level() < 2 && (op.Permission != account.UseOwnSession || op.Opens):
 		return problem.Forbidden("second_factor_required", "Show your second factor first."+way)
 	case op.StepUp && v.At.Sub(v.Shown.Strong()) >= account.StepUp:
 		return problem.Forbidden("step_up_required", "Show your second factor again: this is open for ten minutes after it."+way)
