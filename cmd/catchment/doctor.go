@@ -12,8 +12,10 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/account/admit"
+	"catchment/internal/directory"
 	"catchment/internal/journal"
 	"catchment/internal/store"
+	"catchment/internal/store/access"
 	"catchment/internal/store/leads"
 
 	"golang.org/x/sys/unix"
@@ -41,6 +43,7 @@ func (c doctorCmd) Run(w *world) error {
 	if d.database() {
 		defer d.h.closeOffline()
 		d.deadLetters()
+		d.keys()
 	}
 	d.journal()
 	d.messages()
@@ -128,6 +131,34 @@ func (d *doctor) database() bool {
 		d.ok("database (%s) answers; the keys of %d accounts open", d.h.db.Engine(), accounts)
 	}
 	return true
+}
+
+// keys tells of those that end soon or have just ended, and of secret ones
+// without an end, which an older version made.
+func (d *doctor) keys() {
+	now, said := time.Now(), false
+	err := d.h.eachAccount(d.w.ctx, func(id account.ID) error {
+		return d.h.db.Read(d.w.ctx, admit.To(id), func(tx *store.Tx) error {
+			all, err := access.Keys(tx)
+			for _, k := range all {
+				switch {
+				case directory.EndsSoon(k, now):
+					d.warn("key %s of %s ends on %s: rotate it (POST /v1/keys/{id}/rotate)", k.ID, id, k.ExpiresAt.Format(time.DateOnly))
+				case k.Kind == directory.SecretKey && k.RevokedAt.IsZero() && k.ExpiresAt.IsZero():
+					d.warn("key %s of %s never ends: rotate it, and it gets an end", k.ID, id)
+				default:
+					continue
+				}
+				said = true
+			}
+			return err
+		})
+	})
+	if err != nil {
+		d.bad("keys: %v", err)
+	} else if !said {
+		d.ok("no key ends within two weeks")
+	}
 }
 
 func (d *doctor) deadLetters() {

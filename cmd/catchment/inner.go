@@ -10,6 +10,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/account/admit"
 	"catchment/internal/courier"
+	"catchment/internal/events"
 	"catchment/internal/insight"
 	"catchment/internal/journal"
 	"catchment/internal/operate"
@@ -249,10 +250,22 @@ func (h *house) tidyOnce(ctx context.Context, hourly bool) error {
 	}
 	return h.eachAccount(ctx, func(id account.ID) error {
 		return h.db.Write(ctx, admit.To(id), func(tx *store.Tx) error {
-			_, err := answers.Forget(tx, time.Now().Add(-keepAnswers))
-			return err
+			if _, err := answers.Forget(tx, time.Now().Add(-keepAnswers)); err != nil {
+				return err
+			}
+			return h.tellEnding(tx)
 		})
 	})
+}
+
+// tellEnding has those who follow the account's events know of keys that end
+// soon.
+func (h *house) tellEnding(tx *store.Tx) error {
+	ending, err := h.directory.EndingKeys(tx)
+	for _, k := range ending {
+		h.events.Emit(tx, events.Event{Kind: events.KeyEnding, At: time.Now(), Data: map[string]any{"key_id": k.ID, "expires_at": k.ExpiresAt}})
+	}
+	return err
 }
 
 // indexPhones finishes what an older version left: users are found by their

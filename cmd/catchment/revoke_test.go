@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -85,6 +86,57 @@ func TestRevokedWhileSQLIsAway(t *testing.T) {
 		t.Errorf("%d acts on the platform's record, want 3", n)
 	}
 	s.as(t, shop.pub).want(202, "POST", "/v1/leads", shop.lead("Cem Example", "+12025550143"))
+}
+
+// A key near its end is told of once as an event, and by doctor until it is
+// rotated.
+func TestKeysNearTheirEnd(t *testing.T) {
+	t.Parallel()
+	c := settingsFor(t, store.Options{})
+	s := serve(t, c)
+	shop := openShop(t, c, s)
+	admin := s.as(t, shop.admin)
+	doctor := func() string {
+		var out strings.Builder
+		if status := run([]string{"doctor", "--data", c.Data}, &out, io.Discard); status != 0 {
+			t.Errorf("doctor: %d %s", status, &out)
+		}
+		return out.String()
+	}
+	admin.want(201, "POST", "/v1/keys", fields{"kind": "secret", "role": "manager", "name": "Later"})
+	if !strings.Contains(doctor(), "no key ends within two weeks") {
+		t.Error("the control: a key of a year is told of")
+	}
+	id := admin.want(201, "POST", "/v1/keys", fields{"kind": "secret", "role": "manager", "name": "CRM", "expires_at": time.Now().Add(72 * time.Hour)}).text("id")
+	if !strings.Contains(doctor(), "key "+id+" of "+shop.account+" ends on ") {
+		t.Error("doctor does not tell")
+	}
+	live := follow(admin)
+	for range 2 {
+		if err := s.house.tidyOnce(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mark := time.Now()
+	admin.want(201, "POST", "/v1/projects", fields{"name": "After it"})
+	waitFor(t, "the event after it", func() bool {
+		_, ok := live.find(func(e event) bool { return e.Kind == "setup.changed" && e.At.After(mark.Add(-time.Millisecond)) })
+		return ok
+	})
+	told := 0
+	live.find(func(e event) bool {
+		if e.Kind == "key.ending" {
+			told++
+		}
+		return false
+	})
+	if told != 1 {
+		t.Errorf("told %d times", told)
+	}
+	admin.want(200, "POST", "/v1/keys/"+id+"/rotate", fields{})
+	if !strings.Contains(doctor(), "no key ends within two weeks") {
+		t.Error("doctor tells of a key that was rotated")
+	}
 }
 
 // refused waits for 401: what the command leaves is taken up within a second.

@@ -29,7 +29,10 @@ type tombstones struct{ h *house }
 func (t tombstones) Bury(k directory.Key) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	stone := snapshot.Tombstone{Key: k.ID, Hashes: []snapshot.Hash{k.Hash}, At: k.RevokedAt, Until: k.ExpiresAt, Settled: true}
+	stone := snapshot.Tombstone{Key: k.ID, At: k.RevokedAt, Until: k.ExpiresAt, Settled: true}
+	for _, hash := range k.Hashes(k.RevokedAt) {
+		stone.Hashes = append(stone.Hashes, hash)
+	}
 	if err := t.h.writer.Revoke(ctx, stone); err != nil {
 		t.h.log.Warn("a revoked key has no tombstone; the doors learn of it by their snapshot", "key", k.ID, "error", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"catchment/internal/account"
 	"catchment/internal/audit"
@@ -133,6 +134,28 @@ func TestKeys(t *testing.T) {
 		if !strings.HasPrefix(p.str("key"), "cpk_") || p.body["role"] != nil || p.body["origins"].([]any)[0] != "https://homes.example" {
 			t.Error(p.text)
 		}
+		if k.body["expires_at"] == nil || p.body["expires_at"] != nil {
+			t.Error("a secret key has no end, or a publishable one has: ", k.text, p.text)
+		}
+		rotate := "/v1/keys/" + k.str("id") + "/rotate"
+		turned := c.admin.post(rotate, map[string]any{"overlap_seconds": 60}, "Idempotency-Key", "two").want(t, 200)
+		repeat := c.admin.post(rotate, map[string]any{"overlap_seconds": 60}, "Idempotency-Key", "two").want(t, 200)
+		gens := turned.list("generations")
+		if turned.str("id") != k.str("id") || turned.str("key") == k.str("key") || len(gens) != 2 || gens[0]["state"] != "current" || gens[1]["state"] != "overlap" ||
+			gens[1]["tail"] != k.str("tail") || gens[1]["used_at"] == nil || gens[0]["used_at"] != nil || turned.body["used_at"] == nil {
+			t.Error(turned.text)
+		}
+		if len(repeat.list("generations")) != 2 || repeat.str("key") != "" {
+			t.Error("a repeat rotates again: ", repeat.text)
+		}
+		(&visitor{company: c, token: turned.str("key")}).get("/v1/projects").want(t, 200)
+		crm.get("/v1/projects").want(t, 200)
+		c.admin.post(rotate, map[string]any{"overlap_seconds": -1}).want(t, 422)
+		if bare := c.admin.post(rotate, nil).want(t, 200); bare.list("generations")[1]["ends_at"].(string) < time.Now().Add(23*time.Hour).UTC().Format(time.RFC3339) {
+			t.Error(bare.text)
+		}
+		crm.get("/v1/projects").want(t, 200)
+		c.admin.post(rotate, map[string]any{"overlap_seconds": 0}).want(t, 200)
 		r := c.admin.post("/v1/keys/"+k.str("id")+"/revoke", nil).want(t, 200)
 		if r.str("state") != "revoked" {
 			t.Error(r.text)

@@ -25,8 +25,20 @@ type APIKey struct {
 	AnyOrigin bool       `json:"any_origin" doc:"It works from any page, and without an Origin header."`
 	State     string     `json:"state" enum:"valid,expired,revoked"`
 	CreatedAt time.Time  `json:"created_at"`
-	ExpiresAt *time.Time `json:"expires_at"`
+	ExpiresAt *time.Time `json:"expires_at" doc:"Of the newest text. A secret key always has an end."`
 	RevokedAt *time.Time `json:"revoked_at"`
+	UsedAt    *time.Time `json:"used_at" doc:"When it was used last at the API, to the minute. Leads that a key hands in are not counted here."`
+
+	Generations []KeyGeneration `json:"generations" nullable:"false" doc:"Its texts, the newest first: more than one after it was rotated."`
+}
+
+// KeyGeneration is one text of a key, which is rotated without a gap.
+type KeyGeneration struct {
+	Tail      string     `json:"tail" doc:"The text's last four characters." example:"x7Qa"`
+	State     string     `json:"state" enum:"current,overlap,ended" doc:"overlap: an earlier text that still works."`
+	CreatedAt time.Time  `json:"created_at"`
+	EndsAt    *time.Time `json:"ends_at"`
+	UsedAt    *time.Time `json:"used_at" doc:"When it was used last at the API, to the minute."`
 }
 
 // NewAPIKey is a key with its text.
@@ -48,6 +60,32 @@ func keyView(k access.Key, now time.Time) APIKey {
 	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
 		out.State = "expired"
 	}
+	out.Generations = generations(k, out.State == "valid", now)
+	used := k.UsedAt
+	for _, g := range k.Earlier {
+		if g.UsedAt.After(used) {
+			used = g.UsedAt
+		}
+	}
+	out.UsedAt = web.TimeOrNull(used)
+	return out
+}
+
+func generations(k access.Key, valid bool, now time.Time) []KeyGeneration {
+	began := k.RotatedAt
+	if began.IsZero() {
+		began = k.CreatedAt
+	}
+	state := func(works bool, name string) string {
+		if valid && works {
+			return name
+		}
+		return "ended"
+	}
+	out := []KeyGeneration{{Tail: k.Tail, State: state(true, "current"), CreatedAt: began, EndsAt: web.TimeOrNull(k.ExpiresAt), UsedAt: web.TimeOrNull(k.UsedAt)}}
+	for _, g := range k.Earlier {
+		out = append(out, KeyGeneration{Tail: g.Tail, State: state(now.Before(g.EndsAt), "overlap"), CreatedAt: g.CreatedAt, EndsAt: web.TimeOrNull(g.EndsAt), UsedAt: web.TimeOrNull(g.UsedAt)})
+	}
 	return out
 }
 
@@ -65,15 +103,28 @@ type newKeyIn struct {
 		Sources   []string   `json:"sources,omitempty" maxItems:"100" doc:"Ids of sources; left out: every source, also later ones."`
 		Origins   []string   `json:"origins,omitempty" maxItems:"50" doc:"Of a publishable key: https://host, each with its port unless it is the usual one."`
 		AnyOrigin bool       `json:"any_origin,omitempty" doc:"Of a publishable key. Left out, it needs origins."`
-		ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"Left out: never."`
+		ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"Left out: a secret key ends after a year, a publishable one never. A secret key ends within five years."`
 	}
 }
+
+type rotateKeyIn struct {
+	ID   string `path:"id" doc:"The key's id." example:"key_01h455vb4pex5vsknk084sn02q"`
+	Body *struct {
+		Overlap   *int       `json:"overlap_seconds,omitempty" minimum:"0" maximum:"7776000" doc:"How long the text before goes on working, but not beyond its own end. Left out: a day. 0 ends it at once, everywhere within five seconds."`
+		ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"The key's new end. Left out: a secret key ends a year from now, a publishable one when it did."`
+	}
+}
+
+// overlapUnsaid is a rotation's overlap when none is said.
+const overlapUnsaid = 24 * time.Hour
 
 func (c *Console) keyRoutes() {
 	web.See(c.API, web.Op{Method: "GET", Path: "/v1/keys", Name: "list-keys", Tag: "keys", Permission: account.ManageKeys,
 		Summary: "The account's keys", Detail: "With those that were revoked or have expired; without their texts, which are kept nowhere."}, listKeys)
 	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/keys", Name: "create-key", Tag: "keys", Permission: account.ManageKeys, Status: 201, StepUp: true,
 		Summary: "Make a key", Detail: "The answer has its text, this once; a repeat under the same Idempotency-Key gets the same key without it. It works at the doors within five seconds."}, c.newKey)
+	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/keys/{id}/rotate", Name: "rotate-key", Tag: "keys", Permission: account.ManageKeys,
+		Summary: "Give a key a new text", Detail: "The answer has the new text, this once. The text before works until the overlap ends: put the new one in its place, see at the key's generations that the old one is not used any more, and be done. It is one key all the while, with one id."}, c.rotateKey)
 	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/keys/{id}/revoke", Name: "revoke-key", Tag: "keys", Permission: account.ManageKeys,
 		Summary: "Revoke a key", Detail: "It stops working everywhere within five seconds, and for good. Revoking it again changes nothing."}, c.revokeKey)
 }
@@ -105,6 +156,27 @@ func (c *Console) newKey(v *web.Visit, tx *store.Tx, in *newKeyIn) (*NewAPIKey, 
 	return out, c.changed(tx, v, "key", "key.created", out.ID, map[string]any{"kind": out.Kind, "role": b.Role, "any_origin": out.AnyOrigin})
 }
 
+func (c *Console) rotateKey(v *web.Visit, tx *store.Tx, in *rotateKeyIn) (*NewAPIKey, error) {
+	id, err := web.PathID(in.ID, account.ParseKeyID)
+	if err != nil {
+		return nil, err
+	}
+	overlap, expires := overlapUnsaid, time.Time{}
+	if b := in.Body; b != nil {
+		expires = orNone(b.ExpiresAt)
+		if b.Overlap != nil {
+			overlap = time.Duration(*b.Overlap) * time.Second
+		}
+	}
+	text, k, err := c.Directory.RotateKey(tx, id, overlap, expires)
+	if err != nil {
+		return nil, err
+	}
+	out := &NewAPIKey{APIKey: keyView(k, v.At)}
+	tx.AfterCommit(func() { out.Key = text })
+	return out, c.changed(tx, v, "key", "key.rotated", out.ID, map[string]any{"overlap_seconds": int(overlap.Seconds())})
+}
+
 func (c *Console) revokeKey(v *web.Visit, tx *store.Tx, in *keyPath) (*APIKey, error) {
 	id, err := web.PathID(in.ID, account.ParseKeyID)
 	if err != nil {
@@ -119,22 +191,9 @@ func (c *Console) revokeKey(v *web.Visit, tx *store.Tx, in *keyPath) (*APIKey, e
 			return nil, err
 		}
 	}
-	k, err := keyOf(tx, id)
+	k, err := directory.KeyOf(tx, id)
 	out := keyView(k, v.At)
 	return &out, err
-}
-
-func keyOf(tx *store.Tx, id account.KeyID) (access.Key, error) {
-	all, err := access.Keys(tx)
-	if err != nil {
-		return access.Key{}, err
-	}
-	for _, k := range all {
-		if k.ID == id {
-			return k, nil
-		}
-	}
-	return access.Key{}, store.ErrNone
 }
 
 func sourceIDs(list []string) (out []account.SourceID, err error) {

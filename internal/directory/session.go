@@ -279,7 +279,7 @@ func (d *Directory) asks(ctx context.Context, p Principal) (has, must bool, err 
 func (d *Directory) byKey(ctx context.Context, hash access.Hash, now time.Time) (Principal, error) {
 	var k access.Key
 	err := d.o.DB.ReadDirectory(ctx, func(dir *store.Dir) (err error) {
-		k, err = access.KeyBy(dir, hash)
+		k, err = access.KeyBy(dir, hash, now)
 		return err
 	})
 	if err != nil {
@@ -287,6 +287,12 @@ func (d *Directory) byKey(ctx context.Context, hash access.Hash, now time.Time) 
 	}
 	if k.Kind != SecretKey || !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) {
 		return Principal{}, store.ErrNone
+	}
+	if now.Sub(k.UsedAt) >= seenEvery {
+		err := d.o.DB.Directory(ctx, func(dir *store.Dir) error { return access.SeeKey(dir, hash, now) })
+		if err != nil {
+			d.o.Log.Warn("directory: cannot note that a key was used", "error", err)
+		}
 	}
 	return Principal{Scope: admit.To(k.Account), Actor: k.ID.String(), Key: k.ID, Role: k.Role, Expires: k.ExpiresAt}, nil
 }

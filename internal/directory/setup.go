@@ -1,11 +1,9 @@
 package directory
 
 import (
-	"context"
 	"fmt"
 	"net/url"
 	"slices"
-	"time"
 	"unicode/utf8"
 
 	"catchment/internal/account"
@@ -318,112 +316,4 @@ func (d *Directory) UpdateStage(tx *store.Tx, id lead.StageID, c StageChange) (S
 		return Stage{}, err
 	}
 	return s, setup.SetStage(tx, s)
-}
-
-// NewKey is a key to make. Role is a secret key's; Origins and AnyOrigin are a
-// publishable one's.
-type NewKey struct {
-	Kind      string // PublishableKey or SecretKey
-	Name      string
-	Role      account.Role
-	Sources   []account.SourceID // none means every source
-	Origins   []string
-	AnyOrigin bool      // also without an Origin header
-	ExpiresAt time.Time // zero: never
-}
-
-// CreateKey makes a key. Its text is given this once and stored nowhere.
-func (d *Directory) CreateKey(tx *store.Tx, n NewKey) (text string, k Key, err error) {
-	now := d.now()
-	var f faults
-	k = Key{Account: tx.Account(), ID: account.NewKeyID(), Kind: n.Kind, Role: n.Role, Sources: n.Sources, AnyOrigin: n.AnyOrigin,
-		CreatedAt: now, ExpiresAt: store.Clock(n.ExpiresAt)}
-	k.Name = f.name("name", n.Name)
-	k.Origins = f.origins("origins", n.Origins)
-	if n.ExpiresAt.IsZero() {
-		k.ExpiresAt = time.Time{}
-	} else if !n.ExpiresAt.After(now) {
-		f.add("expires_at", "in_the_past", "Send a time in the future.")
-	}
-	prefix := publishablePrefix
-	switch n.Kind {
-	case PublishableKey:
-		if n.Role != "" {
-			f.add("role", "not_here", "A publishable key has no role.")
-		}
-		if len(n.Origins) == 0 && !n.AnyOrigin {
-			f.add("origins", "required", "Name the origins of the pages that use the key, such as https://www.example.com.")
-		}
-	case SecretKey:
-		prefix = secretPrefix
-		f.role("role", n.Role)
-		if len(n.Origins) > 0 || n.AnyOrigin {
-			f.add("origins", "not_here", "A secret key has no origins; it must not be in a page.")
-		}
-	default:
-		f.add("kind", "bad_kind", "Use publishable or secret.")
-	}
-	if err := f.sources(tx, n.Sources); err != nil {
-		return "", Key{}, err
-	}
-	text, k.Hash = NewToken(prefix)
-	k.Tail = text[len(text)-4:]
-	if err := access.AddKey(tx, k); err != nil {
-		return "", Key{}, err
-	}
-	return text, k, d.o.Changed(tx)
-}
-
-func (f *faults) sources(tx *store.Tx, ids []account.SourceID) error {
-	if len(ids) == 0 {
-		return f.err()
-	}
-	all, err := setup.Sources(tx)
-	if err != nil {
-		return err
-	}
-	for i, id := range ids {
-		if !slices.ContainsFunc(all, func(s Source) bool { return s.ID == id }) {
-			f.add(fmt.Sprintf("sources.%d", i), "unknown_source", "Send ids of sources of the account.")
-		}
-	}
-	return f.err()
-}
-
-// RevokeKey ends a key, on every node as soon as it is committed. False: it
-// was revoked already, and stays so.
-func (d *Directory) RevokeKey(tx *store.Tx, id account.KeyID) (bool, error) {
-	all, err := access.Keys(tx)
-	if err != nil {
-		return false, err
-	}
-	i := slices.IndexFunc(all, func(k Key) bool { return k.ID == id })
-	if i < 0 {
-		return false, problem.NotFound()
-	}
-	k := all[i]
-	if !k.RevokedAt.IsZero() {
-		return false, nil
-	}
-	k.RevokedAt = d.now()
-	d.revoked(tx)
-	tx.AfterCommit(func() { d.o.Tombstones.Bury(k) })
-	if err := access.RevokeKey(tx, id, k.RevokedAt); err != nil {
-		return false, err
-	}
-	return true, d.o.Changed(tx)
-}
-
-// FindKey finds a key by its id, or by a hash of its text when the id is zero,
-// in whatever account; store.ErrNone.
-func (d *Directory) FindKey(ctx context.Context, id account.KeyID, hash access.Hash) (k Key, err error) {
-	err = d.o.DB.ReadDirectory(ctx, func(dir *store.Dir) (err error) {
-		if id.IsZero() {
-			k, err = access.KeyBy(dir, hash)
-		} else {
-			k, err = access.KeyByID(dir, id)
-		}
-		return err
-	})
-	return k, err
 }

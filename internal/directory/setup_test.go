@@ -94,7 +94,8 @@ func TestKeys(t *testing.T) {
 			{Kind: directory.PublishableKey, Name: "x", Role: account.Admin, AnyOrigin: true},
 			{Kind: directory.PublishableKey, Name: "x", Origins: []string{"https://*.example.com"}}, {Kind: directory.PublishableKey, Name: "x", Origins: []string{"javascript:alert(1)"}},
 			{Kind: directory.PublishableKey, Name: "x", AnyOrigin: true, Sources: []account.SourceID{account.NewSourceID()}},
-			{Kind: directory.SecretKey, Name: "x", Role: account.Admin, ExpiresAt: h.clock.now().Add(-time.Second)}} {
+			{Kind: directory.SecretKey, Name: "x", Role: account.Admin, ExpiresAt: h.clock.now().Add(-time.Second)},
+			{Kind: directory.SecretKey, Name: "x", Role: account.Admin, ExpiresAt: h.clock.now().Add(directory.LongestKeyLife + time.Second)}} {
 			h.refused(h.try(s, func(tx *store.Tx) error { _, _, err := h.dir.CreateKey(tx, bad); return err }), 422, "invalid")
 		}
 	})

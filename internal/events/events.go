@@ -64,6 +64,7 @@ const (
 	EnquiryQuarantined Kind = "enquiry.quarantined"
 	EnquiryReleased    Kind = "enquiry.released"
 	EnquiryKept        Kind = "enquiry.kept"
+	KeyEnding          Kind = "key.ending"
 )
 
 // Event is one thing that happened. Data holds ids, counts and words of the

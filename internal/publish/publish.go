@@ -130,7 +130,7 @@ func (p *Publisher) read(tx *store.Tx, a *snapshot.Account) (err error) {
 	if a.Sources, err = sources(tx); err != nil {
 		return err
 	}
-	a.Keys, err = keys(tx)
+	a.Keys, err = keys(tx, p.o.Now())
 	return err
 }
 
@@ -153,17 +153,24 @@ func sources(tx *store.Tx) (out []snapshot.Source, err error) {
 	return out, err
 }
 
-// keys are those that are not revoked; the door itself looks at the clock.
-func keys(tx *store.Tx) (out []snapshot.Key, err error) {
+// keys are those that are not revoked, one for each text that still works; the
+// door itself looks at the clock.
+func keys(tx *store.Tx, now time.Time) (out []snapshot.Key, err error) {
 	all, err := access.Keys(tx)
 	for _, x := range all {
 		if !x.RevokedAt.IsZero() {
 			continue
 		}
-		out = append(out, snapshot.Key{
+		k := snapshot.Key{
 			ID: x.ID, Kind: x.Kind, Role: x.Role, Hash: x.Hash, Sources: x.Sources,
 			Origins: x.Origins, AnyOrigin: x.AnyOrigin, ExpiresAt: x.ExpiresAt,
-		})
+		}
+		out = append(out, k)
+		for _, g := range x.Earlier {
+			if k.Hash, k.ExpiresAt = g.Hash, g.EndsAt; now.Before(g.EndsAt) {
+				out = append(out, k)
+			}
+		}
 	}
 	return out, err
 }

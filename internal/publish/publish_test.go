@@ -165,6 +165,24 @@ func TestSetUpReachesTheDoors(t *testing.T) {
 			t.Error("the second account got something of the first")
 		}
 
+		next, late := sha256.Sum256([]byte("cpk_next")), sha256.Sum256([]byte("cpk_late"))
+		h.write(t, h.all[0], func(tx *store.Tx) error {
+			now := time.Now()
+			rotated := access.Key{ID: h.key, Hash: keyHash, CreatedAt: day}
+			if err := access.RotateKey(tx, rotated, late, "late", now, now.Add(time.Hour), k.ExpiresAt); err != nil {
+				return err
+			}
+			rotated.Hash = late
+			return errors.Join(access.RotateKey(tx, rotated, next, "next", now, now, k.ExpiresAt), h.pub.Changed(tx))
+		})
+		eventually(t, "the new text is known", func() bool { _, k := h.reader.ByKey(next); return k != nil && k.ID == h.key })
+		if _, k := h.reader.ByKey(keyHash); k == nil || k.ID != h.key || time.Until(k.ExpiresAt) > time.Hour {
+			t.Errorf("the old text within its overlap came as %+v", k)
+		}
+		if _, k := h.reader.ByKey(late); k != nil {
+			t.Error("a text whose overlap is over is published")
+		}
+
 		start := time.Now()
 		h.write(t, h.all[0], func(tx *store.Tx) error {
 			return errors.Join(access.RevokeKey(tx, h.key, time.Now()), h.pub.Changed(tx))

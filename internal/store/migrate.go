@@ -157,7 +157,7 @@ const (
 // directoryTables are visible across accounts to the directory's role.
 var directoryTables = map[string]bool{
 	"account": true, "account_keyset": true, "operator": true, "credential": true, "session": true,
-	"api_key": true, "one_time_link": true, "journal_cursor": true, "job": true, "event_batch": true, "event_head": true, "event_cursor": true,
+	"api_key": true, "key_generation": true, "one_time_link": true, "journal_cursor": true, "job": true, "event_batch": true, "event_head": true, "event_cursor": true,
 	"project": true, "source": true, // read only, for the doors' snapshot
 	"code_flow": true, "code_sent": true, "platform_event": true, "second_factor": true, "recovery_code": true,
 }

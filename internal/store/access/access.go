@@ -1,11 +1,9 @@
 // Package access is the SQL of who may come in, by hash (tables credential,
-// session, api_key, one_time_link and operator).
+// session, api_key, key_generation, one_time_link and operator).
 package access
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"catchment/internal/account"
@@ -25,25 +23,16 @@ var (
 	setPassword = store.Register("access.credential.password", `UPDATE credential SET password_hash = $3, changed_at = $4 WHERE account_id = $1 AND user_id = $2`)
 	getPassword = store.Register("access.credential.get", `SELECT password_hash FROM credential WHERE account_id = $1 AND user_id = $2`)
 
-	addKey = store.Register("access.key.add", `INSERT INTO api_key (account_id, key_id, kind, role, name, key_hash, tail, sources, origins, any_origin, created_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`)
-	revokeKey = store.Register("access.key.revoke", `UPDATE api_key SET revoked_at = $3 WHERE account_id = $1 AND key_id = $2 AND revoked_at IS NULL`)
-	allKeys   = store.Register("access.keys", `SELECT `+keyColumns+` FROM api_key WHERE account_id = $1 ORDER BY created_at DESC, key_id DESC`)
-
 	addLink  = store.Register("access.link.add", `INSERT INTO one_time_link (account_id, token_hash, user_id, expires_at) VALUES ($1, $2, $3, $4)`)
 	useLink  = store.Register("access.link.use", `UPDATE one_time_link SET used_at = $3 WHERE account_id = $1 AND token_hash = $2 AND used_at IS NULL AND expires_at > $3`)
 	endLinks = store.Register("access.links.end", `UPDATE one_time_link SET used_at = $3 WHERE account_id = $1 AND user_id = $2 AND used_at IS NULL`)
 
 	byLogin      = store.Unbound("access.credential.by-login", `SELECT account_id, user_id, password_hash FROM credential WHERE login_mac = $1`)
-	keyBy        = store.Unbound("access.key.by-hash", `SELECT account_id, `+keyColumns+` FROM api_key WHERE key_hash = $1 AND revoked_at IS NULL`)
-	keyByID      = store.Unbound("access.key.by-id", `SELECT account_id, `+keyColumns+` FROM api_key WHERE key_id = $1`)
 	linkBy       = store.Unbound("access.link.by-token", `SELECT account_id, user_id, expires_at FROM one_time_link WHERE token_hash = $1 AND used_at IS NULL`)
 	addOperator  = store.Unbound("access.operator.add", `INSERT INTO operator (operator_id, name, login_mac, password_hash, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`)
 	operatorBy   = store.Unbound("access.operator.by-login", `SELECT operator_id, name, password_hash FROM operator WHERE login_mac = $1`)
 	operatorByID = store.Unbound("access.operator", `SELECT name FROM operator WHERE operator_id = $1`)
 )
-
-const keyColumns = `key_id, kind, role, name, key_hash, tail, sources, origins, any_origin, created_at, expires_at, revoked_at`
 
 // AddCredential lets a user sign in with the address behind mac, once a
 // password is set. False: another user of the account has it.
@@ -110,86 +99,6 @@ func AddOperator(d *store.Dir, id account.UserID, name string, mac vault.MAC, ph
 func Operator(d *store.Dir, id account.UserID) (name string, err error) {
 	err = d.Row(operatorByID, id).Scan(&name)
 	return name, err
-}
-
-// Key is a publishable or secret key of an account. Its text is nowhere.
-type Key struct {
-	Account   account.ID
-	ID        account.KeyID
-	Kind      string       // "publishable" or "secret"
-	Role      account.Role // of a secret key
-	Name      string
-	Hash      Hash
-	Tail      string             // the last four characters of the text
-	Sources   []account.SourceID // none means every source
-	Origins   []string
-	AnyOrigin bool
-	CreatedAt time.Time
-	ExpiresAt time.Time // zero: never
-	RevokedAt time.Time // zero: it is valid
-}
-
-// AddKey stores a key.
-func AddKey(tx *store.Tx, k Key) error {
-	sources, origins := []byte("[]"), []byte("[]")
-	if len(k.Sources) > 0 {
-		sources, _ = json.Marshal(k.Sources) // ids and strings cannot fail
-	}
-	if len(k.Origins) > 0 {
-		origins, _ = json.Marshal(k.Origins)
-	}
-	return tx.Must(addKey, k.ID, k.Kind, string(k.Role), k.Name, k.Hash[:], k.Tail, string(sources), string(origins), k.AnyOrigin,
-		k.CreatedAt.UnixMicro(), store.Micro(k.ExpiresAt))
-}
-
-// RevokeKey ends a key; store.ErrNone when there is no valid one of that id.
-func RevokeKey(tx *store.Tx, id account.KeyID, at time.Time) error {
-	return tx.Must(revokeKey, id, at.UnixMicro())
-}
-
-// Keys reads all keys of the account, newest first, revoked ones, too.
-func Keys(tx *store.Tx) (out []Key, err error) {
-	rows, err := tx.Query(allKeys)
-	err = store.Each(rows, err, func(scan func(...any) error) error {
-		k := Key{Account: tx.Account()}
-		out = append(out, k)
-		return out[len(out)-1].scan(scan)
-	})
-	return out, err
-}
-
-// KeyBy finds a key that is not revoked; store.ErrNone.
-func KeyBy(d *store.Dir, h Hash) (k Key, err error) {
-	row := d.Row(keyBy, h[:])
-	err = k.scan(func(dest ...any) error { return row.Scan(append([]any{&k.Account}, dest...)...) })
-	return k, err
-}
-
-// KeyByID finds a key in whatever account, also one that is revoked;
-// store.ErrNone. It reads all keys there are.
-func KeyByID(d *store.Dir, id account.KeyID) (k Key, err error) {
-	row := d.Row(keyByID, id)
-	err = k.scan(func(dest ...any) error { return row.Scan(append([]any{&k.Account}, dest...)...) })
-	return k, err
-}
-
-func (k *Key) scan(scan func(...any) error) error {
-	var role, sources, origins string
-	var hash []byte
-	err := scan(&k.ID, &k.Kind, &role, &k.Name, &hash, &k.Tail, &sources, &origins, &k.AnyOrigin,
-		store.Time(&k.CreatedAt), store.Time(&k.ExpiresAt), store.Time(&k.RevokedAt))
-	if err != nil {
-		return err
-	}
-	k.Role = account.Role(role)
-	copy(k.Hash[:], hash)
-	if err := json.Unmarshal([]byte(sources), &k.Sources); err != nil {
-		return fmt.Errorf("access: sources of %s: %w", k.ID, err)
-	}
-	if err := json.Unmarshal([]byte(origins), &k.Origins); err != nil {
-		return fmt.Errorf("access: origins of %s: %w", k.ID, err)
-	}
-	return nil
 }
 
 // AddLink stores a one-time link and ends the user's earlier ones.
