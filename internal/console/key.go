@@ -123,7 +123,7 @@ func (c *Console) keyRoutes() {
 		Summary: "The account's keys", Detail: "With those that were revoked or have expired; without their texts, which are kept nowhere."}, listKeys)
 	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/keys", Name: "create-key", Tag: "keys", Permission: account.ManageKeys, Status: 201, StepUp: true,
 		Summary: "Make a key", Detail: "The answer has its text, this once; a repeat under the same Idempotency-Key gets the same key without it. It works at the doors within five seconds."}, c.newKey)
-	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/keys/{id}/rotate", Name: "rotate-key", Tag: "keys", Permission: account.ManageKeys,
+	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/keys/{id}/rotate", Name: "rotate-key", Tag: "keys", Permission: account.ManageKeys, StepUp: true,
 		Summary: "Give a key a new text", Detail: "The answer has the new text, this once. The text before works until the overlap ends: put the new one in its place, see at the key's generations that the old one is not used any more, and be done. It is one key all the while, with one id."}, c.rotateKey)
 	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/keys/{id}/revoke", Name: "revoke-key", Tag: "keys", Permission: account.ManageKeys,
 		Summary: "Revoke a key", Detail: "It stops working everywhere within five seconds, and for good. Revoking it again changes nothing."}, c.revokeKey)
