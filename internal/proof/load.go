@@ -139,11 +139,9 @@ func (w *wire) post(l *load, n int) (reply, error) {
 		timeout = 10 * time.Second
 	}
 	if w.c == nil {
-		c, err := net.DialTimeout("tcp", l.addr, 2*time.Second)
-		if err != nil {
+		if err := w.dial(l.addr); err != nil {
 			return reply{}, err
 		}
-		w.c, w.r = c, bufio.NewReaderSize(c, 8192)
 	}
 	_ = w.c.SetDeadline(time.Now().Add(timeout))
 	w.body = l.book.crowd.appendBody(w.body[:0], n)
@@ -152,6 +150,15 @@ func (w *wire) post(l *load, n int) (reply, error) {
 		return reply{}, err
 	}
 	return w.read()
+}
+
+func (w *wire) dial(addr string) error {
+	c, err := net.DialTimeout("tcp", addr, 2*time.Second)
+	if err != nil {
+		return err
+	}
+	w.c, w.r = c, bufio.NewReaderSize(c, 8192)
+	return nil
 }
 
 func appendRequest(b []byte, l *load, n int, body []byte) []byte {

@@ -103,6 +103,7 @@ func proofs() []proof {
 		{"roles", "three processes of each role: kill any, nothing is lost, one winner per offer", proveRoles},
 		{"reports", "figures of a million leads are what a recount gives, in milliseconds", proveReports},
 		{"import", "a long file comes in once, through kills, in flat memory; history is not offered, and captured leads do not wait behind a live one", proveImport},
+		{"flood", "attackers at the doors do not keep others waiting", proveFlood},
 		{"bench", "how much the door and the offers cost", proveBench},
 	}
 }
