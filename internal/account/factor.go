@@ -18,10 +18,12 @@ const (
 	TOTP     Factor = "totp"     // a code from an app
 	Recovery Factor = "recovery" // a recovery code
 	SSO      Factor = "sso"      // the account's identity provider said so
+
+	SSOSecond Factor = "sso-second" // and that it had asked for two factors
 )
 
 // factors is every factor, in the order of Shown.
-var factors = [...]Factor{Password, Code, Passkey, TOTP, Recovery, SSO}
+var factors = [...]Factor{Password, Code, Passkey, TOTP, Recovery, SSO, SSOSecond}
 
 // Factors lists every factor.
 func Factors() []Factor { return slices.Clone(factors[:]) }

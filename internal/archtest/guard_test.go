@@ -155,6 +155,7 @@ var unbound = []string{
 	"access.factor.confirm.operator", "access.factor.get.operator", "access.factor.good.operator", "access.factor.offer.operator",
 	"access.factor.remove.operator", "access.factor.step.operator", "access.factor.try.operator",
 	"access.recovery.add.operator", "access.recovery.end.operator", "access.recovery.left.operator", "access.recovery.use.operator",
+	"access.sso.by-domain", "access.sso.flow.by-secret", "access.sso.flow.by-state",
 	// the platform's record
 	"record.platform.add", "record.platform.list",
 	// how far SQL has taken the journal

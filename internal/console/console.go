@@ -64,6 +64,7 @@ func New(p Parts) *Console {
 	c.stageRoutes()
 	c.userRoutes()
 	c.signInRoutes()
+	c.ssoRoutes()
 	c.shiftRoutes()
 	c.keyRoutes()
 	c.poolRoutes()

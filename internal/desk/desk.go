@@ -65,6 +65,7 @@ func New(p Parts) *Desk {
 	d := &Desk{Parts: p, streams: newStreams(), pages: newPages(p.DB)}
 	d.sessionRoutes()
 	d.factorRoutes()
+	d.ssoRoutes()
 	d.offerRoutes()
 	d.leadRoutes()
 	d.enquiryRoutes()

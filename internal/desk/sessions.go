@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"catchment/internal/account"
@@ -65,7 +66,7 @@ type signInIn struct {
 	Body struct {
 		Email    string `json:"email,omitempty" maxLength:"320" doc:"With password." example:"priya@example.com"`
 		Password string `json:"password,omitempty" maxLength:"256"`
-		Flow     string `json:"flow,omitempty" maxLength:"100" doc:"Of POST /v1/sessions/codes, with code." example:"cfl_…"`
+		Flow     string `json:"flow,omitempty" maxLength:"100" doc:"Of POST /v1/sessions/codes, with code; or of POST /v1/sessions/sso, alone." example:"cfl_…"`
 		Code     string `json:"code,omitempty" maxLength:"20" doc:"The six digits of the message." example:"123456"`
 		Account  string `json:"account,omitempty" doc:"The account's id, when one address or phone signs in to several."`
 	}
@@ -106,8 +107,8 @@ type passwordIn struct {
 
 func (d *Desk) sessionRoutes() {
 	web.Meet(d.API, web.Op{Method: http.MethodPost, Path: "/v1/sessions", Name: "sign-in", Tag: tagSession, Permission: account.Public, Status: http.StatusCreated, MaxBody: 4 << 10,
-		Summary: "Sign in, with e-mail and password or with a code",
-		Detail:  "Send email and password, or flow and code. What is unknown and what is wrong answer the same, in the same time. A phone of several accounts gets 409 choose_account with choices: send the same with account. 403 code_required: the account has its people sign in by code or passkey."}, d.signIn)
+		Summary: "Sign in, with e-mail and password, with a code, or after single sign-on",
+		Detail:  "Send email and password, or flow and code, or the flow of a single sign-on alone (409 sso_pending: the browser has not come back yet). What is unknown and what is wrong answer the same, in the same time. A phone of several accounts gets 409 choose_account with choices: send the same with account. 403 code_required: the account has its people sign in by code or passkey."}, d.signIn)
 	web.Meet(d.API, web.Op{Method: http.MethodPost, Path: "/v1/sessions/codes", Name: "ask-code", Tag: tagSession, Permission: account.Public, Status: http.StatusAccepted, MaxBody: 4 << 10,
 		Summary: "Have a one-time code sent to a phone", Detail: "For salespeople and managers. The answer is the same for a number that is not registered, and for one whose country the account does not send to. 429 code_asked_already says when to ask again."}, d.askCode)
 	web.Meet(d.API, web.Op{Method: http.MethodPost, Path: "/v1/links/redeem", Name: "redeem-link", Tag: tagSession, Permission: account.Public, Status: http.StatusCreated, MaxBody: 4 << 10,
@@ -134,6 +135,10 @@ func (d *Desk) signIn(ctx context.Context, v *web.Visit, in *signInIn) (*NewSess
 		return nil, err
 	}
 	b := in.Body
+	if strings.HasPrefix(b.Flow, signin.SSOPrefix) && b.Code == "" && b.Email == "" && b.Password == "" {
+		s, err := d.Signin.BySSO(ctx, client(v), b.Flow)
+		return d.newSession(ctx, s, err)
+	}
 	if b.Flow != "" || b.Code != "" {
 		if b.Email != "" || b.Password != "" {
 			return nil, problem.InvalidField("flow", "not_here", "Send flow and code, or email and password, and not both.")

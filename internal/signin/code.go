@@ -326,6 +326,12 @@ func readCodeUser(tx *store.Tx, id account.UserID) (u codeUser, ok bool, err err
 	if err != nil || m.State == members.Deactivated || !codeRole(m.Role) {
 		return u, false, err
 	}
+	if err := ssoAlone(tx, m.Role); err != nil {
+		if _, ok := problem.Of(err); ok {
+			err = nil
+		}
+		return u, false, err
+	}
 	a, err := setup.GetAccount(tx)
 	if err != nil {
 		return u, false, err

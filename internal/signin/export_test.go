@@ -1,5 +1,10 @@
 package signin
 
+import (
+	"encoding/json"
+	"time"
+)
+
 // Settled reports whether it is decided of every code asked for whether it goes
 // out.
 func (s *Signin) Settled() bool { return s.queued.Load() == 0 }
@@ -25,3 +30,13 @@ var (
 
 // Reaches is tried by itself.
 var Reaches = reaches
+
+// Public is tried by itself.
+var Public = public
+
+// ReadClaims reads a token's content.
+func ReadClaims(text string, now time.Time) (second bool, asked time.Time, ok bool) {
+	var c claims
+	err := json.Unmarshal([]byte(text), &c)
+	return c.second(), c.asked(now), err == nil
+}

@@ -59,6 +59,7 @@ type house struct {
 	waker   *jobstest.Waker
 	changed int
 	records []string
+	private bool // providers at private addresses are asked
 }
 
 var ring = sync.OnceValues(func() (*keyring.Keyring, error) {
@@ -76,7 +77,7 @@ func each(t *testing.T, f func(h *house)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := &house{T: t, db: db, clock: &clock{at: store.Clock(time.Now())}, waker: &jobstest.Waker{}}
+		h := &house{T: t, db: db, clock: &clock{at: store.Clock(time.Now())}, waker: &jobstest.Waker{}, private: true}
 		h.keys = directorytest.Join(k, db)
 		h.events = events.NewLog(h.waker)
 		h.outbox = &courier.Outbox{}
@@ -107,7 +108,8 @@ func (h *house) desk(d *directory.Directory) *signin.Signin {
 func (h *house) deskAt(d *directory.Directory, c *clock) *signin.Signin {
 	phones := courier.New(courier.Options{Carrier: h.outbox})
 	s := signin.New(signin.Options{DB: h.db, Directory: d, Keys: h.keys, Now: c.now, Courier: phones, Host: "leads.example.com",
-		Opener: h.keys.Opener(), Events: h.events})
+		Opener: h.keys.Opener(), Events: h.events,
+		SSO: signin.SSO{Accounts: h.keys.Accounts, PublicURL: "https://leads.example.com", Private: h.private}})
 	h.Cleanup(phones.Close)
 	h.Cleanup(s.Close)
 	return s

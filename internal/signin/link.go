@@ -54,6 +54,9 @@ func (s *Signin) Redeem(ctx context.Context, c Client, link, password string) (S
 		if err != nil || !ok || m.State == members.Deactivated {
 			return errors.Join(err, spent)
 		}
+		if err := ssoAlone(tx, m.Role); err != nil {
+			return err
+		}
 		if err := members.Welcome(tx, user); err != nil {
 			return err
 		}

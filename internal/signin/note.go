@@ -106,7 +106,9 @@ func (s *Signin) Tidy(ctx context.Context, all []account.Scope) error {
 		return err
 	})}
 	for _, scope := range all {
-		errs = append(errs, s.o.DB.Write(ctx, scope, func(tx *store.Tx) error { return access.ForgetSent(tx, now.Add(-keepSent)) }))
+		errs = append(errs, s.o.DB.Write(ctx, scope, func(tx *store.Tx) error {
+			return errors.Join(access.ForgetSent(tx, now.Add(-keepSent)), access.ForgetSSO(tx, now.Add(-keepSSO)))
+		}))
 	}
 	return errors.Join(errs...)
 }

@@ -47,6 +47,7 @@ type Options struct {
 	Host      string           // of the pages where codes are typed in; "": unknown
 	Opener    Opener           // for second factors
 	Events    *events.Log      // for alarms; nil: none
+	SSO       SSO              // for single sign-on
 	Log       *slog.Logger
 	Now       func() time.Time // time.Now when nil
 }
@@ -58,8 +59,11 @@ type Signin struct {
 	hasher hasher
 	queue  chan waiting // codes on their way to the courier
 	queued atomic.Int64
-	end    context.CancelFunc
-	work   sync.WaitGroup
+
+	providers *providers // of single sign-on
+
+	end  context.CancelFunc
+	work sync.WaitGroup
 
 	mu    sync.Mutex
 	notes map[noted]int // refusals for the record
@@ -82,7 +86,7 @@ func New(o Options) *Signin {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Signin{o: o, hasher: newHasher(), queue: make(chan waiting, mostQueued), notes: map[noted]int{}}
+	s := &Signin{o: o, hasher: newHasher(), queue: make(chan waiting, mostQueued), notes: map[noted]int{}, providers: newProviders(o.SSO.Private)}
 	run, end := context.WithCancel(context.Background())
 	s.end = end
 	s.work.Go(func() { s.carry(run) })
@@ -134,11 +138,11 @@ func (s *Signin) ByPassword(ctx context.Context, c Client, email, password strin
 		return SignedIn{}, errSignIn()
 	}
 	s.limits.good(mac)
-	allowed := slices.DeleteFunc(slices.Clone(fit), func(o candidate) bool { return o.barred })
+	allowed := slices.DeleteFunc(slices.Clone(fit), func(o candidate) bool { return o.barred != nil })
 	switch len(allowed) {
 	case 0:
 		s.note(fit[0].Account, "sign-in.refused", fit[0].User.String(), "password-not-allowed")
-		return SignedIn{}, problem.Forbidden("code_required", "Your company has you sign in with a code to your phone or a passkey, not by password.")
+		return SignedIn{}, fit[0].barred
 	case 1:
 		return s.begin(ctx, c, allowed[0].Account, allowed[0].User, account.Password)
 	}
@@ -160,7 +164,7 @@ func (s *Signin) countRefused(c Client) {
 // candidate is somebody whose password it is.
 type candidate struct {
 	access.Credential
-	barred bool // the account has them sign in another way
+	barred error // the account has them sign in another way; nil: it does not
 }
 
 // fitting lists those whose password it is and who may come in.
@@ -195,9 +199,9 @@ func (s *Signin) fitting(ctx context.Context, mac vault.MAC, password string, in
 		if err != nil {
 			return nil, err
 		}
-		barred, err := s.barred(ctx, c.Account, role)
-		if err != nil {
-			return nil, err
+		barred := s.barred(ctx, c.Account, role)
+		if _, ok := problem.Of(barred); barred != nil && !ok {
+			return nil, barred
 		}
 		fit = append(fit, candidate{c, barred})
 	}
@@ -208,17 +212,21 @@ func (s *Signin) fitting(ctx context.Context, mac vault.MAC, password string, in
 	return fit, err
 }
 
-// barred reports whether the account's rule keeps the role from passwords.
-func (s *Signin) barred(ctx context.Context, acct account.ID, role account.Role) (bool, error) {
+// barred says that the account keeps the role from passwords.
+func (s *Signin) barred(ctx context.Context, acct account.ID, role account.Role) error {
 	if acct.IsZero() {
-		return false, nil
+		return nil
 	}
-	var rule access.Rule
-	err := s.o.DB.Read(ctx, admit.To(acct), func(tx *store.Tx) (err error) {
-		rule, err = access.GetRule(tx)
+	return s.o.DB.Read(ctx, admit.To(acct), func(tx *store.Tx) error {
+		if err := ssoAlone(tx, role); err != nil {
+			return err
+		}
+		rule, err := access.GetRule(tx)
+		if err == nil && slices.Contains(rule.NoPassword, role) {
+			err = problem.Forbidden("code_required", "Your company has you sign in with a code to your phone or a passkey, not by password.")
+		}
 		return err
 	})
-	return slices.Contains(rule.NoPassword, role), err
 }
 
 // begin makes the session of somebody who has shown the factor, with its entry

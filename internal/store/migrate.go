@@ -160,6 +160,7 @@ var directoryTables = map[string]bool{
 	"api_key": true, "key_generation": true, "one_time_link": true, "journal_cursor": true, "job": true, "event_batch": true, "event_head": true, "event_cursor": true,
 	"project": true, "source": true, // read only, for the doors' snapshot
 	"code_flow": true, "code_sent": true, "platform_event": true, "second_factor": true, "recovery_code": true,
+	"sso_domain": true, "sso_flow": true,
 }
 
 // unbound tables have no account_id to check.

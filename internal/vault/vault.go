@@ -37,6 +37,8 @@ const (
 	Consent Field = "consent"  // evidence of permission, as one JSON object
 	Device  Field = "device"   // of a session: browser and system
 	Network Field = "network"  // of a session: where it began
+
+	ClientSecret Field = "client_secret" // of an account at its identity provider; nobody's, and sealed all the same
 )
 
 // Binding is what a ciphertext belongs to: it opens only there.

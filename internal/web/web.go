@@ -45,6 +45,8 @@ type Visit struct {
 	At        time.Time
 	Address   netip.Addr // of the caller; the zero Addr: unknown. Never logged
 	Agent     string     // the User-Agent header. Never logged
+
+	addHeader func(name, value string) // of the answer
 }
 
 // May reports whether the visitor's role holds the permission.
@@ -55,6 +57,12 @@ func (v *Visit) May(p account.Permission) bool { return v.Role.May(p) }
 func (v *Visit) Reads(owner account.UserID) bool {
 	return v.May(account.ReadLeads) || (v.May(account.ReadOwnLeads) && !owner.IsZero() && owner == v.User)
 }
+
+// SetCookie has the visitor's browser keep a cookie.
+func (v *Visit) SetCookie(c *http.Cookie) { v.addHeader("Set-Cookie", c.String()) }
+
+// Caller is the address that a plain handler's request came from.
+func Caller(r *http.Request) netip.Addr { return caller.Of(r) }
 
 // Authenticator finds out who holds a bearer token. directory implements it.
 type Authenticator interface {
@@ -315,7 +323,7 @@ func (a *API) admit(op Op) func(huma.Context, func(huma.Context)) {
 	return func(c huma.Context, next func(huma.Context)) {
 		c.SetHeader("Cache-Control", "no-store")
 		v, err := a.visit(c.Context(), op, c.Header)
-		v.Agent, v.Address = c.Header("User-Agent"), caller.Address(c.Context())
+		v.Agent, v.Address, v.addHeader = c.Header("User-Agent"), caller.Address(c.Context()), c.AppendHeader
 		if !v.Address.IsValid() {
 			v.Address = caller.Peer(c.RemoteAddr())
 		}

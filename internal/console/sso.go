@@ -1,0 +1,64 @@
+package console
+
+import (
+	"context"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/signin"
+	"catchment/internal/store"
+	"catchment/internal/vault"
+	"catchment/internal/web"
+)
+
+// SSOProvider is the account's identity provider, for OpenID Connect.
+type SSOProvider struct {
+	Issuer     string    `json:"issuer" example:"https://login.example.com"`
+	ClientID   string    `json:"client_id"`
+	Domains    []string  `json:"domains" nullable:"false" doc:"Of the e-mail addresses that may come." example:"[\"example.com\"]"`
+	Compulsory bool      `json:"compulsory" doc:"All but admins come in this way alone."`
+	NewRole    string    `json:"new_role" doc:"What somebody becomes whom nobody has invited; empty: they do not come in." example:"salesperson"`
+	Callback   string    `json:"callback_url" doc:"What to enter at the provider."`
+	ChangedAt  time.Time `json:"changed_at"`
+}
+
+type ssoProviderIn struct {
+	Body struct {
+		Issuer     string   `json:"issuer" minLength:"1" maxLength:"500" doc:"As the provider names itself." example:"https://login.example.com"`
+		ClientID   string   `json:"client_id" minLength:"1" maxLength:"500"`
+		Secret     string   `json:"client_secret,omitempty" maxLength:"1000" doc:"Left out: as before. It is never shown."`
+		Domains    []string `json:"domains" nullable:"false" minItems:"1" maxItems:"50" example:"[\"example.com\"]"`
+		Compulsory bool     `json:"compulsory,omitempty"`
+		NewRole    string   `json:"new_role,omitempty" doc:"salesperson, manager, marketer or auditor; empty: only who was invited comes in."`
+	}
+}
+
+func (c *Console) ssoRoutes() {
+	web.See(c.API, web.Op{Method: "GET", Path: "/v1/account/sso", Name: "get-sso", Tag: "people", Permission: account.ManagePeople,
+		Summary: "The account's identity provider"}, c.getSSO)
+	web.Meet(c.API, web.Op{Method: "PUT", Path: "/v1/account/sso", Name: "put-sso", Tag: "people", Permission: account.ManagePeople, StepUp: true,
+		Summary: "Have people sign in through an identity provider", Detail: "The provider is asked at once. Another issuer than before needs a client_secret, and forgets who came through the earlier one. 409 no_sso: the platform offers none."}, c.putSSO)
+	web.Do(c.API, web.Op{Method: "DELETE", Path: "/v1/account/sso", Name: "remove-sso", Tag: "people", Permission: account.ManagePeople, StepUp: true,
+		Summary: "End single sign-on", Detail: "Sessions that are there go on."}, c.removeSSO)
+}
+
+func (c *Console) ssoView(p signin.Provider) *SSOProvider {
+	return &SSOProvider{Issuer: p.Issuer, ClientID: p.ClientID, Domains: p.Domains, Compulsory: p.Compulsory, NewRole: string(p.NewRole),
+		Callback: c.Signin.CallbackURL(), ChangedAt: p.ChangedAt}
+}
+
+func (c *Console) getSSO(_ *web.Visit, tx *store.Tx, _ *struct{}) (*SSOProvider, error) {
+	p, err := c.Signin.ReadProvider(tx)
+	return c.ssoView(p), err
+}
+
+func (c *Console) putSSO(ctx context.Context, v *web.Visit, in *ssoProviderIn) (*SSOProvider, error) {
+	b := in.Body
+	p, err := c.Signin.SetProvider(ctx, v.Principal, signin.Provider{Issuer: b.Issuer, ClientID: b.ClientID, Secret: vault.Hide(b.Secret),
+		Domains: b.Domains, Compulsory: b.Compulsory, NewRole: account.Role(b.NewRole)})
+	return c.ssoView(p), err
+}
+
+func (c *Console) removeSSO(v *web.Visit, tx *store.Tx, _ *struct{}) (*Gone, error) {
+	return &Gone{true}, c.Signin.RemoveProvider(tx, v.Actor)
+}
