@@ -26,11 +26,15 @@ type Desk struct {
 // Password is one that everybody may choose.
 const Password = "correct horse battery"
 
+// PublicURL is where browsers would reach the doors.
+const PublicURL = "https://leads.example.com"
+
 // New opens the sign-in of a directory.
 func New(t testing.TB, db *store.DB, dir *directory.Directory, keys *directorytest.Ring) *Desk {
 	d := &Desk{t: t}
 	c := courier.New(courier.Options{Carrier: &d.Outbox})
-	d.Signin = signin.New(signin.Options{DB: db, Directory: dir, Keys: keys, Opener: keys.Opener(), Courier: c})
+	d.Signin = signin.New(signin.Options{DB: db, Directory: dir, Keys: keys, Opener: keys.Opener(), Courier: c,
+		SSO: signin.SSO{Accounts: keys.Accounts, PublicURL: PublicURL, Private: true}})
 	t.Cleanup(c.Close)
 	t.Cleanup(d.Close)
 	return d
