@@ -30,7 +30,7 @@ type Session struct {
 
 // FactorShown is a factor and when it was shown last.
 type FactorShown struct {
-	Factor string    `json:"factor" enum:"password,code,passkey,totp,recovery,sso"`
+	Factor string    `json:"factor" enum:"password,code,passkey,totp,recovery,sso,sso-second"`
 	At     time.Time `json:"at"`
 }
 
