@@ -2,7 +2,9 @@ package signin_test
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -67,16 +69,47 @@ type joined struct {
 	admin signin.SignedIn
 	idp   *mockoidc.MockOIDC
 	set   signin.Provider
+	forge func(claims jwt.MapClaims) string // signs the provider's tokens in its place; nil: nobody does
+}
+
+// forging puts forged tokens into the provider's answers.
+func (j *joined) forging(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if j.forge == nil || r.URL.Path != mockoidc.TokenEndpoint {
+			next.ServeHTTP(w, r)
+			return
+		}
+		rec := httptest.NewRecorder()
+		next.ServeHTTP(rec, r)
+		var answer map[string]any
+		said := jwt.MapClaims{}
+		if err := json.Unmarshal(rec.Body.Bytes(), &answer); err == nil {
+			_, _, err = jwt.NewParser().ParseUnverified(answer["id_token"].(string), said)
+			if err != nil {
+				j.Error(err)
+			}
+		}
+		answer["id_token"] = j.forge(said)
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(answer)
+	})
 }
 
 func (h *house) joined(change func(*signin.Provider)) *joined {
 	h.Helper()
-	idp, err := mockoidc.Run()
+	idp, err := mockoidc.NewServer(nil)
 	if err != nil {
 		h.Fatal(err)
 	}
-	h.Cleanup(func() { _ = idp.Shutdown() })
 	j := &joined{house: h, idp: idp}
+	at, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		h.Fatal(err)
+	}
+	if err := errors.Join(idp.AddMiddleware(j.forging), idp.Start(at, nil)); err != nil {
+		h.Fatal(err)
+	}
+	h.Cleanup(func() { _ = idp.Shutdown() })
 	j.scope, j.admin = h.company("priya@example.com")
 	j.set = signin.Provider{Issuer: idp.Issuer(), ClientID: idp.ClientID, Secret: vault.Hide(idp.ClientSecret), Domains: []string{"Example.com"}}
 	if change != nil {
@@ -267,6 +300,33 @@ func TestSSORefusesTokens(t *testing.T) {
 		}
 		j.idp.Keypair = fresh
 		j.in(somebody("s1", priya))
+	})
+}
+
+// Signatures that anybody can make, or whoever knows what the client knows.
+func TestSSORefusesWeakSignatures(t *testing.T) {
+	each(t, func(h *house) {
+		j := h.joined(nil)
+		priya := somebody("s1", "priya@example.com")
+		for _, sign := range []struct {
+			how jwt.SigningMethod
+			key any
+		}{{jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType}, {jwt.SigningMethodHS256, []byte(j.idp.ClientSecret)}, {jwt.SigningMethodRS256, j.idp.Keypair.PrivateKey}} {
+			j.forge = func(said jwt.MapClaims) string {
+				t := jwt.NewWithClaims(sign.how, said)
+				t.Header["kid"] = j.idp.Keypair.Kid
+				text, err := t.SignedString(sign.key)
+				if err != nil {
+					h.Error(err)
+				}
+				return text
+			}
+			if sign.how == jwt.SigningMethodRS256 { // the control: the provider's own way
+				j.in(priya)
+				continue
+			}
+			j.because("token", priya)
+		}
 	})
 }
 
