@@ -71,7 +71,8 @@ func TestStepUp(t *testing.T) {
 	c.admin.get("/v1/keys").want(t, 200)
 	for _, act := range []struct{ method, path string }{
 		{"POST", "/v1/keys"}, {"POST", "/v1/users"}, {"PATCH", "/v1/users/" + c.admin.id}, {"POST", "/v1/users/" + c.admin.id + "/link"},
-		{"DELETE", "/v1/users/" + c.admin.id + "/factors"}, {"PUT", "/v1/account/sign-in"}, {"POST", "/v1/exports"}, {"GET", "/v1/exports/exp_01h455vb4pex5vsknk084sn02q/file"},
+		{"DELETE", "/v1/users/" + c.admin.id + "/factors"}, {"PUT", "/v1/account/sign-in"}, {"PUT", "/v1/account/sso"}, {"DELETE", "/v1/account/sso"},
+		{"POST", "/v1/keys/key_01h455vb4pex5vsknk084sn02q/rotate"}, {"POST", "/v1/exports"}, {"GET", "/v1/exports/exp_01h455vb4pex5vsknk084sn02q/file"},
 	} {
 		if got := c.admin.ask(act.method, act.path, nil).want(t, 403); got.code() != "step_up_required" {
 			t.Errorf("%s %s: %s", act.method, act.path, got.text)
@@ -79,7 +80,7 @@ func TestStepUp(t *testing.T) {
 	}
 	text, err := api.Document()
 	c.ok(err)
-	if n := strings.Count(string(text), `"x-step-up": true`); n != 8 {
+	if n := strings.Count(string(text), `"x-step-up": true`); n != 11 {
 		t.Errorf("the document names %d such routes", n)
 	}
 	c.key(account.Admin).post("/v1/keys", newKey).want(t, 201)

@@ -146,10 +146,14 @@ func (d *Desk) signIn(ctx context.Context, v *web.Visit, in *signInIn) (*NewSess
 		s, err := d.Signin.ByCode(ctx, client(v), b.Flow, b.Code, acct)
 		return d.newSession(ctx, s, err)
 	}
-	for field, value := range map[string]string{"email": b.Email, "password": b.Password} {
-		if value == "" {
-			return nil, problem.InvalidField(field, "required", "Send email and password, or flow and code.")
+	var missing []problem.Field
+	for _, f := range []struct{ name, value string }{{"email", b.Email}, {"password", b.Password}} {
+		if f.value == "" {
+			missing = append(missing, problem.Field{Field: f.name, Code: "required", Detail: "Send email and password, or flow and code."})
 		}
+	}
+	if len(missing) > 0 {
+		return nil, problem.Invalid(missing...)
 	}
 	s, err := d.Signin.ByPassword(ctx, client(v), b.Email, b.Password, acct)
 	return d.newSession(ctx, s, err)

@@ -35,6 +35,7 @@ var notIDs = map[string]string{
 	"report-leads from": "a position in time",
 	"report-figures to": "the end of a span of time", "report-figures from": "a position in time",
 	"capture-lead person": "the enquirer", "capture-batch person": "the enquirer",
+	"put-sso client_id": "who the account is at its provider",
 }
 
 // inPages are routes whose id is public: it stands in the pages of the company,
