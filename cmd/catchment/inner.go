@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"catchment/internal/account"
-	"catchment/internal/account/admit"
 	"catchment/internal/courier"
 	"catchment/internal/events"
 	"catchment/internal/insight"
@@ -248,14 +247,18 @@ func (h *house) tidyOnce(ctx context.Context, hourly bool) error {
 	if err := h.signin.Tidy(ctx, scopes); err != nil {
 		return err
 	}
-	return h.eachAccount(ctx, func(id account.ID) error {
-		return h.db.Write(ctx, admit.To(id), func(tx *store.Tx) error {
+	for _, scope := range scopes {
+		err := h.db.Write(ctx, scope, func(tx *store.Tx) error {
 			if _, err := answers.Forget(tx, time.Now().Add(-keepAnswers)); err != nil {
 				return err
 			}
 			return h.tellEnding(tx)
 		})
-	})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tellEnding has those who follow the account's events know of keys that end

@@ -70,12 +70,16 @@ func (d *Desk) handOver(v *web.Visit, tx *store.Tx, id lead.ID, to account.UserI
 	return err
 }
 
-// receiver reads who is to have leads: a user, or zero for routing.
-func receiver(to string, pool bool) (account.UserID, error) {
-	if (to == "") != pool {
-		return account.UserID{}, problem.InvalidField("to", "required", "Send either to or pool.")
+// receiver reads who is to have leads, a user or zero for routing, and why.
+func receiver(to string, pool bool, reason string) (user account.UserID, why string, err error) {
+	if why, err = code("reason", reason); err != nil {
+		return user, "", err
 	}
-	return userOf("to", to)
+	if (to == "") != pool {
+		return user, "", problem.InvalidField("to", "required", "Send either to or pool.")
+	}
+	user, err = userOf("to", to)
+	return user, why, err
 }
 
 func (d *Desk) handoverUser(v *web.Visit, tx *store.Tx, in *leaverIn) (*HandedOver, error) {
@@ -88,11 +92,7 @@ func (d *Desk) handoverUser(v *web.Visit, tx *store.Tx, in *leaverIn) (*HandedOv
 	} else if err != nil {
 		return nil, err
 	}
-	reason, err := code("reason", in.Body.Reason)
-	if err != nil {
-		return nil, err
-	}
-	to, err := receiver(in.Body.To, in.Body.Pool)
+	to, reason, err := receiver(in.Body.To, in.Body.Pool, in.Body.Reason)
 	if err != nil {
 		return nil, err
 	}
@@ -124,11 +124,7 @@ func (d *Desk) handoverLead(v *web.Visit, tx *store.Tx, in *handoverIn) (*Lead, 
 	if err != nil {
 		return nil, err
 	}
-	reason, err := code("reason", in.Body.Reason)
-	if err != nil {
-		return nil, err
-	}
-	to, err := receiver(in.Body.To, in.Body.Pool)
+	to, reason, err := receiver(in.Body.To, in.Body.Pool, in.Body.Reason)
 	if err != nil {
 		return nil, err
 	}

@@ -259,14 +259,20 @@ func (r *Router) expire(ctx context.Context, j jobs.Job) error {
 			return err
 		}
 		next, err := offers.NextDue(tx, round)
-		if errors.Is(err, store.ErrNone) {
-			return j.Done(tx)
-		}
-		if err != nil {
-			return err
-		}
-		return j.Later(tx, next)
+		return goOn(tx, j, next, err)
 	})
+}
+
+// goOn has the job run again at next, or ends it when nothing is left to wait
+// for: store.ErrNone, or no time.
+func goOn(tx *store.Tx, j jobs.Job, next time.Time, err error) error {
+	if errors.Is(err, store.ErrNone) || err == nil && next.IsZero() {
+		return j.Done(tx)
+	}
+	if err != nil {
+		return err
+	}
+	return j.Later(tx, next)
 }
 
 func (r *Router) end(tx *store.Tx, round lead.RoundID, now time.Time) error {

@@ -205,13 +205,7 @@ func (r *Router) clocks(ctx context.Context, j jobs.Job) error {
 	}
 	return r.db.Write(ctx, j.Scope, func(tx *store.Tx) error {
 		next, err := offers.NextClock(tx, project)
-		if errors.Is(err, store.ErrNone) {
-			return j.Done(tx)
-		}
-		if err != nil {
-			return err
-		}
-		return j.Later(tx, next)
+		return goOn(tx, j, next, err)
 	})
 }
 

@@ -82,10 +82,7 @@ func (r *Router) alarm(ctx context.Context, j jobs.Job) error {
 			if more, next, err = r.overdue(tx, project); err != nil || more {
 				return err
 			}
-			if next.IsZero() {
-				return j.Done(tx)
-			}
-			return j.Later(tx, next)
+			return goOn(tx, j, next, nil)
 		})
 		if err != nil {
 			return err

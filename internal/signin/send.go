@@ -124,12 +124,14 @@ func (s *Signin) send(tx *store.Tx, w waiting, u codeUser) (why string, err erro
 	if err != nil {
 		return "", err
 	}
-	all, err := members.All(tx)
-	if err != nil {
-		return "", err
-	}
-	if sent >= max(accountLeast, 3*len(all)) {
-		return "account", s.alarm(tx, sent, used, at)
+	if sent >= accountLeast {
+		all, err := members.All(tx)
+		if err != nil {
+			return "", err
+		}
+		if sent >= 3*len(all) {
+			return "account", s.alarm(tx, sent, used, at)
+		}
 	}
 	if odd(sent, used) {
 		if err := s.alarm(tx, sent, used, at); err != nil {
