@@ -6,7 +6,7 @@ GOFLAGS_BUILD = -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 DATA ?= ./demo-data
 LISTEN ?= 127.0.0.1:8080
 
-.PHONY: build demo test fast race lint bench properties policies prove fuzz deps clean
+.PHONY: build demo test fast race lint bench properties policies prove fuzz api deps clean
 
 build:
 	go build $(GOFLAGS_BUILD) -o bin/catchment ./cmd/catchment
@@ -55,6 +55,10 @@ fuzz:
 	@go list -f '{{$$p := .ImportPath}}{{range .TestGoFiles}}{{$$p}} {{end}}{{range .XTestGoFiles}}{{$$p}} {{end}}' ./internal/... | tr ' ' '\n' | sort -u | while read pkg; do \
 	  [ -z "$$pkg" ] || go test -list '^Fuzz' $$pkg | grep '^Fuzz' | while read f; do \
 	    echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; done || exit 1; done
+
+# The web app's typed client is generated from this copy of the API's document.
+api:
+	go test -count=1 -run '^TestTheWholeDocument$$' ./cmd/catchment -write-api
 
 deps:
 	@sh scripts/deps.sh

@@ -2,6 +2,9 @@ module catchment
 
 go 1.26.0
 
+// Not Go: what npm installs there may hold anything.
+ignore ./browser
+
 require (
 	filippo.io/age v1.3.2
 	github.com/alecthomas/kong v1.17.0

@@ -15,6 +15,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/account/admit"
+	"catchment/internal/app"
 	"catchment/internal/audit"
 	"catchment/internal/capture"
 	"catchment/internal/carry"
@@ -336,6 +337,11 @@ func (h *house) buildDoors() error {
 		PublicURL: h.c.publicURL(),
 	})
 	h.operate(api)
+	screens, err := app.New()
+	if err != nil {
+		return err
+	}
+	screens.Register(h.mux)
 	api.Describe(web.Fragment(capture.OpenAPI()))
 	return api.ServeDocument()
 }

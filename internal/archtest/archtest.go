@@ -13,7 +13,7 @@ var floors = []struct {
 	{"the command", []string{"cmd/catchment"}},
 	{"roof", []string{"demo", "proof"}},
 	{"gate house", []string{"edge"}},
-	{"doors", []string{"capture", "desk", "console", "operate"}},
+	{"doors", []string{"capture", "desk", "console", "operate", "app"}},
 	{"hall", []string{"web"}},
 	{"stages", []string{"intake", "routing", "followup", "insight", "publish", "carry", "signin"}},
 	{"keeps", []string{"keyring", "directory", "events", "audit", "jobs", "snapshot"}},

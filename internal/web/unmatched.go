@@ -7,17 +7,12 @@ import (
 )
 
 // answerUnmatched gives what the mux answers itself (no such route, no such
-// method) the form of every other refusal, and shows a browser that comes to
-// the root where to read.
+// method) the form of every other refusal.
 func answerUnmatched(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h, pattern := mux.Handler(r)
 		if pattern != "" {
 			mux.ServeHTTP(w, r)
-			return
-		}
-		if r.URL.Path == "/" && r.Method == http.MethodGet {
-			http.Redirect(w, r, "/docs", http.StatusSeeOther)
 			return
 		}
 		said := &unsent{header: http.Header{}}
