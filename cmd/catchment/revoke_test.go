@@ -88,6 +88,83 @@ func TestRevokedWhileSQLIsAway(t *testing.T) {
 	s.as(t, shop.pub).want(202, "POST", "/v1/leads", shop.lead("Cem Example", "+12025550143"))
 }
 
+// The same for nodes that share a NATS, at which the command puts the tombstone
+// itself: every node refuses, also one that starts later without SQL.
+func TestRevokedOnEveryNode(t *testing.T) {
+	t.Parallel()
+	cluster, err := scratch.Start(false)
+	if errors.Is(err, scratch.ErrMissing) && testing.Short() {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Stop)
+	bus := startNATS(t)
+	node := func(role string) config {
+		c := settingsFor(t, store.Options{})
+		c.Role, c.NATSURL = role, bus
+		if role != "capture" {
+			c.DatabaseURL = cluster.URL("postgres")
+		}
+		return c
+	}
+	first, second, door, later := node("all"), node("web"), node("capture"), node("capture")
+	s := serve(t, first)
+	copyKeys(t, first.Data, second.Data)
+	for _, c := range []config{door, later} {
+		if status := run([]string{"keys", "door", "--data", first.Data, "--out", c.Data}, io.Discard, os.Stderr); status != 0 {
+			t.Fatalf("keys door: %d", status)
+		}
+	}
+	web, capture := serve(t, second), serve(t, door)
+	shop := openShop(t, first, s)
+	lead := shop.lead("Asha Example", "+12025550141")
+	key := func(name string) (id, text string) {
+		made := s.as(t, shop.admin).want(201, "POST", "/v1/keys", fields{"kind": "secret", "role": "manager", "name": name})
+		for _, r := range []*running{s, capture} {
+			awaitKey(t, r, made.text("key"))
+		}
+		web.as(t, made.text("key")).want(200, "GET", "/v1/leads", nil)
+		return made.text("id"), made.text("key")
+	}
+	id, gone := key("CRM")
+	awayID, away := key("Other CRM")
+	_, spare := key("Spare")
+	everywhere := func(key string) {
+		t.Helper()
+		for _, r := range []*running{s, capture} {
+			r.as(t, key).refused("POST", "/v1/leads", lead)
+			r.as(t, spare).want(202, "POST", "/v1/leads", lead)
+		}
+		for _, r := range []*running{s, web} {
+			r.as(t, key).refused("GET", "/v1/leads", nil)
+		}
+	}
+	external := []string{"--nats-url", bus, "--nats-storage", "1"}
+	revoke(t, first, "every node that reaches NATS, now", append(external, id)...)
+	everywhere(gone)
+	web.as(t, spare).want(200, "GET", "/v1/leads", nil)
+
+	cluster.Halt()
+	revoke(t, first, "SQL away", append(external, awayID)...)
+	everywhere(away)
+	fresh := serve(t, later)
+	for _, key := range []string{gone, away} {
+		if a := fresh.as(t, key).send("POST", "/v1/leads", lead); a.status != 401 {
+			t.Errorf("a door that starts later answers a revoked key with %d", a.status)
+		}
+	}
+	fresh.as(t, spare).want(202, "POST", "/v1/leads", lead)
+	if err := cluster.Run(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "both are on the account's record", func() bool {
+		a, err := s.as(t, shop.admin).try("GET", "/v1/record?action=key.revoked", nil)
+		return err == nil && a.status == 200 && len(a.items()) == 2
+	})
+}
+
 // A key near its end is told of once as an event, and by doctor until it is
 // rotated.
 func TestKeysNearTheirEnd(t *testing.T) {

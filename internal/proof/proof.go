@@ -101,6 +101,7 @@ func proofs() []proof {
 		{"edge", "scanners find nothing at the doors, and nobody can keep others waiting", proveEdge},
 		{"move", "a grown SQLite goes over to PostgreSQL while leads come in", proveMove},
 		{"roles", "three processes of each role: kill any, nothing is lost, one winner per offer", proveRoles},
+		{"revoke", "what is revoked is refused on every node within 5 s, also without SQL", proveRevoke},
 		{"reports", "figures of a million leads are what a recount gives, in milliseconds", proveReports},
 		{"import", "a long file comes in once, through kills, in flat memory; history is not offered, and captured leads do not wait behind a live one", proveImport},
 		{"flood", "attackers at the doors do not keep others waiting", proveFlood},

@@ -24,7 +24,7 @@ const (
 // NATS, and kills each process in turn while leads come in and salespeople
 // answer the same offers at several processes at once.
 func proveRoles(ctx context.Context, t *trial) error {
-	town, err := t.town(ctx)
+	town, err := t.town(ctx, eachRole)
 	if err != nil {
 		return err
 	}
@@ -72,14 +72,15 @@ type town struct {
 	t       *trial
 	cluster Cluster
 	bus     *bus
+	founder *instance // stopped; its folder has the keyring
 	doors   []*instance
 	work    []*instance
 	web     []*instance
 }
 
 // town founds the companies with one process that is everything, then starts
-// the roles apart.
-func (t *trial) town(ctx context.Context) (*town, error) {
+// the roles apart: three of each, and so many workers.
+func (t *trial) town(ctx context.Context, workers int) (*town, error) {
 	if t.Postgres == nil {
 		return nil, errSkipped{"no PostgreSQL was given"}
 	}
@@ -95,14 +96,13 @@ func (t *trial) town(ctx context.Context) (*town, error) {
 	if w.bus, err = t.startBus(); err != nil {
 		return nil, err
 	}
-	founder, err := w.place(ctx, "founder", "--database-url", c.URL("catchment"))
-	if err != nil {
+	if w.founder, err = w.place(ctx, "founder", w.bus.url(), "--database-url", c.URL("catchment")); err != nil {
 		return nil, err
 	}
-	if err := founder.found(ctx); err != nil {
+	if err := w.founder.found(ctx); err != nil {
 		return nil, err
 	}
-	if err := founder.stop(); err != nil {
+	if err := w.founder.stop(); err != nil {
 		return nil, err
 	}
 	for n := range eachRole {
@@ -110,42 +110,46 @@ func (t *trial) town(ctx context.Context) (*town, error) {
 			role string
 			to   *[]*instance
 		}{{"work", &w.work}, {"web", &w.web}, {"capture", &w.doors}} {
-			i, err := w.join(ctx, founder, r.role, n)
+			if r.role == "work" && n >= workers {
+				continue
+			}
+			i, err := w.join(ctx, w.bus.url(), r.role, n)
 			if err != nil {
 				return nil, fmt.Errorf("%s %d: %w", r.role, n, err)
 			}
 			*r.to = append(*r.to, i)
 		}
 	}
-	t.say("%d processes of each role are ready", eachRole)
+	t.say("%d doors, %d workers and %d web processes are ready", len(w.doors), len(w.work), len(w.web))
 	return w, nil
 }
 
-// place makes room for a process on the shared PostgreSQL and NATS.
-func (w *town) place(ctx context.Context, name string, args ...string) (*instance, error) {
-	args = append([]string{"--nats-url", w.bus.url(), "--nats-storage", "2"}, args...)
+// place makes room for a process on the shared PostgreSQL and on NATS, which it
+// reaches at this address.
+func (w *town) place(ctx context.Context, name, nats string, args ...string) (*instance, error) {
+	args = append([]string{"--nats-url", nats, "--nats-storage", "2"}, args...)
 	return w.t.seat(ctx, SQLite, filepath.Join(w.t.dir, name), args...) // without a PostgreSQL of its own
 }
 
 // join starts a process of the role: with the keyring, or with a door's keys
 // and no database.
-func (w *town) join(ctx context.Context, founder *instance, role string, n int) (*instance, error) {
+func (w *town) join(ctx context.Context, nats, role string, n int) (*instance, error) {
 	args := []string{"--role", role}
 	if role != "capture" {
 		args = append(args, "--database-url", w.cluster.URL("catchment"))
 	}
-	i, err := w.place(ctx, fmt.Sprintf("%s-%d", role, n), args...)
+	i, err := w.place(ctx, fmt.Sprintf("%s-%d", role, n), nats, args...)
 	if err != nil {
 		return nil, err
 	}
-	i.world = founder.world
+	i.world = w.founder.world
 	if role == "capture" {
-		if out, err := w.t.command(ctx, nil, "keys", "door", "--data", founder.dir, "--out", i.dir); err != nil {
+		if out, err := w.t.command(ctx, nil, "keys", "door", "--data", w.founder.dir, "--out", i.dir); err != nil {
 			return nil, fmt.Errorf("%w: %s", err, out)
 		}
 	} else {
 		for _, name := range []string{"keyring.age", "identity.txt"} {
-			if err := copyFile(filepath.Join(founder.dir, name), filepath.Join(i.dir, name)); err != nil {
+			if err := copyFile(filepath.Join(w.founder.dir, name), filepath.Join(i.dir, name)); err != nil {
 				return nil, err
 			}
 		}
