@@ -150,12 +150,12 @@ func (v api) want(status int, method, path string, body any, headers ...string) 
 }
 
 // until repeats a GET until the answer is as it should be.
-func (v api) until(what, path string, good func(answer) bool) answer {
+func (v api) until(what, path string, good func(answer) bool, headers ...string) answer {
 	v.t.Helper()
 	var a answer
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		var err error
-		if a, err = v.try("GET", path, nil); err == nil && good(a) {
+		if a, err = v.try("GET", path, nil, headers...); err == nil && good(a) {
 			return a
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"catchment/internal/caller"
 	"catchment/internal/edge"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,6 +28,7 @@ type edgeConfig struct {
 	ACMECA         string `name:"acme-ca" help:"PEM file with what to trust the authority's own TLS by, besides the system's." env:"CATCHMENT_ACME_CA" type:"path"`
 	HTTPListen     string `name:"http-listen" help:"Address for plain HTTP, as :80; all it does is send callers to --public-url." env:"CATCHMENT_HTTP_LISTEN"`
 	TrustedProxies string `name:"trusted-proxies" help:"Networks of the proxies in front, apart by commas: their word about the caller's address is taken, and nobody else's." env:"CATCHMENT_TRUSTED_PROXIES"`
+	OperatorNets   string `name:"operator-networks" help:"Networks from which operators may come, apart by commas, as 192.0.2.0/24: elsewhere their routes and sessions are refused. Empty: from anywhere." env:"CATCHMENT_OPERATOR_NETWORKS"`
 	ProxyHeader    string `name:"proxy-header" help:"The header in which they write it: ${enum}." enum:"x-forwarded-for,forwarded" default:"x-forwarded-for" env:"CATCHMENT_PROXY_HEADER"`
 	Connections    int    `help:"Connections at once, from everybody." default:"16384" env:"CATCHMENT_CONNECTIONS"`
 	PerAddress     int    `name:"connections-per-address" help:"Connections at once from one IPv4 address or IPv6 /64; trusted proxies may have more." default:"512" env:"CATCHMENT_CONNECTIONS_PER_ADDRESS"`
@@ -37,6 +39,9 @@ type edgeConfig struct {
 func (c config) checkEdge() error {
 	if _, err := edge.ParseProxies(c.TrustedProxies, c.ProxyHeader); err != nil {
 		return usage("--trusted-proxies: %v", err)
+	}
+	if _, err := caller.ParseNetworks(c.OperatorNets); err != nil {
+		return usage("--operator-networks: %v", err)
 	}
 	if c.Connections < 0 || c.PerAddress < 0 || c.DrainWait < 0 {
 		return usage("--connections, --connections-per-address and --drain-wait cannot be below 0")
@@ -54,6 +59,12 @@ func (c config) checkEdge() error {
 		return err
 	}
 	return c.checkListen("--inner", c.Inner)
+}
+
+// operatorNetworks are from where operators may come; check has read them.
+func (c config) operatorNetworks() caller.Networks {
+	out, _ := caller.ParseNetworks(c.OperatorNets)
+	return out
 }
 
 // checkListen refuses plaintext that leaves the machine.

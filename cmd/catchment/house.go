@@ -299,6 +299,7 @@ func (h *house) buildStages(ctx context.Context) error {
 	})
 	h.directory = directory.New(directory.Options{
 		DB: h.db, Keys: ringForDirectory{h}, Waker: h.journal, Log: h.log, Changed: h.publisher.Changed, Record: record, Tombstones: tombstones{h},
+		OperatorNetworks: h.c.operatorNetworks(), Refused: func(p directory.Principal) { h.signin.Refused(p) },
 	})
 	if err := h.hireCouriers(); err != nil {
 		return err
@@ -322,7 +323,7 @@ func (h *house) buildStages(ctx context.Context) error {
 
 // buildDoors puts the API on the mux.
 func (h *house) buildDoors() error {
-	api := web.New(web.Options{DB: h.db, Auth: h.directory, Log: h.log, Version: version, Mux: h.mux, Limits: h.limits, Pressure: h.journal.Pressure,
+	api := web.New(web.Options{DB: h.db, Auth: h.directory, Log: h.log, Version: version, Mux: h.mux, Limits: h.limits, Pressure: h.journal.Pressure, OperatorNetworks: h.c.operatorNetworks(),
 		MAC: func(text string) [32]byte { return h.ring.TokenMAC("request", text) }})
 	opener := h.opener()
 	if h.c.Outbox != nil {

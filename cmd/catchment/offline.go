@@ -236,7 +236,7 @@ func (c accountRecoverCmd) Run(w *world) error {
 		return err
 	}
 	defer h.closeOffline()
-	link, until, err := h.signin.Recover(w.ctx, id, c.Email)
+	link, until, cleared, err := h.signin.Recover(w.ctx, id, c.Email)
 	if err != nil {
 		return plainly(err)
 	}
@@ -244,5 +244,8 @@ func (c accountRecoverCmd) Run(w *world) error {
 
 The user's second factors are gone and their sessions have ended. The account's record and the platform's show it.
 `, link, until.Format(time.RFC3339))
+	if cleared {
+		fmt.Fprintln(w.out, "The account's networks for people were cleared: its users may come from anywhere until an admin sets them again.")
+	}
 	return nil
 }

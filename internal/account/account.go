@@ -4,6 +4,7 @@ package account
 
 import (
 	"slices"
+	"strings"
 
 	"catchment/internal/account/internal/scope"
 	"catchment/internal/ident"
@@ -101,6 +102,9 @@ func AccountRoles() []Role { return []Role{Salesperson, Manager, Marketer, Admin
 
 // Permission is what a route asks for. Every route declares exactly one.
 type Permission string
+
+// OfPlatform reports whether it is for the platform's side, beyond accounts.
+func (p Permission) OfPlatform() bool { return strings.HasPrefix(string(p), "platform:") }
 
 // The permissions. Own means: only what the visitor owns or is offered.
 const (

@@ -9,12 +9,14 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/caller"
 	"catchment/internal/capture"
 	"catchment/internal/journal"
 	"catchment/internal/keyring"
@@ -34,6 +36,7 @@ const (
 	salesperson = "csk_of-a-salesperson"
 	expired     = "csk_that-has-expired"
 	strange     = "csk_of-a-kind-not-known-yet"
+	atOffice    = "csk_for-a-server-elsewhere"
 	otherSecret = "csk_of-the-other-account"
 )
 
@@ -227,6 +230,8 @@ func (h *house) furnish() {
 		key(expired, snapshot.Key{Kind: snapshot.Secret, Role: account.Manager, ExpiresAt: time.Now().Add(-time.Minute)}),
 		key(strange, snapshot.Key{Kind: "strange", Role: account.Manager}),
 	}
+	elsewhere := caller.Networks{netip.MustParsePrefix("192.0.2.0/24")}
+	h.own.Keys = append(h.own.Keys, key(atOffice, snapshot.Key{Kind: snapshot.Secret, Role: account.Manager, Networks: elsewhere}))
 	tower := project("tower")
 	h.other.Projects = []snapshot.Project{tower}
 	h.other.Sources = []snapshot.Source{source("elsewhere", tower)}

@@ -175,6 +175,8 @@ func (d *Door) admit(r *http.Request) (visitor, error) {
 		return visitor{}, problem.Unauthenticated("This key has expired. Make a new one.")
 	case a.Off:
 		return visitor{}, accountOff()
+	case !a.From(k, caller.Of(r)):
+		return visitor{}, problem.Forbidden("network", "This key may not be used from your network. An admin can allow it.")
 	case k.Kind == snapshot.Secret && !k.Role.May(account.Capture):
 		return visitor{}, problem.Forbidden("not_permitted", "This key's role may not hand in leads.")
 	case k.Kind == snapshot.Publishable && !k.Allows(r.Header.Get("Origin")):

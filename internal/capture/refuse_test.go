@@ -120,6 +120,8 @@ func TestRefusals(t *testing.T) {
 		{"expired key", post(goodLead, "Authorization", "Bearer "+expired), 401, "unauthenticated", ""},
 		{"role without the right", post(goodLead, "Authorization", "Bearer "+salesperson), 403, "not_permitted", ""},
 		{"key of an unknown kind", post(goodLead, "Authorization", "Bearer "+strange), 403, "not_permitted", ""},
+		{"secret key for another network", post(goodLead, "Authorization", "Bearer "+atOffice), 403, "network", ""},
+		{"the same, said to be there", post(goodLead, "Authorization", "Bearer "+atOffice, "X-Forwarded-For", "192.0.2.9", "Forwarded", "for=192.0.2.9", "X-Real-Ip", "192.0.2.9"), 403, "network", ""},
 		{"publishable key without origin", post(goodLead, "Authorization", "Bearer "+publishable), 403, "origin_not_allowed", ""},
 		{"publishable key on another page", post(goodLead, "Authorization", "Bearer "+publishable, "Origin", "https://evil.example"), 403, "origin_not_allowed", ""},
 		{"publishable key on an opaque page", post(goodLead, "Authorization", "Bearer "+publishable, "Origin", "null"), 403, "origin_not_allowed", ""},

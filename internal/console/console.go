@@ -65,6 +65,7 @@ func New(p Parts) *Console {
 	c.userRoutes()
 	c.signInRoutes()
 	c.ssoRoutes()
+	c.networkRoutes()
 	c.shiftRoutes()
 	c.keyRoutes()
 	c.poolRoutes()

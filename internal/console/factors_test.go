@@ -72,6 +72,7 @@ func TestStepUp(t *testing.T) {
 	for _, act := range []struct{ method, path string }{
 		{"POST", "/v1/keys"}, {"POST", "/v1/users"}, {"PATCH", "/v1/users/" + c.admin.id}, {"POST", "/v1/users/" + c.admin.id + "/link"},
 		{"DELETE", "/v1/users/" + c.admin.id + "/factors"}, {"PUT", "/v1/account/sign-in"}, {"PUT", "/v1/account/sso"}, {"DELETE", "/v1/account/sso"},
+		{"PUT", "/v1/account/networks"}, {"PATCH", "/v1/keys/key_01h455vb4pex5vsknk084sn02q"},
 		{"POST", "/v1/keys/key_01h455vb4pex5vsknk084sn02q/rotate"}, {"POST", "/v1/exports"}, {"GET", "/v1/exports/exp_01h455vb4pex5vsknk084sn02q/file"},
 	} {
 		if got := c.admin.ask(act.method, act.path, nil).want(t, 403); got.code() != "step_up_required" {
@@ -80,7 +81,7 @@ func TestStepUp(t *testing.T) {
 	}
 	text, err := api.Document()
 	c.ok(err)
-	if n := strings.Count(string(text), `"x-step-up": true`); n != 11 {
+	if n := strings.Count(string(text), `"x-step-up": true`); n != 13 {
 		t.Errorf("the document names %d such routes", n)
 	}
 	c.key(account.Admin).post("/v1/keys", newKey).want(t, 201)

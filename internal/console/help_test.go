@@ -2,12 +2,15 @@ package console_test
 
 import (
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/caller"
 	"catchment/internal/console"
 	"catchment/internal/courier"
 	"catchment/internal/directory"
@@ -44,7 +47,8 @@ type house struct {
 	insight *insight.Insight
 	api     *web.API
 	url     string
-	ahead   atomic.Int64 // how much the clock of routing and its jobs was moved, in nanoseconds
+	at      atomic.Pointer[netip.Addr] // where requests come from; nil: from where they do
+	ahead   atomic.Int64               // how much the clock of routing and its jobs was moved, in nanoseconds
 }
 
 func each(t *testing.T, f func(t *testing.T, h *house)) {
@@ -72,11 +76,24 @@ func open(t *testing.T, db *store.DB) *house {
 	console.New(console.Parts{API: h.api, DB: db, Directory: h.dir, Signin: h.door.Signin, Routing: h.router, Events: h.events, PublicURL: "https://leads.example",
 		Replayer: intake.New(intake.Options{DB: db, Accounts: ring.Accounts, Jobs: list, Events: h.events}),
 		Mail:     mail, Opener: ring.Opener()})
-	server := httptest.NewServer(web.Wrap(h.api.Mux(), log))
+	server := httptest.NewServer(h.gate(web.Wrap(h.api.Mux(), log)))
 	t.Cleanup(server.Close)
 	h.url = server.URL
 	return h
 }
+
+// gate stands in for the gate house, which knows where requests come from.
+func (h *house) gate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if at := h.at.Load(); at != nil {
+			r = r.WithContext(caller.With(r.Context(), *at))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// goTo has all requests come from that address from now on.
+func (h *house) goTo(addr string) { h.at.Store(new(netip.MustParseAddr(addr))) }
 
 func (h *house) ok(err error) {
 	h.Helper()

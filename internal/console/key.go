@@ -23,6 +23,7 @@ type APIKey struct {
 	Sources   []string   `json:"sources" nullable:"false" doc:"Ids of the sources that it may hand in leads for; empty: every source."`
 	Origins   []string   `json:"origins" nullable:"false" doc:"Origins of the pages that a publishable key works from." example:"[\"https://homes.example\"]"`
 	AnyOrigin bool       `json:"any_origin" doc:"It works from any page, and without an Origin header."`
+	Networks  []string   `json:"networks" nullable:"false" doc:"From where a secret key may be used, within the account's own networks for keys; empty: from anywhere." example:"[\"192.0.2.0/24\"]"`
 	State     string     `json:"state" enum:"valid,expired,revoked"`
 	CreatedAt time.Time  `json:"created_at"`
 	ExpiresAt *time.Time `json:"expires_at" doc:"Of the newest text. A secret key always has an end."`
@@ -49,7 +50,7 @@ type NewAPIKey struct {
 
 func keyView(k access.Key, now time.Time) APIKey {
 	out := APIKey{ID: k.ID.String(), Kind: k.Kind, Role: web.OrNull(string(k.Role)), Name: k.Name, Tail: k.Tail, Sources: []string{},
-		Origins: append([]string{}, k.Origins...), AnyOrigin: k.AnyOrigin, State: "valid", CreatedAt: k.CreatedAt,
+		Origins: append([]string{}, k.Origins...), AnyOrigin: k.AnyOrigin, Networks: k.Networks.Strings(), State: "valid", CreatedAt: k.CreatedAt,
 		ExpiresAt: web.TimeOrNull(k.ExpiresAt), RevokedAt: web.TimeOrNull(k.RevokedAt)}
 	for _, s := range k.Sources {
 		out.Sources = append(out.Sources, s.String())
@@ -103,7 +104,15 @@ type newKeyIn struct {
 		Sources   []string   `json:"sources,omitempty" maxItems:"100" doc:"Ids of sources; left out: every source, also later ones."`
 		Origins   []string   `json:"origins,omitempty" maxItems:"50" doc:"Of a publishable key: https://host, each with its port unless it is the usual one."`
 		AnyOrigin bool       `json:"any_origin,omitempty" doc:"Of a publishable key. Left out, it needs origins."`
+		Networks  []string   `json:"networks,omitempty" maxItems:"100" doc:"Of a secret key: addresses and networks from where it may be used. Left out: from anywhere." example:"[\"192.0.2.0/24\"]"`
 		ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"Left out: a secret key ends after a year, a publishable one never. A secret key ends within five years."`
+	}
+}
+
+type changeKeyIn struct {
+	ID   string `path:"id" doc:"The key's id." example:"key_01h455vb4pex5vsknk084sn02q"`
+	Body struct {
+		Networks []string `json:"networks" nullable:"false" maxItems:"100" doc:"From where it may be used; empty: from anywhere." example:"[\"192.0.2.0/24\"]"`
 	}
 }
 
@@ -123,6 +132,8 @@ func (c *Console) keyRoutes() {
 		Summary: "The account's keys", Detail: "With those that were revoked or have expired; without their texts, which are kept nowhere."}, listKeys)
 	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/keys", Name: "create-key", Tag: "keys", Permission: account.ManageKeys, Status: 201, StepUp: true,
 		Summary: "Make a key", Detail: "The answer has its text, this once; a repeat under the same Idempotency-Key gets the same key without it. It works at the doors within five seconds."}, c.newKey)
+	web.Do(c.API, web.Op{Method: "PATCH", Path: "/v1/keys/{id}", Name: "change-key", Tag: "keys", Permission: account.ManageKeys, StepUp: true,
+		Summary: "Say from where a secret key may be used", Detail: "At every door within five seconds. 409 locks_you_out when the key that asks would shut itself out."}, c.changeKey)
 	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/keys/{id}/rotate", Name: "rotate-key", Tag: "keys", Permission: account.ManageKeys, StepUp: true,
 		Summary: "Give a key a new text", Detail: "The answer has the new text, this once. The text before works until the overlap ends: put the new one in its place, see at the key's generations that the old one is not used any more, and be done. It is one key all the while, with one id."}, c.rotateKey)
 	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/keys/{id}/revoke", Name: "revoke-key", Tag: "keys", Permission: account.ManageKeys,
@@ -147,13 +158,26 @@ func (c *Console) newKey(v *web.Visit, tx *store.Tx, in *newKeyIn) (*NewAPIKey, 
 		return nil, err
 	}
 	text, k, err := c.Directory.CreateKey(tx, directory.NewKey{Kind: b.Kind, Name: b.Name, Role: account.Role(b.Role), Sources: sources,
-		Origins: b.Origins, AnyOrigin: b.AnyOrigin, ExpiresAt: orNone(b.ExpiresAt)})
+		Origins: b.Origins, AnyOrigin: b.AnyOrigin, Networks: b.Networks, ExpiresAt: orNone(b.ExpiresAt)})
 	if err != nil {
 		return nil, err
 	}
 	out := &NewAPIKey{APIKey: keyView(k, v.At)}
 	tx.AfterCommit(func() { out.Key = text })
-	return out, c.changed(tx, v, "key", "key.created", out.ID, map[string]any{"kind": out.Kind, "role": b.Role, "any_origin": out.AnyOrigin})
+	return out, c.changed(tx, v, "key", "key.created", out.ID, map[string]any{"kind": out.Kind, "role": b.Role, "any_origin": out.AnyOrigin, "networks": len(out.Networks)})
+}
+
+func (c *Console) changeKey(v *web.Visit, tx *store.Tx, in *changeKeyIn) (*APIKey, error) {
+	id, err := web.PathID(in.ID, account.ParseKeyID)
+	if err != nil {
+		return nil, err
+	}
+	k, err := c.Directory.SetKeyNetworks(tx, v.Principal, id, in.Body.Networks)
+	if err != nil {
+		return nil, err
+	}
+	out := keyView(k, v.At)
+	return &out, c.changed(tx, v, "key", "key.changed", out.ID, map[string]any{"networks": len(out.Networks)})
 }
 
 func (c *Console) rotateKey(v *web.Visit, tx *store.Tx, in *rotateKeyIn) (*NewAPIKey, error) {

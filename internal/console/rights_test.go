@@ -30,6 +30,7 @@ var body = map[string]any{
 	"backtest-policy": map[string]any{"days": 1},
 	"put-member-tags": map[string]any{"tags": []any{"a"}},
 	"put-pool":        map[string]any{"name": "Stolen"},
+	"change-key":      map[string]any{"networks": []any{}},
 }
 
 func TestEveryRouteRefusesWhoMayNot(t *testing.T) {

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/events"
 	"catchment/internal/problem"
 	"catchment/internal/store"
 	"catchment/internal/web"
@@ -227,6 +229,11 @@ func (f *follower) catchUp(ctx context.Context) error {
 			return f.reset(p.next)
 		}
 		f.at = p.next
+		if slices.ContainsFunc(p.told, f.judges) {
+			if err := f.recheck(ctx); err != nil {
+				return err
+			}
+		}
 		if text := f.text(p); len(text) > 0 {
 			f.sent = f.at
 			if err := f.write(text); err != nil {
@@ -274,6 +281,15 @@ func (f *follower) concerns(t told) bool {
 	return !me.IsZero() && (t.User == me || t.owner == me || t.Data["from"] == me.String())
 }
 
+// judges says that an event may end the visitor's right to the stream, or
+// change it: this is not left to the next look at the clock.
+func (f *follower) judges(t told) bool {
+	if t.Kind != events.SetupChanged {
+		return false
+	}
+	return t.Data["what"] == "networks" || t.Data["what"] == "user" && t.User == f.v.User || t.Data["what"] == "key" && t.Data["id"] == f.v.Key.String()
+}
+
 // recheck ends the stream when the credential does, and follows a change of role.
 func (f *follower) recheck(ctx context.Context) error {
 	p, err := f.d.Auth.Authenticate(ctx, f.token)
@@ -284,7 +300,7 @@ func (f *follower) recheck(ctx context.Context) error {
 		f.v.Principal = p
 		return nil
 	}
-	if q, ok := problem.Of(err); !errors.Is(err, errEnded) && (!ok || q.Status != http.StatusUnauthorized) {
+	if q, ok := problem.Of(err); !errors.Is(err, errEnded) && (!ok || q.Status != http.StatusUnauthorized && q.Status != http.StatusForbidden) {
 		return nil // the directory is away, which says nothing about the credential
 	}
 	_ = f.write([]byte("event: end\ndata: {}\n\n"))

@@ -16,6 +16,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/account/admit"
+	"catchment/internal/caller"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
 	"catchment/internal/store"
@@ -83,6 +84,11 @@ type Options struct {
 	// for, those record.
 	Record func(tx *store.Tx, at time.Time, actor, action, about string) error
 	Now    func() time.Time // time.Now when nil
+	// OperatorNetworks are from where operators may come; none: from anywhere.
+	OperatorNetworks caller.Networks
+	// Refused is told of a session or key that was used from elsewhere than its
+	// networks. It does not wait.
+	Refused func(p Principal)
 }
 
 // Directory is safe for concurrent use.
@@ -105,6 +111,9 @@ func New(o Options) *Directory {
 	}
 	if o.Record == nil {
 		o.Record = func(*store.Tx, time.Time, string, string, string) error { return nil }
+	}
+	if o.Refused == nil {
+		o.Refused = func(Principal) {}
 	}
 	if o.Tombstones == nil {
 		o.Tombstones = noTombstones{}

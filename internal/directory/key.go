@@ -22,6 +22,7 @@ type NewKey struct {
 	Sources   []account.SourceID // none means every source
 	Origins   []string
 	AnyOrigin bool      // also without an Origin header
+	Networks  []string  // from where a secret key may be used; none: from anywhere
 	ExpiresAt time.Time // zero: a secret key ends after KeyLife, a publishable one never
 }
 
@@ -59,6 +60,7 @@ func (d *Directory) CreateKey(tx *store.Tx, n NewKey) (text string, k Key, err e
 	k.Name = f.name("name", n.Name)
 	k.Origins = f.origins("origins", n.Origins)
 	k.ExpiresAt = f.keyEnd(n.Kind, n.ExpiresAt, now)
+	k.Networks = f.keyNetworks(n.Kind, n.Networks)
 	prefix := publishablePrefix
 	switch n.Kind {
 	case PublishableKey:

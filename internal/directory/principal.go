@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/caller"
 )
 
 // Principal is who asks: a user in a session, a secret key, or an operator of
@@ -20,4 +21,6 @@ type Principal struct {
 	Must     bool              // the account has the user's role show a second factor, set up or not
 	Operator bool
 	Expires  time.Time // of the session or key at the latest; zero: never
+
+	from *[]caller.Networks // the caller is in each of these; nil: anywhere
 }

@@ -48,6 +48,9 @@ func (d *Directory) Begin(tx *store.Tx, user account.UserID, shown account.Shown
 	if err == nil && m.State != members.Active {
 		err = store.ErrNone
 	}
+	if err == nil {
+		err = d.Admits(tx, m.Role)
+	}
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -69,6 +72,9 @@ func (d *Directory) Begin(tx *store.Tx, user account.UserID, shown account.Shown
 // their own, so nothing is noted of where it began.
 func (d *Directory) BeginOperator(dir *store.Dir, operator account.UserID, shown account.Shown) (SignedIn, error) {
 	name, err := access.Operator(dir, operator)
+	if err == nil {
+		err = d.AdmitsOperator(dir.Context())
+	}
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -172,7 +178,8 @@ func principal(s access.Session, role account.Role) Principal {
 // Authenticate says who holds a session's token or a secret key. What it
 // learned it believes for up to five seconds; a revocation is seen at once on
 // this node, and on the others as soon as they are woken. A key with a
-// tombstone is refused whatever SQL says, and also while it says nothing.
+// tombstone is refused whatever SQL says, and also while it says nothing. The
+// caller's address is judged each time: 403 CodeElsewhere.
 func (d *Directory) Authenticate(ctx context.Context, bearer string) (Principal, error) {
 	var find func(context.Context, access.Hash, time.Time) (Principal, error)
 	switch {
@@ -189,8 +196,11 @@ func (d *Directory) Authenticate(ctx context.Context, bearer string) (Principal,
 	}
 	hash, now := hashToken(bearer), d.now()
 	p, generation, ok := d.cache.get(hash, now)
-	if err := d.buried(bearer, p.Key, hash); ok || err != nil {
+	if err := d.buried(bearer, p.Key, hash); err != nil {
 		return p, err
+	}
+	if ok {
+		return d.arrive(ctx, p)
 	}
 	p, err := find(ctx, hash, now)
 	if err == nil {
@@ -203,6 +213,18 @@ func (d *Directory) Authenticate(ctx context.Context, bearer string) (Principal,
 		return Principal{}, err
 	}
 	d.cache.put(hash, p, generation, now)
+	return d.arrive(ctx, p)
+}
+
+// arrive refuses who holds a session or key, and is elsewhere.
+func (d *Directory) arrive(ctx context.Context, p Principal) (Principal, error) {
+	if p.from == nil {
+		return p, nil
+	}
+	if err := inside(ctx, *p.from); err != nil {
+		d.o.Refused(p)
+		return Principal{}, err
+	}
 	return p, nil
 }
 
@@ -240,6 +262,9 @@ func (d *Directory) bySession(ctx context.Context, hash access.Hash, now time.Ti
 	}
 	p := principal(s, role)
 	if p.Second, p.Must, err = d.asks(ctx, p); err != nil {
+		return Principal{}, err
+	}
+	if p.from, err = d.networks(ctx, p, nil); err != nil {
 		return Principal{}, err
 	}
 	if now.Sub(s.SeenAt) >= seenEvery {
@@ -294,7 +319,9 @@ func (d *Directory) byKey(ctx context.Context, hash access.Hash, now time.Time) 
 			d.o.Log.Warn("directory: cannot note that a key was used", "error", err)
 		}
 	}
-	return Principal{Scope: admit.To(k.Account), Actor: k.ID.String(), Key: k.ID, Role: k.Role, Expires: k.ExpiresAt}, nil
+	p := Principal{Scope: admit.To(k.Account), Actor: k.ID.String(), Key: k.ID, Role: k.Role, Expires: k.ExpiresAt}
+	p.from, err = d.networks(ctx, p, k.Networks)
+	return p, err
 }
 
 // Sessions lists where a user is signed in, newest first.

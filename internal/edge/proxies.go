@@ -26,14 +26,9 @@ func ParseProxies(list, header string) (p Proxies, err error) {
 		if word == "" {
 			continue
 		}
-		n, err := netip.ParsePrefix(word)
+		n, err := caller.ParseNetwork(word)
 		if err != nil {
-			a, err := netip.ParseAddr(word)
-			if err != nil {
-				return Proxies{}, fmt.Errorf("%q is neither an address nor a network like 10.0.0.0/8", word)
-			}
-			a = caller.Plain(a)
-			n = netip.PrefixFrom(a, a.BitLen())
+			return Proxies{}, fmt.Errorf("%q: %w", word, err)
 		}
 		if n.Bits() == 0 {
 			return Proxies{}, fmt.Errorf("%s is everybody: whoever is trusted can say to be anybody", word)

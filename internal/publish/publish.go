@@ -130,6 +130,11 @@ func (p *Publisher) read(tx *store.Tx, a *snapshot.Account) (err error) {
 	if a.Sources, err = sources(tx); err != nil {
 		return err
 	}
+	rule, err := access.GetRule(tx)
+	if err != nil {
+		return err
+	}
+	a.KeyNetworks = rule.Networks.Keys
 	a.Keys, err = keys(tx, p.o.Now())
 	return err
 }
@@ -163,7 +168,7 @@ func keys(tx *store.Tx, now time.Time) (out []snapshot.Key, err error) {
 		}
 		k := snapshot.Key{
 			ID: x.ID, Kind: x.Kind, Role: x.Role, Hash: x.Hash, Sources: x.Sources,
-			Origins: x.Origins, AnyOrigin: x.AnyOrigin, ExpiresAt: x.ExpiresAt,
+			Origins: x.Origins, AnyOrigin: x.AnyOrigin, ExpiresAt: x.ExpiresAt, Networks: x.Networks,
 		}
 		out = append(out, k)
 		for _, g := range x.Earlier {

@@ -360,6 +360,7 @@ func (s *Signin) useCode(ctx context.Context, c Client, f access.Flow, u codeUse
 		}
 		return audit.Write(tx, now, begun(in))
 	})
+	s.noteElsewhere(u.scope.Account(), u.id, err)
 	if errors.Is(err, store.ErrNone) {
 		err = errCode()
 	}

@@ -54,14 +54,15 @@ func (s *Signin) Redeem(ctx context.Context, c Client, link, password string) (S
 		if err != nil || !ok || m.State == members.Deactivated {
 			return errors.Join(err, spent)
 		}
-		if err := ssoAlone(tx, m.Role); err != nil {
-			return err
+		if err := errors.Join(ssoAlone(tx, m.Role), s.o.Directory.Admits(tx, m.Role)); err != nil {
+			return err // and the link can be used from inside
 		}
 		if err := members.Welcome(tx, user); err != nil {
 			return err
 		}
 		return s.newPassword(tx, user, account.SessionID{}, stored, "link.redeem", now)
 	})
+	s.noteElsewhere(acct, user, err)
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -130,9 +131,10 @@ func (s *Signin) newPassword(tx *store.Tx, id account.UserID, but account.Sessio
 }
 
 // Recover makes a one-time link for a user who can come in no other way, and
-// takes their second factors away. It is for whoever runs the machine: nobody
+// takes their second factors away. For an admin people may come from anywhere
+// again: cleared. It is for whoever runs the machine: nobody
 // is asked, and both the account's record and the platform's show it.
-func (s *Signin) Recover(ctx context.Context, acct account.ID, email string) (link string, expires time.Time, err error) {
+func (s *Signin) Recover(ctx context.Context, acct account.ID, email string) (link string, expires time.Time, cleared bool, err error) {
 	const by = "system:command-line"
 	normal, _ := submission.Email(email)
 	var user account.UserID
@@ -153,18 +155,25 @@ func (s *Signin) Recover(ctx context.Context, acct account.ID, email string) (li
 		if link, expires, err = s.o.Directory.NewLink(tx, user); err != nil {
 			return err
 		}
-		return audit.Write(tx, s.now(), audit.Entry{Actor: by, Action: "user.recover", About: user.String()})
+		m, err := members.Get(tx, user)
+		if err == nil && m.Role == account.Admin {
+			cleared, err = s.o.Directory.ClearNetworks(tx)
+		}
+		if err != nil {
+			return err
+		}
+		return audit.Write(tx, s.now(), audit.Entry{Actor: by, Action: "user.recover", About: user.String(), Detail: map[string]any{"networks_cleared": cleared}})
 	})
 	if err != nil {
-		return "", time.Time{}, err
+		return "", time.Time{}, false, err
 	}
 	err = s.o.DB.Directory(ctx, func(dir *store.Dir) error {
-		return audit.WritePlatform(dir, s.now(), audit.Entry{Actor: by, Action: "user.recover", About: user.String(), Detail: map[string]any{"account": acct}})
+		return audit.WritePlatform(dir, s.now(), audit.Entry{Actor: by, Action: "user.recover", About: user.String(), Detail: map[string]any{"account": acct, "networks_cleared": cleared}})
 	})
 	if err != nil {
-		return "", time.Time{}, err // a link that is not on the platform's record is not given
+		return "", time.Time{}, false, err // a link that is not on the platform's record is not given
 	}
-	return link, expires, nil
+	return link, expires, cleared, nil
 }
 
 // CreateOperator makes an operator of the platform.

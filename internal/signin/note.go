@@ -8,6 +8,8 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/account/admit"
 	"catchment/internal/audit"
+	"catchment/internal/directory"
+	"catchment/internal/problem"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
 )
@@ -35,6 +37,30 @@ func (s *Signin) note(acct account.ID, action, about, why string) {
 		k.about = "" // whose it is gives way; that it was stays
 	}
 	s.notes[k]++
+}
+
+// noteElsewhere counts a sign-in from outside the networks that are open to the
+// user. False: err is no such refusal.
+func (s *Signin) noteElsewhere(acct account.ID, user account.UserID, err error) bool {
+	p, ok := problem.Of(err)
+	if !ok || p.Code != directory.CodeElsewhere {
+		return false
+	}
+	s.note(acct, "sign-in.refused", user.String(), "network")
+	return true
+}
+
+// Refused counts a session or key that was used from outside its networks: see
+// directory.Options.
+func (s *Signin) Refused(p directory.Principal) {
+	acct, about := account.ID{}, p.Session.String()
+	if p.Scope.Valid() {
+		acct = p.Scope.Account()
+	}
+	if !p.Key.IsZero() {
+		about = p.Key.String()
+	}
+	s.note(acct, "request.refused", about, "network")
 }
 
 // Flush writes what was counted.

@@ -303,9 +303,9 @@ func TestRecover(t *testing.T) {
 	each(t, func(h *house) {
 		s, in := h.company("priya@example.com")
 		_, strong := h.enrol(in)
-		_, _, err := h.door.Recover(h.Context(), s.Account(), "nobody@example.com")
+		_, _, _, err := h.door.Recover(h.Context(), s.Account(), "nobody@example.com")
 		h.refused(err, 404, "not_found")
-		link, _, err := h.door.Recover(h.Context(), s.Account(), "Priya@example.com")
+		link, _, _, err := h.door.Recover(h.Context(), s.Account(), "Priya@example.com")
 		if err != nil || h.authenticates(h.dir, strong.Token) {
 			h.Fatalf("%v", err)
 		}

@@ -141,7 +141,9 @@ func (s *Signin) ByPassword(ctx context.Context, c Client, email, password strin
 	allowed := slices.DeleteFunc(slices.Clone(fit), func(o candidate) bool { return o.barred != nil })
 	switch len(allowed) {
 	case 0:
-		s.note(fit[0].Account, "sign-in.refused", fit[0].User.String(), "password-not-allowed")
+		if !s.noteElsewhere(fit[0].Account, fit[0].User, fit[0].barred) {
+			s.note(fit[0].Account, "sign-in.refused", fit[0].User.String(), "password-not-allowed")
+		}
 		return SignedIn{}, fit[0].barred
 	case 1:
 		return s.begin(ctx, c, allowed[0].Account, allowed[0].User, account.Password)
@@ -164,7 +166,7 @@ func (s *Signin) countRefused(c Client) {
 // candidate is somebody whose password it is.
 type candidate struct {
 	access.Credential
-	barred error // the account has them sign in another way; nil: it does not
+	barred error // the account has them sign in another way, or from elsewhere; nil: it does not
 }
 
 // fitting lists those whose password it is and who may come in.
@@ -212,12 +214,16 @@ func (s *Signin) fitting(ctx context.Context, mac vault.MAC, password string, in
 	return fit, err
 }
 
-// barred says that the account keeps the role from passwords.
+// barred says that the account keeps the role from passwords, or from where it
+// asks.
 func (s *Signin) barred(ctx context.Context, acct account.ID, role account.Role) error {
 	if acct.IsZero() {
-		return nil
+		return s.o.Directory.AdmitsOperator(ctx)
 	}
 	return s.o.DB.Read(ctx, admit.To(acct), func(tx *store.Tx) error {
+		if err := s.o.Directory.Admits(tx, role); err != nil {
+			return err
+		}
 		if err := ssoAlone(tx, role); err != nil {
 			return err
 		}
@@ -249,6 +255,7 @@ func (s *Signin) begin(ctx context.Context, c Client, acct account.ID, user acco
 			return audit.Write(tx, now, begun(in))
 		})
 	}
+	s.noteElsewhere(acct, user, err)
 	if errors.Is(err, store.ErrNone) { // deactivated a moment ago
 		err = errSignIn()
 	}

@@ -454,6 +454,7 @@ func (s *Signin) BySSO(ctx context.Context, c Client, secret string) (in SignedI
 		}
 		return audit.Write(tx, now, begun(in))
 	})
+	s.noteElsewhere(f.Account, f.User, err)
 	if errors.Is(err, store.ErrNone) { // deactivated a moment ago
 		err = over
 	}

@@ -10,11 +10,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/caller"
 	"catchment/internal/vault"
 )
 
@@ -29,6 +31,8 @@ type Account struct {
 	Projects      []Project     `json:"projects"`
 	Sources       []Source      `json:"sources"`
 	Off           bool          `json:"off,omitempty"` // the kill switch: nothing is captured
+
+	KeyNetworks caller.Networks `json:"key_networks,omitempty"` // from where secret keys may be used
 }
 
 // The kinds of keys.
@@ -47,6 +51,7 @@ type Key struct {
 	Origins   []string           `json:"origins,omitempty"` // of a publishable key
 	AnyOrigin bool               `json:"any_origin,omitempty"`
 	ExpiresAt time.Time          `json:"expires_at,omitzero"`
+	Networks  caller.Networks    `json:"networks,omitempty"` // of a secret key, beside the account's
 }
 
 // Serves reports whether the key may be used for the source.
@@ -59,6 +64,12 @@ func (k *Key) Serves(id account.SourceID) bool {
 // (RFC 6454, 6.2): scheme, host in lower case, port unless it is the usual one.
 func (k *Key) Allows(origin string) bool {
 	return k.AnyOrigin || origin != "" && slices.Contains(k.Origins, origin)
+}
+
+// From reports whether a caller of this address may use the key. Publishable
+// ones are in pages, which are opened from anywhere.
+func (a *Account) From(k *Key, at netip.Addr) bool {
+	return k.Kind != Secret || a.KeyNetworks.Has(at) && k.Networks.Has(at)
 }
 
 // Expired reports whether the key's time is over.

@@ -160,17 +160,17 @@ var directoryTables = map[string]bool{
 	"api_key": true, "key_generation": true, "one_time_link": true, "journal_cursor": true, "job": true, "event_batch": true, "event_head": true, "event_cursor": true,
 	"project": true, "source": true, // read only, for the doors' snapshot
 	"code_flow": true, "code_sent": true, "platform_event": true, "second_factor": true, "recovery_code": true,
-	"sso_domain": true, "sso_flow": true,
+	"sso_domain": true, "sso_flow": true, "platform_sign_off": true,
 }
 
 // unbound tables have no account_id to check.
-var unbound = map[string]bool{"journal_cursor": true, "operator": true, "code_flow": true, "platform_event": true}
+var unbound = map[string]bool{"journal_cursor": true, "operator": true, "code_flow": true, "platform_event": true, "platform_sign_off": true}
 
 // directoryOnly is where the application's role has no business.
-var directoryOnly = map[string]bool{"operator": true, "code_flow": true, "platform_event": true}
+var directoryOnly = map[string]bool{"operator": true, "code_flow": true, "platform_event": true, "platform_sign_off": true}
 
 // insertOnly is what nobody can rewrite.
-var insertOnly = map[string]bool{"audit_event": true, "platform_event": true}
+var insertOnly = map[string]bool{"audit_event": true, "platform_event": true, "platform_sign_off": true}
 
 // protect gives the two roles their rights and forces row-level security.
 // A setting that was never made reads as ”, hence nullif; the scalar

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"catchment/internal/account"
+	"catchment/internal/caller"
 )
 
 // Fragment is a part of the OpenAPI document written by hand, for routes that
@@ -30,6 +31,7 @@ func (a *API) Handle(op Op, h func(w http.ResponseWriter, r *http.Request, v *Vi
 	}
 	a.ops = append(a.ops, op)
 	a.mux.HandleFunc(op.Method+" "+op.Path, func(w http.ResponseWriter, r *http.Request) {
+		r = r.WithContext(caller.With(r.Context(), caller.Of(r)))
 		v, err := a.visit(r.Context(), op, r.Header.Get)
 		if err != nil {
 			WriteProblem(w, r, a.problem(v, op, err))

@@ -27,7 +27,7 @@ type refusal struct {
 var refusals = []refusal{
 	{"400", "Unreadable", "The request cannot be read: broken JSON, a key twice, a bad Idempotency-Key.", false},
 	{"401", "Unauthenticated", "No credential, or one that is not valid any more.", false},
-	{"403", "Forbidden", "The credential's role does not have the route's permission.", false},
+	{"403", "Forbidden", "The credential's role does not have the route's permission, or the credential is not for the caller's network (network); code says which.", false},
 	{"404", "NotFound", "Nothing of this id, or nothing that this credential may see: the answers are the same.", false},
 	{"409", "Conflict", "The state of the thing does not allow it, or the Idempotency-Key came with another request; code says which.", false},
 	{"413", "TooLarge", "The body is over the route's limit.", false},

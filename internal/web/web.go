@@ -96,8 +96,9 @@ type API struct {
 	more []Fragment
 	ops  []Op
 
-	limits   *limits.Limits
-	pressure func() float64
+	limits    *limits.Limits
+	pressure  func() float64
+	operators caller.Networks
 }
 
 // Options is what an API needs. Now defaults to time.Now.
@@ -117,6 +118,9 @@ type Options struct {
 	// Pressure says how near the house is to refusing leads, which it does at 1;
 	// nil for never. What can wait is refused before.
 	Pressure func() float64
+	// OperatorNetworks are from where the operator's routes are open at all;
+	// none: from anywhere.
+	OperatorNetworks caller.Networks
 }
 
 // New makes an API without routes.
@@ -144,7 +148,7 @@ func New(o Options) *API {
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"key": {Type: "http", Scheme: "bearer", Description: "A session's token (cst_…), a secret key (csk_…), or for capture a publishable key (cpk_…)."},
 	}
-	return &API{mux: o.Mux, huma: humago.New(o.Mux, c), db: o.DB, auth: o.Auth, log: o.Log, now: o.Now, mac: o.MAC, limits: o.Limits, pressure: o.Pressure}
+	return &API{mux: o.Mux, huma: humago.New(o.Mux, c), db: o.DB, auth: o.Auth, log: o.Log, now: o.Now, mac: o.MAC, limits: o.Limits, pressure: o.Pressure, operators: o.OperatorNetworks}
 }
 
 func processMAC() func(string) [32]byte {
@@ -322,11 +326,11 @@ func (a *API) operation(op Op) huma.Operation {
 func (a *API) admit(op Op) func(huma.Context, func(huma.Context)) {
 	return func(c huma.Context, next func(huma.Context)) {
 		c.SetHeader("Cache-Control", "no-store")
+		if !caller.Address(c.Context()).IsValid() { // no gate house stands in front
+			c = huma.WithContext(c, caller.With(c.Context(), caller.Peer(c.RemoteAddr())))
+		}
 		v, err := a.visit(c.Context(), op, c.Header)
 		v.Agent, v.Address, v.addHeader = c.Header("User-Agent"), caller.Address(c.Context()), c.AppendHeader
-		if !v.Address.IsValid() {
-			v.Address = caller.Peer(c.RemoteAddr())
-		}
 		if err == nil && c.Header("Content-Encoding") != "" {
 			err = problem.WrongType("Send the body without Content-Encoding.")
 		}
@@ -359,6 +363,9 @@ func (a *API) visit(ctx context.Context, op Op, header func(string) string) (*Vi
 	if op.Permission == account.Public {
 		return v, a.limits.Stranger(caller.Address(ctx))
 	}
+	if op.Permission.OfPlatform() && !a.operators.Has(caller.Address(ctx)) {
+		return v, problem.Forbidden(directory.CodeElsewhere, "This is not open from your network.")
+	}
 	token, ok := strings.CutPrefix(header("Authorization"), "Bearer ")
 	if !ok || token == "" {
 		return v, problem.Unauthenticated("Send an Authorization header: Bearer and a session's token or a secret key.")
@@ -374,7 +381,7 @@ func (a *API) visit(ctx context.Context, op Op, header func(string) string) (*Vi
 	if !p.Role.May(op.Permission) {
 		return v, problem.Forbidden("forbidden", "The role %s may not do this (it needs %s).", p.Role, op.Permission)
 	}
-	if !p.Scope.Valid() && op.Permission != account.RunPlatform && op.Permission != account.UseOwnSession {
+	if !p.Scope.Valid() && !op.Permission.OfPlatform() && op.Permission != account.UseOwnSession {
 		return v, problem.Forbidden("forbidden", "This belongs to an account.")
 	}
 	if err := v.strong(op); err != nil {

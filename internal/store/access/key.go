@@ -7,17 +7,19 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/caller"
 	"catchment/internal/store"
 )
 
-const keyColumns = `key_id, kind, role, name, key_hash, tail, sources, origins, any_origin, created_at, expires_at, revoked_at, rotated_at, used_at`
+const keyColumns = `key_id, kind, role, name, key_hash, tail, sources, origins, any_origin, created_at, expires_at, revoked_at, rotated_at, used_at, networks`
 
 var (
-	addKey = store.Register("access.key.add", `INSERT INTO api_key (account_id, key_id, kind, role, name, key_hash, tail, sources, origins, any_origin, created_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`)
-	revokeKey = store.Register("access.key.revoke", `UPDATE api_key SET revoked_at = $3 WHERE account_id = $1 AND key_id = $2 AND revoked_at IS NULL`)
-	allKeys   = store.Register("access.keys", `SELECT `+keyColumns+` FROM api_key WHERE account_id = $1 ORDER BY created_at DESC, key_id DESC`)
-	rotateKey = store.Register("access.key.rotate", `UPDATE api_key SET key_hash = $4, tail = $5, rotated_at = $6, expires_at = $7, used_at = NULL, warned_at = NULL
+	addKey = store.Register("access.key.add", `INSERT INTO api_key (account_id, key_id, kind, role, name, key_hash, tail, sources, origins, any_origin, created_at, expires_at, networks)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`)
+	setKeyNetworks = store.Register("access.key.networks", `UPDATE api_key SET networks = $3 WHERE account_id = $1 AND key_id = $2 AND revoked_at IS NULL`)
+	revokeKey      = store.Register("access.key.revoke", `UPDATE api_key SET revoked_at = $3 WHERE account_id = $1 AND key_id = $2 AND revoked_at IS NULL`)
+	allKeys        = store.Register("access.keys", `SELECT `+keyColumns+` FROM api_key WHERE account_id = $1 ORDER BY created_at DESC, key_id DESC`)
+	rotateKey      = store.Register("access.key.rotate", `UPDATE api_key SET key_hash = $4, tail = $5, rotated_at = $6, expires_at = $7, used_at = NULL, warned_at = NULL
 		WHERE account_id = $1 AND key_id = $2 AND key_hash = $3 AND revoked_at IS NULL`)
 	addGeneration = store.Register("access.generation.add", `INSERT INTO key_generation (account_id, key_id, key_hash, tail, created_at, ends_at, used_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)`)
@@ -44,6 +46,7 @@ type Key struct {
 	Sources   []account.SourceID // none means every source
 	Origins   []string
 	AnyOrigin bool
+	Networks  caller.Networks // from where a secret key may be used; none: from anywhere
 	CreatedAt time.Time
 	ExpiresAt time.Time    // zero: never
 	RevokedAt time.Time    // zero: it is valid
@@ -83,7 +86,18 @@ func AddKey(tx *store.Tx, k Key) error {
 		origins, _ = json.Marshal(k.Origins)
 	}
 	return tx.Must(addKey, k.ID, k.Kind, string(k.Role), k.Name, k.Hash[:], k.Tail, string(sources), string(origins), k.AnyOrigin,
-		k.CreatedAt.UnixMicro(), store.Micro(k.ExpiresAt))
+		k.CreatedAt.UnixMicro(), store.Micro(k.ExpiresAt), listOf(k.Networks))
+}
+
+// SetKeyNetworks says from where a key may be used; store.ErrNone when there is
+// no valid one of that id.
+func SetKeyNetworks(tx *store.Tx, id account.KeyID, n caller.Networks) error {
+	return tx.Must(setKeyNetworks, id, listOf(n))
+}
+
+func listOf(n caller.Networks) string {
+	text, _ := json.Marshal(n.Strings()) // strings cannot fail
+	return string(text)
 }
 
 // RotateKey gives a key another text from now on; the present one works until
@@ -183,10 +197,10 @@ func SeeKey(d *store.Dir, h Hash, at time.Time) error {
 }
 
 func (k *Key) scan(scan func(...any) error) error {
-	var role, sources, origins string
+	var role, sources, origins, networks string
 	var hash []byte
 	err := scan(&k.ID, &k.Kind, &role, &k.Name, &hash, &k.Tail, &sources, &origins, &k.AnyOrigin,
-		store.Time(&k.CreatedAt), store.Time(&k.ExpiresAt), store.Time(&k.RevokedAt), store.Time(&k.RotatedAt), store.Time(&k.UsedAt))
+		store.Time(&k.CreatedAt), store.Time(&k.ExpiresAt), store.Time(&k.RevokedAt), store.Time(&k.RotatedAt), store.Time(&k.UsedAt), &networks)
 	if err != nil {
 		return err
 	}
@@ -197,6 +211,9 @@ func (k *Key) scan(scan func(...any) error) error {
 	}
 	if err := json.Unmarshal([]byte(origins), &k.Origins); err != nil {
 		return fmt.Errorf("access: origins of %s: %w", k.ID, err)
+	}
+	if err := json.Unmarshal([]byte(networks), &k.Networks); err != nil {
+		return fmt.Errorf("access: networks of %s: %w", k.ID, err)
 	}
 	return nil
 }
