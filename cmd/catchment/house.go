@@ -263,6 +263,7 @@ func (h *house) openDoor(ctx context.Context) error {
 	h.snapshot = snapshot.NewReader(bucket, h.door.OpenSnapshot, h.log)
 	h.snapshot.Start()
 	h.stops = append(h.stops, h.snapshot.Stop)
+	h.limits.Know(h.ownLimits)
 	h.knowsRevoked(ctx)
 	if !h.role("capture") {
 		return nil
@@ -335,7 +336,7 @@ func (h *house) buildDoors() error {
 	})
 	console.New(console.Parts{
 		API: api, DB: h.db, Directory: h.directory, Signin: h.signin, Routing: h.routing, Events: h.events, Replayer: h.intake, Carrier: h.carrier, Opener: opener, Mail: h.mail,
-		PublicURL: h.c.publicURL(),
+		Limits: h.limits, PublicURL: h.c.publicURL(),
 	})
 	h.operate(api)
 	screens, err := app.New()

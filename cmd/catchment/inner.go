@@ -129,6 +129,7 @@ func (h *house) operate(api *web.API) {
 	operate.New(operate.Parts{
 		API: api, Version: version, Started: h.started, Engine: string(h.db.Engine()),
 		Accounts: h.operatorAccounts, Journal: h.operatorJournal, Jobs: h.operatorJobs, Events: h.operatorEvents, Database: h.db.Ping,
+		Limits: h.readLimits, SetLimits: h.setLimits, Counts: h.limits,
 	})
 }
 

@@ -2,9 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"catchment/internal/account"
+	"catchment/internal/account/admit"
+	"catchment/internal/audit"
+	"catchment/internal/events"
 	"catchment/internal/limits"
+	"catchment/internal/store"
+	"catchment/internal/store/setup"
 )
 
 // limitsConfig says how much one caller may have; 0 is no limit. What each of
@@ -34,6 +41,47 @@ func (c limitsConfig) rates() limits.Rates {
 		Stranger: limits.Rate{N: c.LimitStranger, Per: time.Minute, Burst: c.LimitStranger},
 		Account:  limits.PerSecond(c.LimitAccount), Leads: limits.PerSecond(c.LimitLeads),
 	}
+}
+
+// ownLimits is what an operator has let an account have, as this node's
+// snapshot knows it.
+func (h *house) ownLimits(id []byte) limits.Own {
+	if a := h.snapshot.ByID(account.IDFrom([16]byte(id))); a != nil {
+		return a.Limits
+	}
+	return limits.Own{}
+}
+
+// readLimits and setLimits are the operator's door to them.
+func (h *house) readLimits(ctx context.Context, id account.ID) (own limits.Own, err error) {
+	err = h.db.Read(ctx, admit.To(id), func(tx *store.Tx) (err error) {
+		if _, err = setup.GetAccount(tx); err != nil {
+			return err
+		}
+		own, err = setup.Limits(tx)
+		return err
+	})
+	return own, err
+}
+
+// setLimits is on the platform's record before it is done, and on the
+// account's with the deed.
+func (h *house) setLimits(ctx context.Context, actor string, id account.ID, own limits.Own) error {
+	was, err := h.readLimits(ctx, id)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	detail := map[string]any{"holder": own.Holder, "account": own.Account, "leads": own.Leads,
+		"earlier": map[string]any{"holder": was.Holder, "account": was.Account, "leads": was.Leads}}
+	e := audit.Entry{Actor: actor, Action: "limits.changed", About: id.String(), Detail: detail}
+	if err := h.db.Directory(ctx, func(dir *store.Dir) error { return audit.WritePlatform(dir, now, e) }); err != nil {
+		return err
+	}
+	return h.db.Write(ctx, admit.To(id), func(tx *store.Tx) error {
+		h.events.Emit(tx, events.Event{Kind: events.SetupChanged, At: now, Data: map[string]any{"what": "limits", "id": id.String()}})
+		return errors.Join(h.directory.SetLimits(tx, own), audit.Write(tx, now, e))
+	})
 }
 
 // shareLimits has the doors of all nodes count together. A house whose journal

@@ -19,6 +19,7 @@ import (
 	"catchment/internal/events"
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
+	"catchment/internal/limits"
 	"catchment/internal/routing"
 	"catchment/internal/signin"
 	"catchment/internal/store"
@@ -37,7 +38,7 @@ type Replayer interface {
 	AskReplay(tx *store.Tx, id lead.DeadID, actor string) error
 }
 
-// Parts is what the console is made of. All but Mail are needed.
+// Parts is what the console is made of. All but Mail and Limits are needed.
 type Parts struct {
 	API       *web.API
 	DB        *store.DB
@@ -49,6 +50,7 @@ type Parts struct {
 	Carrier   *carry.Carrier
 	Opener    Opener
 	Mail      *courier.Courier // carries invitations; nil: none
+	Limits    *limits.Limits   // what accounts may have; nil: without limits
 	PublicURL string           // where the doors are, for snippets: "https://leads.example"
 }
 

@@ -18,9 +18,31 @@ type Rates struct {
 	Leads    Rate // leads that one account hands in
 }
 
+// Own is what one account may have instead of the house's limits, a second;
+// 0: the house's.
+type Own struct {
+	Holder  int `json:"holder,omitempty"`
+	Account int `json:"account,omitempty"`
+	Leads   int `json:"leads,omitempty"`
+}
+
+// With is what counts for an account of its own limits.
+func (r Rates) With(o Own) Rates {
+	for _, x := range []struct {
+		to  *Rate
+		own int
+	}{{&r.Holder, o.Holder}, {&r.Account, o.Account}, {&r.Leads, o.Leads}} {
+		if x.own > 0 {
+			*x.to = PerSecond(x.own)
+		}
+	}
+	return r
+}
+
 // Limits counts for one house. A nil one limits nothing.
 type Limits struct {
 	rates                                       Rates
+	own                                         func(account []byte) Own
 	namer                                       *Namer
 	now                                         func() time.Time
 	addresses, strangers, holders, accounts, in *Table
@@ -33,9 +55,22 @@ func New(r Rates, secret []byte, now func() time.Time) *Limits {
 		now = time.Now
 	}
 	began := now().Add(-time.Second)
-	return &Limits{rates: r, namer: NewNamer(secret), now: now,
+	return &Limits{rates: r, own: func([]byte) Own { return Own{} }, namer: NewNamer(secret), now: now,
 		addresses: NewTable(1<<16, began), strangers: NewTable(1<<16, began),
 		holders: NewTable(1<<14, began), accounts: NewTable(1<<12, began), in: NewTable(1<<12, began)}
+}
+
+// Know has accounts' own limits looked up: own gives an account's, at once and
+// from many goroutines. It is called before anything is counted.
+func (l *Limits) Know(own func(account []byte) Own) { l.own = own }
+
+// Of is what counts for an account with such limits of its own. A nil Limits
+// has none.
+func (l *Limits) Of(o Own) Rates {
+	if l == nil {
+		return Rates{}.With(o)
+	}
+	return l.rates.With(o)
 }
 
 // Tables are what nodes share, in the order that all of them use.
@@ -74,18 +109,22 @@ func (l *Limits) Request(account []byte, holder string) error {
 	if l == nil {
 		return nil
 	}
+	rates := l.rates
+	if len(account) > 0 {
+		rates = rates.With(l.own(account))
+	}
 	now, key := l.now(), l.namer.Key("holder", []byte(holder))
-	wait := l.holders.Take(key, l.rates.Holder, 1, now)
+	wait := l.holders.Take(key, rates.Holder, 1, now)
 	if wait > 0 {
-		return refusal("holder", "This key or user sends too many requests.", l.rates.Holder, wait)
+		return refusal("holder", "This key or user sends too many requests.", rates.Holder, wait)
 	}
 	if len(account) == 0 {
 		return nil
 	}
-	if wait = l.accounts.Take(l.namer.Key("account", account), l.rates.Account, 1, now); wait > 0 {
-		l.holders.back(key, l.rates.Holder, 1, now)
+	if wait = l.accounts.Take(l.namer.Key("account", account), rates.Account, 1, now); wait > 0 {
+		l.holders.back(key, rates.Holder, 1, now)
 	}
-	return refusal("account", "The account's keys and users send too many requests.", l.rates.Account, wait)
+	return refusal("account", "The account's keys and users send too many requests.", rates.Account, wait)
 }
 
 // Leads counts what an account hands in; with 0 it only says whether there is
@@ -94,13 +133,14 @@ func (l *Limits) Leads(account []byte, n int) error {
 	if l == nil {
 		return nil
 	}
+	rate := l.rates.With(l.own(account)).Leads
 	key, wait := l.namer.Key("leads", account), time.Duration(0)
 	if n == 0 {
-		wait = l.in.Ask(key, l.rates.Leads, l.now())
+		wait = l.in.Ask(key, rate, l.now())
 	} else {
-		wait = l.in.Take(key, l.rates.Leads, n, l.now())
+		wait = l.in.Take(key, rate, n, l.now())
 	}
-	return refusal("leads", "The account hands in too many leads at once. Nothing was stored.", l.rates.Leads, wait)
+	return refusal("leads", "The account hands in too many leads at once. Nothing was stored.", rate, wait)
 }
 
 // refusal is 429 with the exact wait in whole seconds, and what the limit is, as

@@ -3,6 +3,7 @@ package limits
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -55,6 +56,36 @@ func TestNobodyGetsMore(t *testing.T) {
 			}
 		}
 	})
+}
+
+// An account's own limit counts for it alone, from the moment it is known.
+func TestOwnLimits(t *testing.T) {
+	now := start
+	own := map[string]Own{}
+	l := New(Rates{Holder: PerSecond(5), Account: PerSecond(5), Leads: PerSecond(5)}, nil, func() time.Time { return now })
+	l.Know(func(a []byte) Own { return own[string(a)] })
+	for name, take := range map[string]func(acct []byte) error{
+		"leads":   func(acct []byte) error { return l.Leads(acct, 1) },
+		"account": func(acct []byte) error { return l.Request(acct, strconv.Itoa(rand.Int())) },
+		"holder":  func(acct []byte) error { return l.Request(acct, "key of "+string(acct)) },
+	} {
+		one, other := []byte("one "+name), []byte("other "+name)
+		own[string(one)] = map[string]Own{"leads": {Leads: 2}, "account": {Account: 2, Holder: 100}, "holder": {Account: 100, Holder: 2}}[name]
+		given := func(acct []byte) (n int) {
+			for take(acct) == nil {
+				n++
+			}
+			return n
+		}
+		if a, b := given(one), given(other); a != 20 || b != 50 {
+			t.Errorf("%s: %d at once of an own limit of 20, %d of the house's 50", name, a, b)
+		}
+		delete(own, string(one))
+		now = now.Add(time.Minute)
+		if n := given(one); n != 50 {
+			t.Errorf("%s: %d at once when the house's counts again, want 50", name, n)
+		}
+	}
 }
 
 func TestTheWaitIsExact(t *testing.T) {

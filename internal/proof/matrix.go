@@ -19,6 +19,7 @@ var pathKinds = map[string]string{
 	"projects": "project", "sources": "source", "stages": "stage", "users": "user", "keys": "key",
 	"dead-letters": "dead", "members": "user", "policies": "policy", "backtests": "backtest", "f": "source",
 	"visits": "visit", "bookings": "booking", "quarantine": "enquiry", "imports": "import", "exports": "export", "sessions": "session", "alarms": "alarm", "attempts": "attempt",
+	"accounts": "account",
 }
 
 // nameKinds is the kind of a query parameter or a body's field, by its name.
@@ -35,7 +36,8 @@ var notIDs = map[string]string{
 	"report-leads from": "a position in time",
 	"report-figures to": "the end of a span of time", "report-figures from": "a position in time",
 	"capture-lead person": "the enquirer", "capture-batch person": "the enquirer",
-	"put-sso client_id": "who the account is at its provider",
+	"put-sso client_id":          "who the account is at its provider",
+	"put-account-limits account": "requests a second",
 }
 
 // inPages are routes whose id is public: it stands in the pages of the company,

@@ -45,7 +45,7 @@ func (t *trial) tenants(ctx context.Context, i *instance, label string) error {
 	t.check(label+"another's id answers like one that never was", len(m.differ) == 0 && m.pairs > 100, "%d pairs of requests; different %s", m.pairs, counted(m.differ))
 	t.check(label+"nothing of the other account is in any answer", len(m.leaks) == 0, "%d answers; %s", m.answers, counted(m.leaks))
 	t.check(label+"own things are reached, so the requests are good ones", len(m.unreached) == 0, "%d routes with own ids; refused as not there %s", m.reached, counted(m.unreached))
-	t.check(label+"the id is looked for, not only refused", len(m.shallow) == 0, "as an admin every path ends in 404; others %s", counted(m.shallow))
+	t.check(label+"the id is looked for, not only refused", len(m.shallow) == 0, "as an admin every path ends in 404, or 403 where it is the platform's; others %s", counted(m.shallow))
 	t.note("%sthe pairs' answers, by status: %v", label, m.statuses)
 	t.check(label+"without a key 401", len(m.open) == 0, "%d routes; others %s", m.closed, counted(m.open))
 	t.check(label+"a publishable key only captures", len(m.overreach) == 0, "%d routes; others %s", m.closed, counted(m.overreach))
@@ -210,7 +210,11 @@ func (m *matrix) tryRoute(ctx context.Context, r route, who caller) error {
 		}
 		m.pairs++
 		m.statuses[other.status]++
-		if p.in == "path" && who.name == "admin" && other.status != 404 && !slices.Contains(inPages, r.name) {
+		want := http.StatusNotFound
+		if strings.HasPrefix(r.permission, "platform:") {
+			want = http.StatusForbidden // no admin's at all
+		}
+		if p.in == "path" && who.name == "admin" && other.status != want && !slices.Contains(inPages, r.name) {
 			m.shallow = append(m.shallow, fmt.Sprintf("%s: %d %s", r, other.status, other.body))
 		}
 		if !slices.Contains(inPages, r.name) && !same(other, never, foreign, p.kind) {

@@ -124,6 +124,9 @@ func (p *Publisher) read(tx *store.Tx, a *snapshot.Account) (err error) {
 		return err
 	}
 	a.DefaultRegion = own.DefaultRegion
+	if a.Limits, err = setup.Limits(tx); err != nil {
+		return err
+	}
 	if a.Projects, err = projects(tx); err != nil {
 		return err
 	}

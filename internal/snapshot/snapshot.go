@@ -17,6 +17,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/caller"
+	"catchment/internal/limits"
 	"catchment/internal/vault"
 )
 
@@ -30,6 +31,7 @@ type Account struct {
 	Keys          []Key         `json:"keys"`
 	Projects      []Project     `json:"projects"`
 	Sources       []Source      `json:"sources"`
+	Limits        limits.Own    `json:"limits,omitzero"`
 	Off           bool          `json:"off,omitempty"` // the kill switch: nothing is captured
 
 	KeyNetworks caller.Networks `json:"key_networks,omitempty"` // from where secret keys may be used
