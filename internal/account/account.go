@@ -1,9 +1,8 @@
 // Package account has the words for who is in the house: accounts, the
-// people who work in them, their roles, and what each role may do.
+// people who work in them, their roles, and the permissions there are.
 package account
 
 import (
-	"slices"
 	"strings"
 
 	"catchment/internal/account/internal/scope"
@@ -25,6 +24,8 @@ type (
 	PolicyID  = ident.ID[policyKind]
 	// BacktestID names one trial of a policy on the past.
 	BacktestID = ident.ID[backtestKind]
+	// RoleID names a role that an account made for itself.
+	RoleID = ident.ID[roleKind]
 )
 
 // NewID makes the id of a new account. (Its kind is not exported, so that
@@ -40,6 +41,7 @@ func NewSourceID() SourceID     { return ident.New[sourceKind]() }
 func NewPoolID() PoolID         { return ident.New[poolKind]() }
 func NewPolicyID() PolicyID     { return ident.New[policyKind]() }
 func NewBacktestID() BacktestID { return ident.New[backtestKind]() }
+func NewRoleID() RoleID         { return ident.New[roleKind]() }
 
 // IDFrom and UserIDFrom give 16 bytes their kind back.
 func IDFrom(b [16]byte) ID         { return ident.From[scope.Account](b) }
@@ -62,6 +64,7 @@ func ParsePolicyID(s string) (PolicyID, error)     { return ident.Parse[policyKi
 func ParseSourceID(s string) (SourceID, error)     { return ident.Parse[sourceKind](s) }
 func ParseBacktestID(s string) (BacktestID, error) { return ident.Parse[backtestKind](s) }
 func ParseSessionID(s string) (SessionID, error)   { return ident.Parse[sessionKind](s) }
+func ParseRoleID(s string) (RoleID, error)         { return ident.Parse[roleKind](s) }
 
 type (
 	userKind     struct{}
@@ -72,6 +75,7 @@ type (
 	poolKind     struct{}
 	policyKind   struct{}
 	backtestKind struct{}
+	roleKind     struct{}
 )
 
 func (userKind) Prefix() string     { return "user" }
@@ -82,8 +86,10 @@ func (sourceKind) Prefix() string   { return "src" }
 func (poolKind) Prefix() string     { return "pool" }
 func (policyKind) Prefix() string   { return "plcy" }
 func (backtestKind) Prefix() string { return "btst" }
+func (roleKind) Prefix() string     { return "role" }
 
-// Role is what a user or a secret key is in an account, or on the platform.
+// Role is what a user or a secret key is in an account, or on the platform: one
+// of those below, or the text form of a RoleID.
 type Role string
 
 // The roles. Support and Operator belong to the platform, not to an account.
@@ -106,53 +112,32 @@ type Permission string
 // OfPlatform reports whether it is for the platform's side, beyond accounts.
 func (p Permission) OfPlatform() bool { return strings.HasPrefix(string(p), "platform:") }
 
-// The permissions. Own means: only what the visitor owns or is offered.
+// The permissions. How far one goes, and who holds it: package rights.
 const (
-	ReadLeads      Permission = "leads:read"       // every lead of the account, without persons
-	ReadOwnLeads   Permission = "leads:read-own"   // leads owned by or on offer to the visitor
-	OpenPersons    Permission = "persons:open"     // personal data of every lead one may read
-	OpenOwnPersons Permission = "persons:open-own" // personal data of one's own leads
-	AnswerOffers   Permission = "offers:answer"    // presence, own offers, accept and decline
-	WorkLeads      Permission = "leads:work"       // attempts, notes, stages, follow-ups of any lead
-	WorkOwnLeads   Permission = "leads:work-own"   // the same, of one's own leads
-	Measure        Permission = "attempts:measure" // of keys: what they report of attempts was measured by a provider
-	MoveLeads      Permission = "leads:move"       // transfer, merge, unmerge, dead letters
-	ReadSetup      Permission = "setup:read"       // projects, sources, pools, stages, people's presence
-	ManageRouting  Permission = "routing:manage"   // pools and their members, shifts
-	ManageSetup    Permission = "setup:manage"     // projects, sources, stages
-	ManagePeople   Permission = "people:manage"    // users
-	ManageKeys     Permission = "keys:manage"      // publishable and secret keys
+	ReadLeads      Permission = "leads:read"       // leads, without persons
+	OpenPersons    Permission = "persons:open"     // personal data of leads that one reads
+	WorkLeads      Permission = "leads:work"       // attempts, notes, stages, follow-ups
+	MoveLeads      Permission = "leads:move"       // transfer, merge, unmerge, quarantine, dead letters
+	ExportLeads    Permission = "leads:export"     // files of leads out, with their persons
 	ReadReports    Permission = "reports:read"     // counts, never a person
-	EnterSpend     Permission = "spend:enter"      // what was paid for sources and campaigns
-	ReadRecord     Permission = "record:read"      // who opened what, when and why
+	ManageRouting  Permission = "routing:manage"   // pools and their members, shifts, policies
+	AnswerOffers   Permission = "offers:answer"    // presence, own offers, accept and decline
 	FollowEvents   Permission = "events:follow"    // the live stream, filtered to what one may read
+	Measure        Permission = "attempts:measure" // of keys: what they report of attempts was measured by a provider
+	Capture        Permission = "capture"          // hand in a lead
+	ImportLeads    Permission = "leads:import"     // files of leads in
+	ReadSetup      Permission = "setup:read"       // projects, sources, pools, stages, people's presence
+	ManageSetup    Permission = "setup:manage"     // projects, sources, stages
+	EnterSpend     Permission = "spend:enter"      // what was paid for sources and campaigns
+	DraftContent   Permission = "content:draft"    // what is shown on pages, before it is
+	PublishContent Permission = "content:publish"  // have it shown
+	ManagePeople   Permission = "people:manage"    // users and roles
+	ManageKeys     Permission = "keys:manage"      // publishable and secret keys
+	ReadRecord     Permission = "record:read"      // who opened what, when and why
 	UseOwnSession  Permission = "session:own"      // one's own session and profile
 	RunPlatform    Permission = "platform:run"     // accounts and health, nothing personal
 	Public         Permission = "public"           // no credential: sign-in, documents, health
-	Capture        Permission = "capture"          // hand in a lead
-	ImportLeads    Permission = "leads:import"     // files of leads in
-	ExportLeads    Permission = "leads:export"     // files of leads out, with their persons
 )
-
-var grants = map[Role][]Permission{
-	Salesperson: {ReadOwnLeads, OpenOwnPersons, AnswerOffers, WorkOwnLeads, FollowEvents, UseOwnSession, ReadSetup},
-	Manager: {ReadLeads, ReadOwnLeads, OpenPersons, OpenOwnPersons, AnswerOffers, WorkLeads, WorkOwnLeads, Measure, MoveLeads,
-		ReadSetup, ManageRouting, ReadReports, EnterSpend, FollowEvents, UseOwnSession, Capture},
-	Marketer: {ReadSetup, ReadReports, EnterSpend, UseOwnSession, Capture},
-	Admin: {ReadLeads, ReadOwnLeads, OpenPersons, OpenOwnPersons, AnswerOffers, WorkLeads, WorkOwnLeads, Measure, MoveLeads,
-		ReadSetup, ManageRouting, ManageSetup, ManagePeople, ManageKeys, ReadReports, EnterSpend, ReadRecord, FollowEvents, UseOwnSession, Capture, ImportLeads, ExportLeads},
-	Auditor:  {ReadSetup, ReadReports, ReadRecord, UseOwnSession},
-	Operator: {RunPlatform, UseOwnSession},
-	Support:  {UseOwnSession},
-}
-
-// May reports whether the role holds the permission. An unknown role holds none.
-func (r Role) May(p Permission) bool {
-	return p == Public || slices.Contains(grants[r], p)
-}
-
-// Valid reports whether r is a role of this list.
-func (r Role) Valid() bool { _, ok := grants[r]; return ok }
 
 // Presence is what a salesperson declares.
 type Presence string

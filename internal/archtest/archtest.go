@@ -22,7 +22,7 @@ var floors = []struct {
 		"store/members", "store/mover", "store/offers", "store/people", "store/policies", "store/published", "store/record", "store/setup", "store/work"}},
 	{"cellars", []string{"store", "journal", "courier", "limits"}},
 	{"keys to rooms", []string{"account/admit", "vault/reveal"}},
-	{"words about leads", []string{"submission", "receipt"}},
+	{"words about leads and rights", []string{"submission", "receipt", "rights"}},
 	{"vault", []string{"vault"}},
 	{"words", []string{"lead", "account", "problem"}},
 	{"letters", []string{"ident", "caller"}},

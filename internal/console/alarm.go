@@ -5,6 +5,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/lead"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/offers"
 	"catchment/internal/web"
@@ -51,12 +52,18 @@ func alarmView(a offers.Clock, names map[account.UserID]string) LeadAlarm {
 		Taken: a.Taken, EndedAt: web.TimeOrNull(a.EndedAt), ClearedAt: web.TimeOrNull(a.ClearedAt), ClearedBy: web.OrNull(a.ClearedBy)}
 }
 
-func (c *Console) listAlarms(_ *web.Visit, tx *store.Tx, in *alarmsIn) (*web.List[LeadAlarm], error) {
+func (c *Console) listAlarms(v *web.Visit, tx *store.Tx, in *alarmsIn) (*web.List[LeadAlarm], error) {
 	from, err := in.Start()
 	if err != nil {
 		return nil, err
 	}
-	found, err := c.Routing.Alarms(tx, in.State == "cleared", from.At, web.IDAt[lead.AlarmID](from), in.Limit+1)
+	var user account.UserID
+	if reach := v.Reach(account.ReadLeads); reach != rights.All {
+		if user = v.User; user.IsZero() { // no lead is a key's
+			return &web.List[LeadAlarm]{Items: []LeadAlarm{}}, nil
+		}
+	}
+	found, err := c.Routing.Alarms(tx, in.State == "cleared", user, v.Reach(account.ReadLeads) == rights.Teams, from.At, web.IDAt[lead.AlarmID](from), in.Limit+1)
 	if err != nil {
 		return nil, err
 	}

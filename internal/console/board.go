@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/rights"
 	"catchment/internal/routing"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
@@ -57,15 +58,16 @@ func (c *Console) board(v *web.Visit, tx *store.Tx, _ *struct{}) (*Board, error)
 	if err != nil {
 		return nil, err
 	}
-	people, err := c.boardPeople(tx, owned, v.At)
+	owned = only(owned, func(o leads.Owned) bool { return v.ReachesProject(account.ReadReports, o.Project) })
+	people, err := c.boardPeople(v, tx, owned)
 	if err != nil {
 		return nil, err
 	}
-	projects, err := c.boardProjects(tx, owned, v.At)
+	projects, err := c.boardProjects(v, tx, owned)
 	return &Board{At: v.At, Projects: projects, People: people}, err
 }
 
-func (c *Console) boardProjects(tx *store.Tx, owned []leads.Owned, now time.Time) ([]BoardProject, error) {
+func (c *Console) boardProjects(v *web.Visit, tx *store.Tx, owned []leads.Owned) ([]BoardProject, error) {
 	all, err := setup.Projects(tx)
 	if err != nil {
 		return nil, err
@@ -80,12 +82,15 @@ func (c *Console) boardProjects(tx *store.Tx, owned []leads.Owned, now time.Time
 	}
 	out := []BoardProject{}
 	for _, p := range all {
+		if !v.ReachesProject(account.ReadReports, p.ID) {
+			continue
+		}
 		b := BoardProject{ID: p.ID.String(), Name: p.Name,
 			Pool: slices.ContainsFunc(pools, func(x offers.Pool) bool { return x.Project == p.ID })}
 		if i := slices.IndexFunc(counts, func(x routing.Count) bool { return x.Project == p.ID }); i >= 0 {
 			b.Waiting, b.Queued, b.Offered = counts[i].Waiting, counts[i].Queued, counts[i].Offered
 			if !counts[i].Oldest.IsZero() {
-				ms := max(0, now.Sub(counts[i].Oldest).Milliseconds())
+				ms := max(0, v.At.Sub(counts[i].Oldest).Milliseconds())
 				b.OldestWaitingMS = &ms
 			}
 		}
@@ -102,20 +107,21 @@ func (c *Console) boardProjects(tx *store.Tx, owned []leads.Owned, now time.Time
 	return out, nil
 }
 
-// boardPeople lists those who are active and in a pool, or may answer offers.
-func (c *Console) boardPeople(tx *store.Tx, owned []leads.Owned, now time.Time) ([]BoardPerson, error) {
+// boardPeople lists those who are active and in a pool, or salespeople; to who
+// sees the counts of teams, those who are in one of them.
+func (c *Console) boardPeople(v *web.Visit, tx *store.Tx, owned []leads.Owned) ([]BoardPerson, error) {
 	all, err := members.All(tx)
 	if err != nil {
 		return nil, err
 	}
-	stands, err := c.standing(tx, now)
+	stands, err := c.standing(v, tx)
 	if err != nil {
 		return nil, err
 	}
 	out := []BoardPerson{}
 	for _, m := range all {
 		s, pooled := stands[m.ID]
-		if m.State != "active" || (!pooled && m.Role != account.Salesperson) {
+		if m.State != "active" || !pooled && (m.Role != account.Salesperson || v.Reach(account.ReadReports) != rights.All) {
 			continue
 		}
 		b := BoardPerson{ID: m.ID.String(), Name: m.Name, Role: string(m.Role), Presence: string(m.Presence), Since: m.PresenceAt,
@@ -138,14 +144,17 @@ type stand struct {
 }
 
 // standing gathers, from all pools, who is in them and how they stand.
-func (c *Console) standing(tx *store.Tx, now time.Time) (map[account.UserID]stand, error) {
+func (c *Console) standing(v *web.Visit, tx *store.Tx) (map[account.UserID]stand, error) {
 	pools, err := offers.Pools(tx)
 	if err != nil {
 		return nil, err
 	}
 	out := map[account.UserID]stand{}
 	for _, p := range pools {
-		roster, err := c.Routing.Roster(tx, p.ID, now)
+		if !v.ReachesProject(account.ReadReports, p.Project) {
+			continue
+		}
+		roster, err := c.Routing.Roster(tx, p.ID, v.At)
 		if err != nil {
 			return nil, err
 		}

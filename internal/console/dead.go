@@ -47,7 +47,10 @@ func (c *Console) deadRoutes() {
 		Summary: "Try a dead letter again", Detail: "Do it after mending the cause: an unknown source, say. It is tried within a second; look at the dead letter again, or at its enquiry. 409 when it was replayed before."}, c.replay)
 }
 
-func listDead(_ *web.Visit, tx *store.Tx, in *deadIn) (*web.List[DeadLetter], error) {
+func listDead(v *web.Visit, tx *store.Tx, in *deadIn) (*web.List[DeadLetter], error) {
+	if err := v.Whole(account.MoveLeads); err != nil { // of what project they are is not known
+		return nil, err
+	}
 	from, err := in.Start()
 	if err != nil {
 		return nil, err
@@ -65,6 +68,9 @@ func deadView(d leads.DeadLetter) DeadLetter {
 }
 
 func (c *Console) replay(v *web.Visit, tx *store.Tx, in *deadPath) (*Asked, error) {
+	if err := v.Whole(account.MoveLeads); err != nil {
+		return nil, err
+	}
 	id, err := web.PathID(in.ID, lead.ParseDeadID)
 	if err != nil {
 		return nil, err

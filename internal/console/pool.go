@@ -2,9 +2,11 @@ package console
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/directory"
 	"catchment/internal/problem"
 	"catchment/internal/routing"
 	"catchment/internal/store"
@@ -24,7 +26,7 @@ type Pool struct {
 	QueueName     string       `json:"queue_name" doc:"The named place where a lead stands that nobody takes." example:"Unanswered"`
 	AlarmSeconds  int64        `json:"alarm_seconds" doc:"Waiting longer than this puts a lead into the queue and raises its alarm."`
 	CreatedAt     time.Time    `json:"created_at"`
-	Members       []PoolMember `json:"members" nullable:"false" doc:"By name. Who was taken out is not listed."`
+	Members       []PoolMember `json:"members" nullable:"false" doc:"The project's team, by name. Who was taken out is not listed."`
 }
 
 // PoolMember is one of a pool's people as they are now.
@@ -38,6 +40,8 @@ type PoolMember struct {
 	LastOfferAt   *time.Time `json:"last_offer_at" doc:"null: never. Whose is oldest is next."`
 	OffersMade    int64      `json:"offers_made"`
 	OpenOffers    int64      `json:"open_offers" doc:"In every pool."`
+	Offers        bool       `json:"offers" doc:"Is offered the project's leads."`
+	Lead          bool       `json:"lead" doc:"Leads the team: follows it, and is offered its leads only with offers, too."`
 }
 
 type poolBody struct {
@@ -59,9 +63,18 @@ type putPoolIn struct {
 	Body poolBody
 }
 
-type poolMemberIn struct {
+// PoolMemberPath is the input of a route about one of a pool's people.
+type PoolMemberPath struct {
 	ProjectPath
 	User string `path:"user" doc:"The user's id." example:"user_01h455vb4pex5vsknk084sn02q"`
+}
+
+type joinIn struct {
+	PoolMemberPath
+	Body *struct {
+		Offers *bool `json:"offers,omitempty" doc:"Is offered the project's leads. Left out: yes, unless lead is said; then as it was."`
+		Lead   *bool `json:"lead,omitempty" doc:"Leads the team. Left out: as it was."`
+	} `required:"false"`
 }
 
 func (c *Console) poolRoutes() {
@@ -70,9 +83,9 @@ func (c *Console) poolRoutes() {
 	web.Do(c.API, web.Op{Method: "PUT", Path: "/v1/projects/{id}/pool", Name: "put-pool", Tag: "routing", Permission: account.ManageRouting,
 		Summary: "Make or change a project's pool", Detail: "What is left out keeps its value. Open offers stand as they were made."}, c.putPool)
 	web.Do(c.API, web.Op{Method: "PUT", Path: "/v1/projects/{id}/pool/members/{user}", Name: "add-pool-member", Tag: "routing", Permission: account.ManageRouting,
-		Summary: "Put a user into the pool", Detail: "Somebody who was in it before gets their old place in the rotation."}, c.addMember)
+		Summary: "Put a user into the pool", Detail: "Somebody who was in it before gets their old place in the rotation. The pool is the project's team: who is in it, or leads it, sees its leads by a role whose reach is teams."}, c.addMember)
 	web.Do(c.API, web.Op{Method: "DELETE", Path: "/v1/projects/{id}/pool/members/{user}", Name: "remove-pool-member", Tag: "routing", Permission: account.ManageRouting,
-		Summary: "Take a user out of the pool", Detail: "Their open offers stand until they are answered or end."}, c.removeMember)
+		Summary: "Take a user out of the pool", Detail: "Also as a lead. Their open offers stand until they are answered or end."}, c.removeMember)
 }
 
 func (c *Console) getPool(v *web.Visit, tx *store.Tx, in *poolIn) (*Pool, error) {
@@ -108,38 +121,79 @@ func (c *Console) putPool(v *web.Visit, tx *store.Tx, in *putPoolIn) (*Pool, err
 	return c.pool(tx, p, v.At)
 }
 
-func (c *Console) addMember(v *web.Visit, tx *store.Tx, in *poolMemberIn) (*Pool, error) {
-	return c.setMember(v, tx, in, true)
-}
-
-func (c *Console) removeMember(v *web.Visit, tx *store.Tx, in *poolMemberIn) (*Pool, error) {
-	return c.setMember(v, tx, in, false)
-}
-
-func (c *Console) setMember(v *web.Visit, tx *store.Tx, in *poolMemberIn, joins bool) (*Pool, error) {
-	id, err := in.project()
+func (c *Console) addMember(v *web.Visit, tx *store.Tx, in *joinIn) (*Pool, error) {
+	p, m, err := in.find(tx)
 	if err != nil {
 		return nil, err
+	}
+	var lead *bool
+	offered := new(true)
+	if b := in.Body; b != nil {
+		if lead = b.Lead; b.Offers != nil || lead != nil {
+			offered = b.Offers
+		}
+	}
+	if offered != nil {
+		if err := c.takesOffers(v, tx, p, m, *offered); err != nil {
+			return nil, err
+		}
+	}
+	if lead != nil {
+		if err := c.Routing.SetLead(tx, p.ID, m.ID, *lead, v.Actor, v.At); err != nil {
+			return nil, err
+		}
+	}
+	c.Directory.Revoked(tx) // who is in which team is believed for a moment
+	return c.pool(tx, p, v.At)
+}
+
+func (c *Console) takesOffers(v *web.Visit, tx *store.Tx, p offers.Pool, m *members.Member, offered bool) error {
+	r, err := directory.RightsOf(tx, m.Role)
+	if err != nil {
+		return err
+	}
+	if offered && !r.May(account.AnswerOffers) {
+		return problem.Conflict("role_gets_no_offers", "The role %s answers no offers; give the user another role first.", m.Role)
+	}
+	return c.Routing.SetMember(tx, p.ID, m.ID, offered, v.Actor, v.At)
+}
+
+func (c *Console) removeMember(v *web.Visit, tx *store.Tx, in *PoolMemberPath) (*Pool, error) {
+	p, m, err := in.find(tx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Routing.SetMember(tx, p.ID, m.ID, false, v.Actor, v.At); err != nil {
+		return nil, err
+	}
+	leads, err := offers.Leads(tx, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(leads, m.ID) {
+		if err := c.Routing.SetLead(tx, p.ID, m.ID, false, v.Actor, v.At); err != nil {
+			return nil, err
+		}
+	}
+	c.Directory.Revoked(tx)
+	return c.pool(tx, p, v.At)
+}
+
+// find reads the pool and the user of the path.
+func (in PoolMemberPath) find(tx *store.Tx) (p offers.Pool, m *members.Member, err error) {
+	id, err := in.project()
+	if err != nil {
+		return p, nil, err
 	}
 	user, err := web.PathID(in.User, account.ParseUserID)
 	if err != nil {
-		return nil, err
+		return p, nil, err
 	}
-	p, err := offers.PoolOf(tx, id)
-	if err != nil {
-		return nil, err
+	if p, err = offers.PoolOf(tx, id); err != nil {
+		return p, nil, err
 	}
-	m, err := members.Get(tx, user)
-	if err != nil {
-		return nil, err
-	}
-	if joins && !m.Role.May(account.AnswerOffers) {
-		return nil, problem.Conflict("role_gets_no_offers", "The role %s answers no offers; give the user another role first.", m.Role)
-	}
-	if err := c.Routing.SetMember(tx, p.ID, user, joins, v.Actor, v.At); err != nil {
-		return nil, err
-	}
-	return c.pool(tx, p, v.At)
+	m, err = members.Get(tx, user)
+	return p, m, err
 }
 
 func (c *Console) pool(tx *store.Tx, p offers.Pool, now time.Time) (*Pool, error) {
@@ -159,11 +213,17 @@ func (c *Console) pool(tx *store.Tx, p offers.Pool, now time.Time) (*Pool, error
 	for _, m := range rows {
 		in[m.User] = m.Active
 	}
+	leads, err := offers.Leads(tx, p.ID)
+	if err != nil {
+		return nil, err
+	}
 	out := &Pool{ID: p.ID.String(), ProjectID: p.Project.String(), Name: p.Name, AcceptSeconds: p.AcceptSeconds, OffersAtOnce: p.OffersAtOnce,
 		QueueName: p.QueueName, AlarmSeconds: p.AlarmSeconds, CreatedAt: p.CreatedAt, Members: []PoolMember{}}
 	for _, m := range roster {
-		if in[m.User] {
-			out.Members = append(out.Members, poolMember(m, names[m.User]))
+		if lead := slices.Contains(leads, m.User); in[m.User] || lead {
+			one := poolMember(m, names[m.User])
+			one.Offers, one.Lead = in[m.User], lead
+			out.Members = append(out.Members, one)
 		}
 	}
 	byName(out.Members, func(m PoolMember) (string, string) { return m.Name, m.UserID })

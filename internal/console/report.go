@@ -6,6 +6,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/counts"
 	"catchment/internal/store/setup"
@@ -95,6 +96,9 @@ func reportLeads(v *web.Visit, tx *store.Tx, in *reportIn) (*LeadReport, error) 
 	if err != nil {
 		return nil, err
 	}
+	if v.Reach(account.ReadReports) != rights.All {
+		return teamsReport(v, tx, from, to, in.By)
+	}
 	out := &LeadReport{From: from, To: to, By: in.By, Rows: []ReportRow{}}
 	all, err := counts.Flow(tx, from, to)
 	if err != nil {
@@ -112,6 +116,39 @@ func reportLeads(v *web.Visit, tx *store.Tx, in *reportIn) (*LeadReport, error) 
 		out.Rows, err = sourceRows(tx, from, to)
 	}
 	out.Total = counted(all)
+	byName(out.Rows, func(r ReportRow) (string, string) { return r.Name, *r.ID })
+	return out, err
+}
+
+// ofTeams refuses what is not counted project by project to who sees the counts
+// of teams.
+func ofTeams(by string) error {
+	if by == "project" {
+		return nil
+	}
+	return problem.Forbidden("by_project_only", "Your role sees the counts of its teams. Ask with by=project.")
+}
+
+func teamsReport(v *web.Visit, tx *store.Tx, from, to time.Time, by string) (*LeadReport, error) {
+	if err := ofTeams(by); err != nil {
+		return nil, err
+	}
+	sums, err := counts.ByProject(tx, from, to)
+	if err != nil {
+		return nil, err
+	}
+	all, err := setup.Projects(tx)
+	out, total := &LeadReport{From: from, To: to, By: by, Rows: []ReportRow{}}, counts.Sums{}
+	for _, p := range all {
+		if !v.ReachesProject(account.ReadReports, p.ID) {
+			continue
+		}
+		out.Rows = append(out.Rows, row(p.ID.String(), p.Name, sums[p.ID]))
+		for m, n := range sums[p.ID] {
+			total[m] += n
+		}
+	}
+	out.Total = counted(total)
 	byName(out.Rows, func(r ReportRow) (string, string) { return r.Name, *r.ID })
 	return out, err
 }

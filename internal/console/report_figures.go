@@ -12,6 +12,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/counts"
 	"catchment/internal/store/members"
@@ -154,6 +155,12 @@ func (c *Console) reportFigures(v *web.Visit, tx *store.Tx, in *figuresIn) (*Fig
 		return nil, err
 	}
 	r := &figureReader{tx: tx, from: from, to: to, now: v.At}
+	if v.Reach(account.ReadReports) != rights.All {
+		if err := ofTeams(in.By); err != nil {
+			return nil, err
+		}
+		r.seen = func(p account.ProjectID) bool { return v.ReachesProject(account.ReadReports, p) }
+	}
 	if err := r.load(in.By); err != nil {
 		return nil, err
 	}
@@ -191,13 +198,14 @@ type figureReader struct {
 	spans    []counts.Span
 	spent    []counts.Spend // of sources or of campaigns: two views of the same money, never both
 	presence bool
+	seen     func(account.ProjectID) bool // which projects; nil: all, and what is of none
 }
 
 func (r *figureReader) load(by string) (err error) {
 	if r.stages, err = setup.Stages(r.tx); err != nil {
 		return err
 	}
-	if r.all, err = counts.Total(r.tx, r.from, r.to); err != nil {
+	if r.all, err = r.total(); err != nil {
 		return err
 	}
 	switch by {
@@ -209,11 +217,29 @@ func (r *figureReader) load(by string) (err error) {
 	if err != nil {
 		return err
 	}
+	if r.seen != nil {
+		return nil // presence is not of a project
+	}
 	r.spans, err = counts.OpenSpans(r.tx)
 	for _, s := range r.spans {
 		r.lasting(r.all, s)
 	}
 	return err
+}
+
+// total is of the account, or of the projects that are seen.
+func (r *figureReader) total() (*counts.Tally, error) {
+	if r.seen == nil {
+		return counts.Total(r.tx, r.from, r.to)
+	}
+	by, err := counts.Between(r.tx, counts.OfProject, r.from, r.to)
+	sum := &counts.Tally{}
+	for key, t := range by {
+		if id, err := account.ParseProjectID(key); err == nil && r.seen(id) {
+			sum.Merge(t, 1)
+		}
+	}
+	return sum, err
 }
 
 // lasting adds what has passed of a presence that lasts, as far as it lies in
@@ -272,10 +298,15 @@ func (r *figureReader) byProject() ([]FigureRow, error) {
 	}
 	names, of := map[string]string{}, map[string]string{}
 	for _, p := range all {
-		names[p.ID.String()] = p.Name
+		if r.seen == nil || r.seen(p.ID) {
+			names[p.ID.String()] = p.Name
+		}
 	}
 	for _, s := range sources {
 		of[s.ID.String()] = s.Project.String()
+	}
+	if r.seen != nil { // what was spent on sources of other projects is not told
+		r.spent = only(r.spent, func(s counts.Spend) bool { return names[of[s.Key]] != "" })
 	}
 	return r.named(counts.OfProject, names, func(key, source string) bool { return of[source] == key })
 }

@@ -7,6 +7,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/lead"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
 	"catchment/internal/store/storetest"
@@ -49,7 +50,7 @@ func TestEveryRouteRefusesWhoMayNot(t *testing.T) {
 			nobody.ask(op.Method, path, body[op.Name]).want(t, 401)
 			for r, v := range roles {
 				got := v.ask(op.Method, path, body[op.Name])
-				if may := r.May(op.Permission); may == (got.status == 403) {
+				if may := rights.Of(r).May(op.Permission); may == (got.status == 403) {
 					t.Errorf("%s %s as %s: %d", op.Method, op.Path, r, got.status)
 				}
 				if got.status == 403 {

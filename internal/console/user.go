@@ -339,7 +339,11 @@ func (c *Console) settle(v *web.Visit, tx *store.Tx, was, is *members.Member) er
 	if is.State == members.Deactivated && was.State != is.State {
 		return c.free(v, tx, is.ID, "deactivated")
 	}
-	if was.Role.May(account.AnswerOffers) && !is.Role.May(account.AnswerOffers) {
+	stops, err := stopsAnswering(tx, was.Role, is.Role)
+	if err != nil {
+		return err
+	}
+	if stops {
 		if err := c.free(v, tx, is.ID, "role-changed"); err != nil {
 			return err
 		}
@@ -358,6 +362,16 @@ func (c *Console) settle(v *web.Visit, tx *store.Tx, was, is *members.Member) er
 		}
 	}
 	return nil
+}
+
+// stopsAnswering reports whether the first role answers offers and the second does not.
+func stopsAnswering(tx *store.Tx, was, is account.Role) (bool, error) {
+	a, err := directory.RightsOf(tx, was)
+	if err != nil {
+		return false, err
+	}
+	b, err := directory.RightsOf(tx, is)
+	return a.May(account.AnswerOffers) && !b.May(account.AnswerOffers), err
 }
 
 func hidden(s *string) *vault.Personal {

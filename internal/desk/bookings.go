@@ -56,16 +56,20 @@ type BookingsIn struct{ web.Page }
 func (d *Desk) bookingRoutes() {
 	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/bookings", Name: "list-bookings", Tag: "work", Permission: account.ReadLeads,
 		Summary: "Bookings, newest first"}, listBookings)
-	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/bookings", Name: "list-lead-bookings", Tag: "work", Permission: account.ReadOwnLeads,
+	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/bookings", Name: "list-lead-bookings", Tag: "work", Permission: account.ReadLeads,
 		Summary: "A lead's bookings, newest first"}, leadBookings)
-	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/leads/{id}/bookings", Name: "add-booking", Tag: "work", Permission: account.WorkOwnLeads, Status: http.StatusCreated,
+	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/leads/{id}/bookings", Name: "add-booking", Tag: "work", Permission: account.WorkLeads, Status: http.StatusCreated,
 		Summary: "Book", Detail: "409 unit_booked when the unit of the project is booked already."}, d.book)
-	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/bookings/{id}/cancel", Name: "cancel-booking", Tag: "work", Permission: account.WorkOwnLeads,
+	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/bookings/{id}/cancel", Name: "cancel-booking", Tag: "work", Permission: account.WorkLeads,
 		Summary: "Cancel a booking", Detail: "Its unit is free again; the lead's stage stays."}, d.cancelBooking)
 }
 
 func listBookings(v *web.Visit, tx *store.Tx, in *BookingsIn) (*web.List[Booking], error) {
-	return bookings(tx, in.Page, lead.ID{})
+	of, ok := whose(v)
+	if !ok {
+		return &web.List[Booking]{Items: []Booking{}}, nil
+	}
+	return bookings(tx, in.Page, lead.ID{}, of)
 }
 
 func leadBookings(v *web.Visit, tx *store.Tx, in *pagedLead) (*web.List[Booking], error) {
@@ -73,15 +77,15 @@ func leadBookings(v *web.Visit, tx *store.Tx, in *pagedLead) (*web.List[Booking]
 	if err != nil {
 		return nil, err
 	}
-	return bookings(tx, in.Page, l.ID)
+	return bookings(tx, in.Page, l.ID, leads.Whose{})
 }
 
-func bookings(tx *store.Tx, p web.Page, of lead.ID) (*web.List[Booking], error) {
+func bookings(tx *store.Tx, p web.Page, of lead.ID, whose leads.Whose) (*web.List[Booking], error) {
 	from, err := p.Start()
 	if err != nil {
 		return nil, err
 	}
-	found, err := leads.ListBookings(tx, of, from.At, web.IDAt[lead.BookingID](from), p.Limit+1)
+	found, err := leads.ListBookings(tx, of, whose, from.At, web.IDAt[lead.BookingID](from), p.Limit+1)
 	if err != nil {
 		return nil, err
 	}

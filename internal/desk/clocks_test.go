@@ -53,7 +53,7 @@ func (v *visitor) takes() arrived {
 func (c *company) alarms() (all []offers.Clock) {
 	c.Helper()
 	c.write(func(tx *store.Tx) (err error) {
-		all, err = c.router.Alarms(tx, false, time.Time{}, lead.AlarmID{}, 100)
+		all, err = c.router.Alarms(tx, false, account.UserID{}, false, time.Time{}, lead.AlarmID{}, 100)
 		return err
 	})
 	return all

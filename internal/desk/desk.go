@@ -16,9 +16,11 @@ import (
 	"catchment/internal/followup"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/routing"
 	"catchment/internal/signin"
 	"catchment/internal/store"
+	"catchment/internal/store/leads"
 	"catchment/internal/store/members"
 	"catchment/internal/store/setup"
 	"catchment/internal/web"
@@ -94,8 +96,26 @@ func either(d, def time.Duration) time.Duration {
 
 // worker is the visitor as followup knows them.
 func worker(v *web.Visit) followup.Worker {
-	return followup.Worker{Actor: v.Actor, User: v.User, All: v.May(account.WorkLeads),
+	w := followup.Worker{Actor: v.Actor, User: v.User, All: v.Reach(account.WorkLeads) == rights.All,
 		Measures: v.User.IsZero() && v.May(account.Measure)}
+	if v.Reach(account.WorkLeads) == rights.Teams {
+		w.Teams = v.Teams
+	}
+	return w
+}
+
+// whose says whose leads a visitor lists; false: nobody's, because there is no
+// user to whom any could belong.
+func whose(v *web.Visit) (w leads.Whose, ok bool) {
+	switch v.Reach(account.ReadLeads) {
+	case rights.All:
+		return w, true
+	case rights.Teams:
+		w.TeamsOf = v.User
+	case rights.Mine:
+		w.Owner = v.User
+	}
+	return w, w != leads.Whose{}
 }
 
 // LeadPath is the input of a route about one lead. Like the other paths it is

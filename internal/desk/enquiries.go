@@ -11,6 +11,7 @@ import (
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
 	"catchment/internal/web"
@@ -43,7 +44,7 @@ func included(v *web.Visit, list []string) includes {
 func (d *Desk) enquiryRoutes() {
 	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/enquiries", Name: "list-enquiries", Tag: tagLeads, Opens: true, Permission: account.ReadLeads,
 		Summary: "List enquiries, newest first"}, d.listEnquiries)
-	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/enquiries/{id}", Name: "get-enquiry", Tag: tagLeads, Opens: true, Permission: account.ReadOwnLeads,
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/enquiries/{id}", Name: "get-enquiry", Tag: tagLeads, Opens: true, Permission: account.ReadLeads,
 		Summary: "One enquiry: where it got to, and which lead it belongs to",
 		Detail: "Until intake has written an enquiry, normally for under a second after its 202, the answer is 404 with the code enquiry_not_yet_known " +
 			"and Retry-After: 1. An id that never was, and one of another account, answer the same."}, d.getEnquiry)
@@ -51,6 +52,8 @@ func (d *Desk) enquiryRoutes() {
 
 func (d *Desk) listEnquiries(ctx context.Context, v *web.Visit, in *enquiriesIn) (*web.List[Enquiry], error) {
 	f := leads.EnquiryFilter{State: lead.EnquiryState(in.State), Test: in.Test}
+	of, ok := whose(v)
+	f.Whose = of
 	from, err := in.Start()
 	if err == nil {
 		f.Project, err = filterID("project", in.Project, account.ParseProjectID)
@@ -60,6 +63,9 @@ func (d *Desk) listEnquiries(ctx context.Context, v *web.Visit, in *enquiriesIn)
 	}
 	if err != nil {
 		return nil, err
+	}
+	if !ok {
+		return &web.List[Enquiry]{Items: []Enquiry{}}, nil
 	}
 	var list *web.List[Enquiry]
 	var page *album
@@ -71,7 +77,11 @@ func (d *Desk) listEnquiries(ctx context.Context, v *web.Visit, in *enquiriesIn)
 		}
 		cut := web.NewList(in.Page, found, func(e leads.Enquiry) web.Place { return web.Place{At: e.ReceivedAt, ID: e.ID.UUID()} })
 		list = &web.List[Enquiry]{NextCursor: cut.NextCursor}
-		list.Items, err = enquiryViews(tx, cut.Items, included(v, in.Include), page)
+		with, err := opensEnquiries(tx, v, cut.Items, included(v, in.Include))
+		if err != nil {
+			return err
+		}
+		list.Items, err = enquiryViews(tx, cut.Items, with, page)
 		return err
 	})
 	if err != nil {
@@ -82,7 +92,7 @@ func (d *Desk) listEnquiries(ctx context.Context, v *web.Visit, in *enquiriesIn)
 
 // enquiryViews gives the enquiries' public parts and puts the personal ones
 // that are asked for into the album.
-func enquiryViews(tx *store.Tx, found []leads.Enquiry, with includes, page *album) ([]Enquiry, error) {
+func enquiryViews(tx *store.Tx, found []leads.Enquiry, with func(leads.Enquiry) includes, page *album) ([]Enquiry, error) {
 	n, err := named(tx)
 	if err != nil {
 		return nil, err
@@ -91,15 +101,49 @@ func enquiryViews(tx *store.Tx, found []leads.Enquiry, with includes, page *albu
 	ids := make([]lead.PersonID, len(found))
 	for i, e := range found {
 		out[i] = n.enquiry(e)
-		ids[i] = e.Person
-		if with.message {
+		w := with(e)
+		if w.person {
+			ids[i] = e.Person
+		}
+		if w.message {
 			messageOf(e, &out[i], page)
 		}
 	}
-	if with.person {
-		err = page.persons(tx, ids, func(i int, p *Person) { out[i].Person = p })
+	return out, page.persons(tx, ids, func(i int, p *Person) { out[i].Person = p })
+}
+
+func always(in includes) func(leads.Enquiry) includes {
+	return func(leads.Enquiry) includes { return in }
+}
+
+// opensEnquiries says of which enquiries the visitor gets the personal parts
+// asked for: of those whose lead the right to open persons reaches.
+func opensEnquiries(tx *store.Tx, v *web.Visit, all []leads.Enquiry, asked includes) (func(leads.Enquiry) includes, error) {
+	if asked == (includes{}) || v.Reach(account.OpenPersons) == rights.All {
+		return always(asked), nil
 	}
-	return out, err
+	var ids []lead.ID
+	for _, e := range all {
+		if !e.Lead.IsZero() {
+			ids = append(ids, e.Lead)
+		}
+	}
+	found, err := leads.LeadsByID(tx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	opens := map[lead.ID]bool{}
+	for _, l := range found {
+		if opens[l.ID], err = opensLead(tx, v, l); err != nil {
+			return nil, err
+		}
+	}
+	return func(e leads.Enquiry) includes {
+		if opens[e.Lead] || e.Lead.IsZero() && v.ReachesProject(account.OpenPersons, e.Project) {
+			return asked
+		}
+		return includes{}
+	}, nil
 }
 
 func messageOf(e leads.Enquiry, out *Enquiry, page *album) {
@@ -136,7 +180,11 @@ func (d *Desk) getEnquiry(ctx context.Context, v *web.Visit, in *enquiryIn) (*En
 		if err != nil {
 			return err
 		}
-		views, err := enquiryViews(tx, []leads.Enquiry{e}, included(v, in.Include), page)
+		with, err := opensEnquiries(tx, v, []leads.Enquiry{e}, included(v, in.Include))
+		if err != nil {
+			return err
+		}
+		views, err := enquiryViews(tx, []leads.Enquiry{e}, with, page)
 		if err == nil {
 			out = &views[0]
 		}
@@ -153,7 +201,7 @@ func enquiryFor(tx *store.Tx, v *web.Visit, id lead.EnquiryID) (leads.Enquiry, e
 	if errors.Is(err, store.ErrNone) {
 		return e, unknownEnquiry()
 	}
-	if err != nil || v.May(account.ReadLeads) {
+	if err != nil || v.ReachesProject(account.ReadLeads, e.Project) {
 		return e, err
 	}
 	if e.Lead.IsZero() {

@@ -53,7 +53,7 @@ func (d *Desk) handoverRoutes() {
 	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/users/{id}/handover", Name: "handover-user", Tag: "people", Permission: account.MoveLeads,
 		Summary: "Hand over the open leads of somebody who leaves",
 		Detail:  "To one colleague, or back to routing; up to 200 leads a call, the oldest first: call again while more is true. First deactivate the user, or routing may give them new ones."}, d.handoverUser)
-	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/leads/{id}/handover", Name: "handover-lead", Tag: "work", Permission: account.WorkOwnLeads,
+	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/leads/{id}/handover", Name: "handover-lead", Tag: "work", Permission: account.WorkLeads,
 		Summary: "Hand a lead over: from pre-sales to sales",
 		Detail:  "Its owner may, and whoever works every lead; with a stage and a note for the next one, all or nothing."}, d.handoverLead)
 }
@@ -83,6 +83,9 @@ func receiver(to string, pool bool, reason string) (user account.UserID, why str
 }
 
 func (d *Desk) handoverUser(v *web.Visit, tx *store.Tx, in *leaverIn) (*HandedOver, error) {
+	if err := v.Whole(account.MoveLeads); err != nil {
+		return nil, err
+	}
 	id, err := web.PathID(in.ID, account.ParseUserID)
 	if err != nil {
 		return nil, err
@@ -118,7 +121,7 @@ func (d *Desk) handoverLead(v *web.Visit, tx *store.Tx, in *handoverIn) (*Lead, 
 		return nil, err
 	}
 	l, err := leads.LeadByID(tx, id)
-	if errors.Is(err, store.ErrNone) || err == nil && !v.May(account.WorkLeads) && (v.User.IsZero() || l.Owner != v.User) {
+	if errors.Is(err, store.ErrNone) || err == nil && !v.Reaches(account.WorkLeads, l.Owner, l.Project) {
 		err = problem.NotFound()
 	}
 	if err != nil {

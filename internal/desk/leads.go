@@ -59,23 +59,23 @@ func (in leadsIn) filter(v *web.Visit) (f leads.LeadFilter, err error) {
 }
 
 func (d *Desk) leadRoutes() {
-	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads", Name: "list-leads", Tag: tagLeads, Opens: true, Permission: account.ReadOwnLeads,
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads", Name: "list-leads", Tag: tagLeads, Opens: true, Permission: account.ReadLeads,
 		Summary: "List leads, newest first",
-		Detail:  "A salesperson gets the leads they own; managers and admins every lead. Without include=person the answer holds nothing personal."}, d.listLeads)
-	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}", Name: "get-lead", Tag: tagLeads, Opens: true, Permission: account.ReadOwnLeads,
+		Detail:  "Those that the right to read leads reaches: a salesperson gets the leads they own. Without include=person the answer holds nothing personal."}, d.listLeads)
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}", Name: "get-lead", Tag: tagLeads, Opens: true, Permission: account.ReadLeads,
 		Summary: "One lead, with its person",
 		Detail:  "The person is there when a purpose is: a session has one, a secret key states it in Catchment-Purpose. The opening is on the record."}, d.getLead)
-	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/enquiries", Name: "list-lead-enquiries", Tag: tagLeads, Opens: true, Permission: account.ReadOwnLeads,
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/enquiries", Name: "list-lead-enquiries", Tag: tagLeads, Opens: true, Permission: account.ReadLeads,
 		Summary: "A lead's enquiries, newest first"}, d.leadEnquiries)
-	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/offers", Name: "list-lead-offers", Tag: tagLeads, Permission: account.ReadOwnLeads,
+	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/offers", Name: "list-lead-offers", Tag: tagLeads, Permission: account.ReadLeads,
 		Summary: "A lead's offers, newest first"}, leadOffers)
-	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/attempts", Name: "list-attempts", Tag: tagLeads, Permission: account.ReadOwnLeads,
+	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/attempts", Name: "list-attempts", Tag: tagLeads, Permission: account.ReadLeads,
 		Summary: "A lead's attempts, newest first"}, leadAttempts)
-	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/notes", Name: "list-notes", Tag: tagLeads, Opens: true, Permission: account.ReadOwnLeads,
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/notes", Name: "list-notes", Tag: tagLeads, Opens: true, Permission: account.ReadLeads,
 		Summary: "A lead's notes, newest first", Detail: "The texts are personal: the page is one opening on the record; without a purpose they are null."}, d.leadNotes)
-	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/decisions", Name: "list-decisions", Tag: tagLeads, Permission: account.ReadOwnLeads,
+	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/decisions", Name: "list-decisions", Tag: tagLeads, Permission: account.ReadLeads,
 		Summary: "Why the lead was offered to whom", Detail: "Each decision with every candidate and the reason why they were or were not chosen, newest first."}, d.leadDecisions)
-	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/history", Name: "lead-history", Tag: tagLeads, Permission: account.ReadOwnLeads,
+	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/history", Name: "lead-history", Tag: tagLeads, Permission: account.ReadLeads,
 		Summary: "Who owned the lead and which stages it went through"}, leadHistory)
 }
 
@@ -98,8 +98,10 @@ func (d *Desk) listLeads(ctx context.Context, v *web.Visit, in *leadsIn) (*web.L
 			return err
 		}
 		cut := web.NewList(in.Page, found, func(l leads.Lead) web.Place { return web.Place{At: timed(l), ID: l.ID.UUID()} })
-		cut.Items = slices.DeleteFunc(cut.Items, func(l leads.Lead) bool { return !f.Owner.IsZero() && l.Owner != f.Owner || !v.Reads(l.Owner) })
-		list, err = leadList(tx, v, cut, with, page)
+		cut.Items = slices.DeleteFunc(cut.Items, func(l leads.Lead) bool {
+			return !f.Owner.IsZero() && l.Owner != f.Owner || !v.Reads(l.Owner, l.Project)
+		})
+		list, err = leadList(tx, v, cut, func(l leads.Lead) bool { return with && v.Reaches(account.OpenPersons, l.Owner, l.Project) }, page)
 		return err
 	})
 	if err != nil {
@@ -108,32 +110,30 @@ func (d *Desk) listLeads(ctx context.Context, v *web.Visit, in *leadsIn) (*web.L
 	return list, page.open(ctx, d.Opener, v)
 }
 
-// listFor lists what was asked for. A list by person does not look at the
-// owner, so the caller leaves out what the visitor may not read.
+// listFor lists what was asked for of what the visitor reads. A list by person does
+// not look at the owner, so the caller leaves out what the visitor may not read.
 func listFor(tx *store.Tx, v *web.Visit, f leads.LeadFilter, from web.Place, limit int) ([]leads.Lead, error) {
-	if !v.May(account.ReadLeads) {
-		if v.User.IsZero() || (!f.Owner.IsZero() && f.Owner != v.User) {
-			return nil, nil
-		}
-		f.Owner = v.User
+	of, ok := whose(v)
+	if !ok || !narrow(&of, f.Owner) {
+		return nil, nil
 	}
+	f.Owner, f.TeamsOf = of.Owner, of.TeamsOf
 	return leads.ListLeads(tx, f, leads.LeadPage{CreatedAt: from.At, ID: web.IDAt[lead.ID](from)}, limit)
 }
 
-func leadList(tx *store.Tx, v *web.Visit, cut *web.List[leads.Lead], with bool, page *album) (*web.List[Lead], error) {
+func leadList(tx *store.Tx, v *web.Visit, cut *web.List[leads.Lead], with func(leads.Lead) bool, page *album) (*web.List[Lead], error) {
 	items, err := leadViews(tx, v, cut.Items)
 	if err != nil {
 		return nil, err
 	}
 	list := &web.List[Lead]{Items: items, NextCursor: cut.NextCursor}
-	if with {
-		ids := make([]lead.PersonID, len(cut.Items))
-		for i, l := range cut.Items {
+	ids := make([]lead.PersonID, len(cut.Items))
+	for i, l := range cut.Items {
+		if with(l) {
 			ids[i] = l.Person
 		}
-		err = page.persons(tx, ids, func(i int, p *Person) { list.Items[i].Person = p })
 	}
-	return list, err
+	return list, page.persons(tx, ids, func(i int, p *Person) { list.Items[i].Person = p })
 }
 
 func (d *Desk) getLead(ctx context.Context, v *web.Visit, in *LeadPath) (*Lead, error) {
@@ -149,7 +149,11 @@ func (d *Desk) getLead(ctx context.Context, v *web.Visit, in *LeadPath) (*Lead, 
 		if err != nil {
 			return err
 		}
-		list, err := leadList(tx, v, &web.List[leads.Lead]{Items: []leads.Lead{l}}, mayOpen(v), page)
+		opens, err := opensLead(tx, v, l)
+		if err != nil {
+			return err
+		}
+		list, err := leadList(tx, v, &web.List[leads.Lead]{Items: []leads.Lead{l}}, func(leads.Lead) bool { return opens }, page)
 		if err == nil {
 			out = &list.Items[0]
 		}
@@ -185,9 +189,13 @@ func (d *Desk) leadEnquiries(ctx context.Context, v *web.Visit, in *leadEnquirie
 			return err
 		}
 		cut := web.NewList(in.Page, found, func(e leads.Enquiry) web.Place { return web.Place{At: e.ReceivedAt, ID: e.ID.UUID()} })
-		include := includes{message: mayOpen(v) && slices.Contains(in.Include, "message")}
+		opens, err := opensLead(tx, v, l)
+		if err != nil {
+			return err
+		}
+		include := includes{message: opens && slices.Contains(in.Include, "message")}
 		list.NextCursor = cut.NextCursor
-		list.Items, err = enquiryViews(tx, cut.Items, include, page)
+		list.Items, err = enquiryViews(tx, cut.Items, always(include), page)
 		return err
 	})
 	if err != nil {
@@ -265,13 +273,14 @@ func (d *Desk) leadNotes(ctx context.Context, v *web.Visit, in *pagedLead) (*web
 		}
 		cut := web.NewList(in.Page, found, func(n leads.Note) web.Place { return web.Place{At: n.CreatedAt, ID: n.ID.UUID()} })
 		list.NextCursor, list.Items = cut.NextCursor, make([]Note, len(cut.Items))
+		opens, err := opensLead(tx, v, l)
 		for i, n := range cut.Items {
 			list.Items[i] = Note{ID: n.ID.String(), LeadID: n.Lead.String(), By: n.By, CreatedAt: n.CreatedAt}
-			if mayOpen(v) {
+			if opens {
 				page.add(n.Text, func(s string, _ keyring.State) { list.Items[i].Text = web.OrNull(s) })
 			}
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, err

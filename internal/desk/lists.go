@@ -26,11 +26,9 @@ func (in *leadsIn) find(tx *store.Tx, v *web.Visit, f leads.LeadFilter, from web
 	if f != (leads.LeadFilter{}) {
 		return nil, w.TimeOf, problem.InvalidField("list", "not_with_filters", "A list takes owner and no other filter.")
 	}
-	if !v.May(account.ReadLeads) {
-		if v.User.IsZero() || (!owner.IsZero() && owner != v.User) {
-			return nil, w.TimeOf, nil
-		}
-		owner = v.User
+	of, ok := whose(v)
+	if !ok || !narrow(&of, owner) {
+		return nil, w.TimeOf, nil
 	}
 	start, end := v.At, v.At
 	if w == leads.DueToday {
@@ -39,8 +37,21 @@ func (in *leadsIn) find(tx *store.Tx, v *web.Visit, f leads.LeadFilter, from web
 			return nil, w.TimeOf, err
 		}
 	}
-	found, err := leads.ListWork(tx, w, owner, start, end, from.At, web.IDAt[lead.ID](from), in.Limit+1)
+	found, err := leads.ListWork(tx, w, of, start, end, from.At, web.IDAt[lead.ID](from), in.Limit+1)
 	return found, w.TimeOf, err
+}
+
+// narrow has it be the owner's leads alone; false: those are not among them. Of
+// teams what the visitor may not read is left out later.
+func narrow(of *leads.Whose, owner account.UserID) bool {
+	if owner.IsZero() {
+		return true
+	}
+	if !of.Owner.IsZero() && of.Owner != owner {
+		return false
+	}
+	of.Owner = owner
+	return true
 }
 
 // endOfDay is the next midnight where the visitor is; a key is in UTC.

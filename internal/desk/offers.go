@@ -10,6 +10,7 @@ import (
 	"catchment/internal/followup"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
 	"catchment/internal/store/offers"
@@ -19,7 +20,7 @@ import (
 const tagOffers = "offers"
 
 type offersIn struct {
-	All bool `query:"all" doc:"Everybody's open offers; takes the right to read every lead."`
+	All bool `query:"all" doc:"Everybody's open offers, or your teams'; takes the right to read more leads than your own."`
 }
 
 // OfferPath is the input of a route about one offer.
@@ -56,10 +57,12 @@ func (d *Desk) listOffers(v *web.Visit, tx *store.Tx, in *offersIn) (*web.List[O
 	var open []offers.Offer
 	var err error
 	switch {
-	case in.All && !v.May(account.ReadLeads):
+	case in.All && v.Reach(account.ReadLeads) < rights.Teams:
 		return nil, problem.Forbidden("forbidden", "The role %s may list its own offers only. Leave all out.", v.Role)
+	case in.All && v.Reach(account.ReadLeads) == rights.Teams && v.User.IsZero(): // a key is in no team
 	case in.All:
-		open, err = offers.AllOpen(tx, v.At, 500)
+		of, _ := whose(v)
+		open, err = offers.AllOpen(tx, v.At, 500, of.TeamsOf)
 	case !v.User.IsZero():
 		open, err = d.Routing.Offers(tx, v.User, v.At)
 	}
@@ -113,7 +116,7 @@ func (d *Desk) getOffer(v *web.Visit, tx *store.Tx, in *OfferPath) (*Offer, erro
 		return nil, err
 	}
 	o, err := offers.Get(tx, id)
-	if errors.Is(err, store.ErrNone) || (err == nil && !v.Reads(o.User)) {
+	if errors.Is(err, store.ErrNone) || (err == nil && !v.Reads(o.User, o.Project)) {
 		return nil, problem.NotFound()
 	}
 	if err != nil {

@@ -27,24 +27,35 @@ type Opener interface {
 // mayOpen reports whether the visitor gets personal data at all: with the
 // right, and with a purpose. A key that states none gets the rest.
 func mayOpen(v *web.Visit) bool {
-	return v.Purpose != "" && (v.May(account.OpenPersons) || v.May(account.OpenOwnPersons))
+	return v.Purpose != "" && v.May(account.OpenPersons)
 }
 
-// readable finds a lead that the visitor may read: any, one's own, or one on
-// open offer to oneself. Every other one is not there.
+// readable finds a lead that the visitor may read: as far as the right reaches, or
+// one on open offer to oneself. Every other one is not there.
 func readable(tx *store.Tx, v *web.Visit, id lead.ID) (leads.Lead, error) {
 	l, err := leads.LeadByID(tx, id)
 	if errors.Is(err, store.ErrNone) {
 		return l, problem.NotFound()
 	}
-	if err != nil || v.Reads(l.Owner) {
+	if err != nil || v.Reads(l.Owner, l.Project) {
 		return l, err
 	}
 	mine, err := onOfferTo(tx, l, v.User)
-	if err == nil && !mine {
+	if err == nil && !(mine && v.Rights.Offered(account.ReadLeads)) {
 		err = problem.NotFound()
 	}
 	return l, err
+}
+
+// opensLead reports whether the visitor gets what is personal of the lead.
+func opensLead(tx *store.Tx, v *web.Visit, l leads.Lead) (bool, error) {
+	if !mayOpen(v) || v.Reaches(account.OpenPersons, l.Owner, l.Project) {
+		return mayOpen(v), nil
+	}
+	if !v.Rights.Offered(account.OpenPersons) {
+		return false, nil
+	}
+	return onOfferTo(tx, l, v.User)
 }
 
 func onOfferTo(tx *store.Tx, l leads.Lead, u account.UserID) (bool, error) {

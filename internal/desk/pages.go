@@ -51,11 +51,12 @@ type page struct {
 	read  time.Time
 }
 
-// told is an event with its text for the stream, and who owns its lead.
+// told is an event with its text for the stream, and by what a right to its lead
+// goes; of an event of a project alone, by the project.
 type told struct {
 	events.Event
-	owner account.UserID
-	text  []byte
+	hold leads.Hold
+	text []byte
 }
 
 func newPages(db *store.DB) *pages {
@@ -105,7 +106,7 @@ func (p *pages) load(ctx context.Context, s account.Scope, key pageKey) (*page, 
 			return err
 		}
 		out.told, out.next, out.reset = nil, next, reset
-		owners, err := ownersOf(tx, list)
+		holds, err := holdsOf(tx, list)
 		if err != nil {
 			return err
 		}
@@ -114,7 +115,11 @@ func (p *pages) load(ctx context.Context, s account.Scope, key pageKey) (*page, 
 			if err != nil {
 				return err
 			}
-			out.told = append(out.told, told{e.Event, owners[e.Lead], text})
+			hold := holds[e.Lead]
+			if e.Lead.IsZero() {
+				hold.Project = e.Project
+			}
+			out.told = append(out.told, told{e.Event, hold, text})
 		}
 		return nil
 	})
@@ -140,7 +145,7 @@ func (p *pages) keep(key pageKey, out *page) {
 	}
 }
 
-func ownersOf(tx *store.Tx, list []events.Positioned) (map[lead.ID]account.UserID, error) {
+func holdsOf(tx *store.Tx, list []events.Positioned) (map[lead.ID]leads.Hold, error) {
 	seen := map[lead.ID]bool{}
 	var ids []lead.ID
 	for _, e := range list {
@@ -149,7 +154,7 @@ func ownersOf(tx *store.Tx, list []events.Positioned) (map[lead.ID]account.UserI
 			ids = append(ids, e.Lead)
 		}
 	}
-	return leads.WorkOwners(tx, ids)
+	return leads.WorkHolds(tx, ids)
 }
 
 // line is an event as it goes over the wire.

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
 	"catchment/internal/store/people"
@@ -77,7 +79,7 @@ type undoIn struct {
 }
 
 func (d *Desk) personRoutes() {
-	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/persons/{id}", Name: "get-person", Tag: "persons", Opens: true, Permission: account.ReadOwnLeads,
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/persons/{id}", Name: "get-person", Tag: "persons", Opens: true, Permission: account.ReadLeads,
 		Summary: "A person, who else they may be, and their leads", Detail: "Salespeople read the persons of leads that they own."}, d.getPerson)
 	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/persons/{id}/merge", Name: "merge-persons", Tag: "persons", Permission: account.MoveLeads, Status: http.StatusCreated,
 		Summary: "Say that two persons are one", Detail: "Nothing is moved: enquiries of the other lead here from now on. It can be undone."}, d.merge)
@@ -125,40 +127,67 @@ func personCard(tx *store.Tx, v *web.Visit, id lead.PersonID, page *album) (*Per
 		return nil, err
 	}
 	for _, l := range all {
-		if v.Reads(l.Owner) {
+		if v.Reads(l.Owner, l.Project) {
 			out.Leads = append(out.Leads, PersonsLead{l.ID.String(), n.project(l.Project), n.stage(l.Stage, l.Category), l.CreatedAt})
 		}
 	}
-	links, err := people.Links(tx, id)
-	for _, k := range links {
-		out.Duplicates = append(out.Duplicates, MaybeSame{k.Other.String(), k.Kind, k.Enquiry.String(), k.At})
+	if out.Duplicates, err = duplicates(tx, v, id); err != nil {
+		return nil, err
 	}
+	opens, err := knows(tx, v, account.OpenPersons, id)
 	if err != nil {
 		return nil, err
 	}
-	if out.Suppressed, err = suppressionsOf(tx, v, id, page); err != nil {
+	opens = opens && mayOpen(v)
+	if out.Suppressed, err = suppressionsOf(tx, id, opens, page); err != nil {
 		return nil, err
 	}
-	if mayOpen(v) {
+	if opens {
 		err = page.persons(tx, []lead.PersonID{id}, func(_ int, p *Person) { out.Person = p })
 	}
 	return out, err
 }
 
-// mayKnow refuses, as if there were nobody, a person of whom the visitor owns
-// no lead and may not read every one.
+// duplicates lists who else the person may be; of teams, those that the visitor
+// may know, and by an enquiry that they may read.
+func duplicates(tx *store.Tx, v *web.Visit, id lead.PersonID) ([]MaybeSame, error) {
+	out := []MaybeSame{}
+	links, err := people.Links(tx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range links {
+		if v.Reach(account.ReadLeads) == rights.Teams {
+			known, err := knows(tx, v, account.ReadLeads, k.Other)
+			if err != nil {
+				return nil, err
+			}
+			if _, err = enquiryFor(tx, v, k.Enquiry); !known || err != nil {
+				continue
+			}
+		}
+		out = append(out, MaybeSame{k.Other.String(), k.Kind, k.Enquiry.String(), k.At})
+	}
+	return out, nil
+}
+
+// mayKnow refuses, as if there were nobody, a person of whom the visitor may
+// read no lead.
 func mayKnow(tx *store.Tx, v *web.Visit, id lead.PersonID) error {
-	if v.May(account.ReadLeads) {
-		return nil
-	}
-	if v.User.IsZero() {
-		return problem.NotFound()
-	}
-	owns, err := leads.WorkOwnsOf(tx, v.User, id)
-	if err == nil && !owns {
+	ok, err := knows(tx, v, account.ReadLeads, id)
+	if err == nil && !ok {
 		err = problem.NotFound()
 	}
 	return err
+}
+
+// knows reports whether the permission reaches a lead of the person.
+func knows(tx *store.Tx, v *web.Visit, p account.Permission, id lead.PersonID) (bool, error) {
+	reach := v.Reach(p)
+	if reach == rights.All || reach == rights.None || v.User.IsZero() {
+		return reach == rights.All, nil
+	}
+	return leads.WorkKnows(tx, v.User, id, reach == rights.Teams)
 }
 
 func (d *Desk) merge(v *web.Visit, tx *store.Tx, in *mergeIn) (*Merged, error) {
@@ -173,6 +202,15 @@ func (d *Desk) merge(v *web.Visit, tx *store.Tx, in *mergeIn) (*Merged, error) {
 	if kept == other {
 		return nil, problem.InvalidField("other", "same_person", "Send another person than the one in the path.")
 	}
+	for _, p := range []lead.PersonID{kept, other} {
+		if ok, err := knows(tx, v, account.MoveLeads, p); err != nil {
+			return nil, err
+		} else if !ok && p == kept {
+			return nil, problem.NotFound()
+		} else if !ok {
+			return nil, problem.InvalidField("other", "unknown_person", "Send the id of the other person.")
+		}
+	}
 	id, err := d.Persons.Merge(tx, kept, other, v.Actor)
 	return &Merged{id.String(), kept.String(), other.String(), false}, err
 }
@@ -182,9 +220,19 @@ func (d *Desk) undoMerge(v *web.Visit, tx *store.Tx, in *undoIn) (*Merged, error
 	if err != nil {
 		return nil, err
 	}
+	m, err := people.GetMerge(tx, id)
+	if errors.Is(err, store.ErrNone) {
+		return nil, problem.NotFound()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if ok, err := knows(tx, v, account.MoveLeads, m.Kept); err != nil || !ok {
+		return nil, cmp.Or(err, error(problem.NotFound()))
+	}
 	if err := d.Persons.Unmerge(tx, id, v.Actor); err != nil {
 		return nil, err
 	}
-	m, err := people.GetMerge(tx, id)
+	m, err = people.GetMerge(tx, id)
 	return &Merged{m.ID.String(), m.Kept.String(), m.Merged.String(), true}, err
 }

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"catchment/internal/audit"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
 	"catchment/internal/store/setup"
@@ -50,7 +52,7 @@ type HeldPath struct {
 type rulesIn struct{ Body QuarantineRules }
 
 func (d *Desk) quarantineRoutes() {
-	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/quarantine", Name: "list-quarantine", Tag: tagLeads, Opens: true, Permission: account.ReadLeads,
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/quarantine", Name: "list-quarantine", Tag: tagLeads, Opens: true, Permission: account.MoveLeads,
 		Summary: "Enquiries that wait for a look, newest first"}, d.listQuarantine)
 	op := func(verb, name, summary, detail string) web.Op {
 		return web.Op{Method: http.MethodPost, Path: "/v1/quarantine/{id}/" + verb, Name: name, Tag: tagLeads, Permission: account.MoveLeads, Summary: summary, Detail: detail}
@@ -59,7 +61,7 @@ func (d *Desk) quarantineRoutes() {
 		d.judge(func(tx *store.Tx, id lead.EnquiryID, by string) error { return d.Persons.Release(tx, id, by) }))
 	web.Do(d.API, op("keep", "keep-enquiry", "Say that an enquiry stays in quarantine", "It leaves the list of those that wait, and can still be released."),
 		d.judge(func(tx *store.Tx, id lead.EnquiryID, by string) error { return d.Persons.Keep(tx, id, by) }))
-	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/quarantine-rules", Name: "get-quarantine-rules", Tag: "setup", Permission: account.ReadLeads,
+	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/quarantine-rules", Name: "get-quarantine-rules", Tag: "setup", Permission: account.MoveLeads,
 		Summary: "What the account adds to the rules of the quarantine"}, getRules)
 	web.Do(d.API, web.Op{Method: http.MethodPut, Path: "/v1/quarantine-rules", Name: "put-quarantine-rules", Tag: "setup", Permission: account.ManageSetup,
 		Summary: "Set what the account adds to the rules of the quarantine", Detail: "It counts a second later. What was taken before stays as it is."}, putRules)
@@ -74,13 +76,26 @@ func (d *Desk) listQuarantine(ctx context.Context, v *web.Visit, in *quarantineI
 	var page *album
 	err = d.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
 		page = &album{}
-		found, err := leads.ListHeld(tx, lead.Held(in.State), in.Test, leads.EnquiryPage{ReceivedAt: from.At, ID: web.IDAt[lead.EnquiryID](from)}, in.Limit+1)
+		var teamsOf account.UserID
+		if v.Reach(account.MoveLeads) != rights.All {
+			if teamsOf = v.User; teamsOf.IsZero() { // a key is in no team
+				list = &web.List[Quarantined]{Items: []Quarantined{}}
+				return nil
+			}
+		}
+		found, err := leads.ListHeld(tx, lead.Held(in.State), in.Test, teamsOf, leads.EnquiryPage{ReceivedAt: from.At, ID: web.IDAt[lead.EnquiryID](from)}, in.Limit+1)
 		if err != nil {
 			return err
 		}
 		cut := web.NewList(in.Page, found, func(h leads.Held) web.Place { return web.Place{At: h.ReceivedAt, ID: h.Enquiry.UUID()} })
 		list = &web.List[Quarantined]{NextCursor: cut.NextCursor}
-		list.Items, err = heldViews(tx, cut.Items, included(v, in.Include), page)
+		asked := included(v, in.Include)
+		list.Items, err = heldViews(tx, cut.Items, func(e leads.Enquiry) includes {
+			if v.ReachesProject(account.OpenPersons, e.Project) {
+				return asked
+			}
+			return includes{}
+		}, page)
 		return err
 	})
 	if err != nil {
@@ -89,7 +104,7 @@ func (d *Desk) listQuarantine(ctx context.Context, v *web.Visit, in *quarantineI
 	return list, page.open(ctx, d.Opener, v)
 }
 
-func heldViews(tx *store.Tx, all []leads.Held, with includes, page *album) ([]Quarantined, error) {
+func heldViews(tx *store.Tx, all []leads.Held, with func(leads.Enquiry) includes, page *album) ([]Quarantined, error) {
 	ids := make([]lead.EnquiryID, len(all))
 	for i, h := range all {
 		ids[i] = h.Enquiry
@@ -125,6 +140,13 @@ func (d *Desk) judge(say func(*store.Tx, lead.EnquiryID, string) error) func(*we
 		if err != nil {
 			return nil, err
 		}
+		e, err := leads.EnquiryByID(tx, id)
+		if errors.Is(err, store.ErrNone) || err == nil && !v.ReachesProject(account.MoveLeads, e.Project) {
+			err = problem.NotFound()
+		}
+		if err != nil {
+			return nil, err
+		}
 		if err := say(tx, id, v.Actor); err != nil {
 			return nil, err
 		}
@@ -133,7 +155,7 @@ func (d *Desk) judge(say func(*store.Tx, lead.EnquiryID, string) error) func(*we
 			return nil, err
 		}
 		page := &album{}
-		out, err := heldViews(tx, []leads.Held{h}, includes{}, page)
+		out, err := heldViews(tx, []leads.Held{h}, always(includes{}), page)
 		if err != nil {
 			return nil, err
 		}

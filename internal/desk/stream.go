@@ -15,6 +15,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/events"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/web"
 )
@@ -272,13 +273,13 @@ func (f *follower) text(p *page) []byte {
 }
 
 // concerns says which events the visitor gets. Who may read every lead gets
-// all; others get those that name them and those of leads that they own.
+// all; others get those that name them and those of leads that they may read.
 func (f *follower) concerns(t told) bool {
-	if f.v.May(account.ReadLeads) {
+	if f.v.Reach(account.ReadLeads) == rights.All {
 		return true
 	}
 	me := f.v.User
-	return !me.IsZero() && (t.User == me || t.owner == me || t.Data["from"] == me.String())
+	return !me.IsZero() && (t.User == me || t.Data["from"] == me.String() || f.v.Reads(t.hold.Owner, t.hold.Project))
 }
 
 // judges says that an event may end the visitor's right to the stream, or
@@ -293,7 +294,7 @@ func (f *follower) judges(t told) bool {
 // recheck ends the stream when the credential does, and follows a change of role.
 func (f *follower) recheck(ctx context.Context) error {
 	p, err := f.d.Auth.Authenticate(ctx, f.token)
-	if err == nil && (!p.Role.May(account.FollowEvents) || p.Scope != f.v.Scope) {
+	if err == nil && (!p.Rights.May(account.FollowEvents) || p.Scope != f.v.Scope) {
 		err = errEnded
 	}
 	if err == nil {

@@ -7,6 +7,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
+	"catchment/internal/problem"
 	"catchment/internal/store"
 	"catchment/internal/store/people"
 	"catchment/internal/web"
@@ -30,12 +31,12 @@ func suppressionView(s people.Suppression) Suppression {
 }
 
 // suppressionsOf shows a person's marks; their evidence goes into the album.
-func suppressionsOf(tx *store.Tx, v *web.Visit, id lead.PersonID, page *album) ([]Suppression, error) {
+func suppressionsOf(tx *store.Tx, id lead.PersonID, opens bool, page *album) ([]Suppression, error) {
 	found, err := people.Suppressions(tx, id, 100)
 	out := make([]Suppression, len(found))
 	for i, s := range found {
 		out[i] = suppressionView(s)
-		if mayOpen(v) && !s.Evidence.Empty() {
+		if opens && !s.Evidence.Empty() {
 			page.add(s.Evidence, func(text string, _ keyring.State) { out[i].Evidence = web.OrNull(text) })
 		}
 	}
@@ -58,23 +59,31 @@ type unsuppressIn struct {
 }
 
 func (d *Desk) suppressionRoutes() {
-	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/persons/{id}/suppress", Name: "suppress-person", Tag: "persons", Permission: account.WorkOwnLeads, Status: http.StatusCreated,
+	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/persons/{id}/suppress", Name: "suppress-person", Tag: "persons", Permission: account.WorkLeads, Status: http.StatusCreated,
 		Summary: "Mark a person who must not be contacted", Detail: "Whoever works a lead of the person may. It counts for all persons that are merged with this one."}, d.suppress)
 	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/persons/{id}/unsuppress", Name: "unsuppress-person", Tag: "persons", Permission: account.MoveLeads,
 		Summary: "Say that a person may be contacted again"}, d.unsuppress)
 }
 
-func (d *Desk) knownPerson(v *web.Visit, tx *store.Tx, in PersonPath) (lead.PersonID, error) {
+// knownPerson finds the person of the path; 404 when the permission reaches no
+// lead of theirs.
+func (d *Desk) knownPerson(v *web.Visit, tx *store.Tx, in PersonPath, p account.Permission) (lead.PersonID, error) {
 	id, err := web.PathID(in.ID, lead.ParsePersonID)
 	if err != nil {
 		return id, err
 	}
-	_, err = personCard(tx, v, id, &album{}) // 404 for who may not know the person
+	if _, err = personCard(tx, v, id, &album{}); err != nil { // 404 for who may not know the person
+		return id, err
+	}
+	ok, err := knows(tx, v, p, id)
+	if err == nil && !ok {
+		err = problem.NotFound()
+	}
 	return id, err
 }
 
 func (d *Desk) suppress(v *web.Visit, tx *store.Tx, in *suppressIn) (*Suppression, error) {
-	id, err := d.knownPerson(v, tx, in.PersonPath)
+	id, err := d.knownPerson(v, tx, in.PersonPath, account.WorkLeads)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +99,7 @@ func (d *Desk) suppress(v *web.Visit, tx *store.Tx, in *suppressIn) (*Suppressio
 }
 
 func (d *Desk) unsuppress(v *web.Visit, tx *store.Tx, in *unsuppressIn) (*Suppression, error) {
-	id, err := d.knownPerson(v, tx, in.PersonPath)
+	id, err := d.knownPerson(v, tx, in.PersonPath, account.MoveLeads)
 	if err != nil {
 		return nil, err
 	}

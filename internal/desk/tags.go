@@ -16,7 +16,7 @@ type tagsIn struct {
 }
 
 func (d *Desk) tagRoutes() {
-	web.Do(d.API, web.Op{Method: http.MethodPut, Path: "/v1/leads/{id}/tags", Name: "set-tags", Tag: "work", Permission: account.WorkOwnLeads,
+	web.Do(d.API, web.Op{Method: http.MethodPut, Path: "/v1/leads/{id}/tags", Name: "set-tags", Tag: "work", Permission: account.WorkLeads,
 		Summary: "Give a lead its tags", Detail: "Exactly these: others are taken away."}, d.setTags)
 }
 

@@ -57,7 +57,7 @@ type resultIn struct {
 
 func (d *Desk) tryingRoutes(own string) {
 	op := func(path, name string, status int, summary, detail string) web.Op {
-		return web.Op{Method: http.MethodPost, Path: path, Name: name, Tag: "work", Permission: account.WorkOwnLeads, Status: status, Summary: summary, Detail: detail}
+		return web.Op{Method: http.MethodPost, Path: path, Name: name, Tag: "work", Permission: account.WorkLeads, Status: status, Summary: summary, Detail: detail}
 	}
 	web.Do(d.API, op("/v1/leads/{id}/attempts/begin", "begin-attempt", http.StatusCreated, "Begin an attempt",
 		"Speed to lead and the service-level clocks count from this moment. Beginning again gives the one that goes on. 409 suppressed: the person must not be contacted. "+own), d.beginAttempt)

@@ -65,13 +65,13 @@ type visitIn struct {
 }
 
 func (d *Desk) visitRoutes() {
-	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/visits", Name: "list-visits", Tag: "work", Opens: true, Permission: account.ReadOwnLeads,
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/visits", Name: "list-visits", Tag: "work", Opens: true, Permission: account.ReadLeads,
 		Summary: "Site visits, the latest first", Detail: "Salespeople get those that they receive. The places are personal: the page is one opening on the record; without a purpose they are null."}, d.listVisits)
-	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/visits", Name: "list-lead-visits", Tag: "work", Opens: true, Permission: account.ReadOwnLeads,
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/visits", Name: "list-lead-visits", Tag: "work", Opens: true, Permission: account.ReadLeads,
 		Summary: "A lead's site visits, the latest first"}, d.leadVisits)
-	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/leads/{id}/visits", Name: "plan-visit", Tag: "work", Permission: account.WorkOwnLeads, Status: http.StatusCreated,
+	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/leads/{id}/visits", Name: "plan-visit", Tag: "work", Permission: account.WorkLeads, Status: http.StatusCreated,
 		Summary: "Plan a site visit", Detail: "It becomes the lead's next follow-up unless there is an earlier one."}, d.planVisit)
-	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/visits/{id}", Name: "change-visit", Tag: "work", Permission: account.WorkOwnLeads,
+	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/visits/{id}", Name: "change-visit", Tag: "work", Permission: account.WorkLeads,
 		Summary: "Say how a visit went, or plan it anew", Detail: "What is left out stays."}, d.changeVisit)
 }
 
@@ -83,12 +83,11 @@ func (d *Desk) listVisits(ctx context.Context, v *web.Visit, in *visitsIn) (*web
 	} else if f.User, err = filterID("user", in.User, account.ParseUserID); err != nil {
 		return nil, err
 	}
-	if !v.May(account.ReadLeads) {
-		if v.User.IsZero() || (!f.User.IsZero() && f.User != v.User) {
-			return &web.List[SiteVisit]{Items: []SiteVisit{}}, nil
-		}
-		f.User = v.User
+	of, ok := whose(v)
+	if !ok || !narrow(&of, f.User) {
+		return &web.List[SiteVisit]{Items: []SiteVisit{}}, nil
 	}
+	f.User, f.TeamsOf = of.Owner, of.TeamsOf
 	return d.visits(ctx, v, in.Page, func(*store.Tx) (leads.VisitFilter, error) { return f, nil })
 }
 
@@ -119,10 +118,10 @@ func (d *Desk) visits(ctx context.Context, v *web.Visit, p web.Page, asked func(
 		}
 		cut := web.NewList(p, found, func(x leads.Visit) web.Place { return web.Place{At: x.At, ID: x.ID.UUID()} })
 		list = &web.List[SiteVisit]{Items: make([]SiteVisit, len(cut.Items)), NextCursor: cut.NextCursor}
-		mine, err := ownersOfVisits(tx, cut.Items)
+		holds, err := holdsOfVisits(tx, cut.Items)
 		for i, x := range cut.Items {
 			list.Items[i] = *visitView(x)
-			if mayOpen(v) && (x.User == v.User && !v.User.IsZero() || v.Reads(mine[x.Lead])) {
+			if mayOpen(v) && (x.User == v.User && !v.User.IsZero() || v.Reaches(account.OpenPersons, holds[x.Lead].Owner, x.Project)) {
 				page.add(x.Place, func(s string, _ keyring.State) { list.Items[i].Place = web.OrNull(s) })
 			}
 		}
@@ -134,12 +133,12 @@ func (d *Desk) visits(ctx context.Context, v *web.Visit, p web.Page, asked func(
 	return list, page.open(ctx, d.Opener, v)
 }
 
-func ownersOfVisits(tx *store.Tx, all []leads.Visit) (map[lead.ID]account.UserID, error) {
+func holdsOfVisits(tx *store.Tx, all []leads.Visit) (map[lead.ID]leads.Hold, error) {
 	var ids []lead.ID
 	for _, x := range all {
 		ids = append(ids, x.Lead)
 	}
-	return leads.WorkOwners(tx, ids)
+	return leads.WorkHolds(tx, ids)
 }
 
 // userOf reads a user's id of a body; "" is none.

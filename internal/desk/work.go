@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -118,13 +119,13 @@ func (d *Desk) workRoutes() {
 		return web.Op{Method: http.MethodPost, Path: "/v1/leads/{id}/" + verb, Name: name, Tag: "work", Permission: p, Status: status, Summary: summary, Detail: detail}
 	}
 	const own = "Only the lead's owner may, and whoever may work every lead; for others the lead is not there."
-	web.Do(d.API, op("attempts", "add-attempt", account.WorkOwnLeads, http.StatusCreated, "Report an attempt",
+	web.Do(d.API, op("attempts", "add-attempt", account.WorkLeads, http.StatusCreated, "Report an attempt",
 		"With its note, the next follow-up and the change of stage, all or nothing. "+own), d.addAttempt)
 	d.tryingRoutes(own)
-	web.Do(d.API, op("notes", "add-note", account.WorkOwnLeads, http.StatusCreated, "Add a note", own), d.addNote)
-	web.Do(d.API, op("stage", "set-stage", account.WorkOwnLeads, 0, "Move a lead to another stage",
+	web.Do(d.API, op("notes", "add-note", account.WorkLeads, http.StatusCreated, "Add a note", own), d.addNote)
+	web.Do(d.API, op("stage", "set-stage", account.WorkLeads, 0, "Move a lead to another stage",
 		"Closing takes it out of routing. Reopening is refused with open_lead_exists while the person has another open lead of the project. "+own), d.setStage)
-	web.Do(d.API, op("next-action", "set-next-action", account.WorkOwnLeads, 0, "Set or take away the next follow-up", own), d.setNext)
+	web.Do(d.API, op("next-action", "set-next-action", account.WorkLeads, 0, "Set or take away the next follow-up", own), d.setNext)
 	web.Do(d.API, op("transfer", "transfer-lead", account.MoveLeads, 0, "Give a lead to another owner", "Whoever has it or is offered it now; an open offer is lost."), d.transfer)
 	web.Do(d.API, op("claim", "claim-lead", account.AnswerOffers, 0, "Take a waiting lead",
 		"For members of the project's pool; the first one wins, the others get 409 with the code lead_taken."), d.claim)
@@ -251,11 +252,24 @@ func (d *Desk) transfer(v *web.Visit, tx *store.Tx, in *transferIn) (*Lead, erro
 	if err != nil {
 		return nil, problem.InvalidField("to", "unknown_user", "Give the id of an active user of this account.")
 	}
+	if err := movable(tx, v, id); err != nil {
+		return nil, err
+	}
 	_, err = d.Routing.Transfer(tx, id, to, reason, v.Actor, v.At)
 	if p, ok := problem.Of(err); ok && len(p.Errors) == 1 && p.Errors[0].Code == "unknown_user" {
 		err = problem.InvalidField("to", "unknown_user", "Give the id of an active user of this account.")
 	}
 	return nowView(tx, v, id, err)
+}
+
+// movable refuses, as if it were not there, a lead that the right to move leads
+// does not reach.
+func movable(tx *store.Tx, v *web.Visit, id lead.ID) error {
+	l, err := leads.LeadByID(tx, id)
+	if errors.Is(err, store.ErrNone) || err == nil && !v.Reaches(account.MoveLeads, l.Owner, l.Project) {
+		err = problem.NotFound()
+	}
+	return err
 }
 
 func (d *Desk) claim(v *web.Visit, tx *store.Tx, in *LeadPath) (*Lead, error) {

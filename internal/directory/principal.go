@@ -5,6 +5,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/caller"
+	"catchment/internal/rights"
 )
 
 // Principal is who asks: a user in a session, a secret key, or an operator of
@@ -15,10 +16,12 @@ type Principal struct {
 	User     account.UserID // zero for a key
 	Key      account.KeyID  // zero for a session
 	Role     account.Role
-	Session  account.SessionID // zero for a key
-	Shown    account.Shown     // what the session has shown; a key shows nothing
-	Second   bool              // the user has a second factor, which a session has to show
-	Must     bool              // the account has the user's role show a second factor, set up or not
+	Rights   rights.Rights       // of the role, when it was looked up
+	Teams    []account.ProjectID // whose team the user is in; known only when some right goes as far as these
+	Session  account.SessionID   // zero for a key
+	Shown    account.Shown       // what the session has shown; a key shows nothing
+	Second   bool                // the user has a second factor, which a session has to show
+	Must     bool                // the account has the user's role show a second factor, set up or not
 	Operator bool
 	Expires  time.Time // of the session or key at the latest; zero: never
 

@@ -11,9 +11,11 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/account/admit"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
 	"catchment/internal/store/members"
+	"catchment/internal/store/offers"
 	"catchment/internal/store/setup"
 	"catchment/internal/vault"
 )
@@ -64,7 +66,7 @@ func (d *Directory) Begin(tx *store.Tx, user account.UserID, shown account.Shown
 		return SignedIn{}, err
 	}
 	p := principal(s, m.Role)
-	p.Second, p.Must, err = asks(tx, user, m.Role)
+	err = equip(tx, &p)
 	return SignedIn{p, token, m.Name}, err
 }
 
@@ -84,6 +86,7 @@ func (d *Directory) BeginOperator(dir *store.Dir, operator account.UserID, shown
 		return SignedIn{}, err
 	}
 	p := principal(s, account.Operator)
+	p.Rights = rights.Of(p.Role)
 	p.Second, err = access.HasSecond(access.OfOperator(dir), operator)
 	return SignedIn{p, token, name}, err
 }
@@ -137,7 +140,7 @@ func (d *Directory) Renew(ctx context.Context, p Principal, factors ...account.F
 		}
 		d.revoked(dir)
 		out = SignedIn{Principal: principal(s, p.Role), Token: token}
-		out.Second, out.Must = p.Second, p.Must
+		out.Rights, out.Teams, out.Second, out.Must = p.Rights, p.Teams, p.Second, p.Must
 		return err
 	})
 	if errors.Is(err, store.ErrNone) {
@@ -261,7 +264,7 @@ func (d *Directory) bySession(ctx context.Context, hash access.Hash, now time.Ti
 		return Principal{}, err
 	}
 	p := principal(s, role)
-	if p.Second, p.Must, err = d.asks(ctx, p); err != nil {
+	if err = d.equip(ctx, &p); err != nil {
 		return Principal{}, err
 	}
 	if p.from, err = d.networks(ctx, p, nil); err != nil {
@@ -276,29 +279,34 @@ func (d *Directory) bySession(ctx context.Context, hash access.Hash, now time.Ti
 	return p, nil
 }
 
-// asks says whether the user has a second factor, and whether the account has
-// their role show one.
-func asks(tx *store.Tx, user account.UserID, role account.Role) (has, must bool, err error) {
-	if has, err = access.HasSecond(access.OfUser(tx), user); err != nil {
-		return false, false, err
+// equip notes of a user what the role may, in which teams they are, whether they
+// have a second factor, and whether the account has the role show one.
+func equip(tx *store.Tx, p *Principal) (err error) {
+	if p.Rights, err = RightsOf(tx, p.Role); err != nil {
+		return err
+	}
+	if p.Rights.Teams() {
+		if p.Teams, err = offers.TeamsOf(tx, p.User); err != nil {
+			return err
+		}
+	}
+	if p.Second, err = access.HasSecond(access.OfUser(tx), p.User); err != nil {
+		return err
 	}
 	rule, err := access.GetRule(tx)
-	return has, slices.Contains(rule.Second, role), err
+	p.Must = slices.Contains(rule.Second, p.Role)
+	return err
 }
 
-func (d *Directory) asks(ctx context.Context, p Principal) (has, must bool, err error) {
-	if p.Operator {
-		err = d.o.DB.ReadDirectory(ctx, func(dir *store.Dir) (err error) {
-			has, err = access.HasSecond(access.OfOperator(dir), p.User)
-			return err
-		})
-		return has, false, err
+func (d *Directory) equip(ctx context.Context, p *Principal) error {
+	if !p.Operator {
+		return d.o.DB.Read(ctx, p.Scope, func(tx *store.Tx) error { return equip(tx, p) })
 	}
-	err = d.o.DB.Read(ctx, p.Scope, func(tx *store.Tx) (err error) {
-		has, must, err = asks(tx, p.User, p.Role)
+	p.Rights = rights.Of(p.Role)
+	return d.o.DB.ReadDirectory(ctx, func(dir *store.Dir) (err error) {
+		p.Second, err = access.HasSecond(access.OfOperator(dir), p.User)
 		return err
 	})
-	return has, must, err
 }
 
 func (d *Directory) byKey(ctx context.Context, hash access.Hash, now time.Time) (Principal, error) {
@@ -319,8 +327,16 @@ func (d *Directory) byKey(ctx context.Context, hash access.Hash, now time.Time) 
 			d.o.Log.Warn("directory: cannot note that a key was used", "error", err)
 		}
 	}
-	p := Principal{Scope: admit.To(k.Account), Actor: k.ID.String(), Key: k.ID, Role: k.Role, Expires: k.ExpiresAt}
-	p.from, err = d.networks(ctx, p, k.Networks)
+	p := Principal{Scope: admit.To(k.Account), Actor: k.ID.String(), Key: k.ID, Role: k.Role, Rights: rights.Of(k.Role), Expires: k.ExpiresAt}
+	if p.from, err = d.networks(ctx, p, k.Networks); err != nil {
+		return Principal{}, err
+	}
+	if isOwn(k.Role) {
+		err = d.o.DB.Read(ctx, p.Scope, func(tx *store.Tx) (err error) {
+			p.Rights, err = RightsOf(tx, k.Role)
+			return err
+		})
+	}
 	return p, err
 }
 

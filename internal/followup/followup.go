@@ -289,7 +289,7 @@ func CheckNote(field, text string) *problem.Field {
 // load finds the lead for who may work it; for others it does not exist.
 func (f *Followup) load(tx *store.Tx, w Worker, id lead.ID) (leads.Lead, error) {
 	l, err := leads.LeadByID(tx, id)
-	if errors.Is(err, store.ErrNone) || (err == nil && !w.mayWork(l.Owner)) {
+	if errors.Is(err, store.ErrNone) || (err == nil && !w.mayWork(l.Owner, l.Project)) {
 		return leads.Lead{}, problem.NotFound()
 	}
 	return l, err

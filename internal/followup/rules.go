@@ -2,6 +2,7 @@ package followup
 
 import (
 	"database/sql"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,15 +72,21 @@ type Move struct {
 // Worker is who works the lead.
 type Worker struct {
 	Actor string
-	User  account.UserID // zero for a key
-	All   bool           // may work leads that others own
+	User  account.UserID      // zero for a key
+	All   bool                // may work leads that others own
+	Teams []account.ProjectID // of these projects, too
 	// Measures says that it is a provider's key: what it reports was measured.
 	Measures bool
 }
 
-// mayWork reports whether the worker may work a lead of this owner.
-func (w Worker) mayWork(owner account.UserID) bool {
-	return w.All || (!w.User.IsZero() && w.User == owner)
+// mayWork reports whether the worker may work a lead of this owner and project.
+func (w Worker) mayWork(owner account.UserID, project account.ProjectID) bool {
+	return w.over(project) || (!w.User.IsZero() && w.User == owner)
+}
+
+// over reports whether the worker may work every lead of the project.
+func (w Worker) over(project account.ProjectID) bool {
+	return w.All || slices.Contains(w.Teams, project)
 }
 
 // begun settles when an attempt began: not in the future and not before the

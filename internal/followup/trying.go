@@ -129,12 +129,15 @@ func (f *Followup) Result(tx *store.Tx, w Worker, id lead.AttemptID, t Try, now 
 // its lead; and for those who may work every lead.
 func (f *Followup) going(tx *store.Tx, w Worker, id lead.AttemptID) (leads.Trying, leads.Lead, error) {
 	t, err := leads.TryingByID(tx, id)
-	if errors.Is(err, store.ErrNone) || err == nil && !w.All && !t.User.IsZero() && t.User != w.User {
+	if errors.Is(err, store.ErrNone) {
 		return t, leads.Lead{}, problem.NotFound()
 	}
 	if err != nil {
 		return t, leads.Lead{}, err
 	}
 	l, err := f.load(tx, w, t.Lead)
+	if err == nil && !t.User.IsZero() && t.User != w.User && !w.over(l.Project) {
+		err = problem.NotFound()
+	}
 	return t, l, err
 }

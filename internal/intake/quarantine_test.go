@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"catchment/internal/account"
 	"catchment/internal/events"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
@@ -17,7 +18,7 @@ import (
 func (h *house) held(s lead.Held) (out []leads.Held) {
 	h.t.Helper()
 	h.read(func(tx *store.Tx) (err error) {
-		out, err = leads.ListHeld(tx, s, true, leads.EnquiryPage{}, 500)
+		out, err = leads.ListHeld(tx, s, true, account.UserID{}, leads.EnquiryPage{}, 500)
 		return err
 	})
 	return out

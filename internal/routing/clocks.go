@@ -351,8 +351,8 @@ func (r *Router) taken(tx *store.Tx, pool offers.Pool, in *Round) error {
 
 // Alarms lists the alarms that wait for a look, or those that had one, the
 // newest first, after the given place.
-func (r *Router) Alarms(tx *store.Tx, cleared bool, at time.Time, after lead.AlarmID, limit int) ([]offers.Clock, error) {
-	return offers.AlarmsPage(tx, cleared, at, after, limit)
+func (r *Router) Alarms(tx *store.Tx, cleared bool, user account.UserID, teams bool, at time.Time, after lead.AlarmID, limit int) ([]offers.Clock, error) {
+	return offers.AlarmsPage(tx, cleared, user, teams, at, after, limit)
 }
 
 // ClearAlarm takes an alarm off the list; clearing it again changes nothing.

@@ -74,7 +74,7 @@ func (w *world) tries(id lead.ID, u account.UserID, began time.Time, d lead.Disp
 func (w *world) alarms(cleared bool) (out []offers.Clock) {
 	w.Helper()
 	w.read(func(tx *store.Tx) (err error) {
-		out, err = w.router.Alarms(tx, cleared, time.Time{}, lead.AlarmID{}, 100)
+		out, err = w.router.Alarms(tx, cleared, account.UserID{}, false, time.Time{}, lead.AlarmID{}, 100)
 		return err
 	})
 	return out

@@ -122,6 +122,18 @@ func (r *Router) SetMember(tx *store.Tx, id account.PoolID, user account.UserID,
 	return r.changed(tx, p, "pool.member", actor, store.Clock(now), map[string]any{"user_id": user, "in": in})
 }
 
+// SetLead has a user lead the pool's team, or not any more.
+func (r *Router) SetLead(tx *store.Tx, id account.PoolID, user account.UserID, leads bool, actor string, now time.Time) error {
+	p, err := r.pool(tx, id)
+	if err != nil {
+		return err
+	}
+	if err := offers.SetLead(tx, id, user, leads); err != nil {
+		return err
+	}
+	return r.changed(tx, p, "pool.lead", actor, store.Clock(now), map[string]any{"user_id": user, "leads": leads})
+}
+
 func (r *Router) changed(tx *store.Tx, p offers.Pool, action, actor string, now time.Time, detail map[string]any) error {
 	r.events.Emit(tx, events.Event{Kind: events.SetupChanged, At: now, Project: p.Project, Data: map[string]any{"what": "pool"}})
 	if err := audit.Write(tx, now, audit.Entry{Actor: actor, Action: action, About: p.ID.String(), Detail: detail}); err != nil {

@@ -3,6 +3,7 @@ package signin_test
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -65,7 +66,7 @@ func TestSignInAndOut(t *testing.T) {
 			h.Fatalf("%+v, %v", in, err)
 		}
 		p, err := h.dir.Authenticate(h.Context(), in.Token)
-		if err != nil || p != in.Principal {
+		if err != nil || !reflect.DeepEqual(p, in.Principal) {
 			h.Errorf("%+v, %v", p, err)
 		}
 		_, wrong := h.door.ByPassword(h.Context(), here, "priya@example.com", "not the password", account.ID{})
@@ -240,7 +241,7 @@ func TestChangePassword(t *testing.T) {
 		if !h.authenticates(h.dir, renewed.Token) || h.authenticates(h.dir, in.Token) || h.authenticates(h.dir, other.Token) {
 			h.Error("this session goes on under its new token alone, the others end")
 		}
-		if p, err := h.dir.Authenticate(h.Context(), renewed.Token); err != nil || p != renewed.Principal || p.Session != in.Session {
+		if p, err := h.dir.Authenticate(h.Context(), renewed.Token); err != nil || !reflect.DeepEqual(p, renewed.Principal) || p.Session != in.Session {
 			h.Errorf("%+v, %v", p, err)
 		}
 		_, err = h.door.ByPassword(h.Context(), here, "priya@example.com", password, account.ID{})
@@ -265,7 +266,7 @@ func TestOperators(t *testing.T) {
 			h.Fatalf("%+v, %v", in, err)
 		}
 		p, err := h.dir.Authenticate(h.Context(), in.Token)
-		if err != nil || p != in.Principal {
+		if err != nil || !reflect.DeepEqual(p, in.Principal) {
 			h.Errorf("%+v, %v", p, err)
 		}
 		_, err = h.door.ByPassword(h.Context(), here, "ops@example.com", password, s.Account())

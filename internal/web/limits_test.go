@@ -14,6 +14,7 @@ import (
 	"catchment/internal/caller"
 	"catchment/internal/limits"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/storetest"
 )
@@ -23,11 +24,11 @@ import (
 func limited(t *testing.T, r limits.Rates, now *time.Time, pressure func() float64) http.Handler {
 	a, b := storetest.Account(), storetest.Account()
 	auth := doorman{
-		"one":   {Scope: a, Actor: "key_one", Role: account.Admin},
-		"two":   {Scope: a, Actor: "key_two", Role: account.Admin},
-		"other": {Scope: b, Actor: "key_other", Role: account.Admin},
+		"one":   {Scope: a, Actor: "key_one", Role: account.Admin, Rights: rights.Of(account.Admin)},
+		"two":   {Scope: a, Actor: "key_two", Role: account.Admin, Rights: rights.Of(account.Admin)},
+		"other": {Scope: b, Actor: "key_other", Role: account.Admin, Rights: rights.Of(account.Admin)},
 
-		"operator": {Actor: "user_op", Role: account.Operator, Operator: true},
+		"operator": {Actor: "user_op", Role: account.Operator, Rights: rights.Of(account.Operator), Operator: true},
 	}
 	l := limits.New(r, []byte("secret"), func() time.Time { return *now })
 	api := New(Options{DB: storetest.SQLite(t), Auth: auth, Log: slog.New(slog.DiscardHandler), Version: "test", Limits: l, Pressure: pressure})

@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ import (
 	"catchment/internal/directory"
 	"catchment/internal/limits"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/answers"
 	"catchment/internal/vault"
@@ -49,13 +51,36 @@ type Visit struct {
 	addHeader func(name, value string) // of the answer
 }
 
-// May reports whether the visitor's role holds the permission.
-func (v *Visit) May(p account.Permission) bool { return v.Role.May(p) }
+// May reports whether the visitor's role holds the permission, with whichever
+// reach.
+func (v *Visit) May(p account.Permission) bool { return v.Rights.May(p) }
 
-// Reads reports whether the visitor may read a lead of that owner: any lead,
-// or their own.
-func (v *Visit) Reads(owner account.UserID) bool {
-	return v.May(account.ReadLeads) || (v.May(account.ReadOwnLeads) && !owner.IsZero() && owner == v.User)
+// Reach is how far the visitor's permission goes.
+func (v *Visit) Reach(p account.Permission) rights.Reach { return v.Rights.Reach(p) }
+
+// Reads reports whether the visitor may read a lead of that owner and project.
+func (v *Visit) Reads(owner account.UserID, project account.ProjectID) bool {
+	return v.Reaches(account.ReadLeads, owner, project)
+}
+
+// Reaches reports whether the visitor's permission goes as far as a lead of
+// that owner and project.
+func (v *Visit) Reaches(p account.Permission, owner account.UserID, project account.ProjectID) bool {
+	r := v.Reach(p)
+	return r == rights.All || r != rights.None && !owner.IsZero() && owner == v.User || r == rights.Teams && slices.Contains(v.Teams, project)
+}
+
+// ReachesProject reports whether it goes for every lead of the project.
+func (v *Visit) ReachesProject(p account.Permission, project account.ProjectID) bool {
+	return v.Reaches(p, account.UserID{}, project)
+}
+
+// Whole refuses who does not hold the permission for the whole account.
+func (v *Visit) Whole(p account.Permission) error {
+	if v.Reach(p) == rights.All {
+		return nil
+	}
+	return problem.Forbidden("forbidden", "The role %s may not do this (it needs %s for the whole account).", v.Role, p)
 }
 
 // SetCookie has the visitor's browser keep a cookie.
@@ -378,7 +403,7 @@ func (a *API) visit(ctx context.Context, op Op, header func(string) string) (*Vi
 	if err := a.limits.Request(accountOf(p), p.Actor); err != nil {
 		return v, err
 	}
-	if !p.Role.May(op.Permission) {
+	if !p.Rights.May(op.Permission) {
 		return v, problem.Forbidden("forbidden", "The role %s may not do this (it needs %s).", p.Role, op.Permission)
 	}
 	if !p.Scope.Valid() && !op.Permission.OfPlatform() && op.Permission != account.UseOwnSession {
@@ -430,7 +455,7 @@ func (v *Visit) state(said string) error {
 		return nil // a secret key that says nothing gets no person
 	}
 	v.Purpose = vault.ForOversight
-	if v.Role == account.Salesperson {
+	if v.Reach(account.OpenPersons) == rights.Mine {
 		v.Purpose = vault.ForContact
 	}
 	return nil

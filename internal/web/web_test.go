@@ -17,6 +17,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/directory"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/storetest"
 	"catchment/internal/web/webtest"
@@ -57,10 +58,10 @@ func open(t *testing.T, db *store.DB) *hall {
 	a, b := storetest.Account(), storetest.Account()
 	user := account.NewUserID()
 	auth := doorman{
-		"admin":  {Scope: a, Actor: user.String(), User: user, Role: account.Admin},
-		"key":    {Scope: a, Actor: "key_x", Role: account.Admin},
-		"other":  {Scope: b, Actor: "user_other", User: account.NewUserID(), Role: account.Admin},
-		"seller": {Scope: a, Actor: "user_s", User: account.NewUserID(), Role: account.Salesperson},
+		"admin":  {Scope: a, Actor: user.String(), User: user, Role: account.Admin, Rights: rights.Of(account.Admin)},
+		"key":    {Scope: a, Actor: "key_x", Role: account.Admin, Rights: rights.Of(account.Admin)},
+		"other":  {Scope: b, Actor: "user_other", User: account.NewUserID(), Role: account.Admin, Rights: rights.Of(account.Admin)},
+		"seller": {Scope: a, Actor: "user_s", User: account.NewUserID(), Role: account.Salesperson, Rights: rights.Of(account.Salesperson)},
 	}
 	api := New(Options{DB: db, Auth: auth, Log: log, Version: "test"})
 	type body struct {

@@ -34,7 +34,14 @@ var (
 	getBooking    = store.Register("leads.booking.get", `SELECT `+bookingColumns+` FROM booking WHERE account_id = $1 AND booking_id = $2`)
 	cancelBooking = store.Register("leads.booking.cancel", `UPDATE booking SET cancelled_at = $3, reason = $4
 		WHERE account_id = $1 AND booking_id = $2 AND COALESCE(cancelled_at, 0) = 0`)
-	listBookings   = store.Register("leads.booking.list", `SELECT `+bookingColumns+` FROM booking WHERE account_id = $1`+bookingPage)
+	listBookings  = store.Register("leads.booking.list", `SELECT `+bookingColumns+` FROM booking WHERE account_id = $1`+bookingPage)
+	bookingsTeams = store.Register("leads.booking.list_teams", `SELECT `+named("b.", bookingColumns)+` FROM booking b
+		JOIN lead l ON l.account_id = $1 AND l.lead_id = b.lead_id WHERE b.account_id = $1 AND `+ofTeams("l.", "$5")+`
+		AND (b.booked_at, b.booking_id) < ($2, $3) ORDER BY b.booked_at DESC, b.booking_id DESC LIMIT $4`)
+	// Of one owner there are few leads: they are read first, then their bookings.
+	bookingsOwn = store.Register("leads.booking.list_own", `SELECT `+named("b.", bookingColumns)+` FROM lead l
+		JOIN booking b ON b.account_id = $1 AND b.lead_id = l.lead_id WHERE l.account_id = $1 AND l.owner_id = $5
+		AND (b.booked_at, b.booking_id) < ($2, $3) ORDER BY b.booked_at DESC, b.booking_id DESC LIMIT $4`)
 	bookingsOfLead = store.Register("leads.booking.list_lead", `SELECT `+bookingColumns+` FROM booking WHERE account_id = $1 AND lead_id = $5`+bookingPage)
 )
 
@@ -56,12 +63,17 @@ func CancelBooking(tx *store.Tx, id lead.BookingID, at time.Time, reason string)
 }
 
 // ListBookings returns up to limit bookings, newest first; of the lead, unless
-// it is zero.
-func ListBookings(tx *store.Tx, of lead.ID, after time.Time, id lead.BookingID, limit int) (out []Booking, err error) {
+// it is zero, else of whose leads.
+func ListBookings(tx *store.Tx, of lead.ID, whose Whose, after time.Time, id lead.BookingID, limit int) (out []Booking, err error) {
 	at, place := workPlace(after, id)
 	st, args := listBookings, []any{at, place, limit}
-	if !of.IsZero() {
+	switch {
+	case !of.IsZero():
 		st, args = bookingsOfLead, append(args, of)
+	case !whose.Owner.IsZero():
+		st, args = bookingsOwn, append(args, whose.Owner)
+	case !whose.TeamsOf.IsZero():
+		st, args = bookingsTeams, append(args, whose.TeamsOf)
 	}
 	rows, err := tx.Query(st, args...)
 	err = store.Each(rows, err, func(scan func(...any) error) error {

@@ -46,8 +46,9 @@ const enquiryColumns = `enquiry_id, lead_id, person_id, project_id, source_id, s
 // enquiryFilter: a parameter that is NULL asks for nothing. The casts tell
 // PostgreSQL the types.
 const enquiryFilter = `(CAST($4 AS uuid) IS NULL OR project_id = $4) AND (CAST($5 AS uuid) IS NULL OR source_id = $5)
-	AND (CAST($6 AS text) IS NULL OR state = $6) AND ($7 OR NOT test) AND (received_at, enquiry_id) < ($2, $3)
-	ORDER BY received_at DESC, enquiry_id DESC LIMIT $8`
+	AND (CAST($6 AS text) IS NULL OR state = $6) AND ($7 OR NOT test) AND (received_at, enquiry_id) < ($2, $3)`
+
+const enquiryOrder = ` ORDER BY received_at DESC, enquiry_id DESC LIMIT $8`
 
 var (
 	addEnquiry = store.Bulk("leads.enquiry.add", `INSERT INTO enquiry (account_id, `+enquiryColumns+`) VALUES`,
@@ -61,7 +62,16 @@ var (
 	enquiriesOf   = store.Register("leads.enquiry.of_lead", `SELECT `+enquiryColumns+` FROM enquiry
 		WHERE account_id = $1 AND lead_id = $2 AND (received_at, enquiry_id) < ($3, $4) ORDER BY received_at DESC, enquiry_id DESC LIMIT $5`)
 	listEnquiries = store.Register("leads.enquiry.list", `SELECT `+enquiryColumns+` FROM enquiry
-		WHERE account_id = $1 AND `+enquiryFilter)
+		WHERE account_id = $1 AND `+enquiryFilter+enquiryOrder)
+	listTeamEnquiries = store.Register("leads.enquiry.list_teams", `SELECT `+enquiryColumns+` FROM enquiry
+		WHERE account_id = $1 AND `+enquiryFilter+` AND (`+store.InTeam("enquiry.project_id", "$9")+
+		` OR EXISTS (SELECT 1 FROM lead l WHERE l.account_id = $1 AND l.lead_id = enquiry.lead_id AND l.owner_id = $9))`+enquiryOrder)
+	// Of one owner there are few leads: they are read first, then their enquiries.
+	listOwnEnquiries = store.Register("leads.enquiry.list_own", `SELECT `+named("e.", enquiryColumns)+` FROM lead l
+		JOIN enquiry e ON e.account_id = $1 AND e.lead_id = l.lead_id WHERE l.account_id = $1 AND l.owner_id = $9
+		AND (CAST($4 AS uuid) IS NULL OR e.project_id = $4) AND (CAST($5 AS uuid) IS NULL OR e.source_id = $5)
+		AND (CAST($6 AS text) IS NULL OR e.state = $6) AND ($7 OR NOT e.test) AND (e.received_at, e.enquiry_id) < ($2, $3)
+		ORDER BY e.received_at DESC, e.enquiry_id DESC LIMIT $8`)
 )
 
 // AddEnquiries inserts those that are not there yet and returns how many.
@@ -124,6 +134,7 @@ type EnquiryFilter struct {
 	Source  account.SourceID
 	State   lead.EnquiryState
 	Test    bool // test ones too
+	Whose   Whose
 }
 
 // EnquiryPage is the place after which a list goes on; the zero value begins it.
@@ -138,7 +149,14 @@ func ListEnquiries(tx *store.Tx, f EnquiryFilter, after EnquiryPage, limit int) 
 	if after.ReceivedAt.IsZero() {
 		at, after.ID = endOfTime, lead.NewEnquiryID()
 	}
-	rows, err := tx.Query(listEnquiries, at, after.ID, f.Project, f.Source, textOrNull(string(f.State)), f.Test, limit)
+	st, args := listEnquiries, []any{at, after.ID, f.Project, f.Source, textOrNull(string(f.State)), f.Test, limit}
+	switch {
+	case !f.Whose.Owner.IsZero():
+		st, args = listOwnEnquiries, append(args, f.Whose.Owner)
+	case !f.Whose.TeamsOf.IsZero():
+		st, args = listTeamEnquiries, append(args, f.Whose.TeamsOf)
+	}
+	rows, err := tx.Query(st, args...)
 	return scanEnquiries(rows, err)
 }
 

@@ -58,9 +58,12 @@ const leadColumns = `lead_id, person_id, project_id, source_id, test, stage_id, 
 	attempted_at, contacted_at, next_at, next_what, closed_at, history, tried_at, missed_at,
 	attempted_evidence, contacted_evidence, talk_ms, talk_evidence, wrap_up_ms, wrap_up_evidence`
 
-// qualified names the columns in a join.
-func qualified(prefix string) string {
-	columns := strings.Split(leadColumns, ",")
+// qualified names a lead's columns in a join.
+func qualified(prefix string) string { return named(prefix, leadColumns) }
+
+// named puts the prefix before each of the columns.
+func named(prefix, list string) string {
+	columns := strings.Split(list, ",")
 	for i, c := range columns {
 		columns[i] = prefix + strings.TrimSpace(c)
 	}
@@ -71,8 +74,19 @@ func qualified(prefix string) string {
 // The casts tell PostgreSQL the types.
 const leadFilter = `(CAST($4 AS uuid) IS NULL OR project_id = $4) AND (CAST($5 AS uuid) IS NULL OR source_id = $5)
 	AND (CAST($6 AS text) IS NULL OR category = $6) AND (CAST($7 AS uuid) IS NULL OR stage_id = $7)
-	AND (CAST($8 AS text) IS NULL OR route_state = $8) AND ($9 OR NOT test) AND (created_at, lead_id) < ($2, $3)
-	ORDER BY created_at DESC, lead_id DESC LIMIT $10`
+	AND (CAST($8 AS text) IS NULL OR route_state = $8) AND ($9 OR NOT test) AND (created_at, lead_id) < ($2, $3)`
+
+const leadOrder = ` ORDER BY created_at DESC, lead_id DESC LIMIT $10`
+
+// ofTeams are the leads of a user's teams, and their own.
+func ofTeams(alias, user string) string {
+	return `(` + alias + `owner_id = ` + user + ` OR ` + store.InTeam(alias+"project_id", user) + `)`
+}
+
+// inSight is ofTeams unless the parameter is NULL.
+func inSight(alias, user string) string {
+	return `(CAST(` + user + ` AS uuid) IS NULL OR ` + ofTeams(alias, user) + `)`
+}
 
 var (
 	addLead = store.Bulk("leads.lead.add", `INSERT INTO lead (account_id, lead_id, person_id, project_id, source_id, test, stage_id, category,
@@ -85,11 +99,13 @@ var (
 	personsLeads = store.List("leads.lead.of_persons", `SELECT lead_id, person_id, project_id, created_at, closed_at FROM lead
 		WHERE account_id = $1 AND person_id IN (LIST)`)
 	getLead   = store.List("leads.lead.get", `SELECT `+leadColumns+` FROM lead WHERE account_id = $1 AND lead_id IN (LIST)`)
-	listLeads = store.Register("leads.lead.list", `SELECT `+leadColumns+` FROM lead WHERE account_id = $1 AND `+leadFilter)
+	listLeads = store.Register("leads.lead.list", `SELECT `+leadColumns+` FROM lead WHERE account_id = $1 AND `+leadFilter+leadOrder)
+	listTeams = store.Register("leads.lead.list_teams", `SELECT `+leadColumns+` FROM lead
+		WHERE account_id = $1 AND `+leadFilter+` AND `+ofTeams("lead.", "$11")+leadOrder)
 	listOwned = store.Register("leads.lead.list_owned", `SELECT `+leadColumns+` FROM lead
-		WHERE account_id = $1 AND owner_id = $11 AND `+leadFilter)
+		WHERE account_id = $1 AND owner_id = $11 AND `+leadFilter+` AND `+inSight("lead.", "$12")+leadOrder)
 	listPersons = store.Register("leads.lead.list_person", `SELECT `+leadColumns+` FROM lead
-		WHERE account_id = $1 AND person_id = $11 AND `+leadFilter)
+		WHERE account_id = $1 AND person_id = $11 AND `+leadFilter+` AND `+inSight("lead.", "$12")+leadOrder)
 )
 
 // AddLeads inserts leads with what a new one has: ID to Stage, Category,
@@ -175,6 +191,9 @@ type LeadFilter struct {
 	Person     lead.PersonID
 	Tag        string
 	Test       bool // test leads too
+	// TeamsOf keeps to leads of the projects whose team the user is in, and to
+	// the user's own.
+	TeamsOf account.UserID
 }
 
 // LeadPage is the place after which a list goes on; the zero value begins it.
@@ -193,11 +212,13 @@ func ListLeads(tx *store.Tx, f LeadFilter, after LeadPage, limit int) (out []Lea
 	st := listLeads
 	switch {
 	case f.Tag != "":
-		st, args = listTagged, append(args, f.Tag, f.Person, f.Owner)
+		st, args = listTagged, append(args, f.Tag, f.Person, f.Owner, f.TeamsOf)
 	case !f.Person.IsZero():
-		st, args = listPersons, append(args, f.Person)
+		st, args = listPersons, append(args, f.Person, f.TeamsOf)
 	case !f.Owner.IsZero():
-		st, args = listOwned, append(args, f.Owner)
+		st, args = listOwned, append(args, f.Owner, f.TeamsOf)
+	case !f.TeamsOf.IsZero():
+		st, args = listTeams, append(args, f.TeamsOf)
 	}
 	rows, err := tx.Query(st, args...)
 	err = store.Each(rows, err, func(scan func(...any) error) error {

@@ -41,6 +41,10 @@ var (
 	getHeld  = store.Register("leads.quarantine.get", `SELECT `+heldColumns+` FROM quarantine WHERE account_id = $1 AND enquiry_id = $2`)
 	listHeld = store.Register("leads.quarantine.list", `SELECT `+heldColumns+` FROM quarantine WHERE account_id = $1 AND state = $2
 		AND (received_at, enquiry_id) < ($3, $4) AND ($5 OR NOT test) ORDER BY received_at DESC, enquiry_id DESC LIMIT $6`)
+	listTeamHeld = store.Register("leads.quarantine.list_teams", `SELECT `+named("q.", heldColumns)+` FROM quarantine q
+		JOIN enquiry e ON e.account_id = $1 AND e.enquiry_id = q.enquiry_id WHERE q.account_id = $1 AND q.state = $2
+		AND (q.received_at, q.enquiry_id) < ($3, $4) AND ($5 OR NOT q.test) AND `+store.InTeam("e.project_id", "$7")+`
+		ORDER BY q.received_at DESC, q.enquiry_id DESC LIMIT $6`)
 	judge = store.Register("leads.quarantine.judge", `UPDATE quarantine SET state = $4, judged_at = $5, judged_by = $6
 		WHERE account_id = $1 AND enquiry_id = $2 AND state = $3`)
 	releaseEnquiry = store.Register("leads.enquiry.release", `UPDATE enquiry SET state = 'attached', lead_id = $3, re_enquiry = $4
@@ -68,10 +72,15 @@ func HeldByID(tx *store.Tx, id lead.EnquiryID) (Held, error) {
 	return scanHeld(tx.Row(getHeld, id).Scan)
 }
 
-// ListHeld returns up to limit of that state, newest first.
-func ListHeld(tx *store.Tx, s lead.Held, test bool, after EnquiryPage, limit int) (out []Held, err error) {
+// ListHeld returns up to limit of that state, newest first; unless teamsOf is
+// zero, of the projects whose team the user is in.
+func ListHeld(tx *store.Tx, s lead.Held, test bool, teamsOf account.UserID, after EnquiryPage, limit int) (out []Held, err error) {
 	at, place := workPlace(after.ReceivedAt, after.ID)
-	rows, err := tx.Query(listHeld, string(s), at, place, test, limit)
+	st, args := listHeld, []any{string(s), at, place, test, limit}
+	if !teamsOf.IsZero() {
+		st, args = listTeamHeld, append(args, teamsOf)
+	}
+	rows, err := tx.Query(st, args...)
 	err = store.Each(rows, err, func(scan func(...any) error) error {
 		h, err := scanHeld(scan)
 		out = append(out, h)

@@ -13,6 +13,7 @@ var (
 		AND (CAST($6 AS text) IS NULL OR l.category = $6) AND (CAST($7 AS uuid) IS NULL OR l.stage_id = $7)
 		AND (CAST($8 AS text) IS NULL OR l.route_state = $8) AND ($9 OR NOT l.test)
 		AND (CAST($12 AS uuid) IS NULL OR l.person_id = $12) AND (CAST($13 AS uuid) IS NULL OR l.owner_id = $13)
+		AND `+inSight("l.", "$14")+`
 		ORDER BY t.lead_created_at DESC, t.lead_id DESC LIMIT $10`)
 	addTags = store.Bulk("leads.tag.add", `INSERT INTO lead_tag (account_id, lead_id, tag, lead_created_at) VALUES`,
 		`($1, $2, $3, $4)`, `ON CONFLICT DO NOTHING`)

@@ -42,8 +42,11 @@ var (
 		WHERE account_id = $1 AND visit_id = $2 AND state = $3`)
 	moveVisits = store.Register("leads.visit.move", `UPDATE site_visit SET user_id = $4, changed_at = $5
 		WHERE account_id = $1 AND lead_id = $2 AND state = 'planned' AND (user_id = $3 OR user_id IS NULL)`)
-	listVisits   = store.Register("leads.visit.list", `SELECT `+visitColumns+` FROM site_visit WHERE account_id = $1`+visitPage)
-	visitsOfUser = store.Register("leads.visit.list_user", `SELECT `+visitColumns+` FROM site_visit WHERE account_id = $1 AND user_id = $6`+visitPage)
+	listVisits  = store.Register("leads.visit.list", `SELECT `+visitColumns+` FROM site_visit WHERE account_id = $1`+visitPage)
+	visitsTeams = store.Register("leads.visit.list_teams", `SELECT `+visitColumns+` FROM site_visit
+		WHERE account_id = $1 AND (user_id = $6 OR `+store.InTeam("site_visit.project_id", "$6")+`)`+visitPage)
+	visitsOfUser = store.Register("leads.visit.list_user", `SELECT `+visitColumns+` FROM site_visit WHERE account_id = $1 AND user_id = $6
+		AND (CAST($7 AS uuid) IS NULL OR user_id = $7 OR `+store.InTeam("site_visit.project_id", "$7")+`)`+visitPage)
 	visitsOfLead = store.Register("leads.visit.list_lead", `SELECT `+visitColumns+` FROM site_visit WHERE account_id = $1 AND lead_id = $6`+visitPage)
 )
 
@@ -77,6 +80,9 @@ type VisitFilter struct {
 	Lead  lead.ID
 	User  account.UserID
 	State lead.VisitState
+	// TeamsOf keeps to the projects whose team the user is in, and to visits that
+	// the user receives; not with Lead.
+	TeamsOf account.UserID
 }
 
 // ListVisits returns up to limit visits, the latest planned first.
@@ -88,7 +94,9 @@ func ListVisits(tx *store.Tx, f VisitFilter, after time.Time, id lead.VisitID, l
 	case !f.Lead.IsZero():
 		st, args = visitsOfLead, append(args, f.Lead)
 	case !f.User.IsZero():
-		st, args = visitsOfUser, append(args, f.User)
+		st, args = visitsOfUser, append(args, f.User, f.TeamsOf)
+	case !f.TeamsOf.IsZero():
+		st, args = visitsTeams, append(args, f.TeamsOf)
 	}
 	rows, err := tx.Query(st, args...)
 	err = store.Each(rows, err, func(scan func(...any) error) error {

@@ -90,9 +90,11 @@ var (
 		WHERE account_id = $1 AND person_id = $2 AND project_id = $3 AND closed_at IS NULL`)
 	workNext = store.Register("leads.work.next", `UPDATE lead SET version = version + 1, next_at = $4, next_what = $5
 		WHERE account_id = $1 AND lead_id = $2 AND version = $3`)
-	workOwners = store.List("leads.work.owners", `SELECT lead_id, owner_id FROM lead WHERE account_id = $1 AND lead_id IN (LIST)`)
-	workReach  = store.Register("leads.work.of_person_and_owner", `SELECT count(*) FROM lead
+	workHolds = store.List("leads.work.holds", `SELECT lead_id, owner_id, project_id FROM lead WHERE account_id = $1 AND lead_id IN (LIST)`)
+	workReach = store.Register("leads.work.of_person_and_owner", `SELECT count(*) FROM lead
 		WHERE account_id = $1 AND person_id = $2 AND owner_id = $3`)
+	workTeams = store.Register("leads.work.of_person_and_teams", `SELECT count(*) FROM lead
+		WHERE account_id = $1 AND person_id = $2 AND `+ofTeams("lead.", "$3"))
 )
 
 // WorkAddAttempt keeps the attempt and sets the lead's firsts and sums. l is the
@@ -282,24 +284,34 @@ func WorkSetNext(tx *store.Tx, l *Lead, at time.Time, what string) error {
 	return nil
 }
 
-// WorkOwners returns who owns the leads, as far as anybody does.
-func WorkOwners(tx *store.Tx, ids []lead.ID) (map[lead.ID]account.UserID, error) {
-	out := map[lead.ID]account.UserID{}
-	err := tx.QueryList(workOwners, nil, anys(ids), func(scan func(...any) error) error {
+// Hold is what a right to a lead goes by: who owns it, or nobody, and of which
+// project it is.
+type Hold struct {
+	Owner   account.UserID
+	Project account.ProjectID
+}
+
+// WorkHolds returns it of those leads that there are.
+func WorkHolds(tx *store.Tx, ids []lead.ID) (map[lead.ID]Hold, error) {
+	out := map[lead.ID]Hold{}
+	err := tx.QueryList(workHolds, nil, anys(ids), func(scan func(...any) error) error {
 		var id lead.ID
-		var owner account.UserID
-		err := scan(&id, &owner)
-		if !owner.IsZero() {
-			out[id] = owner
-		}
+		var h Hold
+		err := scan(&id, &h.Owner, &h.Project)
+		out[id] = h
 		return err
 	})
 	return out, err
 }
 
-// WorkOwnsOf reports whether the user owns a lead of the person.
-func WorkOwnsOf(tx *store.Tx, owner account.UserID, p lead.PersonID) (bool, error) {
+// WorkKnows reports whether the user owns a lead of the person or, with teams,
+// is in the team of one.
+func WorkKnows(tx *store.Tx, user account.UserID, p lead.PersonID, teams bool) (bool, error) {
+	st := workReach
+	if teams {
+		st = workTeams
+	}
 	var n int64
-	err := tx.Row(workReach, p, owner).Scan(&n)
+	err := tx.Row(st, p, user).Scan(&n)
 	return n > 0, err
 }

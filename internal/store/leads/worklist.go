@@ -40,8 +40,9 @@ var workTime = map[WorkList]struct{ column, where string }{
 	NewNoContact: {"created_at", openOwned + ` AND contacted_at IS NULL AND category = 'new'`},
 }
 
-// workStmts are a list's statements: of everybody, and of one owner.
-type workStmts struct{ all, own *store.Stmt }
+// workStmts are a list's statements: of everybody, of one owner, and of one
+// user's teams.
+type workStmts struct{ all, own, teams *store.Stmt }
 
 var workLists = func() map[WorkList]workStmts {
 	out := map[WorkList]workStmts{}
@@ -50,7 +51,8 @@ var workLists = func() map[WorkList]workStmts {
 			return store.Register("leads.list."+string(name)+kind, `SELECT `+leadColumns+` FROM lead WHERE account_id = $1 AND `+where+owner+
 				` AND (`+l.column+`, lead_id) > ($2, $3) ORDER BY `+l.column+`, lead_id LIMIT $4`)
 		}
-		out[name] = workStmts{make("", bounds(l.where, 5), ""), make(".own", bounds(l.where, 6), workListOwner)}
+		out[name] = workStmts{make("", bounds(l.where, 5), ""), make(".own", bounds(l.where, 6), workListOwner),
+			make(".teams", bounds(l.where, 6), ` AND `+ofTeams("lead.", "$5"))}
 	}
 	return out
 }()
@@ -86,18 +88,25 @@ func (w WorkList) TimeOf(l Lead) time.Time {
 	return l.CreatedAt
 }
 
+// Whose says whose leads to list: one owner's, those of one user's teams, or,
+// when both are zero, everybody's. An owner goes before teams.
+type Whose struct{ Owner, TeamsOf account.UserID }
+
 // ListWork returns up to limit leads of the list, those that wait longest
-// first, after the given place; owner may be zero for everybody's. from and to
+// first, after the given place; whose says of whom. from and to
 // bound the day of DueToday, to is now for Overdue; the others need neither.
-func ListWork(tx *store.Tx, w WorkList, owner account.UserID, from, to, after time.Time, id lead.ID, limit int) (out []Lead, err error) {
+func ListWork(tx *store.Tx, w WorkList, whose Whose, from, to, after time.Time, id lead.ID, limit int) (out []Lead, err error) {
 	at := after.UnixMicro()
 	if after.IsZero() {
 		at, id = -endOfTime, lead.NewID()
 	}
 	args := []any{at, id, limit}
 	st := workLists[w].all
-	if !owner.IsZero() {
-		st, args = workLists[w].own, append(args, owner)
+	switch {
+	case !whose.Owner.IsZero():
+		st, args = workLists[w].own, append(args, whose.Owner)
+	case !whose.TeamsOf.IsZero():
+		st, args = workLists[w].teams, append(args, whose.TeamsOf)
 	}
 	switch w {
 	case Overdue:

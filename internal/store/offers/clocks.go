@@ -30,6 +30,9 @@ type Clock struct {
 
 const clockColumns = `alarm_id, lead_id, project_id, policy_id, level, clock, user_id, alert, began_at, due_at, fired_at, taken, ended_at, cleared_at, cleared_by`
 
+var clockOf = ` AND (CAST($5 AS uuid) IS NULL OR EXISTS (SELECT 1 FROM lead l WHERE l.account_id = $1 AND l.lead_id = service_clock.lead_id
+		AND (l.owner_id = $5 OR $6 AND ` + store.InTeam("l.project_id", "$5") + `)))`
+
 var (
 	clockBegin = store.Bulk("offers.clock_begin", `INSERT INTO service_clock (account_id, alarm_id, lead_id, project_id, policy_id, level, clock, user_id, alert, began_at, due_at, cleared_by) VALUES`,
 		`($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '')`, `ON CONFLICT DO NOTHING`)
@@ -51,10 +54,10 @@ var (
 		WHERE account_id = $1 AND alarm_id = $2 AND fired_at IS NOT NULL AND alert AND cleared_at IS NULL`)
 	clockTaken  = store.List("offers.clock_taken", `SELECT lead_id, user_id FROM service_clock WHERE account_id = $1 AND taken AND lead_id IN (LIST)`)
 	clockRaised = store.Register("offers.clock_raised", `SELECT `+clockColumns+` FROM service_clock
-		WHERE account_id = $1 AND fired_at IS NOT NULL AND alert AND cleared_at IS NULL AND (fired_at, alarm_id) < ($2, $3)
+		WHERE account_id = $1 AND fired_at IS NOT NULL AND alert AND cleared_at IS NULL AND (fired_at, alarm_id) < ($2, $3)`+clockOf+`
 		ORDER BY fired_at DESC, alarm_id DESC LIMIT $4`)
 	clockCleared = store.Register("offers.clock_cleared", `SELECT `+clockColumns+` FROM service_clock
-		WHERE account_id = $1 AND fired_at IS NOT NULL AND alert AND cleared_at IS NOT NULL AND (fired_at, alarm_id) < ($2, $3)
+		WHERE account_id = $1 AND fired_at IS NOT NULL AND alert AND cleared_at IS NOT NULL AND (fired_at, alarm_id) < ($2, $3)`+clockOf+`
 		ORDER BY fired_at DESC, alarm_id DESC LIMIT $4`)
 )
 
@@ -137,8 +140,10 @@ func TakenOf(tx *store.Tx, ids []lead.ID, f func(lead.ID, account.UserID)) error
 }
 
 // AlarmsPage lists alarms that wait for a look, or those that had one, the
-// newest first, after the given place; the zero time begins the list.
-func AlarmsPage(tx *store.Tx, cleared bool, at time.Time, after lead.AlarmID, limit int) ([]Clock, error) {
+// newest first, after the given place; the zero time begins the list. Unless the
+// user is zero, of leads that the user owns and, with teams, of the projects
+// whose team the user is in.
+func AlarmsPage(tx *store.Tx, cleared bool, user account.UserID, teams bool, at time.Time, after lead.AlarmID, limit int) ([]Clock, error) {
 	from := at.UnixMicro()
 	if at.IsZero() {
 		from, after = 1<<62, lead.NewAlarmID() // the time alone decides
@@ -147,7 +152,7 @@ func AlarmsPage(tx *store.Tx, cleared bool, at time.Time, after lead.AlarmID, li
 	if cleared {
 		st = clockCleared
 	}
-	rows, err := tx.Query(st, from, after, limit)
+	rows, err := tx.Query(st, from, after, limit, user, teams)
 	return scanClocks(rows, err)
 }
 

@@ -119,6 +119,11 @@ var (
 		WHERE account_id = $1 AND pool_id = $2 AND user_id = $3`)
 	memberIn = store.Register("offers.member_in", `SELECT m.user_id FROM pool_member m JOIN pool p ON p.account_id = $1 AND p.pool_id = m.pool_id
 		WHERE m.account_id = $1 AND m.user_id = $2 AND m.active AND p.project_id = $3`)
+	memberLead = store.Register("offers.member_lead", `INSERT INTO pool_member (account_id, pool_id, user_id, active, leads, last_offer_at, offers_made, open_offers)
+		VALUES ($1, $2, $3, false, $4, 0, 0, 0) ON CONFLICT (account_id, pool_id, user_id) DO UPDATE SET leads = excluded.leads`)
+	memberLeads = store.Register("offers.member_leads", `SELECT user_id FROM pool_member WHERE account_id = $1 AND pool_id = $2 AND leads`)
+	memberTeams = store.Register("offers.member_teams", `SELECT p.project_id FROM pool_member m JOIN pool p ON p.account_id = $1 AND p.pool_id = m.pool_id
+		WHERE m.account_id = $1 AND m.user_id = $2 AND (m.active OR m.leads) ORDER BY p.project_id`)
 	memberProjects = store.Register("offers.member_projects", `SELECT p.project_id FROM pool_member m JOIN pool p ON p.account_id = $1 AND p.pool_id = m.pool_id
 		WHERE m.account_id = $1 AND m.user_id = $2 AND m.active ORDER BY p.project_id`)
 	memberShared = store.Register("offers.member_shared", `SELECT DISTINCT p.project_id FROM pool_member a
@@ -130,6 +135,19 @@ var (
 // stays, and with it the person's place in the rotation.
 func SetMember(tx *store.Tx, p account.PoolID, u account.UserID, active bool) error {
 	return tx.Must(memberSet, p, u, active)
+}
+
+// SetLead has a user lead the pool's team, or not any more: a lead follows the
+// team, and is offered its leads only as a member, too.
+func SetLead(tx *store.Tx, p account.PoolID, u account.UserID, leads bool) error {
+	return tx.Must(memberLead, p, u, leads)
+}
+
+// Leads lists who leads the pool's team.
+func Leads(tx *store.Tx, p account.PoolID) (ids []account.UserID, err error) {
+	rows, err := tx.Query(memberLeads, p)
+	err = each(rows, err, &ids)
+	return ids, err
 }
 
 // Count is what a round or an expiry changes for one member.
@@ -170,6 +188,14 @@ func IsMember(tx *store.Tx, u account.UserID, p account.ProjectID) (bool, error)
 // ProjectsOf lists the projects in whose pools the user is.
 func ProjectsOf(tx *store.Tx, u account.UserID) (ids []account.ProjectID, err error) {
 	rows, err := tx.Query(memberProjects, u)
+	err = each(rows, err, &ids)
+	return ids, err
+}
+
+// TeamsOf lists the projects whose team the user is in: as a member of the pool or
+// as a lead. store.InTeam is the same as a condition.
+func TeamsOf(tx *store.Tx, u account.UserID) (ids []account.ProjectID, err error) {
+	rows, err := tx.Query(memberTeams, u)
 	err = each(rows, err, &ids)
 	return ids, err
 }

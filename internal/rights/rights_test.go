@@ -1,0 +1,221 @@
+package rights
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"catchment/internal/account"
+
+	"github.com/cedar-policy/cedar-go"
+)
+
+// asked are the roles of the table: those built in, and own roles that ask for
+// everything there is, with each reach; also for what they cannot have.
+func asked() (names []string, tables func(policies) []*table) {
+	all := append(account.AccountRoles(), account.Support, account.Operator)
+	for _, r := range all {
+		names = append(names, string(r))
+	}
+	own3 := []Reach{All, Teams, Mine}
+	for _, r := range own3 {
+		names = append(names, "own:"+r.String())
+	}
+	return names, func(p policies) (out []*table) {
+		for _, r := range all {
+			out = append(out, p.table(r, nil))
+		}
+		for _, r := range own3 {
+			d := Definition{}
+			for _, w := range words {
+				d[w.Permission] = r
+			}
+			out = append(out, p.table(own, d))
+		}
+		return out
+	}
+}
+
+// write is the table as a text: what of the samples each role may.
+func write(p policies) string {
+	names, tables := asked()
+	all := tables(p)
+	var b strings.Builder
+	for _, w := range words {
+		fmt.Fprintf(&b, "%s\n", w.Permission)
+		for i, t := range all {
+			if c := t.cells[w.Permission]; c != 0 {
+				fmt.Fprintf(&b, "\t%s: %s\n", names[i], c)
+			}
+		}
+	}
+	return b.String()
+}
+
+func (c cell) String() string {
+	var out []string
+	for i, name := range []string{"owned", "offered", "team", "other", "house", "outside"} {
+		if c&(1<<i) != 0 {
+			out = append(out, name)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// The table in testdata is what people agreed on; the policies have to make it.
+// UPDATE=1 writes it anew, for the eyes of whoever reviews the change.
+func TestPoliciesMakeTheTable(t *testing.T) {
+	p, err := readPolicies()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join("testdata", "table.txt")
+	got := write(p)
+	if os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil || got != string(want) {
+		t.Errorf("the policies make another table (%v):\n%s", err, got)
+	}
+	if strings.Contains(got, "outside") {
+		t.Error("somebody reaches out of their own house")
+	}
+}
+
+func TestEveryCellIsAReach(t *testing.T) {
+	names, tables := asked()
+	for i, table := range tables(mustPolicies()) {
+		for p, c := range table.cells {
+			w, _ := WordOf(p)
+			if c != 0 && c.reach() == None || c == houses && w.Lead || c&houses == 0 && !w.Lead {
+				t.Errorf("%s, %s: %s", names[i], p, c)
+			}
+		}
+	}
+}
+
+// A policy that cannot be judged denies everything, whatever the others permit:
+// an error in a forbid would drop the forbid.
+func TestAnErrorDeniesEverything(t *testing.T) {
+	for name, text := range map[string]string{
+		"forbid": `forbid (principal, action, resource) when { principal.missing == 1 };`,
+		"permit": `permit (principal, action, resource) when { resource.house.missing };`,
+	} {
+		p, err := readPolicies()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if control := p.table(account.Admin, nil); len(control.cells) == 0 {
+			t.Fatal("an admin may nothing at all")
+		}
+		var bad cedar.Policy
+		if err := bad.UnmarshalCedar([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		p.set.Add("bad", &bad)
+		_, tables := asked()
+		for i, table := range tables(p) {
+			for permission, c := range table.cells {
+				t.Errorf("%s: role %d, %s: %s", name, i, permission, c)
+			}
+		}
+	}
+}
+
+func TestRights(t *testing.T) {
+	var none Rights
+	if none.May(account.ReadSetup) || none.Reach(account.ReadLeads) != None || !none.May(account.Public) || none.Teams() || none.Offered(account.ReadLeads) {
+		t.Error("no rights are some")
+	}
+	if Of("role_x").May(account.UseOwnSession) || Of("").May(account.UseOwnSession) || Of(own).May(account.UseOwnSession) {
+		t.Error("an unknown role may something")
+	}
+	s := Of(account.Salesperson)
+	if s.Reach(account.ReadLeads) != Mine || !s.Offered(account.OpenPersons) || s.Offered(account.WorkLeads) || s.Teams() {
+		t.Error("salesperson")
+	}
+	if m := Of(account.Marketer); m.May(account.ReadLeads) || m.May(account.OpenPersons) || !m.May(account.DraftContent) || m.May(account.PublishContent) {
+		t.Error("a marketer drafts, and never sees a person")
+	}
+	lead := Own(Definition{account.ReadLeads: Teams, account.ReadSetup: All})
+	if !lead.Teams() || lead.Reach(account.ReadLeads) != Teams || !lead.May(account.ReadSetup) || lead.May(account.ManageSetup) || !lead.May(account.UseOwnSession) {
+		t.Error("an own role")
+	}
+	if Own(Definition{account.RunPlatform: All}).May(account.RunPlatform) {
+		t.Error("an own role runs the platform")
+	}
+	admin := Of(account.Admin)
+	if !admin.Cover(lead) || lead.Cover(admin) || !admin.Cover(s) || s.Cover(lead) || !lead.Cover(none) || !none.Cover(none) || admin.Cover(Of(account.Operator)) {
+		t.Error("who covers whom")
+	}
+}
+
+func TestDefinitionsThatAreEqualAreJudgedOnce(t *testing.T) {
+	a := Own(Definition{account.ReadLeads: Teams, account.ReadSetup: All, account.WorkLeads: None})
+	b := Own(Definition{account.ReadSetup: All, account.ReadLeads: Teams})
+	if a != b {
+		t.Error("they are judged anew")
+	}
+	if c := Own(Definition{account.ReadSetup: All, account.ReadLeads: Mine}); c == a {
+		t.Error("another definition is taken for the same")
+	}
+}
+
+func TestReachesAreRead(t *testing.T) {
+	for r := None; r <= All; r++ {
+		if got, err := ParseReach(r.String()); err != nil || got != r {
+			t.Errorf("%s: %v, %v", r, got, err)
+		}
+	}
+	for _, s := range []string{"", "All", "own", "all "} {
+		if _, err := ParseReach(s); err == nil {
+			t.Errorf("%q is taken", s)
+		}
+	}
+}
+
+func TestEveryPermissionHasWords(t *testing.T) {
+	names, tables := asked()
+	held := tables(mustPolicies())
+	for _, w := range words {
+		if w.Words == "" || slices.Contains(w.Reaches, None) {
+			t.Errorf("%s: %+v", w.Permission, w)
+		}
+		if !slices.ContainsFunc(held, func(t *table) bool { return t.cells[w.Permission] != 0 }) {
+			t.Errorf("nobody of %v holds %s", names, w.Permission)
+		}
+	}
+}
+
+func BenchmarkReach(b *testing.B) {
+	r := Of(account.Manager)
+	b.ReportAllocs()
+	for b.Loop() {
+		if r.Reach(account.ReadLeads) != All {
+			b.Fatal()
+		}
+	}
+}
+
+func BenchmarkOwn(b *testing.B) {
+	d := Definition{account.ReadLeads: Teams, account.WorkLeads: Teams, account.OpenPersons: Mine, account.ReadSetup: All}
+	b.ReportAllocs()
+	for b.Loop() {
+		if Own(d).Reach(account.ReadLeads) != Teams {
+			b.Fatal()
+		}
+	}
+}
+
+func BenchmarkTable(b *testing.B) {
+	p := mustPolicies()
+	for b.Loop() {
+		p.table(account.Manager, nil)
+	}
+}
