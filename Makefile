@@ -6,17 +6,41 @@ GOFLAGS_BUILD = -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 DATA ?= ./demo-data
 LISTEN ?= 127.0.0.1:8080
 
-.PHONY: build demo test fast race lint bench properties policies prove fuzz api deps clean
+.PHONY: build app screenshots demo test fast race lint bench properties policies prove fuzz api deps clean
 
-build:
+build: app
 	go build $(GOFLAGS_BUILD) -o bin/catchment ./cmd/catchment
+
+# The web app, embedded into the program. Without Node the program has the API
+# and a page that says what is missing.
+NODE := $(shell command -v npm 2>/dev/null)
+APP = internal/app/dist/index.html
+APP_FILES = $(shell find browser/app -name node_modules -prune -o -type f ! -name schema.d.ts -print)
+ifeq ($(NODE),)
+app:
+	@echo "Node is not installed: the program is built without the web app"
+else
+app: $(APP)
+endif
+
+$(APP): browser/app/node_modules/.package-lock.json $(APP_FILES)
+	cd browser/app && npm run -s build
+
+browser/app/node_modules/.package-lock.json: browser/app/package-lock.json
+	cd browser/app && npm ci --no-fund --no-audit
+
+# Every screen at phone and desktop size, light and dark, into a folder that git ignores.
+screenshots: deps build
+	go test -count=1 -timeout 20m -run '^TestScreens$$' ./cmd/catchment -screens $(CURDIR)/screenshots
 
 demo: build
 	./bin/catchment demo --data $(DATA) --listen $(LISTEN)
 
-# The whole suite: format, vet, the picture of the house, both databases, and
-# the command built and run. PostgreSQL is installed when it is missing.
+# The whole suite: format, vet, the picture of the house, both databases, the
+# command built and run, and the web app in Chromium. PostgreSQL and Chromium
+# are installed when they are missing.
 test: deps lint build
+	$(if $(NODE),cd browser/app && npm test --silent)
 	go test -timeout 15m ./...
 
 # Without PostgreSQL.

@@ -1,6 +1,7 @@
 #!/bin/sh
-# What the tests need besides Go: PostgreSQL's server. Installed on Debian when
-# it is missing and this is root; else the line to run is printed.
+# What the tests need besides Go and Node: PostgreSQL's server, and Chromium for
+# the web app. Installed on Debian when they are missing and this is root; else
+# the line to run is printed.
 set -eu
 # With the argument prove also the scanners that prove edge runs.
 if [ "${1:-}" = prove ] && ! { command -v slowhttptest && { command -v testssl || command -v testssl.sh; }; } >/dev/null 2>&1; then
@@ -12,17 +13,21 @@ if [ "${1:-}" = prove ] && ! { command -v slowhttptest && { command -v testssl |
     echo "prove edge is skipped without: sudo apt-get install testssl.sh slowhttptest" >&2
   fi
 fi
-if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1; then
-  exit 0
-fi
+missing=
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || missing=postgresql
+command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || missing="$missing chromium"
+[ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-  echo "installing PostgreSQL, which the tests use"
+  echo "installing what the tests use: $missing"
   apt-get update -q
   # No cluster of its own is wanted: the tests make theirs.
   mkdir -p /etc/postgresql-common
   [ -e /etc/postgresql-common/createcluster.conf ] || echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends postgresql
+  # shellcheck disable=SC2086 # a list of names
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
   exit 0
 fi
-echo "The tests need PostgreSQL's server: sudo apt-get install postgresql   (or: make fast, which leaves it out)" >&2
-exit 1
+case $missing in
+*postgresql*) echo "The tests need PostgreSQL's server: sudo apt-get install postgresql   (or: make fast, which leaves it out)" >&2; exit 1 ;;
+esac
+echo "The web app is not tried in a browser without: sudo apt-get install chromium" >&2

@@ -1,0 +1,65 @@
+// Compresses what was built, takes away what an earlier build left, and says
+// how much a browser loads before the first screen stands; more JavaScript
+// than the budget fails the build.
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
+
+const dist = new URL('../../../internal/app/dist/', import.meta.url).pathname
+const budget = 200 * 1024 // gzip, at the first screen
+const manifest = JSON.parse(readFileSync(join(dist, 'manifest.json'), 'utf8'))
+rmSync(join(dist, 'manifest.json'))
+
+const kept = new Set()
+for (const chunk of Object.values(manifest)) {
+  for (const name of [chunk.file, ...(chunk.css ?? []), ...(chunk.assets ?? [])]) kept.add(name)
+}
+const sizes = {}
+for (const name of readdirSync(join(dist, 'assets'))) {
+  const path = join(dist, 'assets', name)
+  if (!kept.has('assets/' + name)) rmSync(path)
+  else pack('assets/' + name)
+}
+for (const name of readdirSync(dist)) {
+  if (/\.(br|gz)$/.test(name)) rmSync(join(dist, name))
+}
+for (const name of readdirSync(dist)) {
+  if (statSync(join(dist, name)).isFile() && name !== 'unbuilt.html') pack(name)
+}
+
+function pack(name) {
+  if (!/\.(js|css|svg|html|webmanifest|json)$/.test(name)) return
+  const text = readFileSync(join(dist, name))
+  const gz = gzipSync(text, { level: 9 })
+  const br = brotliCompressSync(text, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: text.length } })
+  sizes[name] = { gz: gz.length, br: br.length }
+  if (text.length < 256) return
+  writeFileSync(join(dist, name + '.gz'), gz)
+  writeFileSync(join(dist, name + '.br'), br)
+}
+
+// What stands before a first screen: the entry, what it imports, and the
+// screen's own chunk with what that imports.
+function closure(key, into = new Set()) {
+  const chunk = manifest[key]
+  if (!chunk || into.has(chunk.file)) return into
+  into.add(chunk.file)
+  for (const k of chunk.imports ?? []) closure(k, into)
+  return into
+}
+const screens = Object.keys(manifest).filter((k) => /^src\/(signin\/signin|desk\/desk|console\/console)\.tsx$/.test(k))
+let over = false
+for (const screen of screens) {
+  const files = closure(screen, closure('index.html'))
+  closure('src/i18n/en.json', files)
+  const sum = (kind) => [...files].reduce((n, f) => n + (sizes[f]?.[kind] ?? 0), 0)
+  const gz = sum('gz')
+  over ||= gz > budget
+  console.log(`${screen}: ${(gz / 1024).toFixed(1)} KiB of JavaScript in gzip, ${(sum('br') / 1024).toFixed(1)} in brotli, ${files.size} files`)
+}
+const css = Object.keys(sizes).filter((n) => n.endsWith('.css')).reduce((n, f) => n + sizes[f].gz, 0)
+console.log(`styles: ${(css / 1024).toFixed(1)} KiB in gzip`)
+if (over) {
+  console.error(`More than ${budget / 1024} KiB before the first screen: load what it does not need later.`)
+  process.exit(1)
+}

@@ -1,0 +1,174 @@
+// What happens, live: one stream of server-sent events a tab, read with fetch
+// because EventSource cannot send a token. It resumes after the last event it
+// had, and says how it is.
+import { useEffect, useRef, useSyncExternalStore } from 'react'
+import { noteServerTime } from './clock'
+import { session } from './session'
+
+export interface Happened {
+  kind: string
+  at: string
+  lead_id?: string
+  offer_id?: string
+  user_id?: string
+  project_id?: string
+  source_id?: string
+  data?: Record<string, unknown>
+}
+export type Line = 'connecting' | 'live' | 'away'
+
+const hearers = new Set<(e: Happened) => void>()
+const watchers = new Set<() => void>()
+let line: Line = 'connecting'
+let last = ''
+let running: AbortController | undefined
+let heard = 0
+
+function become(l: Line) {
+  if (line === l) return
+  line = l
+  for (const f of watchers) f()
+}
+
+/** Reads lines of text/event-stream; calls back for each event that ended with a blank line. */
+export function reader(each: (e: { id?: string; event: string; data: string }) => void) {
+  let rest = ''
+  let id: string | undefined
+  let event = 'message'
+  let data: string[] = []
+  return (text: string) => {
+    rest += text
+    for (;;) {
+      const end = rest.indexOf('\n')
+      if (end < 0) return
+      const row = rest.slice(0, end).replace(/\r$/, '')
+      rest = rest.slice(end + 1)
+      if (row === '') {
+        if (data.length || id !== undefined) each({ id, event, data: data.join('\n') })
+        id = undefined
+        event = 'message'
+        data = []
+        continue
+      }
+      const colon = row.indexOf(':')
+      if (colon === 0) continue
+      const name = colon < 0 ? row : row.slice(0, colon)
+      const value = colon < 0 ? '' : row.slice(colon + 1).replace(/^ /, '')
+      if (name === 'id') id = value
+      else if (name === 'event') event = value
+      else if (name === 'data') data.push(value)
+    }
+  }
+}
+
+async function read(stop: AbortSignal): Promise<'again' | 'ended'> {
+  const token = session.get()?.token
+  if (!token) return 'ended'
+  const headers: Record<string, string> = { Authorization: 'Bearer ' + token, Accept: 'text/event-stream' }
+  if (last) headers['Last-Event-ID'] = last
+  const answer = await fetch('/v1/events', { headers, signal: stop, cache: 'no-store' })
+  noteServerTime(answer.headers.get('Date'))
+  if (answer.status === 401 || answer.status === 403) return 'ended'
+  if (!answer.ok || !answer.body) throw new Error(String(answer.status))
+  become('live')
+  heard = Date.now()
+  let ended = false
+  const take = reader((e) => {
+    if (e.id) last = e.id
+    if (e.event === 'end') ended = true
+    else if (e.event === 'reset') tell({ kind: 'reset', at: new Date().toISOString() })
+    else if (e.data && e.event !== 'message') tell(JSON.parse(e.data) as Happened)
+  })
+  const text = answer.body.pipeThrough(new TextDecoderStream()).getReader()
+  for (;;) {
+    const { done, value } = await text.read()
+    if (done) return ended ? 'ended' : 'again'
+    heard = Date.now()
+    take(value)
+  }
+}
+
+function tell(e: Happened) {
+  for (const f of hearers) f(e)
+}
+
+const pause = (ms: number, stop: AbortSignal) =>
+  new Promise<void>((go) => {
+    const done = () => {
+      clearTimeout(timer)
+      removeEventListener('online', done)
+      go()
+    }
+    const timer = setTimeout(done, ms)
+    addEventListener('online', done)
+    stop.addEventListener('abort', done)
+  })
+
+async function run(stop: AbortSignal) {
+  for (let wait = 500; !stop.aborted; wait = Math.min(wait * 2, 15_000)) {
+    const begun = Date.now()
+    try {
+      if ((await read(stop)) === 'ended') {
+        become('away')
+        return tell({ kind: 'session.ended', at: new Date().toISOString() })
+      }
+    } catch {
+      // away: below
+    }
+    if (stop.aborted) return
+    if (Date.now() - begun > 30_000) wait = 500
+    become('away')
+    await pause(wait * (0.7 + Math.random() * 0.6), stop)
+    if (!stop.aborted) become('connecting')
+  }
+}
+
+/** Begins to follow; the answer ends it. */
+export function follow(): () => void {
+  const go = () => {
+    running?.abort()
+    running = new AbortController()
+    void run(running.signal)
+  }
+  // A heartbeat comes every 15 s. A phone that slept has a dead connection and does not know it.
+  const look = () => {
+    if (document.visibilityState === 'visible' && Date.now() - heard > 35_000) go()
+  }
+  const timer = setInterval(look, 10_000)
+  document.addEventListener('visibilitychange', look)
+  let token = session.get()?.token
+  const off = session.subscribe(() => {
+    if (session.get()?.token === token) return
+    token = session.get()?.token
+    if (token) go()
+  })
+  go()
+  return () => {
+    clearInterval(timer)
+    document.removeEventListener('visibilitychange', look)
+    off()
+    running?.abort()
+    last = ''
+  }
+}
+
+export function useHappened(f: (e: Happened) => void) {
+  const latest = useRef(f)
+  useEffect(() => {
+    latest.current = f
+  })
+  useEffect(() => {
+    const hear = (e: Happened) => latest.current(e)
+    hearers.add(hear)
+    return () => void hearers.delete(hear)
+  }, [])
+}
+
+export const useLine = () =>
+  useSyncExternalStore(
+    (f) => {
+      watchers.add(f)
+      return () => void watchers.delete(f)
+    },
+    () => line,
+  )

@@ -1,0 +1,69 @@
+// Times, spans and money in the reader's language and zone.
+import { locale } from './words'
+
+const cache = new Map<string, Intl.DateTimeFormat | Intl.NumberFormat>()
+function date(options: Intl.DateTimeFormatOptions) {
+  const key = locale() + JSON.stringify(options)
+  let f = cache.get(key) as Intl.DateTimeFormat | undefined
+  if (!f) cache.set(key, (f = new Intl.DateTimeFormat(locale(), options)))
+  return f
+}
+
+export const clockTime = (at: string | number | Date) => date({ hour: 'numeric', minute: '2-digit' }).format(new Date(at))
+
+const days = (at: Date, from: Date) => Math.round((new Date(at).setHours(0, 0, 0, 0) - new Date(from).setHours(0, 0, 0, 0)) / 86_400_000)
+
+/** "14:05" today, "tomorrow 10:00", "Tue 10:00" within a week, "3 Mar, 10:00" beyond. */
+export function when(at: string | number | Date, now: number | Date = Date.now()): string {
+  const d = new Date(at)
+  const off = days(d, new Date(now))
+  if (off === 0) return clockTime(d)
+  if (Math.abs(off) === 1) return new Intl.RelativeTimeFormat(locale(), { numeric: 'auto' }).format(off, 'day') + ' ' + clockTime(d)
+  if (Math.abs(off) < 7) return date({ weekday: 'short', hour: 'numeric', minute: '2-digit' }).format(d)
+  const sameYear = d.getFullYear() === new Date(now).getFullYear()
+  return date({ day: 'numeric', month: 'short', hour: 'numeric', minute: '2-digit', ...(sameYear ? {} : { year: 'numeric' }) }).format(d)
+}
+
+export const full = (at: string | number | Date) => date({ dateStyle: 'full', timeStyle: 'medium' }).format(new Date(at))
+
+const unit = (n: number, u: string) => {
+  const key = locale() + u
+  let f = cache.get(key) as Intl.NumberFormat | undefined
+  if (!f) cache.set(key, (f = new Intl.NumberFormat(locale(), { style: 'unit', unit: u, unitDisplay: 'short', maximumFractionDigits: 0 })))
+  return f.format(n)
+}
+
+/** A span in its largest unit: "45 sec", "12 min", "3 hr", "2 days". */
+export function span(ms: number): string {
+  const s = Math.max(0, ms) / 1000
+  if (s < 60) return unit(Math.floor(s), 'second')
+  if (s < 3600) return unit(Math.floor(s / 60), 'minute')
+  if (s < 86_400) return unit(Math.floor(s / 3600), 'hour')
+  return unit(Math.floor(s / 86_400), 'day')
+}
+
+/** How long ago, as a phrase: "4 min. ago". */
+export function ago(ms: number): string {
+  const s = Math.max(0, ms) / 1000
+  const f = new Intl.RelativeTimeFormat(locale(), { style: 'short', numeric: 'auto' })
+  if (s < 10) return f.format(0, 'second')
+  if (s < 60) return f.format(-Math.floor(s), 'second')
+  if (s < 3600) return f.format(-Math.floor(s / 60), 'minute')
+  if (s < 86_400) return f.format(-Math.floor(s / 3600), 'hour')
+  return f.format(-Math.floor(s / 86_400), 'day')
+}
+
+/** Minutes and seconds for what runs: "0:07", "12:40", "1:02:09". */
+export function stopwatch(ms: number): string {
+  const s = Math.max(0, Math.ceil(ms / 1000))
+  const two = (n: number) => String(n).padStart(2, '0')
+  const h = Math.floor(s / 3600)
+  return (h ? `${h}:${two(Math.floor(s / 60) % 60)}` : String(Math.floor(s / 60))) + ':' + two(s % 60)
+}
+
+export const money = (minor: number, currency: string) => {
+  const f = new Intl.NumberFormat(locale(), { style: 'currency', currency, maximumFractionDigits: minor % 100 ? 2 : 0 })
+  return f.format(minor / 10 ** (new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions().maximumFractionDigits ?? 2))
+}
+
+export const count = (n: number) => new Intl.NumberFormat(locale()).format(n)

@@ -1,0 +1,76 @@
+// Who is signed in on this device. The token is an opaque word, good for this
+// server alone and ended by it; docs/decisions/0008-app.md says why it is kept
+// here. Nothing else about a session is stored, and nothing of a lead.
+import { useSyncExternalStore } from 'react'
+
+export type Role = 'salesperson' | 'manager' | 'marketer' | 'admin' | 'auditor' | 'support' | 'operator'
+
+export interface Session {
+  token: string
+  expires_at: string
+  user_id: string
+  name: string
+  account_id: string | null
+  account_name: string | null
+  role: Role
+  level: number
+  needs: string[]
+}
+
+const place = 'catchment.session'
+const listeners = new Set<() => void>()
+let current = read()
+
+function read(): Session | null {
+  try {
+    const kept = JSON.parse(localStorage.getItem(place) ?? 'null') as Session | null
+    return kept && Date.parse(kept.expires_at) > Date.now() ? kept : null
+  } catch {
+    return null // somebody else's text, or storage is closed: sign in again
+  }
+}
+
+function tell() {
+  for (const f of listeners) f()
+}
+
+// Another tab signed in, out, or got a new token.
+addEventListener('storage', (e) => {
+  if (e.key !== place && e.key !== null) return
+  current = read()
+  tell()
+})
+
+export const session = {
+  get: () => current,
+  set(s: Session) {
+    current = s
+    try {
+      localStorage.setItem(place, JSON.stringify(s))
+    } catch {
+      // no room or no right to it: good until the page is closed
+    }
+    tell()
+  },
+  renew(part: Partial<Session>) {
+    if (current) session.set({ ...current, ...part })
+  },
+  end() {
+    current = null
+    try {
+      localStorage.removeItem(place)
+    } catch {
+      // nothing was kept
+    }
+    tell()
+  },
+  subscribe(f: () => void) {
+    listeners.add(f)
+    return () => void listeners.delete(f)
+  },
+}
+
+export const useSession = () => useSyncExternalStore(session.subscribe, session.get)
+
+/** The purpose that is stated when personal data is opened, see docs/api.md. */
+export const purpose = () => (current?.role === 'salesperson' ? 'contact' : 'oversight')

@@ -1,0 +1,9 @@
+import '@fontsource-variable/inter/index.css'
+import './app.css'
+import { createRoot } from 'react-dom/client'
+import { showTheme } from './lib/theme'
+import { startWords } from './lib/words'
+import { App } from './app'
+
+showTheme()
+void startWords().then(() => createRoot(document.getElementById('root')!).render(<App />))

@@ -1,0 +1,95 @@
+import { Link, Outlet, useLocation, useNavigate, useRouter } from '@tanstack/react-router'
+import { useEffect, useState } from 'react'
+import { faultOf } from './lib/fault'
+import { useActs, useAllActs } from './lib/keys'
+import { signOut } from './lib/me'
+import { useSession } from './lib/session'
+import { setTheme, useTheme } from './lib/theme'
+import { speak, t, useLanguage } from './lib/words'
+import { Button } from './ui/button'
+import { Dialog } from './ui/dialog'
+import { Empty } from './ui/empty'
+import { Keys, Palette } from './ui/palette'
+import { faultWords } from './ui/toast'
+
+export function Root() {
+  const language = useLanguage()
+  const [open, show] = useState<'palette' | 'keys' | null>(null)
+  useOwnActs(show)
+  useLeaving()
+  return (
+    <div key={language}>
+      <Outlet />
+      <Palette open={open === 'palette'} onClose={() => show(null)} />
+      <AllKeys open={open === 'keys'} onClose={() => show(null)} />
+    </div>
+  )
+}
+
+/** Signed out, here or in another tab: nothing stays on the screen. */
+function useLeaving() {
+  const session = useSession()
+  const path = useLocation({ select: (l) => l.pathname })
+  const go = useNavigate()
+  useEffect(() => {
+    if (!session && path !== '/sign-in') void go({ to: '/sign-in', replace: true })
+  }, [session, path, go])
+}
+
+function useOwnActs(show: (what: 'palette' | 'keys') => void) {
+  const session = useSession()
+  const theme = useTheme()
+  const language = useLanguage()
+  const go = useNavigate()
+  const group = t('palette.app')
+  useActs([
+    { id: 'palette', words: t('palette.title'), keys: '.', run: () => show('palette') },
+    { id: 'keys', words: t('keys.title'), keys: '?', group, run: () => show('keys') },
+    { id: 'theme', words: theme === 'dark' ? t('palette.light') : t('palette.dark'), group, run: () => setTheme(theme === 'dark' ? 'light' : 'dark') },
+    { id: 'language', words: language === 'en' ? 'العربية' : 'English', group, run: () => void speak(language === 'en' ? 'ar' : 'en') },
+    ...(session
+      ? [
+          { id: 'go.me', words: t('me.title'), keys: 'g p', group, run: () => void go({ to: '/me' }) },
+          { id: 'out', words: t('me.signOut'), group, run: () => void signOut() },
+        ]
+      : []),
+  ])
+}
+
+function AllKeys({ open, onClose }: { open: boolean; onClose: () => void }) {
+  const acts = useAllActs().filter((a) => a.keys)
+  return (
+    <Dialog open={open} onClose={onClose} title={t('keys.title')}>
+      <dl className="grid grid-cols-[1fr_auto] items-center gap-y-2.5">
+        {acts.map((a) => (
+          <div key={a.id} className="contents">
+            <dt>{a.words}</dt>
+            <dd><Keys keys={a.keys!} /></dd>
+          </div>
+        ))}
+      </dl>
+    </Dialog>
+  )
+}
+
+export function Nowhere() {
+  return (
+    <main className="pt-16">
+      <Empty whole title={t('nowhere.title')} words={t('nowhere.words')}>
+        <Link to="/" className="font-medium text-accent underline underline-offset-4">{t('nowhere.home')}</Link>
+      </Empty>
+    </main>
+  )
+}
+
+export function Broken({ error }: { error: unknown }) {
+  const router = useRouter()
+  const said = faultWords(faultOf(error))
+  return (
+    <main className="pt-16">
+      <Empty whole title={said.title} words={said.words}>
+        <Button look="primary" onClick={() => void router.invalidate()}>{t('common.again')}</Button>
+      </Empty>
+    </main>
+  )
+}

@@ -1,0 +1,80 @@
+import { useVirtualizer } from '@tanstack/react-virtual'
+import { type KeyboardEvent, type ReactNode, useEffect, useRef } from 'react'
+import { t } from '../lib/words'
+import { cx } from './cx'
+
+export interface Column<R> {
+  id: string
+  head: ReactNode
+  cell: (row: R) => ReactNode
+  /** A track of the grid: "120px", "minmax(160px, 2fr)". */
+  width: string
+  end?: boolean
+}
+
+/** A long list in columns: only what is on screen is in the page, and the end asks for more. */
+export function Table<R>({ columns, rows, rowKey, label, onOpen, more, loading, selected, height = 36, className }: {
+  columns: Column<R>[]
+  rows: R[]
+  rowKey: (row: R) => string
+  label: string
+  onOpen?: (row: R) => void
+  /** Asks for the next page; absent when there is none. */
+  more?: () => void
+  loading?: boolean
+  selected?: string
+  height?: number
+  className?: string
+}) {
+  const box = useRef<HTMLDivElement>(null)
+  const v = useVirtualizer({ count: rows.length, getScrollElement: () => box.current, estimateSize: () => height, overscan: 12 })
+  const items = v.getVirtualItems()
+  const lastShown = items.at(-1)?.index ?? 0
+  useEffect(() => {
+    if (more && !loading && lastShown >= rows.length - 15) more()
+  }, [lastShown, rows.length, more, loading])
+  const grid = { gridTemplateColumns: columns.map((c) => c.width).join(' ') }
+  const open = (e: KeyboardEvent, row: R) => {
+    if (e.key === 'Enter' && e.target === e.currentTarget) onOpen?.(row)
+  }
+  return (
+    <div ref={box} role="table" aria-label={label} aria-rowcount={more ? -1 : rows.length + 1} tabIndex={0} className={cx('relative overflow-auto outline-none focus-visible:outline-2 focus-visible:-outline-offset-2 focus-visible:outline-accent', className)}>
+      <div role="rowgroup" className="sticky top-0 z-10 min-w-max border-b border-line bg-ground md:min-w-0">
+        <div role="row" aria-rowindex={1} style={grid} className="grid h-9 items-center text-xs font-medium text-soft">
+          {columns.map((c) => (
+            <div key={c.id} role="columnheader" className={cx('truncate px-3', c.end && 'text-end')}>{c.head}</div>
+          ))}
+        </div>
+      </div>
+      <div role="rowgroup" style={{ height: v.getTotalSize() }} className="relative">
+        {items.map((item) => {
+          const row = rows[item.index]!
+          const key = rowKey(row)
+          return (
+            <div
+              key={key}
+              role="row"
+              data-row
+              aria-rowindex={item.index + 2}
+              aria-selected={selected === undefined ? undefined : selected === key}
+              tabIndex={onOpen ? 0 : undefined}
+              onClick={() => onOpen?.(row)}
+              onKeyDown={(e) => open(e, row)}
+              style={{ ...grid, height, transform: `translateY(${item.start}px)` }}
+              className={cx(
+                'absolute inset-x-0 top-0 grid items-center border-b border-line text-sm outline-none focus-visible:outline-2 focus-visible:-outline-offset-2 focus-visible:outline-accent',
+                onOpen && 'hover:bg-hover',
+                selected === key && 'bg-accent-ground',
+              )}
+            >
+              {columns.map((c) => (
+                <div key={c.id} role="cell" className={cx('truncate px-3', c.end && 'figures text-end')}>{c.cell(row)}</div>
+              ))}
+            </div>
+          )
+        })}
+      </div>
+      {loading && <p role="status" className="after-a-moment px-3 py-2 text-sm text-soft">{t('common.loading')}</p>}
+    </div>
+  )
+}

@@ -1,0 +1,22 @@
+/// <reference types="vitest/config" />
+import tailwindcss from '@tailwindcss/vite'
+import react from '@vitejs/plugin-react'
+import { defineConfig } from 'vite'
+
+export default defineConfig({
+  base: '/app/',
+  plugins: [react(), tailwindcss()],
+  build: {
+    outDir: '../../internal/app/dist',
+    emptyOutDir: false, // unbuilt.html is committed there; scripts/pack.mjs clears the rest
+    target: ['chrome120', 'firefox121', 'safari17.4'],
+    assetsInlineLimit: 0, // data: is not in the policy
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false, // scripts/pack.mjs does, with what is really sent
+    chunkSizeWarningLimit: 800,
+    manifest: 'manifest.json',
+  },
+  // `npx vite` beside a running demo.
+  server: { proxy: { '/v1': 'http://127.0.0.1:8080', '/demo': 'http://127.0.0.1:8080' } },
+  test: { environment: 'node', include: ['src/**/*.test.ts'] },
+})

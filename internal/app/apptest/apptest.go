@@ -1,0 +1,301 @@
+// Package apptest is for tests only: it drives the web app in Chromium as a
+// person would, by the words on the screen. A page that breaks its own content
+// policy, or throws, fails the test.
+package apptest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"catchment/internal/app"
+)
+
+// patience is for what should take moments, on a busy machine.
+const patience = 20 * time.Second
+
+// Browser is a Chromium of the test's own, with an empty profile.
+type Browser struct {
+	t   testing.TB
+	ctx context.Context
+}
+
+// Open starts it, and skips the test where Chromium or the built app is
+// missing.
+func Open(t testing.TB) *Browser {
+	t.Helper()
+	if d, err := app.New(); err != nil || !d.Built() {
+		t.Skip("the app is not built in: make build")
+	}
+	return start(t)
+}
+
+func start(t testing.TB) *Browser {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if p, err := exec.LookPath(name); err == nil {
+			path = p
+			break
+		}
+	}
+	if path == "" {
+		t.Skip("Chromium is not installed: make deps")
+	}
+	flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("lang", "en-GB"))
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), flags...)
+	ctx, cancelBrowser := chromedp.NewContext(ctx)
+	t.Cleanup(func() { cancelBrowser(); cancel() })
+	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
+		t.Fatalf("Chromium does not start: %v", err)
+	}
+	return &Browser{t, ctx}
+}
+
+// Page is a tab. Its methods fail the test.
+type Page struct {
+	t   testing.TB
+	ctx context.Context
+
+	mu     sync.Mutex
+	faults []string
+}
+
+// Page opens a tab with storage of its own: another device.
+func (b *Browser) Page() *Page {
+	b.t.Helper()
+	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
+	ctx, stop := context.WithTimeout(ctx, 5*time.Minute)
+	p := &Page{t: b.t, ctx: ctx}
+	b.t.Cleanup(func() {
+		if b.t.Failed() {
+			b.t.Logf("the page at the end:\n%s", p.Text())
+		}
+		stop()
+		cancel()
+		for _, f := range p.Faults() {
+			b.t.Errorf("the page: %s", f)
+		}
+	})
+	p.must(chromedp.Listen(ctx, p.hear))
+	p.must(chromedp.Do(ctx, chromedp.Navigate("about:blank")))
+	_, err := chromedp.Call(ctx, log.Enable, cdp.Empty{})
+	p.must(err)
+	return p
+}
+
+// hear notes what the page did wrong.
+func (p *Page) hear(ev any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch e := ev.(type) {
+	case *runtime.EventExceptionThrown:
+		text := e.ExceptionDetails.Text
+		if x := e.ExceptionDetails.Exception; x != nil {
+			text += " " + x.Description
+		}
+		p.faults = append(p.faults, "exception: "+text)
+	case *log.EventEntryAdded:
+		if e.Entry.Source == log.EntrySourceSecurity || strings.Contains(e.Entry.Text, "Content Security Policy") || strings.Contains(e.Entry.Text, "Trusted") {
+			p.faults = append(p.faults, "policy: "+e.Entry.Text)
+		}
+	}
+}
+
+// Faults takes what the page did wrong so far.
+func (p *Page) Faults() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := p.faults
+	p.faults = nil
+	return out
+}
+
+func (p *Page) must(err error) {
+	p.t.Helper()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// Phone makes the tab a phone's: 390 by 844 points, touched.
+func (p *Page) Phone() *Page {
+	p.must(chromedp.Do(p.ctx, chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2), chromedp.EmulateMobile, chromedp.EmulateTouch)))
+	return p
+}
+
+// Desktop makes the tab a screen's: 1440 by 900 points.
+func (p *Page) Desktop() *Page {
+	p.must(chromedp.Do(p.ctx, chromedp.EmulateViewport(1440, 900)))
+	return p
+}
+
+// Dark says what the system of the device prefers.
+func (p *Page) Dark(dark bool) *Page {
+	value := "light"
+	if dark {
+		value = "dark"
+	}
+	_, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: value}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
+	p.must(err)
+	return p
+}
+
+// Go opens the address.
+func (p *Page) Go(url string) {
+	p.t.Helper()
+	p.must(chromedp.Do(p.ctx, chromedp.Navigate(url)))
+}
+
+// Eval runs script in the page and gives its value.
+func Eval[T any](p *Page, script string) T {
+	p.t.Helper()
+	v, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
+	if err != nil {
+		p.t.Fatalf("%v\n%.300s", err, script)
+	}
+	return v
+}
+
+// Text is what can be read on the page.
+func (p *Page) Text() string {
+	s, _ := chromedp.Run(p.ctx, chromedp.Evaluate[string]("document.body.innerText"))
+	return s
+}
+
+// find is script: the visible, enabled element that a person would call by the
+// words: its label, its text, the whole of it before a part.
+const find = `(() => {
+  const words = %s, kinds = %s
+  const name = e => (e.getAttribute('aria-label') || (e.labels && [...e.labels].map(l => l.innerText).join(' ')) || e.innerText || '').replace(/\s+/g, ' ').trim()
+  const seen = e => { const r = e.getBoundingClientRect(); return r.width > 0 && r.height > 0 && getComputedStyle(e).visibility !== 'hidden' && !e.closest('[inert], [aria-hidden=true]') }
+  const all = [...document.querySelectorAll(kinds)].filter(e => seen(e) && !e.disabled && e.getAttribute('aria-disabled') !== 'true')
+  const e = all.find(e => name(e) === words) || all.find(e => name(e).includes(words))
+  if (!e) return null
+  e.scrollIntoView({ block: 'center' })
+  const r = e.getBoundingClientRect()
+  const top = document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2)
+  if (!top || !(e.contains(top) || top.contains(e))) return null
+  return [r.x + r.width / 2, r.y + r.height / 2]
+})()`
+
+const (
+	pressed = "button, a, [role=button], [role=tab], [role=menuitem], [role=option], [role=radio], [role=combobox]"
+	typed   = "input, textarea"
+)
+
+func (p *Page) at(words, kinds string) (x, y float64) {
+	p.t.Helper()
+	w, _ := json.Marshal(words)
+	k, _ := json.Marshal(kinds)
+	script := fmt.Sprintf(find, w, k)
+	var before []float64
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
+		v, err := chromedp.Run(p.ctx, chromedp.Evaluate[[]float64](script))
+		if err == nil && len(v) == 2 && len(before) == 2 && v[0] == before[0] && v[1] == before[1] { // it stands still
+			return v[0], v[1]
+		}
+		before = v
+	}
+	p.t.Fatalf("there is no %q to press or fill in; the page says:\n%s", words, p.Text())
+	return 0, 0
+}
+
+// Press presses the button, link, tab or choice of these words.
+func (p *Page) Press(words string) {
+	p.t.Helper()
+	x, y := p.at(words, pressed)
+	p.must(chromedp.Do(p.ctx, chromedp.MouseClickXY(x, y)))
+}
+
+// Type types the text into the field of this label.
+func (p *Page) Type(label, text string) {
+	p.t.Helper()
+	x, y := p.at(label, typed)
+	p.must(chromedp.Do(p.ctx, chromedp.MouseClickXY(x, y)))
+	_, err := chromedp.Call(p.ctx, input.InsertText, input.InsertTextParams{Text: text})
+	p.must(err)
+}
+
+// Key presses a key.
+func (p *Page) Key(keys string) {
+	p.t.Helper()
+	p.must(chromedp.Do(p.ctx, chromedp.KeyEvent(keys)))
+}
+
+// See waits until the words can be read on the page.
+func (p *Page) See(words string) {
+	p.t.Helper()
+	p.await(words, true)
+}
+
+// Gone waits until the words can not be read any more.
+func (p *Page) Gone(words string) {
+	p.t.Helper()
+	p.await(words, false)
+}
+
+func (p *Page) await(words string, there bool) {
+	p.t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
+		if strings.Contains(p.Text(), words) == there {
+			return
+		}
+	}
+	p.t.Fatalf("wanted %q on the page: %v; it says:\n%s", words, there, p.Text())
+}
+
+// Shot is a picture of what the window shows, as PNG.
+func (p *Page) Shot() []byte {
+	p.t.Helper()
+	png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+	p.must(err)
+	return png
+}
+
+// Violation is what axe says of a page.
+type Violation struct {
+	ID    string `json:"id"`
+	Help  string `json:"help"`
+	Where string `json:"where"`
+}
+
+// Axe lists where the page keeps people out, by axe-core's rules for WCAG 2.2
+// at A and AA, and its best practices. The script is axe.min.js.
+func (p *Page) Axe(script string) []Violation {
+	p.t.Helper()
+	Eval[bool](p, script+"\n;true")
+	return Eval[[]Violation](p, `axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}).then(r =>
+		r.violations.flatMap(v => v.nodes.slice(0, 3).map(n => ({id: v.id, help: v.help, where: n.html.slice(0, 200) + ' ' + (n.any[0]?.message ?? '')}))))`)
+}
+
+// Settle waits until fonts are there, nothing is awaited from the server and
+// nothing moves.
+func Settle(p *Page) {
+	p.t.Helper()
+	Eval[bool](p, `(async () => {
+		await document.fonts.ready
+		for (let still = 0, last = ''; still < 4;) {
+			await new Promise(r => setTimeout(r, 60))
+			const now = document.body.innerHTML.length + ' ' + performance.getEntriesByType('resource').length + ' ' + document.querySelectorAll('[role=status].after-a-moment').length
+			const moving = document.getAnimations().some(a => a.playState === 'running' && a.effect?.getComputedTiming().iterations !== Infinity)
+			still = now === last && !moving ? still + 1 : 0
+			last = now
+		}
+		return true
+	})()`)
+}

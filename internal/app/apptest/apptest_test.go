@@ -1,0 +1,50 @@
+package apptest
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// A page that breaks its policy, or throws, is noticed; one that does neither
+// is not.
+func TestFaultsOfAPageAreNoticed(t *testing.T) {
+	t.Parallel()
+	pages := map[string]string{
+		"/good":   `<body>good<script src="/good.js"></script></body>`,
+		"/inline": `<body>inline<script>1</script></body>`,
+		"/style":  `<body>style<p style="color:red">x</p></body>`,
+		"/throw":  `<body>throw<script src="/throw.js"></script></body>`,
+		"/markup": `<body>markup<script src="/markup.js"></script></body>`,
+	}
+	scripts := map[string]string{"/good.js": "document.body.dataset.x = 1", "/throw.js": "throw new Error('on purpose')", "/markup.js": "document.body.innerHTML = '<b>x</b>'"}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'")
+		if text, ok := scripts[r.URL.Path]; ok {
+			w.Header().Set("Content-Type", "text/javascript")
+			_, _ = w.Write([]byte(text))
+			return
+		}
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = w.Write([]byte("<!doctype html><link rel=icon href=\"data:,\">" + pages[r.URL.Path]))
+	}))
+	defer s.Close()
+	p := start(t).Page()
+	for path := range pages {
+		p.Faults()
+		p.Go(s.URL + path)
+		p.See(strings.Trim(path, "/"))
+		faults := p.Faults()
+		for i := 0; i < len(faults); i++ { // the tab's own icon is not the page's
+			if strings.Contains(faults[i], "data:,") {
+				faults = append(faults[:i], faults[i+1:]...)
+				i--
+			}
+		}
+		if (path == "/good") != (len(faults) == 0) {
+			t.Errorf("%s: %q", path, faults)
+		}
+	}
+	p.Faults()
+}
