@@ -18,6 +18,7 @@ type (
 	UserID    = ident.ID[userKind]
 	KeyID     = ident.ID[keyKind]
 	SessionID = ident.ID[sessionKind]
+	PasskeyID = ident.ID[passkeyKind]
 	ProjectID = ident.ID[projectKind]
 	SourceID  = ident.ID[sourceKind]
 	PoolID    = ident.ID[poolKind]
@@ -36,6 +37,7 @@ func NewID() ID { return ident.New[scope.Account]() }
 func NewUserID() UserID         { return ident.New[userKind]() }
 func NewKeyID() KeyID           { return ident.New[keyKind]() }
 func NewSessionID() SessionID   { return ident.New[sessionKind]() }
+func NewPasskeyID() PasskeyID   { return ident.New[passkeyKind]() }
 func NewProjectID() ProjectID   { return ident.New[projectKind]() }
 func NewSourceID() SourceID     { return ident.New[sourceKind]() }
 func NewPoolID() PoolID         { return ident.New[poolKind]() }
@@ -65,11 +67,13 @@ func ParseSourceID(s string) (SourceID, error)     { return ident.Parse[sourceKi
 func ParseBacktestID(s string) (BacktestID, error) { return ident.Parse[backtestKind](s) }
 func ParseSessionID(s string) (SessionID, error)   { return ident.Parse[sessionKind](s) }
 func ParseRoleID(s string) (RoleID, error)         { return ident.Parse[roleKind](s) }
+func ParsePasskeyID(s string) (PasskeyID, error)   { return ident.Parse[passkeyKind](s) }
 
 type (
 	userKind     struct{}
 	keyKind      struct{}
 	sessionKind  struct{}
+	passkeyKind  struct{}
 	projectKind  struct{}
 	sourceKind   struct{}
 	poolKind     struct{}
@@ -81,6 +85,7 @@ type (
 func (userKind) Prefix() string     { return "user" }
 func (keyKind) Prefix() string      { return "key" }
 func (sessionKind) Prefix() string  { return "sess" }
+func (passkeyKind) Prefix() string  { return "passkey" }
 func (projectKind) Prefix() string  { return "proj" }
 func (sourceKind) Prefix() string   { return "src" }
 func (poolKind) Prefix() string     { return "pool" }

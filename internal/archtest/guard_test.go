@@ -155,6 +155,10 @@ var unbound = []string{
 	"access.factor.confirm.operator", "access.factor.get.operator", "access.factor.good.operator", "access.factor.offer.operator",
 	"access.factor.remove.operator", "access.factor.step.operator", "access.factor.try.operator",
 	"access.recovery.add.operator", "access.recovery.end.operator", "access.recovery.left.operator", "access.recovery.use.operator",
+	"access.factor.has.operator", "access.passkey.add.operator", "access.passkey.name.operator", "access.passkey.remove.operator", "access.passkey.use.operator",
+	"access.passkeys.operator", "access.passkeys.remove.operator",
+	// a passkey is found by its credential, and a ceremony used once, before the account is known
+	"access.passkey.by-credential", "access.passkey.flow.end", "access.passkey.flow.forget",
 	"access.sso.by-domain", "access.sso.flow.by-secret", "access.sso.flow.by-state",
 	// the platform's record
 	"record.platform.add", "record.platform.list",

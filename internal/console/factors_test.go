@@ -60,6 +60,7 @@ func TestStepUp(t *testing.T) {
 	c.admin.post("/v1/keys", newKey).want(t, 201) // there is no second factor to show
 	p, err := c.dir.Authenticate(t.Context(), c.admin.token)
 	c.ok(err)
+	p = c.door.Raise(p).Principal
 	e, err := c.door.OfferTOTP(t.Context(), p)
 	c.ok(err)
 	in, err := c.door.ConfirmTOTP(t.Context(), p, signintest.Code(t, e.Secret, time.Now()))

@@ -67,6 +67,7 @@ func New(p Parts) *Desk {
 	d := &Desk{Parts: p, streams: newStreams(), pages: newPages(p.DB)}
 	d.sessionRoutes()
 	d.factorRoutes()
+	d.passkeyRoutes()
 	d.ssoRoutes()
 	d.offerRoutes()
 	d.leadRoutes()

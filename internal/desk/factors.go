@@ -16,6 +16,9 @@ type Factors struct {
 	Level             int        `json:"level" doc:"Of this session. 1: one factor was shown. 2: two, or a passkey."`
 	Shown             []string   `json:"shown" doc:"By this session."`
 	Needs             []string   `json:"needs" doc:"Which of your factors bring it to level 2; empty when nothing more is asked for."`
+	Limited           bool       `json:"limited" doc:"Nothing but session:own is open before one of needs was shown, or one of offers set up."`
+	Offers            []string   `json:"offers" doc:"What you could set up: passkey when you have none; when nothing can be shown and something must be, totp too."`
+	Passkeys          int        `json:"passkeys" doc:"How many you have: GET /v1/me/passkeys lists them."`
 	TOTPSince         *time.Time `json:"totp_since" doc:"Since when you have an app for codes; null: you have none."`
 	RecoveryCodesLeft int        `json:"recovery_codes_left"`
 }
@@ -40,10 +43,12 @@ type RecoveryCodes struct {
 
 type factorIn struct {
 	Body struct {
-		Flow     string `json:"flow,omitempty" maxLength:"100" doc:"Of POST /v1/sessions/current/codes, with code." example:"cfl_…"`
+		Flow     string `json:"flow,omitempty" maxLength:"100" doc:"Of POST /v1/sessions/current/codes, with code; of POST /v1/sessions/current/passkeys, with passkey." example:"cfl_…"`
 		Code     string `json:"code,omitempty" maxLength:"20" doc:"The six digits of the message." example:"123456"`
 		TOTP     string `json:"totp,omitempty" maxLength:"6" doc:"Six digits of the app." example:"492039"`
 		Recovery string `json:"recovery,omitempty" maxLength:"40" doc:"A recovery code." example:"7k2mx-90qtd"`
+
+		Passkey map[string]any `json:"passkey,omitempty" doc:"What navigator.credentials.get gave, by its toJSON()."`
 	}
 }
 
@@ -55,7 +60,7 @@ type confirmIn struct {
 
 func (d *Desk) factorRoutes() {
 	op := func(method, path, name string, status int, summary, detail string) web.Op {
-		return web.Op{Method: method, Path: path, Name: name, Tag: tagSession, Permission: account.UseOwnSession, Status: status, MaxBody: 4 << 10, Summary: summary, Detail: detail}
+		return web.Op{Method: method, Path: path, Name: name, Tag: tagSession, Permission: account.UseOwnSession, Status: status, MaxBody: 8 << 10, Summary: summary, Detail: detail}
 	}
 	web.Meet(d.API, op(http.MethodGet, "/v1/me/factors", "get-factors", 0, "Your factors, and what this session has shown", ""), d.factors)
 	web.Meet(d.API, op(http.MethodPost, "/v1/sessions/current/factors", "show-factor", 0, "Show a second factor",
@@ -77,16 +82,19 @@ func (d *Desk) factors(ctx context.Context, v *web.Visit, _ *struct{}) (*Factors
 	if err != nil {
 		return nil, err
 	}
-	needs, err := d.Signin.Needs(ctx, v.Principal)
-	return &Factors{Level: v.Shown.Level(), Shown: texts(v.Shown.List()), Needs: texts(needs),
-		TOTPSince: web.TimeOrNull(w.TOTP), RecoveryCodesLeft: w.Recovery}, err
+	a, err := d.Signin.Asked(ctx, v.Principal)
+	return &Factors{Level: v.Shown.Level(), Shown: texts(v.Shown.List()), Needs: texts(a.Needs), Limited: a.Limited, Offers: texts(a.Offers),
+		Passkeys: w.Passkeys, TOTPSince: web.TimeOrNull(w.TOTP), RecoveryCodesLeft: w.Recovery}, err
 }
 
 func (d *Desk) showFactor(ctx context.Context, v *web.Visit, in *factorIn) (*RenewedSession, error) {
 	b := in.Body
-	if b.Flow != "" || b.Code != "" {
-		if b.TOTP != "" || b.Recovery != "" {
-			return nil, problem.InvalidField("flow", "not_here", "Send flow and code, or totp, or recovery.")
+	if b.Flow != "" || b.Code != "" || b.Passkey != nil {
+		if b.TOTP != "" || b.Recovery != "" || b.Code != "" && b.Passkey != nil {
+			return nil, problem.InvalidField("flow", "not_here", "Send flow and code, or flow and passkey, or totp, or recovery.")
+		}
+		if b.Passkey != nil {
+			return renewed(d.Signin.ShowPasskey(ctx, v.Principal, b.Flow, answerText(b.Passkey)))
 		}
 		return renewed(d.Signin.ShowCode(ctx, v.Principal, b.Flow, b.Code))
 	}

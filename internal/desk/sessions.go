@@ -27,7 +27,9 @@ type NewSession struct {
 	AccountName *string   `json:"account_name"`
 	Role        string    `json:"role" enum:"salesperson,manager,marketer,admin,auditor,support,operator"`
 	Level       int       `json:"level" doc:"1: one factor was shown. 2: two, or a passkey."`
-	Needs       []string  `json:"needs" doc:"Which of the user's other factors raise the level; empty when nothing more is asked for. Until one of them was shown, the session is good for session:own alone."`
+	Needs       []string  `json:"needs" doc:"Which of the user's other factors raise the level; empty when nothing more is asked for, or there are none."`
+	Limited     bool      `json:"limited" doc:"Nothing but session:own is open before one of needs was shown, or one of offers set up."`
+	Offers      []string  `json:"offers" doc:"What the user could set up: passkey when they have none; when nothing can be shown and something must be, totp too."`
 }
 
 // RenewedSession has the new token of a session whose rights or credentials
@@ -64,11 +66,12 @@ type Ended struct {
 
 type signInIn struct {
 	Body struct {
-		Email    string `json:"email,omitempty" maxLength:"320" doc:"With password." example:"priya@example.com"`
-		Password string `json:"password,omitempty" maxLength:"256"`
-		Flow     string `json:"flow,omitempty" maxLength:"100" doc:"Of POST /v1/sessions/codes, with code; or of POST /v1/sessions/sso, alone." example:"cfl_…"`
-		Code     string `json:"code,omitempty" maxLength:"20" doc:"The six digits of the message." example:"123456"`
-		Account  string `json:"account,omitempty" doc:"The account's id, when one address or phone signs in to several."`
+		Email    string         `json:"email,omitempty" maxLength:"320" doc:"With password." example:"priya@example.com"`
+		Password string         `json:"password,omitempty" maxLength:"256"`
+		Flow     string         `json:"flow,omitempty" maxLength:"100" doc:"Of POST /v1/sessions/codes, with code; of POST /v1/sessions/passkeys, with passkey; of POST /v1/sessions/sso, alone." example:"cfl_…"`
+		Code     string         `json:"code,omitempty" maxLength:"20" doc:"The six digits of the message." example:"123456"`
+		Passkey  map[string]any `json:"passkey,omitempty" doc:"What navigator.credentials.get gave, by its toJSON()."`
+		Account  string         `json:"account,omitempty" doc:"The account's id, when one address or phone signs in to several."`
 	}
 }
 
@@ -106,9 +109,9 @@ type passwordIn struct {
 }
 
 func (d *Desk) sessionRoutes() {
-	web.Meet(d.API, web.Op{Method: http.MethodPost, Path: "/v1/sessions", Name: "sign-in", Tag: tagSession, Permission: account.Public, Status: http.StatusCreated, MaxBody: 4 << 10,
-		Summary: "Sign in, with e-mail and password, with a code, or after single sign-on",
-		Detail:  "Send email and password, or flow and code, or the flow of a single sign-on alone (409 sso_pending: the browser has not come back yet). What is unknown and what is wrong answer the same, in the same time. A phone of several accounts gets 409 choose_account with choices: send the same with account. 403 code_required: the account has its people sign in by code or passkey."}, d.signIn)
+	web.Meet(d.API, web.Op{Method: http.MethodPost, Path: "/v1/sessions", Name: "sign-in", Tag: tagSession, Permission: account.Public, Status: http.StatusCreated, MaxBody: 8 << 10,
+		Summary: "Sign in, with e-mail and password, a code, a passkey, or after single sign-on",
+		Detail:  "Send email and password, or flow and code, or flow and passkey, or the flow of a single sign-on alone (409 sso_pending: the browser has not come back yet). What is unknown and what is wrong answer the same, in the same time. A phone of several accounts gets 409 choose_account with choices: send the same with account. 403 code_required: the account has its people sign in by code or passkey."}, d.signIn)
 	web.Meet(d.API, web.Op{Method: http.MethodPost, Path: "/v1/sessions/codes", Name: "ask-code", Tag: tagSession, Permission: account.Public, Status: http.StatusAccepted, MaxBody: 4 << 10,
 		Summary: "Have a one-time code sent to a phone", Detail: "For salespeople and managers. The answer is the same for a number that is not registered, and for one whose country the account does not send to. 429 code_asked_already says when to ask again."}, d.askCode)
 	web.Meet(d.API, web.Op{Method: http.MethodPost, Path: "/v1/links/redeem", Name: "redeem-link", Tag: tagSession, Permission: account.Public, Status: http.StatusCreated, MaxBody: 4 << 10,
@@ -135,6 +138,13 @@ func (d *Desk) signIn(ctx context.Context, v *web.Visit, in *signInIn) (*NewSess
 		return nil, err
 	}
 	b := in.Body
+	if b.Passkey != nil {
+		if b.Code != "" || b.Email != "" || b.Password != "" || b.Account != "" {
+			return nil, problem.InvalidField("passkey", "not_here", "Send flow and passkey, and nothing else.")
+		}
+		s, err := d.Signin.ByPasskey(ctx, client(v), b.Flow, answerText(b.Passkey))
+		return d.newSession(ctx, s, err)
+	}
 	if strings.HasPrefix(b.Flow, signin.SSOPrefix) && b.Code == "" && b.Email == "" && b.Password == "" {
 		s, err := d.Signin.BySSO(ctx, client(v), b.Flow)
 		return d.newSession(ctx, s, err)
@@ -179,14 +189,14 @@ func (d *Desk) newSession(ctx context.Context, s signin.SignedIn, err error) (*N
 	if err != nil {
 		return nil, err
 	}
-	needs, err := d.Signin.Needs(ctx, s.Principal)
+	a, err := d.Signin.Asked(ctx, s.Principal)
 	if err != nil {
 		return nil, err
 	}
 	me, err := d.Directory.Me(ctx, s.Principal)
 	return &NewSession{Token: s.Token, ExpiresAt: s.Expires, UserID: s.User.String(), Name: s.Name,
 		AccountID: web.OrNull(s.Scope.Account().String()), AccountName: web.OrNull(me.AccountName), Role: string(s.Role),
-		Level: s.Shown.Level(), Needs: texts(needs)}, err
+		Level: s.Shown.Level(), Needs: texts(a.Needs), Limited: a.Limited, Offers: texts(a.Offers)}, err
 }
 
 func (d *Desk) signOut(ctx context.Context, v *web.Visit, _ *struct{}) (*Ended, error) {

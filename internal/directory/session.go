@@ -100,21 +100,26 @@ func (d *Directory) sealClient(tx *store.Tx, s *access.Session, c Client) error 
 	if c.Device.Empty() && c.Network.Empty() {
 		return nil
 	}
-	k, err := d.o.Keys.Account(tx.Context(), tx.Account())
-	if err != nil {
-		return err
-	}
-	wrapped, err := members.Key(tx, s.User)
-	if err != nil {
-		return err
-	}
-	seal, err := k.Member(s.User, wrapped)
+	seal, err := d.SealerOf(tx, s.User)
 	if err != nil {
 		return err
 	}
 	s.Device = seal(access.SessionBinding(s.ID, vault.Device), c.Device).Data
 	s.Network = seal(access.SessionBinding(s.ID, vault.Network), c.Network).Data
 	return nil
+}
+
+// SealerOf seals what belongs to a user of the account under the user's own key.
+func (d *Directory) SealerOf(tx *store.Tx, user account.UserID) (Seal, error) {
+	k, err := d.o.Keys.Account(tx.Context(), tx.Account())
+	if err != nil {
+		return nil, err
+	}
+	wrapped, err := members.Key(tx, user)
+	if err != nil {
+		return nil, err
+	}
+	return k.Member(user, wrapped)
 }
 
 // Renew gives the visitor's session a new token, which the old one dies of,

@@ -19,7 +19,7 @@ var pathKinds = map[string]string{
 	"projects": "project", "sources": "source", "stages": "stage", "users": "user", "keys": "key",
 	"dead-letters": "dead", "members": "user", "policies": "policy", "backtests": "backtest", "f": "source",
 	"visits": "visit", "bookings": "booking", "quarantine": "enquiry", "imports": "import", "exports": "export", "sessions": "session", "alarms": "alarm", "attempts": "attempt",
-	"accounts": "account",
+	"accounts": "account", "passkeys": "passkey",
 }
 
 // nameKinds is the kind of a query parameter or a body's field, by its name.
@@ -47,7 +47,7 @@ var inPages = []string{"capture-form", "form-thanks"}
 var prefixes = map[string]string{
 	"account": "acct", "lead": "lead", "enquiry": "enq", "offer": "offr", "person": "prsn", "merge": "mrg", "project": "proj",
 	"source": "src", "stage": "stg", "user": "user", "key": "key", "dead": "dead", "note": "note", "pool": "pool", "policy": "plcy", "round": "rnd", "attempt": "attm",
-	"visit": "visit", "booking": "book", "import": "imp", "export": "exp", "session": "sess", "backtest": "btst", "alarm": "alrm",
+	"visit": "visit", "booking": "book", "import": "imp", "export": "exp", "session": "sess", "backtest": "btst", "alarm": "alrm", "passkey": "passkey",
 }
 
 // route is one operation of the OpenAPI document.

@@ -70,6 +70,9 @@ func (m *matrix) list(ctx context.Context, i *instance, a *api, c company, out m
 	if err := m.people(ctx, i, a, c, out); err != nil {
 		return err
 	}
+	if err := m.passkey(ctx, c, out); err != nil {
+		return err
+	}
 	return m.alarm(ctx, a, out)
 }
 

@@ -303,7 +303,7 @@ func TestOnePhoneInTwoAccounts(t *testing.T) {
 // another session's raises it, and the raised one has another token.
 func TestACodeAsSecondFactor(t *testing.T) {
 	each(t, func(h *house) {
-		s, admin := h.company("priya@example.com") // with a phone
+		s, admin := h.companyOn("priya@example.com", "020 7946 0123")
 		sam, link := h.user(s, account.Salesperson, phone)
 		in, err := h.door.Redeem(h.Context(), here, link, password)
 		if err != nil {

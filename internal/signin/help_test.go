@@ -210,11 +210,17 @@ var here = signin.Client{Address: netip.MustParseAddr("192.0.2.44"), Agent: "Moz
 
 const password = "correct horse battery"
 
-// company makes an account whose admin has signed in.
+// company makes an account whose admin has signed in. They have no phone.
 func (h *house) company(email string) (account.Scope, signin.SignedIn) {
 	h.Helper()
+	return h.companyOn(email, "")
+}
+
+// companyOn is one whose admin has a phone.
+func (h *house) companyOn(email, phone string) (account.Scope, signin.SignedIn) {
+	h.Helper()
 	c, err := h.dir.Create(h.Context(), directory.NewAccount{Name: "Harbour View Homes", DefaultRegion: "gb", AdminName: "Priya",
-		AdminPhone: vault.Hide("020 7946 0123"), AdminEmail: vault.Hide(email)})
+		AdminPhone: vault.Hide(phone), AdminEmail: vault.Hide(email)})
 	if err != nil {
 		h.Fatal(err)
 	}

@@ -129,7 +129,7 @@ func (s *Signin) Tidy(ctx context.Context, all []account.Scope) error {
 	now := s.now()
 	errs := []error{s.o.DB.Directory(ctx, func(dir *store.Dir) error {
 		_, err := access.ForgetFlows(dir, now.Add(-keepFlows))
-		return err
+		return errors.Join(err, access.ForgetCeremonies(dir, now.Add(-keepFlows)))
 	})}
 	for _, scope := range all {
 		errs = append(errs, s.o.DB.Write(ctx, scope, func(tx *store.Tx) error {

@@ -22,6 +22,7 @@ const (
 
 // Ways is what a user can show beside the factor they came in with.
 type Ways struct {
+	Passkeys int       // how many they have
 	TOTP     time.Time // since when they have an app; the zero time: they have none
 	Recovery int       // recovery codes that were not used
 	Code     bool      // a code can be sent to their phone
@@ -71,6 +72,11 @@ func (s *Signin) hold(ctx context.Context, p directory.Principal, f func(h holdi
 // Ways lists what the visitor can show.
 func (s *Signin) Ways(ctx context.Context, p directory.Principal) (w Ways, err error) {
 	err = s.hold(ctx, p, func(h holding) error {
+		keys, err := access.Passkeys(h.Holder, p.User)
+		if err != nil {
+			return err
+		}
+		w.Passkeys = len(keys)
 		t, err := access.GetTOTP(h.Holder, p.User)
 		if err != nil {
 			return err
@@ -87,14 +93,36 @@ func (s *Signin) Ways(ctx context.Context, p directory.Principal) (w Ways, err e
 	return w, err
 }
 
-// Needs lists which factors would bring the session to level 2. None: nothing
-// more is asked of it.
-func (s *Signin) Needs(ctx context.Context, p directory.Principal) ([]account.Factor, error) {
-	if !p.Second && !p.Must || p.Shown.Level() > 1 {
-		return nil, nil
-	}
+// Asked is what a session is asked for, and what its user could set up.
+type Asked struct {
+	Needs   []account.Factor // which bring it to level 2; none: nothing more is asked, or there is none
+	Limited bool             // it is good for its own profile alone before a second factor
+	Offers  []account.Factor // what the user has not and could have: safer, and easier
+}
+
+// Asked says what the visitor's session is asked for.
+func (s *Signin) Asked(ctx context.Context, p directory.Principal) (a Asked, err error) {
 	w, err := s.Ways(ctx, p)
-	var out []account.Factor
+	if err != nil {
+		return a, err
+	}
+	a.Limited = (p.Second || p.Must) && p.Shown.Level() < 2
+	if a.Limited {
+		a.Needs = s.needs(w, p)
+	}
+	if w.Passkeys == 0 && s.party != nil {
+		a.Offers = append(a.Offers, account.Passkey)
+	}
+	if a.Limited && len(a.Needs) == 0 {
+		a.Offers = append(a.Offers, account.TOTP)
+	}
+	return a, nil
+}
+
+func (s *Signin) needs(w Ways, p directory.Principal) (out []account.Factor) {
+	if w.Passkeys > 0 && s.party != nil {
+		out = append(out, account.Passkey)
+	}
 	if w.Code && p.Shown.At(account.Code).IsZero() {
 		out = append(out, account.Code)
 	}
@@ -104,7 +132,7 @@ func (s *Signin) Needs(ctx context.Context, p directory.Principal) ([]account.Fa
 	if w.Recovery > 0 {
 		out = append(out, account.Recovery)
 	}
-	return out, err
+	return out
 }
 
 // fresh refuses to change factors in a session that has not shown lately who
@@ -190,8 +218,12 @@ func (s *Signin) refuse(ctx context.Context, p directory.Principal, f account.Fa
 // their password or a one-time link.
 func (s *Signin) Reset(tx *store.Tx, by string, user account.UserID) error {
 	h, now := access.OfUser(tx), s.now()
-	had, err := access.RemoveTOTP(h, user)
-	if err == nil && !had {
+	app, err := access.RemoveTOTP(h, user)
+	if err != nil {
+		return err
+	}
+	passkeys, err := access.RemovePasskeys(h, user)
+	if err == nil && !app && passkeys == 0 {
 		err = problem.Conflict("no_second_factor", "This user has no second factor.")
 	}
 	if err != nil {

@@ -79,8 +79,8 @@ func TestAnAppIsTheSecondFactor(t *testing.T) {
 			h.Errorf("%+v, %d codes", in.Principal, len(a.recovery))
 		}
 		next := h.comesIn()
-		needs, err := h.door.Needs(h.Context(), next.Principal)
-		if !next.Second || next.Shown.Level() != 1 || err != nil || !slices.Equal(needs, []account.Factor{account.Code, account.TOTP, account.Recovery}) {
+		needs, err := h.door.Asked(h.Context(), next.Principal)
+		if !next.Second || next.Shown.Level() != 1 || err != nil || !slices.Equal(needs.Needs, []account.Factor{account.TOTP, account.Recovery}) {
 			h.Errorf("%+v needs %v, %v", next.Principal, needs, err)
 		}
 		strong, err := h.show(next, signin.Proof{TOTP: a.code(0)})
@@ -340,7 +340,7 @@ func TestAKeyHasNoFactors(t *testing.T) {
 // or has a code sent.
 func TestAnAccountInsists(t *testing.T) {
 	each(t, func(h *house) {
-		s, before := h.company("priya@example.com")
+		s, before := h.companyOn("priya@example.com", "020 7946 0123")
 		h.write(s, func(tx *store.Tx) error {
 			return h.door.SetRule(tx, signin.Rule{Second: []account.Role{account.Admin}})
 		})
@@ -349,8 +349,8 @@ func TestAnAccountInsists(t *testing.T) {
 			h.Errorf("%+v, %v", p, err)
 		}
 		in := h.comesIn()
-		needs, err := h.door.Needs(h.Context(), in.Principal)
-		if err != nil || !in.Must || !slices.Equal(needs, []account.Factor{account.Code}) {
+		needs, err := h.door.Asked(h.Context(), in.Principal)
+		if err != nil || !in.Must || !slices.Equal(needs.Needs, []account.Factor{account.Code}) {
 			h.Errorf("%+v needs %v, %v", in.Principal, needs, err)
 		}
 		if p, err := h.dir.Authenticate(h.Context(), in.Token); err != nil || !reflect.DeepEqual(p, in.Principal) {
@@ -358,6 +358,15 @@ func TestAnAccountInsists(t *testing.T) {
 		}
 		_, err = h.door.ChangePassword(h.Context(), in.Principal, password, "another password")
 		h.refused(err, 403, "second_factor_required")
+		_, err = h.door.OfferTOTP(h.Context(), in.Principal) // a phone is there, and was not shown
+		h.refused(err, 403, "step_up_required")
+		f, err := h.door.AskOwnCode(h.Context(), in.Principal)
+		if err != nil {
+			h.Fatal(err)
+		}
+		if in, err = h.door.ShowCode(h.Context(), in.Principal, f.Secret, h.code(1)); err != nil || in.Shown.Level() != 2 {
+			h.Fatalf("%+v, %v", in.Principal, err)
+		}
 		if _, in = h.enrol(in); in.Shown.Level() != 2 || !in.Must {
 			h.Errorf("%+v", in.Principal)
 		}

@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-webauthn/webauthn/webauthn"
+
 	"catchment/internal/account"
 	"catchment/internal/account/admit"
 	"catchment/internal/audit"
@@ -60,7 +62,8 @@ type Signin struct {
 	queue  chan waiting // codes on their way to the courier
 	queued atomic.Int64
 
-	providers *providers // of single sign-on
+	providers *providers         // of single sign-on
+	party     *webauthn.WebAuthn // as authenticators know this site; nil: no passkeys
 
 	end  context.CancelFunc
 	work sync.WaitGroup
@@ -86,7 +89,7 @@ func New(o Options) *Signin {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Signin{o: o, hasher: newHasher(), queue: make(chan waiting, mostQueued), notes: map[noted]int{}, providers: newProviders(o.SSO.Private)}
+	s := &Signin{o: o, hasher: newHasher(), queue: make(chan waiting, mostQueued), notes: map[noted]int{}, providers: newProviders(o.SSO.Private), party: relyingParty(o.SSO.PublicURL)}
 	run, end := context.WithCancel(context.Background())
 	s.end = end
 	s.work.Go(func() { s.carry(run) })

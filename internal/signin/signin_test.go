@@ -21,7 +21,7 @@ import (
 
 func TestAnAccountBegins(t *testing.T) {
 	each(t, func(h *house) {
-		s, in := h.company("priya@example.com")
+		s, in := h.companyOn("priya@example.com", "020 7946 0123")
 		if in.Role != account.Admin || in.Scope != s || in.Actor != in.User.String() || in.Operator || in.Name != "Priya" {
 			h.Errorf("%+v", in.Principal)
 		}

@@ -52,7 +52,7 @@ func (s *Signin) seed(user account.UserID, salt []byte) []byte {
 // OfferTOTP makes a seed for the visitor's app. An app they have goes on until
 // the new one is confirmed.
 func (s *Signin) OfferTOTP(ctx context.Context, p directory.Principal) (e Enrolment, err error) {
-	if err := s.fresh(p); err != nil {
+	if err := s.mayAdd(ctx, p); err != nil {
 		return e, err
 	}
 	me, err := s.o.Directory.Me(ctx, p)
@@ -81,7 +81,7 @@ func (s *Signin) OfferTOTP(ctx context.Context, p directory.Principal) (e Enrolm
 // ConfirmTOTP takes the app whose seed was offered, once it shows a right code.
 // The user's other sessions end: they were begun with less.
 func (s *Signin) ConfirmTOTP(ctx context.Context, p directory.Principal, code string) (out Confirmed, err error) {
-	if err := s.fresh(p); err != nil {
+	if err := s.mayAdd(ctx, p); err != nil {
 		return out, err
 	}
 	if err := s.try(ctx, p); err != nil {
@@ -125,8 +125,8 @@ func (s *Signin) ConfirmTOTP(ctx context.Context, p directory.Principal, code st
 	return out, err
 }
 
-// RemoveTOTP takes the visitor's app away, with the recovery codes, which are
-// for those who have lost it. The password stays as their way in.
+// RemoveTOTP takes the visitor's app away; the recovery codes go with the last
+// factor.
 func (s *Signin) RemoveTOTP(ctx context.Context, p directory.Principal) (SignedIn, error) {
 	if err := s.fresh(p); err != nil {
 		return SignedIn{}, err
@@ -139,15 +139,14 @@ func (s *Signin) RemoveTOTP(ctx context.Context, p directory.Principal) (SignedI
 		if err != nil {
 			return err
 		}
-		if err := access.SetRecovery(h.Holder, p.User, nil, h.now); err != nil {
+		if err := h.note("factor.remove", map[string]any{"factor": account.TOTP}); err != nil {
 			return err
 		}
-		return h.note("factor.remove", map[string]any{"factor": account.TOTP})
+		return s.lessFactors(h, &p)
 	})
 	if err != nil {
 		return SignedIn{}, err
 	}
-	p.Second = false
 	return s.o.Directory.Renew(ctx, p)
 }
 

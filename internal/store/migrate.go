@@ -161,13 +161,14 @@ var directoryTables = map[string]bool{
 	"project": true, "source": true, // read only, for the doors' snapshot
 	"code_flow": true, "code_sent": true, "platform_event": true, "second_factor": true, "recovery_code": true,
 	"sso_domain": true, "sso_flow": true, "platform_sign_off": true,
+	"passkey": true, "passkey_flow": true,
 }
 
 // unbound tables have no account_id to check.
-var unbound = map[string]bool{"journal_cursor": true, "operator": true, "code_flow": true, "platform_event": true, "platform_sign_off": true}
+var unbound = map[string]bool{"journal_cursor": true, "operator": true, "code_flow": true, "platform_event": true, "platform_sign_off": true, "passkey_flow": true}
 
 // directoryOnly is where the application's role has no business.
-var directoryOnly = map[string]bool{"operator": true, "code_flow": true, "platform_event": true, "platform_sign_off": true}
+var directoryOnly = map[string]bool{"operator": true, "code_flow": true, "platform_event": true, "platform_sign_off": true, "passkey_flow": true}
 
 // insertOnly is what nobody can rewrite.
 var insertOnly = map[string]bool{"audit_event": true, "platform_event": true, "platform_sign_off": true}

@@ -19,6 +19,7 @@ import (
 // Desk is where a test's people sign in: a Signin, its messages and the test.
 type Desk struct {
 	*signin.Signin
+	dir    *directory.Directory
 	Outbox courier.Outbox // what went to phones
 	t      testing.TB
 }
@@ -31,7 +32,7 @@ const PublicURL = "https://leads.example.com"
 
 // New opens the sign-in of a directory.
 func New(t testing.TB, db *store.DB, dir *directory.Directory, keys *directorytest.Ring) *Desk {
-	d := &Desk{t: t}
+	d := &Desk{t: t, dir: dir}
 	c := courier.New(courier.Options{Carrier: &d.Outbox})
 	d.Signin = signin.New(signin.Options{DB: db, Directory: dir, Keys: keys, Opener: keys.Opener(), Courier: c,
 		SSO: signin.SSO{Accounts: keys.Accounts, PublicURL: PublicURL, Private: true}})
@@ -44,6 +45,17 @@ func New(t testing.TB, db *store.DB, dir *directory.Directory, keys *directoryte
 func (d *Desk) Redeem(link string) signin.SignedIn {
 	d.t.Helper()
 	in, err := d.Signin.Redeem(d.t.Context(), signin.Client{}, link, Password)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return in
+}
+
+// Raise is the session after a code to the phone was shown, for tests of other
+// rooms: no message is sent.
+func (d *Desk) Raise(p directory.Principal) signin.SignedIn {
+	d.t.Helper()
+	in, err := d.dir.Renew(d.t.Context(), p, account.Code)
 	if err != nil {
 		d.t.Fatal(err)
 	}

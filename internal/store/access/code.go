@@ -21,6 +21,9 @@ func (flowKind) Prefix() string { return "flow" }
 // NewFlowID returns a fresh one.
 func NewFlowID() FlowID { return ident.New[flowKind]() }
 
+// FlowIDFrom reads the 16 bytes of one.
+func FlowIDFrom(b []byte) (FlowID, error) { return ident.FromBytes[flowKind](b) }
+
 // Flow is a code on its way, for a number that may be nobody's (table
 // code_flow).
 type Flow struct {

@@ -19,6 +19,9 @@ type Holder struct {
 func OfUser(tx *store.Tx) Holder       { return Holder{tx: tx} }
 func OfOperator(dir *store.Dir) Holder { return Holder{dir: dir} }
 
+// User is the transaction of a user's; ok is false for an operator.
+func (h Holder) User() (tx *store.Tx, ok bool) { return h.tx, h.tx != nil }
+
 // AfterCommit is the transaction's.
 func (h Holder) AfterCommit(f func()) {
 	if h.tx != nil {
@@ -44,6 +47,13 @@ func (h Holder) exec(p pair, args ...any) (int64, error) {
 	return h.dir.Exec(p.operator, append([]any{platform[:]}, args...)...)
 }
 
+func (h Holder) query(p pair, args ...any) (store.Rows, error) {
+	if h.tx != nil {
+		return h.tx.Query(p.user, args...)
+	}
+	return h.dir.Query(p.operator, append([]any{platform[:]}, args...)...)
+}
+
 func (h Holder) row(p pair, args ...any) store.Row {
 	if h.tx != nil {
 		return h.tx.Row(p.user, args...)
@@ -58,8 +68,10 @@ var (
 			tries_at = CASE WHEN second_factor.tries_at <= $4 THEN excluded.tries_at ELSE second_factor.tries_at END
 		WHERE second_factor.tries < $5 OR second_factor.tries_at <= $4`)
 	goodFactor = both("access.factor.good", `UPDATE second_factor SET tries = 0 WHERE account_id = $1 AND user_id = $2`)
-	getFactor  = both("access.factor.get", `SELECT totp_salt, totp_at, totp_step, next_salt, next_at FROM second_factor WHERE account_id = $1 AND user_id = $2`)
-	offerTOTP  = both("access.factor.offer", `INSERT INTO second_factor (account_id, user_id, tries, tries_at, totp_step, next_salt, next_at) VALUES ($1, $2, 0, 0, 0, $3, $4)
+	hasFactor  = both("access.factor.has", `SELECT EXISTS (SELECT 1 FROM second_factor WHERE account_id = $1 AND user_id = $2 AND totp_salt IS NOT NULL)
+		OR EXISTS (SELECT 1 FROM passkey WHERE account_id = $1 AND user_id = $2)`)
+	getFactor = both("access.factor.get", `SELECT totp_salt, totp_at, totp_step, next_salt, next_at FROM second_factor WHERE account_id = $1 AND user_id = $2`)
+	offerTOTP = both("access.factor.offer", `INSERT INTO second_factor (account_id, user_id, tries, tries_at, totp_step, next_salt, next_at) VALUES ($1, $2, 0, 0, 0, $3, $4)
 		ON CONFLICT (account_id, user_id) DO UPDATE SET next_salt = excluded.next_salt, next_at = excluded.next_at`)
 	confirmTOTP = both("access.factor.confirm", `UPDATE second_factor SET totp_salt = next_salt, totp_at = $3, totp_step = $4, tries = 0, next_salt = NULL, next_at = NULL
 		WHERE account_id = $1 AND user_id = $2 AND next_salt = $5`)
@@ -91,10 +103,10 @@ func GetTOTP(h Holder, id account.UserID) (t TOTP, err error) {
 	return t, err
 }
 
-// HasSecond reports whether the user has a second factor.
-func HasSecond(h Holder, id account.UserID) (bool, error) {
-	t, err := GetTOTP(h, id)
-	return t.Salt != nil, err
+// HasSecond reports whether the user has a second factor: an app or a passkey.
+func HasSecond(h Holder, id account.UserID) (has bool, err error) {
+	err = h.row(hasFactor, id).Scan(&has)
+	return has, err
 }
 
 // HasPhone reports whether a code can find the user's phone. An operator has none.
