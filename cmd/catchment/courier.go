@@ -132,7 +132,7 @@ func (h *house) newSignin() *signin.Signin {
 	}
 	return signin.New(signin.Options{DB: h.db, Directory: h.directory, Keys: h.ring, Courier: h.phones, Countries: h.c.countries(), Host: host,
 		Opener: h.opener(), Events: h.events, Log: h.log,
-		SSO: signin.SSO{Accounts: h.accounts, PublicURL: h.c.publicURL(), Private: h.c.AllowPrivateSSO}})
+		SSO: signin.SSO{Accounts: h.accounts, PublicURL: h.c.publicURL(), TXT: signin.Resolver(h.c.DNS), Private: h.c.AllowPrivateSSO}})
 }
 
 // opener opens what belongs to persons and users, on the record.

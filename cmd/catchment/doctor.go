@@ -44,6 +44,7 @@ func (c doctorCmd) Run(w *world) error {
 		defer d.h.closeOffline()
 		d.deadLetters()
 		d.keys()
+		d.domains()
 	}
 	d.journal()
 	d.messages()
@@ -158,6 +159,30 @@ func (d *doctor) keys() {
 		d.bad("keys: %v", err)
 	} else if !said {
 		d.ok("no key ends within two weeks")
+	}
+}
+
+// domains tells of those of single sign-on whose record is gone.
+func (d *doctor) domains() {
+	said := false
+	err := d.h.eachAccount(d.w.ctx, func(id account.ID) error {
+		return d.h.db.Read(d.w.ctx, admit.To(id), func(tx *store.Tx) error {
+			all, err := access.Domains(tx)
+			for _, x := range all {
+				if x.MissingSince.IsZero() {
+					continue
+				}
+				d.warn("domain %s of %s has no verification record since %s: put it back within a week of that (GET /v1/account/sso), or its people are not found by e-mail",
+					x.Name, id, x.MissingSince.Format(time.DateOnly))
+				said = true
+			}
+			return err
+		})
+	})
+	if err != nil {
+		d.bad("domains: %v", err)
+	} else if !said {
+		d.ok("no verified domain has lost its record")
 	}
 }
 

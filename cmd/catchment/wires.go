@@ -18,6 +18,7 @@ import (
 type wireConfig struct {
 	AllowPlaintext  bool   `name:"allow-plaintext" help:"Allow connections without TLS off loopback: the doors', and those to NATS and PostgreSQL." env:"CATCHMENT_ALLOW_PLAINTEXT"`
 	AllowPrivateSSO bool   `name:"allow-private-sso" help:"Allow accounts' identity providers at private addresses and without TLS: for a closed network, or to try it." env:"CATCHMENT_ALLOW_PRIVATE_SSO"`
+	DNS             string `name:"dns" help:"Name server (HOST:PORT) that knows the domains of accounts' identity providers; the system's when empty." placeholder:"ADDR" env:"CATCHMENT_DNS"`
 	NATSCA          string `name:"nats-ca" help:"PEM file with the authority of the NATS server's certificate; the system's when empty." env:"CATCHMENT_NATS_CA" type:"path"`
 	NATSCert        string `name:"nats-cert" help:"PEM file with the certificate to show to the NATS server." env:"CATCHMENT_NATS_CERT" type:"path"`
 	NATSKey         string `name:"nats-key" help:"PEM file with its key." env:"CATCHMENT_NATS_KEY" type:"path"`

@@ -159,7 +159,7 @@ var unbound = []string{
 	"access.passkeys.operator", "access.passkeys.remove.operator",
 	// a passkey is found by its credential, and a ceremony used once, before the account is known
 	"access.passkey.by-credential", "access.passkey.flow.end", "access.passkey.flow.forget",
-	"access.sso.by-domain", "access.sso.flow.by-secret", "access.sso.flow.by-state",
+	"access.sso.by-domain", "access.sso.domains.due", "access.sso.flow.by-secret", "access.sso.flow.by-state",
 	// the platform's record
 	"record.platform.add", "record.platform.list",
 	// how far SQL has taken the journal

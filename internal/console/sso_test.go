@@ -31,6 +31,17 @@ func TestSSOSettings(t *testing.T) {
 			}
 		}
 		sameFields(t, text, "sso-provider", again.body)
+		state := func(a answer) any { return a.body["records"].([]any)[0].(map[string]any)["state"] }
+		record := again.body["records"].([]any)[0].(map[string]any)["txt"].(string)
+		if a := c.admin.ask("POST", "/v1/account/sso/check", nil).want(t, 200); state(a) != "unverified" {
+			t.Errorf("%s", a.text)
+		}
+		h.door.Names.Set("example.com", record)
+		if a := c.admin.ask("POST", "/v1/account/sso/check", nil).want(t, 200); state(a) != "verified" || state(c.admin.get("/v1/account/sso").want(t, 200)) != "verified" {
+			t.Errorf("%s", a.text)
+		}
+		c.user(account.Manager).ask("POST", "/v1/account/sso/check", nil).want(t, 403)
+		other.admin.ask("POST", "/v1/account/sso/check", nil).want(t, 404)
 		other.admin.get("/v1/account/sso").want(t, 404)
 		other.admin.ask("DELETE", "/v1/account/sso", nil).want(t, 404)
 		set["new_role"] = "admin"

@@ -31,6 +31,8 @@ func TestSSOInABrowser(t *testing.T) {
 		_, domain, _ := strings.Cut(mia.email, "@")
 		_, err = c.door.SetProvider(t.Context(), by, signin.Provider{Issuer: idp.Issuer(), ClientID: idp.ClientID, Secret: vault.Hide(idp.ClientSecret), Domains: []string{domain}})
 		c.ok(err)
+		nobody.post("/v1/sessions/sso", map[string]any{"email": mia.email}).want(t, 409) // anybody can enter any domain
+		c.door.ShowDomains(by.Scope)
 		nobody.post("/v1/sessions/sso", map[string]any{}).want(t, 422)
 		nobody.post("/v1/sessions/sso", map[string]any{"email": "mia@elsewhere.example"}).want(t, 409)
 

@@ -22,6 +22,7 @@ import (
 	"catchment/internal/keyring"
 	"catchment/internal/problem"
 	"catchment/internal/signin"
+	"catchment/internal/signin/signintest"
 	"catchment/internal/store"
 	"catchment/internal/store/storetest"
 	"catchment/internal/vault"
@@ -60,6 +61,7 @@ type house struct {
 	changed int
 	records []string
 	private bool // providers at private addresses are asked
+	names   *signintest.DNS
 }
 
 var ring = sync.OnceValues(func() (*keyring.Keyring, error) {
@@ -77,7 +79,7 @@ func each(t *testing.T, f func(h *house)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := &house{T: t, db: db, clock: &clock{at: store.Clock(time.Now())}, waker: &jobstest.Waker{}, private: true}
+		h := &house{T: t, db: db, clock: &clock{at: store.Clock(time.Now())}, waker: &jobstest.Waker{}, private: true, names: signintest.NewDNS(t)}
 		h.keys = directorytest.Join(k, db)
 		h.events = events.NewLog(h.waker)
 		h.outbox = &courier.Outbox{}
@@ -109,7 +111,7 @@ func (h *house) deskAt(d *directory.Directory, c *clock) *signin.Signin {
 	phones := courier.New(courier.Options{Carrier: h.outbox})
 	s := signin.New(signin.Options{DB: h.db, Directory: d, Keys: h.keys, Now: c.now, Courier: phones, Host: "leads.example.com",
 		Opener: h.keys.Opener(), Events: h.events,
-		SSO: signin.SSO{Accounts: h.keys.Accounts, PublicURL: "https://leads.example.com", Private: h.private}})
+		SSO: signin.SSO{Accounts: h.keys.Accounts, PublicURL: "https://leads.example.com", TXT: signin.Resolver(h.names.Address), Private: h.private}})
 	h.Cleanup(phones.Close)
 	h.Cleanup(s.Close)
 	return s

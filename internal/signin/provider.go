@@ -28,9 +28,10 @@ import (
 
 // SSO says how single sign-on works here. The zero SSO offers none.
 type SSO struct {
-	Accounts  *keyring.Accounts // under whose keysets clients' secrets are sealed
-	PublicURL string            // where browsers reach these doors, without a slash at the end
-	Private   bool              // providers at private addresses, and without TLS: for tests and closed networks
+	Accounts  *keyring.Accounts                                        // under whose keysets clients' secrets are sealed
+	PublicURL string                                                   // where browsers reach these doors, without a slash at the end
+	TXT       func(ctx context.Context, name string) ([]string, error) // asks name servers; nil: the system's
+	Private   bool                                                     // providers at private addresses, and without TLS: for tests and closed networks
 }
 
 // Provider is an account's identity provider, for OpenID Connect.

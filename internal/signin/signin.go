@@ -89,6 +89,9 @@ func New(o Options) *Signin {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.SSO.TXT == nil {
+		o.SSO.TXT = Resolver("")
+	}
 	s := &Signin{o: o, hasher: newHasher(), queue: make(chan waiting, mostQueued), notes: map[noted]int{}, providers: newProviders(o.SSO.Private), party: relyingParty(o.SSO.PublicURL)}
 	run, end := context.WithCancel(context.Background())
 	s.end = end

@@ -18,7 +18,6 @@ import (
 	"catchment/internal/store"
 	"catchment/internal/store/access"
 	"catchment/internal/store/members"
-	"catchment/internal/store/setup"
 	"catchment/internal/submission"
 	"catchment/internal/vault"
 
@@ -52,7 +51,7 @@ type SSOFlow struct {
 }
 
 // BeginSSO begins a sign-in through the provider of the account, or else of
-// the accounts whose people have addresses of this domain. The answer depends
+// the one that has shown the address's domain to be its own. The answer depends
 // on the domain alone, and not on whether somebody has the address.
 func (s *Signin) BeginSSO(ctx context.Context, c Client, in account.ID, email string) (SSOFlow, error) {
 	if err := s.limits.network(c, s.now(), "sso", networkAsks, networkSpan); err != nil {
@@ -106,38 +105,21 @@ func (s *Signin) away(in account.ID, err error) error {
 	return problem.Busy("provider_away", 10*time.Second, "The company's identity provider does not answer as it should. Try again soon.").Because(err)
 }
 
-// accountOf finds whose provider an address belongs to.
+// accountOf finds whose provider an address belongs to: who has shown the
+// address's domain to be their own.
 func (s *Signin) accountOf(ctx context.Context, email string) (id account.ID, err error) {
 	_, domain, ok := strings.Cut(emailOf(email), "@")
 	if !ok {
 		return id, problem.InvalidField("email", "bad_email", "Send your e-mail address, or account with its id.")
 	}
-	var all []account.ID
 	err = s.o.DB.ReadDirectory(ctx, func(dir *store.Dir) (err error) {
-		all, err = access.ByDomain(dir, domain)
+		id, err = access.ByDomain(dir, domain)
 		return err
 	})
-	switch {
-	case err != nil:
-		return id, err
-	case len(all) == 0:
-		return id, errNoSSO()
-	case len(all) == 1:
-		return all[0], nil
+	if err == nil && id.IsZero() {
+		err = errNoSSO()
 	}
-	p := problem.Conflict("choose_account", "Several accounts have people with such addresses. Send account.")
-	for _, a := range all {
-		err := s.o.DB.Read(ctx, admit.To(a), func(tx *store.Tx) error {
-			found, err := setup.GetAccount(tx)
-			p.Choices = append(p.Choices, problem.Choice{ID: a.String(), Name: found.Name})
-			return err
-		})
-		if err != nil {
-			return id, err
-		}
-	}
-	slices.SortFunc(p.Choices, func(a, b problem.Choice) int { return strings.Compare(a.Name+a.ID, b.Name+b.ID) })
-	return id, p
+	return id, err
 }
 
 // emailOf is the address as it is found by; "" for none.

@@ -218,6 +218,7 @@ func TestSSOLetsInWhomTheProviderNames(t *testing.T) {
 func TestSSOByAddressAndWithTwoFactors(t *testing.T) {
 	each(t, func(h *house) {
 		j := h.joined(nil)
+		j.show()
 		for _, email := range []string{"anybody@example.com", "priya@example.com"} { // known or not: the same
 			if _, err := h.door.BeginSSO(h.Context(), here, account.ID{}, email); err != nil {
 				h.Errorf("%s: %v", email, err)

@@ -21,6 +21,7 @@ type Desk struct {
 	*signin.Signin
 	dir    *directory.Directory
 	Outbox courier.Outbox // what went to phones
+	Names  *DNS           // who is asked for domains' records
 	t      testing.TB
 }
 
@@ -32,13 +33,29 @@ const PublicURL = "https://leads.example.com"
 
 // New opens the sign-in of a directory.
 func New(t testing.TB, db *store.DB, dir *directory.Directory, keys *directorytest.Ring) *Desk {
-	d := &Desk{t: t, dir: dir}
+	d := &Desk{t: t, dir: dir, Names: NewDNS(t)}
 	c := courier.New(courier.Options{Carrier: &d.Outbox})
 	d.Signin = signin.New(signin.Options{DB: db, Directory: dir, Keys: keys, Opener: keys.Opener(), Courier: c,
-		SSO: signin.SSO{Accounts: keys.Accounts, PublicURL: PublicURL, Private: true}})
+		SSO: signin.SSO{Accounts: keys.Accounts, PublicURL: PublicURL, TXT: signin.Resolver(d.Names.Address), Private: true}})
 	t.Cleanup(c.Close)
 	t.Cleanup(d.Close)
 	return d
+}
+
+// ShowDomains puts the records of the account's domains into the name server and has
+// them looked at.
+func (d *Desk) ShowDomains(by account.Scope) {
+	d.t.Helper()
+	all, err := d.CheckDomains(d.t.Context(), by, "system:test")
+	for _, x := range all {
+		d.Names.Set(x.Name, x.Record)
+	}
+	if err == nil {
+		_, err = d.CheckDomains(d.t.Context(), by, "system:test")
+	}
+	if err != nil {
+		d.t.Fatal(err)
+	}
 }
 
 // Redeem uses a one-time link, with Password as the new password.

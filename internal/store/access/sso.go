@@ -57,9 +57,6 @@ var (
 		ON CONFLICT (account_id) DO UPDATE SET issuer = excluded.issuer, client_id = excluded.client_id, secret_key = excluded.secret_key,
 			secret = excluded.secret, domains = excluded.domains, compulsory = excluded.compulsory, new_role = excluded.new_role, changed_at = excluded.changed_at`)
 	noProvider = store.Register("access.sso.provider.remove", `DELETE FROM sso_provider WHERE account_id = $1`)
-	addDomain  = store.Register("access.sso.domain.add", `INSERT INTO sso_domain (account_id, domain) VALUES ($1, $2)`)
-	noDomains  = store.Register("access.sso.domains.remove", `DELETE FROM sso_domain WHERE account_id = $1`)
-	byDomain   = store.Unbound("access.sso.by-domain", `SELECT account_id FROM sso_domain WHERE domain = $1 ORDER BY account_id LIMIT 50`)
 
 	bondOf  = store.Register("access.sso.bond", `SELECT user_id FROM sso_bond WHERE account_id = $1 AND subject_mac = $2`)
 	addBond = store.Register("access.sso.bond.add", `INSERT INTO sso_bond (account_id, subject_mac, user_id, bound_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`)
@@ -95,15 +92,7 @@ func SetProvider(tx *store.Tx, p Provider) error {
 	if err := tx.Must(setProvider, p.Issuer, p.ClientID, p.Key, p.Secret, string(domains), p.Compulsory, string(p.NewRole), p.ChangedAt.UnixMicro()); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(noDomains); err != nil {
-		return err
-	}
-	for _, d := range p.Domains {
-		if err := tx.Must(addDomain, d); err != nil {
-			return err
-		}
-	}
-	return nil
+	return putDomains(tx, p.Domains)
 }
 
 // RemoveProvider forgets it, and who was bound. False: there was none.
@@ -116,18 +105,6 @@ func RemoveProvider(tx *store.Tx) (bool, error) {
 		err = RemoveBonds(tx)
 	}
 	return n == 1, err
-}
-
-// ByDomain lists the accounts whose people have such addresses, 50 at most.
-func ByDomain(d *store.Dir, domain string) (out []account.ID, err error) {
-	rows, err := d.Query(byDomain, domain)
-	err = store.Each(rows, err, func(scan func(...any) error) error {
-		var id account.ID
-		err := scan(&id)
-		out = append(out, id)
-		return err
-	})
-	return out, err
 }
 
 // Bond is the user whom a subject of the provider is; the zero id: nobody.
