@@ -8,6 +8,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/signin"
 	"catchment/internal/store"
 	"catchment/internal/store/offers"
@@ -51,6 +52,8 @@ type Me struct {
 	Presence      *string    `json:"presence" enum:"available,engaged,away,logged-off" doc:"null for who is no user of an account."`
 	PresenceSince *time.Time `json:"presence_since"`
 	ExpiresAt     *time.Time `json:"expires_at" doc:"When this session or key ends at the latest; null: never."`
+
+	Rights map[string]string `json:"rights" nullable:"false" doc:"What you may, by permission, and how far: mine, teams or all. What is left out you may not." example:"{\"leads:read\":\"mine\",\"session:own\":\"all\"}"`
 }
 
 // PresenceState is what a salesperson declares.
@@ -248,7 +251,12 @@ func (d *Desk) me(ctx context.Context, v *web.Visit, _ *struct{}) (*Me, error) {
 		return nil, err
 	}
 	me := &Me{UserID: web.OrNull(v.User.String()), KeyID: web.OrNull(v.Key.String()), Name: self.Name, AccountID: web.OrNull(self.Account.String()),
-		AccountName: web.OrNull(self.AccountName), Role: string(v.Role), ExpiresAt: web.TimeOrNull(v.Expires)}
+		AccountName: web.OrNull(self.AccountName), Role: string(v.Role), ExpiresAt: web.TimeOrNull(v.Expires), Rights: map[string]string{}}
+	for _, p := range rights.Permissions() {
+		if v.May(p.Permission) {
+			me.Rights[string(p.Permission)] = v.Reach(p.Permission).String()
+		}
+	}
 	if v.User.IsZero() || !v.Scope.Valid() {
 		return me, nil
 	}
