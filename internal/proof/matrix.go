@@ -54,6 +54,7 @@ var prefixes = map[string]string{
 type route struct {
 	method, path, name, permission string
 	public                         bool
+	second                         bool // the second factor was shown lately
 	params                         []param
 	body                           map[string]any // schema, nil without
 	form                           bool
@@ -111,6 +112,7 @@ func (d *document) route(method, path string) (route, error) {
 	var op struct {
 		ID          string           `json:"operationId"`
 		Permission  string           `json:"x-permission"`
+		StepUp      bool             `json:"x-step-up"`
 		Security    []map[string]any `json:"security"`
 		Parameters  []map[string]any `json:"parameters"`
 		RequestBody *struct {
@@ -121,7 +123,7 @@ func (d *document) route(method, path string) (route, error) {
 	if err := json.Unmarshal(d.Paths[path][method], &op); err != nil {
 		return route{}, fmt.Errorf("%s %s: %w", method, path, err)
 	}
-	r := route{method: strings.ToUpper(method), path: path, name: op.ID, permission: op.Permission, public: op.Permission == "public"}
+	r := route{method: strings.ToUpper(method), path: path, name: op.ID, permission: op.Permission, public: op.Permission == "public", second: op.StepUp}
 	for _, p := range op.Parameters {
 		name, _ := p["name"].(string)
 		in, _ := p["in"].(string)
