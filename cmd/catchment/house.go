@@ -299,7 +299,7 @@ func (h *house) buildStages(ctx context.Context) error {
 		Accounts: h.scopes,
 	})
 	h.directory = directory.New(directory.Options{
-		DB: h.db, Keys: ringForDirectory{h}, Waker: h.journal, Log: h.log, Changed: h.publisher.Changed, Record: record, Tombstones: tombstones{h},
+		DB: h.db, Keys: ringForDirectory{h}, Waker: h.journal, Log: h.log, Changed: h.publisher.Changed, Record: record, DeviceEnded: h.deviceEnded, Tombstones: tombstones{h},
 		OperatorNetworks: h.c.operatorNetworks(), Refused: func(p directory.Principal) { h.signin.Refused(p) },
 	})
 	if err := h.hireCouriers(); err != nil {
@@ -499,6 +499,13 @@ func (h *house) eachAccount(ctx context.Context, f func(account.ID) error) error
 		}
 		after = &list[len(list)-1]
 	}
+}
+
+// deviceEnded tells a device that was revoked, as soon as the transaction is
+// committed: over the live stream here.
+func (h *house) deviceEnded(tx *store.Tx, at time.Time, user account.UserID, id account.DeviceID, why string) error {
+	h.events.Emit(tx, events.Event{Kind: events.DeviceRevoked, At: at, User: user, Data: map[string]any{"device_id": id, "reason": why}})
+	return nil
 }
 
 func record(tx *store.Tx, at time.Time, actor, action, about string) error {

@@ -27,6 +27,9 @@ type (
 	BacktestID = ident.ID[backtestKind]
 	// RoleID names a role that an account made for itself.
 	RoleID = ident.ID[roleKind]
+	// DeviceID names a device of a user, PushID where its pushes go.
+	DeviceID = ident.ID[deviceKind]
+	PushID   = ident.ID[pushKind]
 )
 
 // NewID makes the id of a new account. (Its kind is not exported, so that
@@ -44,10 +47,15 @@ func NewPoolID() PoolID         { return ident.New[poolKind]() }
 func NewPolicyID() PolicyID     { return ident.New[policyKind]() }
 func NewBacktestID() BacktestID { return ident.New[backtestKind]() }
 func NewRoleID() RoleID         { return ident.New[roleKind]() }
+func NewDeviceID() DeviceID     { return ident.New[deviceKind]() }
+func NewPushID() PushID         { return ident.New[pushKind]() }
 
 // IDFrom and UserIDFrom give 16 bytes their kind back.
 func IDFrom(b [16]byte) ID         { return ident.From[scope.Account](b) }
 func UserIDFrom(b [16]byte) UserID { return ident.From[userKind](b) }
+
+// PushIDFrom gives 16 bytes of a push subscription their kind back.
+func PushIDFrom(b [16]byte) PushID { return ident.From[pushKind](b) }
 
 // SessionIDFrom gives 16 bytes of a session their kind back.
 func SessionIDFrom(b [16]byte) SessionID { return ident.From[sessionKind](b) }
@@ -68,6 +76,8 @@ func ParseBacktestID(s string) (BacktestID, error) { return ident.Parse[backtest
 func ParseSessionID(s string) (SessionID, error)   { return ident.Parse[sessionKind](s) }
 func ParseRoleID(s string) (RoleID, error)         { return ident.Parse[roleKind](s) }
 func ParsePasskeyID(s string) (PasskeyID, error)   { return ident.Parse[passkeyKind](s) }
+func ParseDeviceID(s string) (DeviceID, error)     { return ident.Parse[deviceKind](s) }
+func ParsePushID(s string) (PushID, error)         { return ident.Parse[pushKind](s) }
 
 type (
 	userKind     struct{}
@@ -80,6 +90,8 @@ type (
 	policyKind   struct{}
 	backtestKind struct{}
 	roleKind     struct{}
+	deviceKind   struct{}
+	pushKind     struct{}
 )
 
 func (userKind) Prefix() string     { return "user" }
@@ -92,6 +104,8 @@ func (poolKind) Prefix() string     { return "pool" }
 func (policyKind) Prefix() string   { return "plcy" }
 func (backtestKind) Prefix() string { return "btst" }
 func (roleKind) Prefix() string     { return "role" }
+func (deviceKind) Prefix() string   { return "dev" }
+func (pushKind) Prefix() string     { return "push" }
 
 // Role is what a user or a secret key is in an account, or on the platform: one
 // of those below, or the text form of a RoleID.

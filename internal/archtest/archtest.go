@@ -18,7 +18,7 @@ var floors = []struct {
 	{"stages", []string{"intake", "routing", "followup", "insight", "publish", "carry", "signin"}},
 	{"keeps", []string{"keyring", "directory", "events", "audit", "jobs", "snapshot"}},
 	{"cellars: tables", []string{
-		"store/access", "store/answers", "store/carry", "store/counts", "store/cursor", "store/eventlog", "store/keys", "store/leads",
+		"store/access", "store/answers", "store/carry", "store/counts", "store/cursor", "store/devices", "store/eventlog", "store/keys", "store/leads",
 		"store/members", "store/mover", "store/offers", "store/people", "store/policies", "store/published", "store/record", "store/setup", "store/work"}},
 	{"cellars", []string{"store", "journal", "courier", "limits"}},
 	{"keys to rooms", []string{"account/admit", "vault/reveal"}},

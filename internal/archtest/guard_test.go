@@ -18,6 +18,7 @@ import (
 	_ "catchment/internal/store/carry"
 	_ "catchment/internal/store/counts"
 	_ "catchment/internal/store/cursor"
+	_ "catchment/internal/store/devices"
 	_ "catchment/internal/store/eventlog"
 	_ "catchment/internal/store/keys"
 	_ "catchment/internal/store/leads"
@@ -160,6 +161,8 @@ var unbound = []string{
 	// a passkey is found by its credential, and a ceremony used once, before the account is known
 	"access.passkey.by-credential", "access.passkey.flow.end", "access.passkey.flow.forget",
 	"access.sso.by-domain", "access.sso.domains.due", "access.sso.flow.by-secret", "access.sso.flow.by-state",
+	"access.sso.by-domain", "access.sso.flow.by-secret", "access.sso.flow.by-state",
+	"devices.ended-by-token",
 	// the platform's record
 	"record.platform.add", "record.platform.list",
 	// how far SQL has taken the journal

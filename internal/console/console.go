@@ -66,6 +66,7 @@ func New(p Parts) *Console {
 	c.stageRoutes()
 	c.userRoutes()
 	c.signInRoutes()
+	c.deviceRoutes()
 	c.ssoRoutes()
 	c.networkRoutes()
 	c.shiftRoutes()

@@ -68,6 +68,7 @@ func New(p Parts) *Desk {
 	d.sessionRoutes()
 	d.factorRoutes()
 	d.passkeyRoutes()
+	d.deviceRoutes()
 	d.ssoRoutes()
 	d.offerRoutes()
 	d.leadRoutes()

@@ -71,7 +71,11 @@ func open(t *testing.T, db *store.DB) *doors {
 	places := events.NewSequencer(db, waker, log)
 	places.Start()
 	t.Cleanup(places.Stop)
-	d.dir = directory.New(directory.Options{DB: db, Keys: d.ring, Waker: waker})
+	d.dir = directory.New(directory.Options{DB: db, Keys: d.ring, Waker: waker, Record: onRecord,
+		DeviceEnded: func(tx *store.Tx, at time.Time, user account.UserID, id account.DeviceID, why string) error {
+			emits.Emit(tx, events.Event{Kind: events.DeviceRevoked, At: at, User: user, Data: map[string]any{"device_id": id, "reason": why}})
+			return nil
+		}})
 	t.Cleanup(d.dir.Close)
 	d.door = signintest.New(t, db, d.dir, d.ring)
 	d.api = web.New(web.Options{DB: db, Auth: d.dir, Version: "test"})
@@ -94,6 +98,10 @@ func open(t *testing.T, db *store.DB) *doors {
 	t.Cleanup(d.desk.Close)
 	d.url = server.URL
 	return d
+}
+
+func onRecord(tx *store.Tx, at time.Time, actor, action, about string) error {
+	return audit.Write(tx, at, audit.Entry{Actor: actor, Action: action, About: about})
 }
 
 func (d *doors) now() time.Time { return time.Now().Add(time.Duration(d.ahead.Load())) }

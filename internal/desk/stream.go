@@ -304,6 +304,7 @@ func (f *follower) recheck(ctx context.Context) error {
 	if q, ok := problem.Of(err); !errors.Is(err, errEnded) && (!ok || q.Status != http.StatusUnauthorized && q.Status != http.StatusForbidden) {
 		return nil // the directory is away, which says nothing about the credential
 	}
+	_ = f.catchUp(ctx) // a device that was revoked is told why
 	_ = f.write([]byte("event: end\ndata: {}\n\n"))
 	return errEnded
 }

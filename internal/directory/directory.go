@@ -83,7 +83,9 @@ type Options struct {
 	// record, in the transaction that does it. What a handler or signin asks
 	// for, those record.
 	Record func(tx *store.Tx, at time.Time, actor, action, about string) error
-	Now    func() time.Time // time.Now when nil
+	// DeviceEnded has a device told that it was revoked, after the transaction.
+	DeviceEnded func(tx *store.Tx, at time.Time, user account.UserID, id account.DeviceID, why string) error
+	Now         func() time.Time // time.Now when nil
 	// OperatorNetworks are from where operators may come; none: from anywhere.
 	OperatorNetworks caller.Networks
 	// Refused is told of a session or key that was used from elsewhere than its
@@ -111,6 +113,9 @@ func New(o Options) *Directory {
 	}
 	if o.Record == nil {
 		o.Record = func(*store.Tx, time.Time, string, string, string) error { return nil }
+	}
+	if o.DeviceEnded == nil {
+		o.DeviceEnded = func(*store.Tx, time.Time, account.UserID, account.DeviceID, string) error { return nil }
 	}
 	if o.Refused == nil {
 		o.Refused = func(Principal) {}

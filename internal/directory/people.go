@@ -7,6 +7,7 @@ import (
 	"catchment/internal/problem"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
+	"catchment/internal/store/devices"
 	"catchment/internal/store/members"
 	"catchment/internal/store/setup"
 	"catchment/internal/vault"
@@ -167,6 +168,13 @@ func (d *Directory) UpdateMember(tx *store.Tx, id account.UserID, c MemberChange
 	left := m.State == members.Deactivated && was.State != m.State
 	if left || m.Role != was.Role { // a token that was overheard before does not get the new right
 		if err := access.EndSessions(tx, id, account.SessionID{}, d.now()); err != nil {
+			return nil, err
+		}
+		why := devices.RoleChanged
+		if left {
+			why = devices.Deactivated
+		}
+		if err := d.EndDevices(tx, "system:directory", id, why, nil); err != nil {
 			return nil, err
 		}
 	}

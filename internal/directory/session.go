@@ -214,6 +214,9 @@ func (d *Directory) Authenticate(ctx context.Context, bearer string) (Principal,
 	if err == nil {
 		err = d.buried(bearer, p.Key, hash)
 	}
+	if errors.Is(err, store.ErrNone) && isToken(bearer, sessionPrefix) {
+		return Principal{}, d.refused(ctx, hash)
+	}
 	if errors.Is(err, store.ErrNone) {
 		return Principal{}, errBearer()
 	}

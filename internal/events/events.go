@@ -65,6 +65,7 @@ const (
 	EnquiryReleased    Kind = "enquiry.released"
 	EnquiryKept        Kind = "enquiry.kept"
 	KeyEnding          Kind = "key.ending"
+	DeviceRevoked      Kind = "device.revoked"
 )
 
 // Event is one thing that happened. Data holds ids, counts and words of the

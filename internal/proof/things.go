@@ -207,5 +207,19 @@ func (m *matrix) people(ctx context.Context, i *instance, a *api, c company, out
 	if len(sessions.Items) > 0 {
 		out["session"] = sessions.Items[0].ID
 	}
-	return nil
+	return m.device(ctx, c, out)
+}
+
+// device has a salesperson's phone get its key.
+func (m *matrix) device(ctx context.Context, c company, out map[string]string) error {
+	seller, err := m.session(ctx, c, "salesperson")
+	if err != nil {
+		return err
+	}
+	var d struct {
+		ID string `json:"device_id"`
+	}
+	err = seller.post(ctx, "/v1/me/device", map[string]any{}, &d)
+	out["device"] = d.ID
+	return err
 }

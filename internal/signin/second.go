@@ -11,6 +11,7 @@ import (
 	"catchment/internal/problem"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
+	"catchment/internal/store/devices"
 )
 
 // A user's tries of second factors: wrong ones count, whichever factor and
@@ -233,6 +234,9 @@ func (s *Signin) Reset(tx *store.Tx, by string, user account.UserID) error {
 		return err
 	}
 	if err := access.EndSessions(tx, user, account.SessionID{}, now); err != nil {
+		return err
+	}
+	if err := s.o.Directory.EndDevices(tx, by, user, devices.FactorsReset, nil); err != nil {
 		return err
 	}
 	s.o.Directory.Revoked(tx)

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"catchment/internal/account"
@@ -11,6 +12,7 @@ import (
 	"catchment/internal/problem"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
+	"catchment/internal/store/devices"
 	"catchment/internal/vault"
 	"catchment/internal/vault/reveal"
 )
@@ -94,36 +96,41 @@ func view(r access.Session, p directory.Principal) Session {
 // EndSession ends one of a user's sessions, at once on this node and as soon as
 // they are woken on the others. 404: they have none of that id.
 func (s *Signin) EndSession(ctx context.Context, p directory.Principal, user account.UserID, id account.SessionID) error {
-	return s.endWhich(ctx, p, user, "session.end", id.String(), func(r access.Session) bool { return r.ID == id })
-}
-
-// EndSessions ends all of a user's sessions but the one that asks.
-func (s *Signin) EndSessions(ctx context.Context, p directory.Principal, user account.UserID) error {
-	err := s.endWhich(ctx, p, user, "sessions.end", user.String(), func(r access.Session) bool { return r.ID != p.Session })
-	if pr, ok := problem.Of(err); ok && pr.Status == 404 {
-		return nil // there was no other
-	}
-	return err
-}
-
-// endWhich ends those of a user's sessions that which chooses, on the record.
-func (s *Signin) endWhich(ctx context.Context, p directory.Principal, user account.UserID, action, about string, which func(access.Session) bool) error {
 	rows, err := s.sessionRows(ctx, p, user)
 	if err != nil {
 		return err
 	}
+	if !slices.ContainsFunc(rows, func(r access.Session) bool { return r.ID == id }) {
+		return problem.NotFound()
+	}
+	return s.endWhich(ctx, p, user, rows, "session.end", id.String(), func(x account.SessionID) bool { return x == id })
+}
+
+// EndSessions ends all of a user's sessions but the one that asks, and the
+// devices of those that were over before.
+func (s *Signin) EndSessions(ctx context.Context, p directory.Principal, user account.UserID) error {
+	rows, err := s.sessionRows(ctx, p, user)
+	if err != nil {
+		return err
+	}
+	return s.endWhich(ctx, p, user, rows, "sessions.end", user.String(), func(x account.SessionID) bool { return x != p.Session })
+}
+
+// endWhich ends those of a user's sessions that which chooses, with their
+// devices, on the record.
+func (s *Signin) endWhich(ctx context.Context, p directory.Principal, user account.UserID, rows []access.Session, action, about string, which func(account.SessionID) bool) error {
 	var ids []account.SessionID
 	for _, r := range rows {
-		if which(r) {
+		if which(r.ID) {
 			ids = append(ids, r.ID)
 		}
-	}
-	if len(ids) == 0 {
-		return problem.NotFound()
 	}
 	now := s.now()
 	e := audit.Entry{Actor: p.Actor, Action: action, About: about, Detail: map[string]any{"user": user.String(), "count": len(ids)}}
 	if !p.Scope.Valid() {
+		if len(ids) == 0 {
+			return nil
+		}
 		return s.o.DB.Directory(ctx, func(dir *store.Dir) error {
 			s.o.Directory.Revoked(dir)
 			for _, id := range ids {
@@ -135,6 +142,12 @@ func (s *Signin) endWhich(ctx context.Context, p directory.Principal, user accou
 		})
 	}
 	return s.o.DB.Write(ctx, p.Scope, func(tx *store.Tx) error {
+		if err := s.o.Directory.EndDevices(tx, p.Actor, user, devices.Revoked, which); err != nil {
+			return err
+		}
+		if len(ids) == 0 {
+			return nil
+		}
 		s.o.Directory.Revoked(tx)
 		for _, id := range ids {
 			if _, err := access.EndSessionOf(tx, user, id, now); err != nil {

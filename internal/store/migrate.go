@@ -161,7 +161,7 @@ var directoryTables = map[string]bool{
 	"project": true, "source": true, // read only, for the doors' snapshot
 	"code_flow": true, "code_sent": true, "platform_event": true, "second_factor": true, "recovery_code": true,
 	"sso_domain": true, "sso_flow": true, "platform_sign_off": true,
-	"passkey": true, "passkey_flow": true,
+	"passkey": true, "passkey_flow": true, "device": true,
 }
 
 // unbound tables have no account_id to check.

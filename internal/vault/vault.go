@@ -38,6 +38,9 @@ const (
 	Device  Field = "device"   // of a session: browser and system
 	Network Field = "network"  // of a session: where it began
 
+	KeyShare Field = "share" // of a device: our half of the key to what it keeps
+	Pushing  Field = "push"  // of a push subscription: where it goes, and the browser's keys
+
 	ClientSecret Field = "client_secret" // of an account at its identity provider; nobody's, and sealed all the same
 )
 
@@ -75,6 +78,8 @@ const (
 	ForOversight Purpose = "oversight"   // the session's task of a manager or admin
 	ForOwnUse    Purpose = "own-profile" // a user's own name, and where they are signed in
 	ForSignIn    Purpose = "sign-in"     // a user's phone, to send a code to it
+	ForDevice    Purpose = "device-key"  // the share of a user's device, for that device
+	ForPush      Purpose = "push"        // where a user's pushes go, to send one there
 )
 
 // Valid reports whether the purpose may be put on the record.
