@@ -80,6 +80,12 @@ func inFiles(t *testing.T, dir string, text []byte) (found bool) {
 	return found
 }
 
+// What an account's own role may is in the snapshot: the door has no SQL to ask.
+func TestAKeyOfAnOwnRoleHandsInLeads(t *testing.T) {
+	h := newHouse(t)
+	h.take(t, post(goodLead, "Authorization", "Bearer "+ownCaptures))
+}
+
 func TestSourceAndProject(t *testing.T) {
 	h := newHouse(t)
 	garden := h.own.Project("garden")

@@ -37,6 +37,8 @@ const (
 	expired     = "csk_that-has-expired"
 	strange     = "csk_of-a-kind-not-known-yet"
 	atOffice    = "csk_for-a-server-elsewhere"
+	ownCaptures = "csk_of-an-own-role-that-hands-in-leads"
+	ownDoesNot  = "csk_of-an-own-role-that-does-not"
 	otherSecret = "csk_of-the-other-account"
 )
 
@@ -231,6 +233,9 @@ func (h *house) furnish() {
 		key(strange, snapshot.Key{Kind: "strange", Role: account.Manager}),
 	}
 	elsewhere := caller.Networks{netip.MustParsePrefix("192.0.2.0/24")}
+	own := account.Role(account.NewRoleID().String())
+	h.own.Keys = append(h.own.Keys, key(ownCaptures, snapshot.Key{Kind: snapshot.Secret, Role: own, Captures: true}),
+		key(ownDoesNot, snapshot.Key{Kind: snapshot.Secret, Role: own}))
 	h.own.Keys = append(h.own.Keys, key(atOffice, snapshot.Key{Kind: snapshot.Secret, Role: account.Manager, Networks: elsewhere}))
 	tower := project("tower")
 	h.other.Projects = []snapshot.Project{tower}

@@ -18,7 +18,6 @@ import (
 	"catchment/internal/limits"
 	"catchment/internal/problem"
 	"catchment/internal/receipt"
-	"catchment/internal/rights"
 	"catchment/internal/snapshot"
 	"catchment/internal/submission"
 )
@@ -178,7 +177,7 @@ func (d *Door) admit(r *http.Request) (visitor, error) {
 		return visitor{}, accountOff()
 	case !a.From(k, caller.Of(r)):
 		return visitor{}, problem.Forbidden("network", "This key may not be used from your network. An admin can allow it.")
-	case k.Kind == snapshot.Secret && !rights.Of(k.Role).May(account.Capture):
+	case k.Kind == snapshot.Secret && !k.MayCapture():
 		return visitor{}, problem.Forbidden("not_permitted", "This key's role may not hand in leads.")
 	case k.Kind == snapshot.Publishable && !k.Allows(r.Header.Get("Origin")):
 		return visitor{}, problem.Forbidden("origin_not_allowed", "This key may not be used from this page. Add the page's origin to the key, or use a secret key from a server.")

@@ -119,6 +119,7 @@ func TestRefusals(t *testing.T) {
 		{"unknown key", post(goodLead, "Authorization", "Bearer csk_unknown"), 401, "unauthenticated", ""},
 		{"expired key", post(goodLead, "Authorization", "Bearer "+expired), 401, "unauthenticated", ""},
 		{"role without the right", post(goodLead, "Authorization", "Bearer "+salesperson), 403, "not_permitted", ""},
+		{"own role without the right", post(goodLead, "Authorization", "Bearer "+ownDoesNot), 403, "not_permitted", ""},
 		{"key of an unknown kind", post(goodLead, "Authorization", "Bearer "+strange), 403, "not_permitted", ""},
 		{"secret key for another network", post(goodLead, "Authorization", "Bearer "+atOffice), 403, "network", ""},
 		{"the same, said to be there", post(goodLead, "Authorization", "Bearer "+atOffice, "X-Forwarded-For", "192.0.2.9", "Forwarded", "for=192.0.2.9", "X-Real-Ip", "192.0.2.9"), 403, "network", ""},

@@ -39,7 +39,7 @@ type BoardProject struct {
 type BoardPerson struct {
 	ID         string    `json:"id" example:"user_01h455vb4pex5vsknk084sn02q"`
 	Name       string    `json:"name" example:"Ravi Example"`
-	Role       string    `json:"role" enum:"salesperson,manager,marketer,admin,auditor"`
+	Role       string    `json:"role" doc:"A built-in role, or the id of one of the account's own." example:"salesperson"`
 	Presence   string    `json:"presence" enum:"available,engaged,away,logged-off"`
 	Since      time.Time `json:"since" doc:"Of the presence."`
 	OnShift    bool      `json:"on_shift"`

@@ -65,6 +65,7 @@ func New(p Parts) *Console {
 	c.sourceRoutes()
 	c.stageRoutes()
 	c.userRoutes()
+	c.roleRoutes()
 	c.signInRoutes()
 	c.deviceRoutes()
 	c.ssoRoutes()

@@ -17,7 +17,7 @@ import (
 type APIKey struct {
 	ID        string     `json:"id" example:"key_01h455vb4pex5vsknk084sn02q"`
 	Kind      string     `json:"kind" enum:"publishable,secret" doc:"A publishable key only hands in leads and may stand in a page."`
-	Role      *string    `json:"role" enum:"salesperson,manager,marketer,admin,auditor" doc:"What a secret key may do; null for a publishable one."`
+	Role      *string    `json:"role" doc:"What a secret key may do: a built-in role, or the id of one of the account's own; null for a publishable one." example:"manager"`
 	Name      string     `json:"name" example:"Website"`
 	Tail      string     `json:"tail" doc:"The last four characters, to tell keys apart." example:"x7Qa"`
 	Sources   []string   `json:"sources" nullable:"false" doc:"Ids of the sources that it may hand in leads for; empty: every source."`
@@ -100,7 +100,7 @@ type newKeyIn struct {
 	Body struct {
 		Kind      string     `json:"kind" enum:"publishable,secret"`
 		Name      string     `json:"name" minLength:"1" maxLength:"120" example:"Website"`
-		Role      string     `json:"role,omitempty" enum:"salesperson,manager,marketer,admin,auditor" doc:"Of a secret key, and needed there."`
+		Role      string     `json:"role,omitempty" maxLength:"40" doc:"Of a secret key, and needed there: a built-in role, or the id of one of the account's own." example:"manager"`
 		Sources   []string   `json:"sources,omitempty" maxItems:"100" doc:"Ids of sources; left out: every source, also later ones."`
 		Origins   []string   `json:"origins,omitempty" maxItems:"50" doc:"Of a publishable key: https://host, each with its port unless it is the usual one."`
 		AnyOrigin bool       `json:"any_origin,omitempty" doc:"Of a publishable key. Left out, it needs origins."`
@@ -157,6 +157,9 @@ func (c *Console) newKey(v *web.Visit, tx *store.Tx, in *newKeyIn) (*NewAPIKey, 
 	if err != nil {
 		return nil, err
 	}
+	if err := directory.Covers(tx, v.Principal, account.Role(b.Role)); err != nil {
+		return nil, err
+	}
 	text, k, err := c.Directory.CreateKey(tx, directory.NewKey{Kind: b.Kind, Name: b.Name, Role: account.Role(b.Role), Sources: sources,
 		Origins: b.Origins, AnyOrigin: b.AnyOrigin, Networks: b.Networks, ExpiresAt: orNone(b.ExpiresAt)})
 	if err != nil {
@@ -191,6 +194,13 @@ func (c *Console) rotateKey(v *web.Visit, tx *store.Tx, in *rotateKeyIn) (*NewAP
 		if b.Overlap != nil {
 			overlap = time.Duration(*b.Overlap) * time.Second
 		}
+	}
+	was, err := directory.KeyOf(tx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := directory.Covers(tx, v.Principal, was.Role); err != nil { // the new text is shown
+		return nil, err
 	}
 	text, k, err := c.Directory.RotateKey(tx, id, overlap, expires)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 
 // SignInRule is how the account's users sign in.
 type SignInRule struct {
-	NoPassword    []string `json:"no_password" nullable:"false" enum:"salesperson,manager" doc:"Who signs in by a code to the phone or a passkey, and not by password."`
-	SecondFactor  []string `json:"second_factor" nullable:"false" enum:"salesperson,manager,marketer,admin,auditor" doc:"Whose sessions do nothing before a second factor, set up or not."`
+	NoPassword    []string `json:"no_password" nullable:"false" maxItems:"60" doc:"Who signs in by a code to the phone or a passkey, and not by password: salesperson, manager, or an own role that may no more than a manager." example:"[\"salesperson\"]"`
+	SecondFactor  []string `json:"second_factor" nullable:"false" maxItems:"60" doc:"Roles, built-in or own, whose sessions do nothing before a second factor, set up or not."`
 	CodeCountries []string `json:"code_countries" nullable:"false" maxItems:"300" doc:"ISO 3166: where codes go. Empty: to the account's default region." example:"[\"GB\",\"IE\"]"`
 }
 

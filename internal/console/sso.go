@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/signin"
 	"catchment/internal/store"
 	"catchment/internal/vault"
@@ -41,7 +43,7 @@ type ssoProviderIn struct {
 		Secret     string   `json:"client_secret,omitempty" maxLength:"1000" doc:"Left out: as before. It is never shown."`
 		Domains    []string `json:"domains" nullable:"false" minItems:"1" maxItems:"50" example:"[\"example.com\"]"`
 		Compulsory bool     `json:"compulsory,omitempty"`
-		NewRole    string   `json:"new_role,omitempty" doc:"salesperson, manager, marketer or auditor; empty: only who was invited comes in."`
+		NewRole    string   `json:"new_role,omitempty" doc:"salesperson, manager, marketer, auditor, or the id of an own role that may no more than a manager; empty: only who was invited comes in."`
 	}
 }
 
@@ -85,6 +87,9 @@ func (c *Console) getSSO(_ *web.Visit, tx *store.Tx, _ *struct{}) (*SSOProvider,
 }
 
 func (c *Console) putSSO(ctx context.Context, v *web.Visit, in *ssoProviderIn) (*SSOProvider, error) {
+	if err := wholly(v); err != nil {
+		return nil, err
+	}
 	b := in.Body
 	p, err := c.Signin.SetProvider(ctx, v.Principal, signin.Provider{Issuer: b.Issuer, ClientID: b.ClientID, Secret: vault.Hide(b.Secret),
 		Domains: b.Domains, Compulsory: b.Compulsory, NewRole: account.Role(b.NewRole)})
@@ -107,5 +112,17 @@ func (c *Console) checkSSO(ctx context.Context, v *web.Visit, _ *struct{}) (*SSO
 }
 
 func (c *Console) removeSSO(v *web.Visit, tx *store.Tx, _ *struct{}) (*Gone, error) {
+	if err := wholly(v); err != nil {
+		return nil, err
+	}
 	return &Gone{true}, c.Signin.RemoveProvider(tx, v.Actor)
+}
+
+// wholly refuses who may less than an admin: a provider says who somebody is,
+// admins too.
+func wholly(v *web.Visit) error {
+	if v.Rights.Cover(rights.Of(account.Admin)) {
+		return nil
+	}
+	return problem.Forbidden("beyond_own_rights", "A provider lets everybody in, also who may more than you. Ask an admin.")
 }

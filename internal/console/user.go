@@ -23,7 +23,7 @@ import (
 // them; phone and e-mail are personal.
 type Colleague struct {
 	ID            string    `json:"id" example:"user_01h455vb4pex5vsknk084sn02q"`
-	Role          string    `json:"role" enum:"salesperson,manager,marketer,admin,auditor"`
+	Role          string    `json:"role" doc:"A built-in role, or the id of one of the account's own." example:"salesperson"`
 	State         string    `json:"state" enum:"invited,active,deactivated" doc:"invited: has not used the one-time link yet."`
 	Name          string    `json:"name" example:"Ravi Example"`
 	TimeZone      string    `json:"time_zone" example:"Europe/London"`
@@ -72,7 +72,7 @@ type Including struct {
 type usersIn struct {
 	web.Page
 	Including
-	Role  string `query:"role" enum:"salesperson,manager,marketer,admin,auditor" doc:"Only these."`
+	Role  string `query:"role" maxLength:"40" doc:"Only these: a built-in role, or the id of one of the account's own."`
 	State string `query:"state" enum:"invited,active,deactivated" doc:"Only these."`
 }
 
@@ -83,7 +83,7 @@ type userIn struct {
 
 type newUserIn struct {
 	Body struct {
-		Role     string `json:"role" enum:"salesperson,manager,marketer,admin,auditor"`
+		Role     string `json:"role" doc:"A built-in role, or the id of one of the account's own." example:"salesperson"`
 		Name     string `json:"name" minLength:"1" maxLength:"120" doc:"What colleagues call them. It is shown to everybody in the account." example:"Ravi Example"`
 		Phone    string `json:"phone,omitempty" maxLength:"40" doc:"Best with + and the country." example:"+442079460123"`
 		Email    string `json:"email" minLength:"3" maxLength:"254" doc:"The user signs in with it." example:"ravi@example.com"`
@@ -95,7 +95,7 @@ type newUserIn struct {
 type changeUserIn struct {
 	UserPath
 	Body struct {
-		Role     *string `json:"role,omitempty" enum:"salesperson,manager,marketer,admin,auditor"`
+		Role     *string `json:"role,omitempty" maxLength:"40" doc:"A built-in role, or the id of one of the account's own." example:"manager"`
 		State    *string `json:"state,omitempty" enum:"active,deactivated" doc:"deactivated: signed out at once, and open offers go to others. active: back again."`
 		Name     *string `json:"name,omitempty" minLength:"1" maxLength:"120"`
 		Phone    *string `json:"phone,omitempty" maxLength:"40" doc:"Empty: none."`
@@ -248,6 +248,9 @@ func (c *Console) newUser(v *web.Visit, tx *store.Tx, in *newUserIn) (*Invitatio
 	if b.Mail && !c.Mail.Ready() {
 		return nil, problem.Conflict("no_mail", "No mail goes out from here. Give the user the link of the answer.")
 	}
+	if err := directory.Covers(tx, v.Principal, account.Role(b.Role)); err != nil {
+		return nil, err
+	}
 	m, link, err := c.Directory.CreateMember(tx, directory.NewMember{Name: b.Name, Role: account.Role(b.Role), TimeZone: b.TimeZone,
 		Phone: vault.Hide(b.Phone), Email: vault.Hide(b.Email)})
 	if err != nil {
@@ -278,7 +281,7 @@ func invitation(tx *store.Tx, m *members.Member, link string, until time.Time) *
 }
 
 func (c *Console) newLink(v *web.Visit, tx *store.Tx, in *UserPath) (*Invitation, error) {
-	m, err := in.member(tx)
+	m, err := covered(v, tx, *in)
 	if err != nil {
 		return nil, err
 	}
@@ -295,7 +298,7 @@ type FactorsReset struct {
 }
 
 func (c *Console) resetFactors(v *web.Visit, tx *store.Tx, in *UserPath) (*FactorsReset, error) {
-	m, err := in.member(tx)
+	m, err := covered(v, tx, *in)
 	if err != nil {
 		return nil, err
 	}
@@ -306,11 +309,16 @@ func (c *Console) resetFactors(v *web.Visit, tx *store.Tx, in *UserPath) (*Facto
 }
 
 func (c *Console) changeUser(v *web.Visit, tx *store.Tx, in *changeUserIn) (*Colleague, error) {
-	was, err := in.member(tx)
+	was, err := covered(v, tx, in.UserPath)
 	if err != nil {
 		return nil, err
 	}
 	b := in.Body
+	if b.Role != nil {
+		if err := directory.Covers(tx, v.Principal, account.Role(*b.Role)); err != nil {
+			return nil, err
+		}
+	}
 	if b.State != nil || b.Role != nil {
 		// A round that began before is waited for, so that its offers are seen
 		// below; one that begins later sees who may not be offered any.

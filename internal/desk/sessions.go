@@ -26,7 +26,7 @@ type NewSession struct {
 	Name        string    `json:"name"`
 	AccountID   *string   `json:"account_id" doc:"null for an operator of the platform."`
 	AccountName *string   `json:"account_name"`
-	Role        string    `json:"role" enum:"salesperson,manager,marketer,admin,auditor,support,operator"`
+	Role        string    `json:"role" doc:"salesperson, manager, marketer, admin, auditor or operator, or the id of one of the account's own roles." example:"salesperson"`
 	Level       int       `json:"level" doc:"1: one factor was shown. 2: two, or a passkey."`
 	Needs       []string  `json:"needs" doc:"Which of the user's other factors raise the level; empty when nothing more is asked for, or there are none."`
 	Limited     bool      `json:"limited" doc:"Nothing but session:own is open before one of needs was shown, or one of offers set up."`

@@ -72,7 +72,9 @@ func (d *Directory) CreateKey(tx *store.Tx, n NewKey) (text string, k Key, err e
 		}
 	case SecretKey:
 		prefix = secretPrefix
-		f.role("role", n.Role)
+		if _, err := f.role(tx, "role", n.Role); err != nil {
+			return "", Key{}, err
+		}
 		if len(n.Origins) > 0 || n.AnyOrigin {
 			f.add("origins", "not_here", "A secret key has no origins; it must not be in a page.")
 		}

@@ -55,7 +55,10 @@ func (d *Directory) addMember(tx *store.Tx, k AccountKeys, region string, n NewM
 	var f faults
 	m := &Member{ID: account.NewUserID(), State: members.Invited, Presence: account.LoggedOff, PresenceAt: now, CreatedAt: now}
 	m.Name = f.name("name", n.Name)
-	m.Role = f.role("role", n.Role)
+	var err error
+	if m.Role, err = f.role(tx, "role", n.Role); err != nil {
+		return nil, "", err
+	}
 	m.TimeZone = f.timeZone("time_zone", n.TimeZone)
 	phone := f.phone("phone", n.Phone, region)
 	email, normal := f.email("email", n.Email)
@@ -105,14 +108,17 @@ func (d *Directory) setPhone(tx *store.Tx, id account.UserID, e164 vault.Persona
 	return err
 }
 
-func (f *faults) role(field string, r account.Role) account.Role {
-	for _, known := range account.AccountRoles() {
-		if r == known {
-			return r
+func (f *faults) role(tx *store.Tx, field string, r account.Role) (account.Role, error) {
+	if isOwn(r) {
+		if err := setup.LockAccount(tx); err != nil { // it is not removed meanwhile
+			return r, none(err)
 		}
 	}
-	f.add(field, "unknown_role", "Use one of: salesperson, manager, marketer, admin, auditor.")
-	return r
+	ok, err := IsRole(tx, r)
+	if !ok {
+		f.add(field, "unknown_role", "Use salesperson, manager, marketer, admin or auditor, or the id of a role of your own: GET /v1/roles.")
+	}
+	return r, err
 }
 
 func (d *Directory) addLink(tx *store.Tx, id account.UserID, now time.Time) (string, error) {
@@ -193,7 +199,10 @@ func (d *Directory) change(tx *store.Tx, m *Member, c MemberChange) error {
 		m.Name = f.name("name", *c.Name)
 	}
 	if c.Role != nil {
-		m.Role = f.role("role", *c.Role)
+		var err error
+		if m.Role, err = f.role(tx, "role", *c.Role); err != nil {
+			return err
+		}
 	}
 	if c.TimeZone != nil {
 		m.TimeZone = f.timeZone("time_zone", *c.TimeZone)

@@ -18,7 +18,7 @@ var pathKinds = map[string]string{
 	"leads": "lead", "enquiries": "enquiry", "offers": "offer", "persons": "person", "merges": "merge",
 	"projects": "project", "sources": "source", "stages": "stage", "users": "user", "keys": "key",
 	"dead-letters": "dead", "members": "user", "policies": "policy", "backtests": "backtest", "f": "source",
-	"accounts": "account", "passkeys": "passkey",
+	"accounts": "account", "passkeys": "passkey", "roles": "role",
 	"visits": "visit", "bookings": "booking", "quarantine": "enquiry", "imports": "import", "exports": "export", "sessions": "session", "devices": "device", "alarms": "alarm", "attempts": "attempt",
 }
 
@@ -27,7 +27,7 @@ var pathKinds = map[string]string{
 var nameKinds = map[string]string{
 	"project": "project", "project_id": "project", "source": "source", "source_id": "source", "sources": "source", "stage": "stage",
 	"owner": "user", "user": "user", "user_id": "user", "to": "user", "other": "person", "person": "person", "about": "lead", "actor": "user",
-	"account": "account", "enquiry": "enquiry", "lead": "lead", "lead_id": "lead", "offer_id": "offer", "device_id": "device",
+	"account": "account", "enquiry": "enquiry", "lead": "lead", "lead_id": "lead", "offer_id": "offer", "device_id": "device", "role": "role",
 }
 
 // notIDs are names that carry no id wherever they stand, or not in this route.
@@ -47,7 +47,7 @@ var inPages = []string{"capture-form", "form-thanks"}
 var prefixes = map[string]string{
 	"account": "acct", "lead": "lead", "enquiry": "enq", "offer": "offr", "person": "prsn", "merge": "mrg", "project": "proj",
 	"source": "src", "stage": "stg", "user": "user", "key": "key", "dead": "dead", "note": "note", "pool": "pool", "policy": "plcy", "round": "rnd", "attempt": "attm",
-	"visit": "visit", "booking": "book", "import": "imp", "export": "exp", "session": "sess", "backtest": "btst", "alarm": "alrm", "passkey": "passkey", "device": "dev",
+	"visit": "visit", "booking": "book", "import": "imp", "export": "exp", "session": "sess", "backtest": "btst", "alarm": "alrm", "passkey": "passkey", "device": "dev", "role": "role",
 }
 
 // route is one operation of the OpenAPI document.

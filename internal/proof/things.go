@@ -116,7 +116,7 @@ func (m *matrix) alarm(ctx context.Context, a *api, out map[string]string) error
 	return errors.New("no alarm within 30s of a clock of one second")
 }
 
-// carry begins an import, an export and a back-test, so that there is one of each.
+// carry begins an import, an export and a back-test, and makes a role, so that there is one of each.
 func (m *matrix) carry(ctx context.Context, a *api, out map[string]string) error {
 	for kind, of := range map[string]struct {
 		path string
@@ -124,6 +124,7 @@ func (m *matrix) carry(ctx context.Context, a *api, out map[string]string) error
 	}{
 		"import":   {"/v1/imports", map[string]any{"source_id": out["source"], "mode": "history"}},
 		"export":   {"/v1/exports", map[string]any{"purpose": "matrix"}},
+		"role":     {"/v1/roles", map[string]any{"name": "Matrix", "permissions": map[string]string{"setup:read": "all"}}},
 		"backtest": {"/v1/policies/" + out["policy"] + "/backtest", map[string]any{"days": 1}},
 	} {
 		var made struct {

@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/directory"
 	"catchment/internal/jobs"
+	"catchment/internal/rights"
 	"catchment/internal/snapshot"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
@@ -173,6 +175,11 @@ func keys(tx *store.Tx, now time.Time) (out []snapshot.Key, err error) {
 			ID: x.ID, Kind: x.Kind, Role: x.Role, Hash: x.Hash, Sources: x.Sources,
 			Origins: x.Origins, AnyOrigin: x.AnyOrigin, ExpiresAt: x.ExpiresAt, Networks: x.Networks,
 		}
+		may, err := directory.RightsOf(tx, x.Role)
+		if err != nil {
+			return nil, err
+		}
+		k.Captures = may.May(account.Capture) && !rights.Of(x.Role).May(account.Capture)
 		out = append(out, k)
 		for _, g := range x.Earlier {
 			if k.Hash, k.ExpiresAt = g.Hash, g.EndsAt; now.Before(g.EndsAt) {

@@ -16,6 +16,7 @@ import (
 	"catchment/internal/journal"
 	"catchment/internal/keyring"
 	"catchment/internal/publish"
+	"catchment/internal/rights"
 	"catchment/internal/snapshot"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
@@ -191,6 +192,26 @@ func TestSetUpReachesTheDoors(t *testing.T) {
 		if took := time.Since(start); took > 5*time.Second {
 			t.Errorf("a revocation took %v", took)
 		}
+	})
+}
+
+// The doors learn what the role of a secret key may at capture, also when the
+// account's own role changes.
+func TestOwnRolesReachTheDoors(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := newHouse(t, db)
+		h.run(t, h.pub)
+		role := access.OwnRole{ID: account.NewRoleID(), Name: "Shop", Grants: rights.Definition{account.Capture: rights.All}, CreatedAt: day, ChangedAt: day}
+		hash := sha256.Sum256([]byte("csk_shop"))
+		h.write(t, h.all[0], func(tx *store.Tx) error {
+			_, err := access.AddRole(tx, role)
+			return errors.Join(err, access.AddKey(tx, access.Key{ID: account.NewKeyID(), Kind: snapshot.Secret, Role: account.Role(role.ID.String()), Hash: hash, Tail: "shop",
+				CreatedAt: day, ExpiresAt: day.AddDate(14, 0, 0)}), h.pub.Changed(tx))
+		})
+		eventually(t, "the key may", func() bool { _, k := h.reader.ByKey(hash); return k != nil && k.MayCapture() })
+		role.Grants = rights.Definition{account.ReadSetup: rights.All}
+		h.write(t, h.all[0], func(tx *store.Tx) error { return errors.Join(access.SetRole(tx, role), h.pub.Changed(tx)) })
+		eventually(t, "the key may not any more", func() bool { _, k := h.reader.ByKey(hash); return k != nil && !k.MayCapture() })
 	})
 }
 

@@ -19,6 +19,7 @@ import (
 	"catchment/internal/audit"
 	"catchment/internal/directory"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
 	"catchment/internal/store/members"
@@ -290,8 +291,25 @@ type codeUser struct {
 	rule        access.Rule
 }
 
-// codeRoles sign in by a code alone. For the others it is a second factor.
-func codeRole(r account.Role) bool { return r == account.Salesperson || r == account.Manager }
+// codeRole reports whether a role signs in by a code alone: salespeople and
+// managers, and an account's own role that may no more than a manager. For the
+// others a code is a second factor.
+func codeRole(tx *store.Tx, r account.Role) (bool, error) {
+	if _, err := account.ParseRoleID(string(r)); err != nil {
+		return r == account.Salesperson || r == account.Manager, nil
+	}
+	return modest(tx, r)
+}
+
+// modest reports whether there is such a role, and it may no more than a manager.
+func modest(tx *store.Tx, r account.Role) (bool, error) {
+	known, err := directory.IsRole(tx, r)
+	if err != nil || !known {
+		return false, err
+	}
+	may, err := directory.RightsOf(tx, r)
+	return rights.Of(account.Manager).Cover(may), err
+}
 
 // mayUseCodes lists who signs in by the number.
 func (s *Signin) mayUseCodes(ctx context.Context, number vault.MAC) (out []codeUser, err error) {
@@ -323,7 +341,10 @@ func readCodeUser(tx *store.Tx, id account.UserID) (u codeUser, ok bool, err err
 	if errors.Is(err, store.ErrNone) {
 		return u, false, nil
 	}
-	if err != nil || m.State == members.Deactivated || !codeRole(m.Role) {
+	if err != nil || m.State == members.Deactivated {
+		return u, false, err
+	}
+	if ok, err := codeRole(tx, m.Role); err != nil || !ok {
 		return u, false, err
 	}
 	if err := ssoAlone(tx, m.Role); err != nil {

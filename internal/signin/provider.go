@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -152,10 +153,15 @@ func (s *Signin) check(p *Provider) error {
 	if p.Domains = slices.Compact(p.Domains); len(p.Domains) == 0 || len(p.Domains) > mostDomains {
 		return problem.InvalidField("domains", "required", "Send one domain of your people's addresses or more, %d at most.", mostDomains)
 	}
-	if p.NewRole != "" && (p.NewRole == account.Admin || !slices.Contains(account.AccountRoles(), p.NewRole)) {
-		return problem.InvalidField("new_role", "not_in_list", "Use salesperson, manager, marketer or auditor; empty: only who was invited comes in.")
+	_, own := account.ParseRoleID(string(p.NewRole))
+	if p.NewRole != "" && own != nil && (p.NewRole == account.Admin || !slices.Contains(account.AccountRoles(), p.NewRole)) {
+		return errNewRole()
 	}
 	return nil
+}
+
+func errNewRole() error {
+	return problem.InvalidField("new_role", "not_in_list", "Use salesperson, manager, marketer, auditor, or an own role that may no more than a manager; empty: only who was invited comes in.")
 }
 
 // SetProvider stores the account's provider, after it was asked what it
@@ -174,6 +180,11 @@ func (s *Signin) SetProvider(ctx context.Context, by directory.Principal, p Prov
 		return p, problem.InvalidField("issuer", "provider_unreachable", "The provider's document at /.well-known/openid-configuration could not be read, names another issuer, or stands inside a network.").Because(err)
 	}
 	err = s.o.DB.Write(ctx, by.Scope, func(tx *store.Tx) error {
+		if _, err := account.ParseRoleID(string(p.NewRole)); err == nil {
+			if ok, err := modest(tx, p.NewRole); err != nil || !ok {
+				return cmp.Or(err, errNewRole())
+			}
+		}
 		was, err := access.GetProvider(tx)
 		if err != nil && !errors.Is(err, store.ErrNone) {
 			return err

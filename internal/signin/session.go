@@ -160,7 +160,7 @@ func (s *Signin) endWhich(ctx context.Context, p directory.Principal, user accou
 
 // Rule is how an account's users sign in.
 type Rule struct {
-	NoPassword []account.Role // salespeople, managers: who signs in by code or passkey, and not by password
+	NoPassword []account.Role // salespeople, managers and own roles that may no more: who signs in by code or passkey, and not by password
 	Second     []account.Role // whose sessions do nothing before a second factor
 	Countries  []string       // ISO 3166: where codes go; none: the account's default region
 }
@@ -174,8 +174,21 @@ func (s *Signin) GetRule(tx *store.Tx) (Rule, error) {
 // SetRule changes it. Admins and auditors keep their passwords.
 func (s *Signin) SetRule(tx *store.Tx, r Rule) error {
 	for _, role := range r.NoPassword {
-		if !codeRole(role) {
-			return problem.InvalidField("no_password", "not_this_role", "Only salespeople and managers sign in by code alone.")
+		ok, err := codeRole(tx, role)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return problem.InvalidField("no_password", "not_this_role", "Only salespeople, managers and own roles that may no more than they sign in by code alone.")
+		}
+	}
+	for _, role := range r.Second {
+		ok, err := directory.IsRole(tx, role)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return problem.InvalidField("second_factor", "unknown_role", "Name built-in roles, or ids of the account's own.")
 		}
 	}
 	if len(r.NoPassword) > 0 && !s.o.Courier.Ready() {

@@ -18,6 +18,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/caller"
 	"catchment/internal/limits"
+	"catchment/internal/rights"
 	"catchment/internal/vault"
 )
 
@@ -47,13 +48,19 @@ const (
 type Key struct {
 	ID        account.KeyID      `json:"id"`
 	Kind      string             `json:"kind"`
-	Role      account.Role       `json:"role,omitempty"` // of a secret key
+	Role      account.Role       `json:"role,omitempty"`     // of a secret key
+	Captures  bool               `json:"captures,omitempty"` // the role is the account's own, and hands in leads
 	Hash      Hash               `json:"hash"`
 	Sources   []account.SourceID `json:"sources,omitempty"` // none means every source
 	Origins   []string           `json:"origins,omitempty"` // of a publishable key
 	AnyOrigin bool               `json:"any_origin,omitempty"`
 	ExpiresAt time.Time          `json:"expires_at,omitzero"`
 	Networks  caller.Networks    `json:"networks,omitempty"` // of a secret key, beside the account's
+}
+
+// MayCapture reports whether the key hands in leads at all.
+func (k *Key) MayCapture() bool {
+	return k.Kind == Publishable || k.Captures || rights.Of(k.Role).May(account.Capture)
 }
 
 // Serves reports whether the key may be used for the source.
