@@ -162,7 +162,7 @@ type gate struct {
 }
 
 // openGate listens on every address. It answers nothing before begin.
-func openGate(c *config, log *slog.Logger, outer, inner http.HandlerFunc) (g *gate, begin func(), err error) {
+func openGate(c *config, log *slog.Logger, outer, inner http.HandlerFunc, foreign func()) (g *gate, begin func(), err error) {
 	g = &gate{failed: make(chan error, 3)}
 	listen := func(flag, address string) net.Listener {
 		if address == "" || err != nil {
@@ -188,7 +188,7 @@ func openGate(c *config, log *slog.Logger, outer, inner http.HandlerFunc) (g *ga
 		g.abandon()
 		return nil, nil, err
 	}
-	g.make(*c, log, outer, inner, plain != nil)
+	g.make(*c, log, outer, inner, foreign, plain != nil)
 	if health != nil {
 		g.health = "http://" + health.Addr().String()
 		if !loopback(hostOf(c.Inner)) {
@@ -205,11 +205,11 @@ func hostOf(address string) string {
 
 // make builds the servers. Health and metrics go without TLS on loopback: who
 // asks there is this machine.
-func (g *gate) make(c config, log *slog.Logger, outer, inner http.HandlerFunc, plain bool) {
+func (g *gate) make(c config, log *slog.Logger, outer, inner http.HandlerFunc, foreign func(), plain bool) {
 	g.url = c.scheme() + "://" + c.Listen
 	proxies, _ := edge.ParseProxies(c.TrustedProxies, c.ProxyHeader) // check has read it
 	g.outer = edge.New(edge.Options{Handler: outer, Log: log, Certificates: g.certs, PublicURL: c.publicURL(),
-		OpenTo: openToPages, ClassOf: classOf, Proxies: proxies, PerNetwork: c.PerAddress, Connections: c.Connections})
+		OpenTo: openToPages, Foreign: foreign, ClassOf: classOf, Proxies: proxies, PerNetwork: c.PerAddress, Connections: c.Connections})
 	o := edge.Options{Handler: inner, Log: log, PerNetwork: 64, Connections: 256}
 	if !loopback(hostOf(c.Inner)) {
 		o.Certificates = g.certs

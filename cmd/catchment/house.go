@@ -269,7 +269,7 @@ func (h *house) openDoor(ctx context.Context) error {
 		return nil
 	}
 	h.sealer = keyring.NewSealer(h.snapshot.DropBox)
-	h.capture, err = capture.New(capture.Options{Journal: h.journal, Snapshot: h.snapshot, Sealer: h.sealer, Keys: h.receiptKeys(), Limits: h.limits, Log: h.log})
+	h.capture, err = capture.New(capture.Options{Journal: h.journal, Snapshot: h.snapshot, Sealer: h.sealer, Keys: h.receiptKeys(), Limits: h.limits, Unknown: h.unknown, Log: h.log})
 	if err != nil {
 		return err
 	}
@@ -300,7 +300,7 @@ func (h *house) buildStages(ctx context.Context) error {
 	})
 	h.directory = directory.New(directory.Options{
 		DB: h.db, Keys: ringForDirectory{h}, Waker: h.journal, Log: h.log, Changed: h.publisher.Changed, Record: record, DeviceEnded: h.deviceEnded, Tombstones: tombstones{h},
-		OperatorNetworks: h.c.operatorNetworks(), Refused: func(p directory.Principal) { h.signin.Refused(p) },
+		OperatorNetworks: h.c.operatorNetworks(), Refused: func(p directory.Principal) { h.signin.Refused(p) }, Unknown: h.unknown,
 	})
 	if err := h.hireCouriers(); err != nil {
 		return err
@@ -506,6 +506,14 @@ func (h *house) eachAccount(ctx context.Context, f func(account.ID) error) error
 func (h *house) deviceEnded(tx *store.Tx, at time.Time, user account.UserID, id account.DeviceID, why string) error {
 	h.events.Emit(tx, events.Event{Kind: events.DeviceRevoked, At: at, User: user, Data: map[string]any{"device_id": id, "reason": why}})
 	return nil
+}
+
+// unknown puts on the platform's record that a request was refused whose sender
+// nobody knows; a process that only captures has no record.
+func (h *house) unknown(why string) {
+	if h.signin != nil {
+		h.signin.Unknown(why)
+	}
 }
 
 func record(tx *store.Tx, at time.Time, actor, action, about string) error {

@@ -172,6 +172,7 @@ func readWhole(path string, v any) (found bool, err error) {
 // rooms are the routes of one house, with those who are in them.
 type rooms struct {
 	outer, inner http.Handler
+	foreign      func() // counts a change that a foreign page asked for
 	guests       sync.WaitGroup
 	mu           sync.Mutex
 	closed       bool
@@ -201,8 +202,12 @@ func (r *rooms) empty(within time.Duration) {
 
 // enter has the house answer from now on.
 func (s *server) enter(h *house) (before *rooms) {
-	return s.doors.Swap(&rooms{outer: web.Wrap(h.mux, s.log, web.ByAddress(h.limits)), inner: h.innerRoutes(s.gate.metrics()...)})
+	return s.doors.Swap(&rooms{outer: web.Wrap(h.mux, s.log, web.ByAddress(h.limits)), inner: h.innerRoutes(s.gate.metrics()...),
+		foreign: func() { h.unknown("foreign-origin") }})
 }
+
+// countForeign has the house count what the gate refused.
+func (s *server) countForeign() { s.doors.Load().foreign() }
 
 func (s *server) answer(w http.ResponseWriter, r *http.Request) {
 	in := s.doors.Load()

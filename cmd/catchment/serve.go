@@ -54,7 +54,7 @@ func startServer(w *world, c config) (*server, error) {
 	}
 	letGarbageGrow()
 	s := &server{log: c.logger(w), pause: time.Sleep}
-	g, begin, err := openGate(&c, s.log, s.answer, s.answerInner)
+	g, begin, err := openGate(&c, s.log, s.answer, s.answerInner, s.countForeign)
 	if err != nil {
 		return nil, err
 	}

@@ -47,6 +47,7 @@ type Options struct {
 
 	Now         func() time.Time // default time.Now
 	Limits      *limits.Limits   // of an account's leads; nil for none
+	Unknown     func(why string) // told of a key that nobody has, or has any more; it does not wait
 	BodyTimeout time.Duration    // for the whole of a body, default 10 s
 	Window      int              // idempotency keys remembered, default 200,000
 }
@@ -76,6 +77,9 @@ const (
 func New(o Options) (*Door, error) {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Unknown == nil {
+		o.Unknown = func(string) {}
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

@@ -170,6 +170,7 @@ func (d *Door) admit(r *http.Request) (visitor, error) {
 	a, k := d.o.Snapshot.ByKey(sha256.Sum256([]byte(text)))
 	switch {
 	case k == nil:
+		d.o.Unknown("unknown-key")
 		return visitor{}, problem.Unauthenticated("This key is not known. It may have been revoked.")
 	case k.Expired(d.o.Now()):
 		return visitor{}, problem.Unauthenticated("This key has expired. Make a new one.")

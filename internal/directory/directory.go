@@ -91,6 +91,9 @@ type Options struct {
 	// Refused is told of a session or key that was used from elsewhere than its
 	// networks. It does not wait.
 	Refused func(p Principal)
+	// Unknown is told of a token or key that nobody has, or has any more, by
+	// "unknown-session", "unknown-key" or "unreadable". It does not wait.
+	Unknown func(why string)
 }
 
 // Directory is safe for concurrent use.
@@ -119,6 +122,9 @@ func New(o Options) *Directory {
 	}
 	if o.Refused == nil {
 		o.Refused = func(Principal) {}
+	}
+	if o.Unknown == nil {
+		o.Unknown = func(string) {}
 	}
 	if o.Tombstones == nil {
 		o.Tombstones = noTombstones{}

@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -189,6 +190,24 @@ func principal(s access.Session, role account.Role) Principal {
 // tombstone is refused whatever SQL says, and also while it says nothing. The
 // caller's address is judged each time: 403 CodeElsewhere.
 func (d *Directory) Authenticate(ctx context.Context, bearer string) (Principal, error) {
+	p, err := d.authenticate(ctx, bearer)
+	if q, ok := problem.Of(err); ok && bearer != "" && q.Status == http.StatusUnauthorized {
+		d.o.Unknown(kindOf(bearer))
+	}
+	return p, err
+}
+
+func kindOf(bearer string) string {
+	switch {
+	case isToken(bearer, sessionPrefix):
+		return "unknown-session"
+	case isToken(bearer, secretPrefix):
+		return "unknown-key"
+	}
+	return "unreadable"
+}
+
+func (d *Directory) authenticate(ctx context.Context, bearer string) (Principal, error) {
 	var find func(context.Context, access.Hash, time.Time) (Principal, error)
 	switch {
 	case bearer == "":

@@ -40,6 +40,10 @@ type Options struct {
 	// capture routes, which read none. None when nil.
 	OpenTo func(*http.Request) bool
 
+	// Foreign is told of each change that was refused for coming from a foreign
+	// page with cookies. It does not wait. Nobody is told when nil.
+	Foreign func()
+
 	// ClassOf tells how long a request may take; Quick for all when nil.
 	ClassOf func(*http.Request) Class
 

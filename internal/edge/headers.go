@@ -75,6 +75,9 @@ func (s *Server) refuseForeign(next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(r.Header["Cookie"]) > 0 && check.Check(r) != nil && !s.o.OpenTo(r) {
+			if s.o.Foreign != nil {
+				s.o.Foreign()
+			}
 			refuse(w, problem.Forbidden("foreign_origin", "A page of another origin asks for a change with this browser's cookies. Call without cookies, from a server, or from the platform's own pages."))
 			return
 		}

@@ -102,6 +102,7 @@ func proofs() []proof {
 		{"move", "a grown SQLite goes over to PostgreSQL while leads come in", proveMove},
 		{"roles", "three processes of each role: kill any, nothing is lost, one winner per offer", proveRoles},
 		{"revoke", "what is revoked is refused on every node within 5 s, also without SQL", proveRevoke},
+		{"attack", "guessing, spraying, pumping, fixation, foreign pages, false headers: each tried, stopped, and on the record", proveAttack},
 		{"reports", "figures of a million leads are what a recount gives, in milliseconds", proveReports},
 		{"import", "a long file comes in once, through kills, in flat memory; history is not offered, and captured leads do not wait behind a live one", proveImport},
 		{"flood", "attackers at the doors do not keep others waiting", proveFlood},

@@ -16,7 +16,7 @@ func TestProofsHold(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", program, "catchment/cmd/catchment").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	for _, name := range []string{"first-lead", "kill", "sealed", "tenants"} {
+	for _, name := range []string{"first-lead", "kill", "sealed", "tenants", "attack"} {
 		t.Run(name, func(t *testing.T) {
 			r, err := Prove(t.Context(), name, Options{Binary: program, Out: t.Output(), Engines: []Engine{SQLite}, Rounds: 3})
 			if err != nil || !r.OK || len(r.Proofs) != 1 || r.Proofs[0].Skipped != "" || len(r.Proofs[0].Checks) < 4 {

@@ -63,6 +63,10 @@ func (s *Signin) Refused(p directory.Principal) {
 	s.note(acct, "request.refused", about, "network")
 }
 
+// Unknown counts a request that was refused for a credential that nobody has,
+// or for a foreign page: see directory.Options.
+func (s *Signin) Unknown(why string) { s.note(account.ID{}, "request.refused", "", why) }
+
 // Flush writes what was counted.
 func (s *Signin) Flush(ctx context.Context) error {
 	s.mu.Lock()

@@ -195,12 +195,15 @@ var errWrongFactor = errors.New("signin: the factor is wrong")
 func (s *Signin) try(ctx context.Context, p directory.Principal) error {
 	had := true
 	err := s.hold(ctx, p, func(h holding) (err error) {
-		if had, err = access.TryFactor(h.Holder, h.user, h.now, h.now.Add(-factorEvery), factorTries); err != nil || had {
-			return err
-		}
-		return h.note("factor.withhold", nil)
+		had, err = access.TryFactor(h.Holder, h.user, h.now, h.now.Add(-factorEvery), factorTries)
+		return err
 	})
 	if err == nil && !had {
+		acct := account.ID{}
+		if p.Scope.Valid() {
+			acct = p.Scope.Account()
+		}
+		s.note(acct, "factor.withhold", p.User.String(), "too-many") // there may be any number of them
 		err = problem.TooMany("too_many_tries", factorEvery, "Too many wrong codes. Wait ten minutes.")
 	}
 	return err
