@@ -33,7 +33,8 @@ func leadSample(id cedar.String, bit cell, house cedar.EntityUID, owner, offered
 }
 
 // samples of the resources for one who is at home in the account, or on the
-// platform. A lead of another account that names them, too, is not theirs.
+// platform. A lead of another account that names them is not theirs, and what is
+// no lead does not become one by naming them.
 func samples(house cedar.EntityUID) []sample {
 	abroad := cedar.NewEntityUID("Account", "abroad")
 	all := []sample{
@@ -42,9 +43,9 @@ func samples(house cedar.EntityUID) []sample {
 		leadSample("team", team, home, nobody, nobody, i),
 		leadSample("other", other, home, nobody, nobody, nobody),
 		leadSample("abroad", outside, abroad, i, i, i),
-		{home, houses, cedar.RecordMap{"house": home}},
-		{abroad, outside, cedar.RecordMap{"house": abroad}},
-		{platform, houses, cedar.RecordMap{"house": platform}},
+		{home, houses, cedar.RecordMap{"house": home, "owner": i, "offered": i, "team": i}},
+		{abroad, outside, cedar.RecordMap{"house": abroad, "owner": i, "offered": i, "team": i}},
+		{platform, houses, cedar.RecordMap{"house": platform, "owner": i, "offered": i, "team": i}},
 	}
 	for n, s := range all {
 		if s.attr["house"] != house {

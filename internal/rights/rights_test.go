@@ -13,27 +13,37 @@ import (
 	"github.com/cedar-policy/cedar-go"
 )
 
-// asked are the roles of the table: those built in, and own roles that ask for
-// everything there is, with each reach; also for what they cannot have.
+// asked are the roles of the table: those built in, also with a definition that
+// is not theirs to have, and own roles that ask for everything there is, with each
+// reach, also for what they cannot have, or for nothing.
 func asked() (names []string, tables func(policies) []*table) {
 	all := append(account.AccountRoles(), account.Support, account.Operator)
 	for _, r := range all {
 		names = append(names, string(r))
 	}
-	own3 := []Reach{All, Teams, Mine}
-	for _, r := range own3 {
+	owns := []Reach{All, Teams, Mine, None}
+	for _, r := range owns {
 		names = append(names, "own:"+r.String())
+	}
+	everything := func(r Reach) Definition {
+		d := Definition{}
+		for _, w := range words {
+			d[w.Permission] = r
+		}
+		return d
 	}
 	return names, func(p policies) (out []*table) {
 		for _, r := range all {
-			out = append(out, p.table(r, nil))
-		}
-		for _, r := range own3 {
-			d := Definition{}
-			for _, w := range words {
-				d[w.Permission] = r
+			sum := &table{cells: map[account.Permission]cell{}}
+			for _, reach := range owns {
+				for permission, c := range p.table(r, everything(reach)).cells {
+					sum.cells[permission] |= c
+				}
 			}
-			out = append(out, p.table(own, d))
+			out = append(out, sum)
+		}
+		for _, r := range owns {
+			out = append(out, p.table(own, everything(r)))
 		}
 		return out
 	}
