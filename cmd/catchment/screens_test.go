@@ -40,6 +40,15 @@ var screens = []screen{
 		p.Press("Set up")
 		p.See("The code that the app shows")
 	}},
+	{name: "console-board", as: "manager", path: "/app/console/board", shows: "The oldest waiting lead"},
+	{name: "console-leads", as: "manager", path: "/app/console/leads?names=true", shows: "Harbour View"},
+	{name: "console-story", as: "manager", path: "/app/console/leads?state=owned", act: func(p *apptest.Page) {
+		p.See("Owned")
+		p.Key("j")
+		p.Key("\r")
+		p.See("The story")
+	}},
+	{name: "console-start", as: "admin", path: "/app/console/start", shows: "What do you sell?"},
 	{name: "nowhere", as: "salesperson", path: "/app/not/there"},
 }
 

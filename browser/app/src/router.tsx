@@ -1,12 +1,13 @@
 // The addresses of the app. Each area is loaded with its words when it is
 // first gone to.
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router'
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect, retainSearchParams } from '@tanstack/react-router'
 import { type Role, session } from './lib/session'
+import { useArea } from './lib/words'
 import { Broken, Nowhere, Root } from './root'
 import { Rows } from './ui/skeleton'
 
 /** Where somebody of the role begins. */
-export const homeOf = (_role: Role) => '/me' as const
+export const homeOf = (role: Role) => (role === 'salesperson' ? ('/me' as const) : ('/console' as const))
 
 const root = createRootRoute({ component: Root, notFoundComponent: Nowhere, errorComponent: Broken })
 
@@ -41,7 +42,71 @@ const me = createRoute({
   component: lazyRouteComponent(() => import('./me/me'), 'Profile'),
 })
 
-const tree = root.addChildren([start, signIn, inside.addChildren([me])])
+const text = (v: unknown) => (typeof v === 'string' && v ? v : undefined)
+
+const desktop = createRoute({
+  getParentRoute: () => inside,
+  path: '/console',
+  // The project that is looked at goes along from screen to screen.
+  validateSearch: (s: Record<string, unknown>): { project?: string } => ({ project: text(s.project) }),
+  search: { middlewares: [retainSearchParams(['project'])] },
+  beforeLoad: () => useArea('console'),
+  component: lazyRouteComponent(() => import('./console/console'), 'Console'),
+})
+const consoleStart = createRoute({
+  getParentRoute: () => desktop,
+  path: '/',
+  component: lazyRouteComponent(() => import('./console/console'), 'Begin'),
+})
+const steps = createRoute({
+  getParentRoute: () => desktop,
+  path: '/start',
+  component: lazyRouteComponent(() => import('./console/start'), 'Start'),
+})
+const board = createRoute({
+  getParentRoute: () => desktop,
+  path: '/board',
+  component: lazyRouteComponent(() => import('./console/board'), 'Board'),
+})
+
+export interface LeadFilter {
+  state?: 'waiting' | 'offered' | 'owned' | 'unrouted'
+  category?: 'new' | 'follow-up' | 'won' | 'dropped'
+  stage?: string
+  source?: string
+  owner?: string
+  tag?: string
+  list?: 'overdue' | 'due-today' | 'no-next-action' | 'missed' | 're-engaged' | 'new-without-contact'
+  test?: true
+  /** With the persons' names, which goes on the record. */
+  names?: true
+}
+const oneOf = <V extends string>(values: readonly V[], v: unknown) => (values.includes(v as V) ? (v as V) : undefined)
+const yes = (v: unknown) => (v === true || v === 'true' ? (true as const) : undefined)
+
+const leads = createRoute({
+  getParentRoute: () => desktop,
+  path: '/leads',
+  validateSearch: (s: Record<string, unknown>): LeadFilter => ({
+    state: oneOf(['waiting', 'offered', 'owned', 'unrouted'], s.state),
+    category: oneOf(['new', 'follow-up', 'won', 'dropped'], s.category),
+    stage: text(s.stage),
+    source: text(s.source),
+    owner: text(s.owner),
+    tag: text(s.tag),
+    list: oneOf(['overdue', 'due-today', 'no-next-action', 'missed', 're-engaged', 'new-without-contact'], s.list),
+    test: yes(s.test),
+    names: yes(s.names),
+  }),
+  component: lazyRouteComponent(() => import('./console/leads'), 'Leads'),
+})
+const story = createRoute({
+  getParentRoute: () => desktop,
+  path: '/leads/$id',
+  component: lazyRouteComponent(() => import('./console/story'), 'Story'),
+})
+
+const tree = root.addChildren([start, signIn, inside.addChildren([me, desktop.addChildren([consoleStart, steps, board, leads, story])])])
 
 export const router = createRouter({
   routeTree: tree,

@@ -1,11 +1,24 @@
 import { useQuery } from '@tanstack/react-query'
+import { useCallback } from 'react'
 import { api, door, ok, type Schemas } from './api'
 import { queries } from './query'
 import { session } from './session'
 
 export type Me = Schemas['Me']
 
+/** What a right reaches: one's own leads, one's teams', or everything; undefined where it is not held. */
+export type Reach = 'mine' | 'teams' | 'all'
+export type Permission =
+  | 'leads:read' | 'persons:open' | 'leads:work' | 'leads:move' | 'leads:export' | 'leads:import' | 'reports:read' | 'routing:manage' | 'offers:answer' | 'events:follow'
+  | 'capture' | 'setup:read' | 'setup:manage' | 'spend:enter' | 'people:manage' | 'keys:manage' | 'record:read' | 'platform:run'
+
 export const useMe = () => useQuery({ queryKey: ['me'], queryFn: () => ok(api.GET('/v1/me')) })
+
+/** Asks whether the visitor may do something; until that is known, not. */
+export function useMay() {
+  const rights = useMe().data?.rights as Partial<Record<Permission, Reach>> | undefined
+  return useCallback((p: Permission) => rights?.[p], [rights])
+}
 
 /** A session has begun, or grown. Somebody else's data does not stay behind. */
 export function enter(s: Schemas['NewSession']) {

@@ -3,7 +3,8 @@
 // here. Nothing else about a session is stored, and nothing of a lead.
 import { useSyncExternalStore } from 'react'
 
-export type Role = 'salesperson' | 'manager' | 'marketer' | 'admin' | 'auditor' | 'support' | 'operator'
+/** A word for those that are built in, `role_…` for an account's own. */
+export type Role = 'salesperson' | 'manager' | 'marketer' | 'admin' | 'auditor' | 'support' | 'operator' | (string & {})
 
 export interface Session {
   token: string

@@ -1,0 +1,59 @@
+// What several screens ask the server for.
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
+import { useEffect, useRef } from 'react'
+import { api, ok, type Schemas } from '../lib/api'
+import { type Happened, useHappened } from '../lib/events'
+import { queries } from '../lib/query'
+
+type Listed<T> = { items: T[]; next_cursor?: string }
+
+/** All of a list that is short by nature: projects, people, sources. */
+export async function all<T>(page: (cursor?: string) => Promise<Listed<T>>): Promise<T[]> {
+  const out: T[] = []
+  let cursor: string | undefined
+  do {
+    const p = await page(cursor)
+    out.push(...p.items)
+    cursor = p.next_cursor
+  } while (cursor && out.length < 10_000)
+  return out
+}
+
+const byName = <T extends { name: string }>(list: T[]) => list.sort((a, b) => a.name.localeCompare(b.name))
+const lasting = { staleTime: 60_000, placeholderData: keepPreviousData }
+
+export const useProjects = (enabled = true) =>
+  useQuery({ ...lasting, enabled, queryKey: ['projects'], queryFn: () => all((cursor) => ok(api.GET('/v1/projects', { params: { query: { limit: 500, cursor } } }))).then(byName) })
+
+export const useSources = (enabled = true) =>
+  useQuery({ ...lasting, enabled, queryKey: ['sources'], queryFn: () => all((cursor) => ok(api.GET('/v1/sources', { params: { query: { limit: 500, cursor } } }))).then(byName) })
+
+export const useUsers = (enabled = true) =>
+  useQuery({ ...lasting, enabled, queryKey: ['users'], queryFn: () => all((cursor) => ok(api.GET('/v1/users', { params: { query: { limit: 500, cursor } } }))).then(byName) })
+
+export const useStages = (enabled = true) =>
+  useQuery({ ...lasting, enabled, queryKey: ['stages'], queryFn: () => ok(api.GET('/v1/stages')).then((l) => l.items.sort((a, b) => a.place - b.place)) })
+
+export type Project = Schemas['Project']
+export type User = Schemas['Colleague']
+export type Source = Schemas['Source']
+export type Lead = Schemas['Lead']
+
+/** Loads anew what is shown when something of these kinds happened, once a second at most, and nothing while nobody looks. */
+export function useFresh(kinds: RegExp, ...keys: string[][]) {
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
+  const last = useRef(0)
+  const latest = useRef(keys)
+  useEffect(() => {
+    latest.current = keys
+  })
+  useEffect(() => () => clearTimeout(timer.current), [])
+  useHappened((e: Happened) => {
+    if (timer.current || (e.kind !== 'reset' && !kinds.test(e.kind))) return
+    timer.current = setTimeout(() => {
+      timer.current = undefined
+      last.current = Date.now()
+      for (const queryKey of latest.current) void queries.invalidateQueries({ queryKey, refetchType: document.hidden ? 'none' : 'active' })
+    }, Math.max(50, 1000 - (Date.now() - last.current)))
+  })
+}

@@ -1,0 +1,204 @@
+import { useInfiniteQuery } from '@tanstack/react-query'
+import { getRouteApi, useNavigate } from '@tanstack/react-router'
+import { useRef, useState } from 'react'
+import { api, ok } from '../lib/api'
+import { useHappened } from '../lib/events'
+import { span } from '../lib/format'
+import { useActs, useListKeys } from '../lib/keys'
+import { useMay } from '../lib/me'
+import { purpose } from '../lib/session'
+import { t, tOf } from '../lib/words'
+import type { LeadFilter } from '../router'
+import { Button } from '../ui/button'
+import { Empty } from '../ui/empty'
+import { Icon } from '../ui/icon'
+import { Select } from '../ui/select'
+import { Rows } from '../ui/skeleton'
+import { type Column, Table } from '../ui/table'
+import { Ago, When } from '../ui/time'
+import { BulkTransfer } from './bulk'
+import { type Lead, useSources, useStages, useUsers } from './data'
+import { Page, Sorry } from './page'
+import { LeadState, Stage } from './states'
+
+const frame = getRouteApi('/inside/console')
+const here = getRouteApi('/inside/console/leads')
+const pageSize = 100
+
+/** The leads of the account or of one project, a page at a time from the newest, by the filter in the address. */
+export function Leads() {
+  const { project } = frame.useSearch()
+  const filter = here.useSearch()
+  const may = useMay()
+  const go = useNavigate()
+  const names = !!filter.names && !!may('persons:open')
+  const { names: _, list, ...rest } = filter
+  const query = list ? { list, owner: filter.owner } : { ...rest, project }
+  const list_ = useInfiniteQuery({
+    queryKey: ['leads', 'table', query, names],
+    initialPageParam: undefined as string | undefined,
+    queryFn: ({ pageParam }) =>
+      ok(api.GET('/v1/leads', {
+        params: { query: { ...query, limit: pageSize, cursor: pageParam, include: names ? ['person'] : undefined } },
+        headers: names ? { 'Catchment-Purpose': purpose() } : {},
+      })),
+    getNextPageParam: (p) => p.next_cursor,
+  })
+  const [picked, pick] = useState<ReadonlyMap<string, Lead>>(new Map())
+  const [giving, give] = useState(false)
+  const [news, setNews] = useState(0)
+  // Leads that came in meanwhile are told of; the table does not jump under the hand.
+  useHappened((e) => {
+    const test = (e as { test?: boolean }).test
+    if (e.kind === 'lead.created' && !test && (!project || e.project_id === project) && (!filter.source || e.source_id === filter.source)) setNews((n) => n + 1)
+  })
+  const rows = list_.data?.pages.flatMap((p) => p.items) ?? []
+  const box = useRef<HTMLDivElement>(null)
+  useListKeys(box, { next: t('console.leads.next'), before: t('console.leads.before') })
+  useActs([
+    { id: 'leads.names', words: names ? t('console.leads.hideNames') : t('console.leads.showNames'), group: t('console.nav.leads'), run: () => may('persons:open') && set({ names: names ? undefined : true }) },
+  ])
+  const set = (part: Partial<LeadFilter>) => void go({ to: '.', search: (s: object) => ({ ...s, ...part }) as never, replace: true })
+  const toggle = (l: Lead) => {
+    const next = new Map(picked)
+    if (!next.delete(l.id)) next.set(l.id, l)
+    pick(next)
+  }
+  const fresh = () => {
+    setNews(0)
+    void list_.refetch()
+  }
+  const mayMove = !!may('leads:move')
+  return (
+    <Page
+      full
+      title={t('console.nav.leads')}
+      action={
+        <>
+          {news > 0 && <Button icon="inlet" onClick={fresh}>{t('console.leads.news', { count: news })}</Button>}
+          {may('persons:open') && (
+            <Button icon={names ? 'opened' : 'lock'} aria-pressed={names} onClick={() => set({ names: names ? undefined : true })}>{names ? t('console.leads.hideNames') : t('console.leads.showNames')}</Button>
+          )}
+        </>
+      }
+    >
+      <Filters filter={filter} set={set} />
+      {names && <p className="mb-2 flex items-center gap-1.5 text-sm text-soft"><Icon name="opened" className="size-4" />{t('console.leads.onRecord')}</p>}
+      {list_.isError && !list_.data ? (
+        <Sorry error={list_.error} again={() => void list_.refetch()} />
+      ) : list_.isPending ? (
+        <Rows n={12} />
+      ) : rows.length === 0 ? (
+        <Nothing filtered={Object.values(filter).some(Boolean) || !!project} clear={() => void go({ to: '/console/leads', search: {} })} />
+      ) : (
+        <div ref={box} className="-mx-4 flex min-h-0 flex-1 flex-col md:-mx-8">
+          <Table
+            label={t('console.nav.leads')}
+            rows={rows}
+            rowKey={(l) => l.id}
+            columns={columns(names, mayMove ? { picked, toggle } : null)}
+            onOpen={(l) => void go({ to: '/console/leads/$id', params: { id: l.id } })}
+            more={list_.hasNextPage && !list_.isFetchNextPageError ? () => void list_.fetchNextPage() : undefined}
+            loading={list_.isFetchingNextPage}
+            className="min-h-0 flex-1 border-t border-line px-1 md:px-5"
+          />
+        </div>
+      )}
+      {picked.size > 0 && (
+        <div role="region" aria-label={t('console.leads.picked', { count: picked.size })} className="rises sticky bottom-0 z-20 -mx-4 flex flex-wrap items-center gap-3 border-t border-line bg-floating px-4 py-3 md:-mx-8 md:px-8">
+          <p className="figures flex-1 font-medium">{t('console.leads.picked', { count: picked.size })}</p>
+          <Button look="quiet" onClick={() => pick(new Map())}>{t('console.leads.unpick')}</Button>
+          {picked.size < rows.length && <Button look="quiet" onClick={() => pick(new Map(rows.map((l) => [l.id, l])))}>{t('console.leads.pickAll', { count: rows.length })}</Button>}
+          <Button look="primary" icon="swap" onClick={() => give(true)}>{t('console.bulk.go')}</Button>
+        </div>
+      )}
+      {giving && (
+        <BulkTransfer
+          leads={[...picked.values()]}
+          onClose={(left) => {
+            give(false)
+            pick(new Map(left.map((l) => [l.id, l])))
+            fresh()
+          }}
+        />
+      )}
+    </Page>
+  )
+}
+
+function Nothing({ filtered, clear }: { filtered: boolean; clear: () => void }) {
+  return filtered ? (
+    <Empty title={t('console.leads.noneHere')} words={t('console.leads.noneHereWords')}>
+      <Button onClick={clear}>{t('console.leads.clear')}</Button>
+    </Empty>
+  ) : (
+    <Empty title={t('console.board.none')} words={t('console.leads.noneWords')} />
+  )
+}
+
+function columns(names: boolean, choose: { picked: ReadonlyMap<string, Lead>; toggle: (l: Lead) => void } | null): Column<Lead>[] {
+  const who: Column<Lead> = names
+    ? { id: 'person', width: 'minmax(170px,1.4fr)', head: t('console.col.person'), cell: (l) => <span className="font-medium">{l.person?.erased ? t('console.lead.erased') : l.person?.name || l.person?.phone || l.person?.email || '–'}</span> }
+    : { id: 'lead', width: 'minmax(110px,.7fr)', head: t('console.col.lead'), cell: (l) => <span dir="ltr" className="font-mono text-xs text-soft">…{l.id.slice(-8)}</span> }
+  return [
+    ...(choose
+      ? [{
+          id: 'pick', width: '44px', head: <span className="sr-only">{t('console.leads.pick')}</span>,
+          cell: (l: Lead) => (
+            <label className="-mx-3 grid h-9 place-items-center" onClick={(e) => e.stopPropagation()}>
+              <span className="sr-only">{t('console.leads.pick')}</span>
+              <input type="checkbox" className="size-4 accent-accent" checked={choose.picked.has(l.id)} onChange={() => choose.toggle(l)} />
+            </label>
+          ),
+        } satisfies Column<Lead>]
+      : []),
+    who,
+    { id: 'from', width: 'minmax(190px,1.7fr)', head: t('console.col.from'), cell: (l) => <>{l.project.name}<span className="text-soft"> · {l.source.name}</span></> },
+    { id: 'state', width: '128px', head: t('console.col.state'), cell: (l) => <LeadState state={l.state} /> },
+    { id: 'stage', width: 'minmax(160px,1fr)', head: t('console.col.stage'), cell: (l) => <Stage stage={l.stage} /> },
+    { id: 'owner', width: 'minmax(120px,1fr)', head: t('console.col.owner'), cell: (l) => l.owner_name ?? <span className="text-faint">–</span> },
+    { id: 'next', width: '112px', head: t('console.col.next'), cell: (l) => (l.next_at ? <span className={l.overdue ? 'text-warm' : ''}>{l.overdue ? t('console.lead.overdue') : <When at={l.next_at} />}</span> : <span className="text-faint">–</span>) },
+    { id: 'speed', width: '128px', end: true, head: t('console.col.speed'), cell: (l) => (l.clocks.speed_to_lead_ms == null ? <span className="text-faint">–</span> : span(l.clocks.speed_to_lead_ms)) },
+    { id: 'age', width: '88px', end: true, head: t('console.col.age'), cell: (l) => <Ago at={l.created_at} /> },
+  ]
+}
+
+const any = '*'
+
+function Filters({ filter, set }: { filter: LeadFilter; set: (part: Partial<LeadFilter>) => void }) {
+  const { project } = frame.useSearch()
+  const sources = useSources().data?.filter((s) => !project || s.project_id === project) ?? []
+  const stages = useStages().data ?? []
+  const users = useUsers().data ?? []
+  const without = <K extends keyof LeadFilter>(k: K, v: string, also: Partial<LeadFilter> = {}) => set({ [k]: v === any ? undefined : v, ...also })
+  const choices = (word: string, list: { value: string; label: string }[]) => [{ value: any, label: word }, ...list]
+  const plain = { state: undefined, category: undefined, stage: undefined, source: undefined, tag: undefined, test: undefined }
+  const set_ = Object.entries(filter).some(([k, v]) => v && k !== 'names')
+  const box = 'w-40 grow md:grow-0'
+  return (
+    <div role="search" aria-label={t('console.filter.label')} className="mb-3 flex flex-wrap items-center gap-2">
+      <Select hideLabel className={box} label={t('console.filter.list')} value={filter.list ?? any} onChange={(v) => without('list', v, v === any ? {} : plain)}
+        choices={choices(t('console.filter.anyList'), (['overdue', 'due-today', 'no-next-action', 'missed', 're-engaged', 'new-without-contact'] as const).map((v) => ({ value: v, label: tOf('console.list', v) })))} />
+      {!filter.list && (
+        <>
+          <Select hideLabel className={box} label={t('console.col.state')} value={filter.state ?? any} onChange={(v) => without('state', v)}
+            choices={choices(t('console.filter.anyState'), ['waiting', 'offered', 'owned', 'unrouted'].map((v) => ({ value: v, label: tOf('console.state', v) })))} />
+          <Select hideLabel className={box} label={t('console.col.stage')} value={filter.stage ?? any} onChange={(v) => without('stage', v, { category: undefined })}
+            choices={choices(t('console.filter.anyStage'), stages.map((s) => ({ value: s.id, label: s.name })))} />
+          <Select hideLabel className={box} label={t('console.col.source')} value={filter.source ?? any} onChange={(v) => without('source', v)}
+            choices={choices(t('console.filter.anySource'), sources.map((s) => ({ value: s.id, label: s.name })))} />
+        </>
+      )}
+      <Select hideLabel className={box} label={t('console.col.owner')} value={filter.owner ?? any} onChange={(v) => without('owner', v)}
+        choices={choices(t('console.filter.anyOwner'), users.map((u) => ({ value: u.id, label: u.name })))} />
+      {!filter.list && (
+        <label className="flex min-h-11 items-center gap-2 px-1 text-sm md:min-h-9">
+          <input type="checkbox" className="size-4 accent-accent" checked={!!filter.test} onChange={(e) => set({ test: e.target.checked ? true : undefined })} />
+          {t('console.filter.tests')}
+        </label>
+      )}
+      {set_ && <Button look="quiet" icon="cross" onClick={() => set({ ...plain, list: undefined, owner: undefined })}>{t('console.leads.clear')}</Button>}
+      {filter.list && <p className="text-sm text-soft">{t('console.filter.listWords')}</p>}
+    </div>
+  )
+}

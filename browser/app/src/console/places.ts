@@ -1,0 +1,21 @@
+import type { Permission, Reach } from '../lib/me'
+import type { Key } from '../lib/words'
+import type { IconName } from '../ui/icon'
+
+export interface Place {
+  to: '/console/start' | '/console/board' | '/console/leads'
+  words: Key
+  icon: IconName
+  /** The letter after g. */
+  letter: string
+  may: Permission[]
+}
+
+/** The screens in the order of the navigation; who holds one of the rights sees it. */
+export const places: Place[] = [
+  { to: '/console/board', words: 'console.nav.board', icon: 'pulse', letter: 'b', may: ['reports:read'] },
+  { to: '/console/leads', words: 'console.nav.leads', icon: 'list', letter: 'l', may: ['leads:read'] },
+  { to: '/console/start', words: 'console.nav.start', icon: 'steps', letter: 's', may: ['setup:manage'] },
+]
+
+export const open = (may: (p: Permission) => Reach | undefined) => places.filter((p) => p.may.some(may))

@@ -1,0 +1,235 @@
+import { useMutation, useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { type FormEvent, type ReactNode, useRef, useState } from 'react'
+import { api, ok, type Schemas } from '../lib/api'
+import { useHappened } from '../lib/events'
+import { type Fault, faultOf } from '../lib/fault'
+import { useMay } from '../lib/me'
+import { queries } from '../lib/query'
+import { t } from '../lib/words'
+import { Button } from '../ui/button'
+import { cx } from '../ui/cx'
+import { Field } from '../ui/field'
+import { Icon } from '../ui/icon'
+import { Select } from '../ui/select'
+import { Rows } from '../ui/skeleton'
+import { say, sayFault } from '../ui/toast'
+import { useProjects, useSources, useUsers } from './data'
+import { Page } from './page'
+
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
+const again = (...keys: string[]) => keys.forEach((k) => void queries.invalidateQueries({ queryKey: [k] }))
+
+/** From an empty account to the first lead that arrives, each step with what it is for. */
+export function Start() {
+  const may = useMay()
+  const projects = useProjects()
+  const sources = useSources()
+  const users = useUsers()
+  const tests = useQuery({ queryKey: ['leads', 'first-test'], enabled: !!may('leads:read'), queryFn: () => ok(api.GET('/v1/leads', { params: { query: { test: true, limit: 1 } } })).then((l) => l.items) })
+  const [choice, choose] = useState<string | null>(null)
+  if (projects.isPending || sources.isPending || users.isPending) return <Page title={t('console.start.title')}><Rows n={4} tall /></Page>
+  const project = projects.data?.find((p) => p.active) ?? projects.data?.[0]
+  const source = sources.data?.find((s) => s.active) ?? sources.data?.[0]
+  const seller = users.data?.find((u) => u.role === 'salesperson')
+  const done = { project: !!project, source: !!source, seller: !!seller, test: !!tests.data?.length }
+  const next = (Object.keys(done) as (keyof typeof done)[]).find((k) => !done[k])
+  const open = choice ?? next
+  const step = (id: keyof typeof done, n: number, body: ReactNode) => (
+    <Step n={n} done={done[id]} open={open === id} onOpen={() => choose(id)} title={t(`console.start.${id}.title`)} words={t(`console.start.${id}.words`)}>{body}</Step>
+  )
+  return (
+    <Page title={t('console.start.title')} words={next ? t('console.start.words') : t('console.start.ready')}>
+      <ol className="max-w-180">
+        {step('project', 1, <ProjectStep project={project} onDone={() => choose(null)} />)}
+        {step('source', 2, <SourceStep project={project} source={source} />)}
+        {step('seller', 3, <SellerStep project={project} />)}
+        {step('test', 4, <TestStep source={source} />)}
+      </ol>
+    </Page>
+  )
+}
+
+function Step({ n, done, open, onOpen, title, words, children }: { n: number; done: boolean; open: boolean; onOpen: () => void; title: string; words: string; children: ReactNode }) {
+  return (
+    <li className="grid grid-cols-[36px_minmax(0,1fr)] gap-x-4 border-b border-line py-5">
+      <span aria-hidden className={cx('figures grid size-9 place-items-center rounded-full text-sm font-semibold', done ? 'bg-good-ground text-good' : open ? 'bg-accent text-on-accent' : 'bg-sunken text-soft')}>
+        {done ? <Icon name="check" className="size-4.5" /> : n}
+      </span>
+      <div className="min-w-0">
+        <h2>
+          <button type="button" aria-expanded={open} onClick={onOpen} className="flex min-h-9 w-full items-center gap-2 text-start text-base font-semibold">
+            {title}
+            {done && <span className="text-sm font-normal text-good">{t('console.start.done')}</span>}
+          </button>
+        </h2>
+        {open && <p className="mt-0.5 mb-4 max-w-140 text-soft">{words}</p>}
+        {open && children}
+      </div>
+    </li>
+  )
+}
+
+function useForm<T>(send: (f: Record<string, string>) => Promise<T>, onDone: (r: T) => void) {
+  const [fault, setFault] = useState<Fault | null>(null)
+  const m = useMutation({
+    mutationFn: send,
+    onMutate: () => setFault(null),
+    onSuccess: onDone,
+    onError: (e) => {
+      const f = faultOf(e)
+      setFault(f)
+      if (!Object.keys(f.fields).length) sayFault(e)
+    },
+  })
+  const submit = (e: FormEvent<HTMLFormElement>) => {
+    e.preventDefault()
+    m.mutate(Object.fromEntries([...new FormData(e.currentTarget)].map(([k, v]) => [k, String(v).trim()])))
+  }
+  return { submit, busy: m.isPending, fields: fault?.fields ?? {} }
+}
+
+const form = 'grid max-w-120 gap-4'
+
+function ProjectStep({ project, onDone }: { project?: { name: string }; onDone: () => void }) {
+  const f = useForm(
+    async ({ name, time_zone }) => {
+      const p = await ok(api.POST('/v1/projects', { body: { name: name!, time_zone } }))
+      await ok(api.PUT('/v1/projects/{id}/pool', { params: { path: { id: p.id } }, body: {} }))
+    },
+    () => {
+      again('projects')
+      onDone()
+    },
+  )
+  return (
+    <form onSubmit={f.submit} className={form}>
+      {project && <p className="text-soft">{t('console.start.project.have', { name: project.name })}</p>}
+      <Field name="name" label={t('console.start.project.name')} placeholder={t('console.start.project.example')} required fault={f.fields.name} autoComplete="off" />
+      <Field name="time_zone" label={t('console.start.project.zone')} help={t('console.start.project.zoneHelp')} defaultValue={zone} fault={f.fields.time_zone} inputClass="ltr" />
+      <div><Button type="submit" look="primary" busy={f.busy}>{t('console.start.project.make')}</Button></div>
+    </form>
+  )
+}
+
+function SourceStep({ project, source }: { project?: { id: string; name: string }; source?: { id: string; name: string } }) {
+  const f = useForm(({ name }) => ok(api.POST('/v1/sources', { body: { name: name!, project_id: project!.id, kind: 'form' } })), () => again('sources'))
+  if (!project) return <p className="text-soft">{t('console.start.first')}</p>
+  return (
+    <div className="space-y-5">
+      {source ? <Snippet id={source.id} /> : (
+        <form onSubmit={f.submit} className={form}>
+          <Field name="name" label={t('console.start.source.name')} placeholder={t('console.start.source.example')} required fault={f.fields.name} autoComplete="off" />
+          <div><Button type="submit" look="primary" busy={f.busy}>{t('console.start.source.make')}</Button></div>
+        </form>
+      )}
+    </div>
+  )
+}
+
+/** What goes into the page, or to whoever builds it. */
+export function Snippet({ id }: { id: string }) {
+  const full = useQuery({ queryKey: ['sources', id], queryFn: () => ok(api.GET('/v1/sources/{id}', { params: { path: { id } } })) })
+  const [as, show] = useState<'html' | 'curl'>('html')
+  const text = full.data?.snippet?.[as]
+  if (!text) return <Rows n={2} />
+  return (
+    <div>
+      <div className="mb-2 flex flex-wrap items-center justify-between gap-2">
+        <Select hideLabel label={t('console.snippet.kind')} value={as} onChange={show} choices={[{ value: 'html', label: t('console.snippet.html') }, { value: 'curl', label: t('console.snippet.curl') }]} className="min-w-56" />
+        <Copy text={text} />
+      </div>
+      <pre dir="ltr" tabIndex={0} className="max-h-64 overflow-auto rounded bg-sunken p-4 text-start font-mono text-xs leading-relaxed text-ink">{text}</pre>
+    </div>
+  )
+}
+
+export function Copy({ text, words }: { text: string; words?: string }) {
+  const copy = () => void navigator.clipboard.writeText(text).then(() => say(t('common.copied'), { kind: 'good' }), () => say(t('common.notCopied'), { kind: 'lost' }))
+  return <Button icon="note" onClick={copy}>{words ?? t('common.copy')}</Button>
+}
+
+function SellerStep({ project }: { project?: { id: string } }) {
+  const may = useMay()
+  const [invited, setInvited] = useState<Schemas['Invitation'] | null>(null)
+  const f = useForm(
+    async ({ name, email, phone }) => {
+      const made = await ok(api.POST('/v1/users', { body: { name: name!, email: email!, phone: phone || undefined, role: 'salesperson', time_zone: zone } }))
+      await ok(api.PUT('/v1/projects/{id}/pool/members/{user}', { params: { path: { id: project!.id, user: made.id } }, body: {} }))
+      return made
+    },
+    (made) => {
+      setInvited(made)
+      again('users')
+    },
+  )
+  if (!project) return <p className="text-soft">{t('console.start.first')}</p>
+  if (!may('people:manage')) return <p className="text-soft">{t('console.start.seller.admin')}</p>
+  if (invited) {
+    return (
+      <div className="max-w-140">
+        <p className="font-medium">{t('console.start.seller.invited', { name: invited.name })}</p>
+        <p className="mt-1 text-soft">{t('console.invite.words')}</p>
+        <p dir="ltr" className="mt-3 rounded bg-sunken p-3 font-mono text-xs break-all">{invited.link}</p>
+        <div className="mt-3 flex gap-2">
+          <Copy text={invited.link} words={t('console.invite.copy')} />
+          <Button look="quiet" onClick={() => setInvited(null)}>{t('console.invite.another')}</Button>
+        </div>
+      </div>
+    )
+  }
+  return (
+    <form onSubmit={f.submit} className={form}>
+      <Field name="name" label={t('console.person.name')} required fault={f.fields.name} autoComplete="off" />
+      <Field name="email" type="email" label={t('console.person.email')} required fault={f.fields.email} inputClass="ltr" autoComplete="off" />
+      <Field name="phone" type="tel" label={t('console.person.phone')} help={t('console.person.phoneHelp')} fault={f.fields.phone} inputClass="ltr" autoComplete="off" />
+      <div><Button type="submit" look="primary" busy={f.busy}>{t('console.invite.go')}</Button></div>
+    </form>
+  )
+}
+
+/** Sends a lead in by the same door as everybody's, and shows when it has come. */
+function TestStep({ source }: { source?: { id: string; slug: string; name: string } }) {
+  const may = useMay()
+  const sent = useRef<{ at: number; id?: string } | null>(null)
+  const [arrived, setArrived] = useState<{ id: string; ms: number } | null>(null)
+  const [waiting, wait] = useState(false)
+  useHappened((e) => {
+    if (!sent.current || e.kind !== 'lead.created' || !e.lead_id || e.source_id !== source?.id) return
+    setArrived({ id: e.lead_id, ms: Date.now() - sent.current.at })
+    sent.current = null
+    wait(false)
+    again('leads')
+  })
+  const go = useMutation({
+    mutationFn: () => {
+      setArrived(null)
+      wait(true)
+      sent.current = { at: Date.now() }
+      const n = String(Math.floor(Math.random() * 100)).padStart(2, '0')
+      return ok(api.POST('/v1/leads', { body: { source: source!.slug, test: true, person: { name: 'Ada Example', phone: `+44207946${'01'}${n}` }, message: t('console.start.test.message') } }))
+    },
+    onError: (e) => {
+      sent.current = null
+      wait(false)
+      sayFault(e)
+    },
+  })
+  if (!source) return <p className="text-soft">{t('console.start.firstSource')}</p>
+  if (!may('capture')) return <p className="text-soft">{t('console.start.test.cannot')}</p>
+  return (
+    <div className="space-y-4">
+      <Button look="primary" icon="inlet" busy={go.isPending || waiting} onClick={() => go.mutate()}>{t('console.start.test.send')}</Button>
+      <div role="status">
+        {waiting && !arrived && <p className="text-soft">{t('console.start.test.waiting')}</p>}
+        {arrived && (
+          <p className="arrives flex flex-wrap items-center gap-x-3 gap-y-1 rounded bg-good-ground px-4 py-3 text-good">
+            <Icon name="check" className="size-5" />
+            <span className="font-medium">{t('console.start.test.arrived', { ms: arrived.ms })}</span>
+            <Link to="/console/leads/$id" params={{ id: arrived.id }} className="font-medium underline underline-offset-4">{t('console.start.test.story')}</Link>
+          </p>
+        )}
+      </div>
+    </div>
+  )
+}
