@@ -22,6 +22,15 @@ type screen struct {
 	path     string
 	shows    string // words, or none: its heading
 	act      func(p *apptest.Page)
+	quiet    bool // in the demo where nobody else moves
+	offer    bool // a lead is offered meanwhile
+	lost     bool // and another gets it
+}
+
+// firstLead opens the first lead of a list.
+func firstLead(p *apptest.Page) {
+	apptest.Row(p)
+	p.See("What happened")
 }
 
 var askedFor int
@@ -35,11 +44,12 @@ var screens = []screen{
 		p.Press("Send code")
 		p.See("Six-digit code")
 	}},
-	{name: "profile", as: "salesperson", path: "/app/me", shows: "This device"},
+	{name: "profile", as: "salesperson", quiet: true, path: "/app/me", shows: "This device"},
 	{name: "profile-enrol", as: "manager", path: "/app/me", shows: "This device", act: func(p *apptest.Page) {
 		p.Press("Set up")
 		p.See("The code that the app shows")
 	}},
+<<<<<<< HEAD
 	{name: "console-board", as: "manager", path: "/app/console/board", shows: "The oldest waiting lead"},
 	{name: "console-leads", as: "manager", path: "/app/console/leads?names=true", shows: "Harbour View"},
 	{name: "console-story", as: "manager", path: "/app/console/leads?state=owned", act: func(p *apptest.Page) {
@@ -49,6 +59,45 @@ var screens = []screen{
 		p.See("The story")
 	}},
 	{name: "console-start", as: "admin", path: "/app/console/start", shows: "What do you sell?"},
+=======
+	{name: "day", as: "salesperson", quiet: true, path: "/app/desk", shows: "My day"},
+	{name: "day-empty", as: "salesperson", quiet: true, path: "/app/desk?list=returned", shows: "Nobody came back"},
+	{name: "presence", as: "salesperson", quiet: true, path: "/app/desk", shows: "My day", act: func(p *apptest.Page) {
+		p.Press("Choose presence")
+		p.See("Engaged")
+	}},
+	{name: "search", as: "salesperson", quiet: true, path: "/app/desk/search", shows: "Find one of your leads", act: func(p *apptest.Page) { p.Type("Name, phone", "ex"); apptest.Settle(p) }},
+	{name: "lead", as: "salesperson", quiet: true, path: "/app/desk?list=new", shows: "My day", act: firstLead},
+	{name: "lead-next", as: "salesperson", quiet: true, path: "/app/desk?list=new", shows: "My day", act: func(p *apptest.Page) {
+		firstLead(p)
+		p.Press("Follow-up")
+		p.See("In a week")
+	}},
+	{name: "lead-booking", as: "salesperson", quiet: true, path: "/app/desk?list=new", shows: "My day", act: func(p *apptest.Page) {
+		firstLead(p)
+		p.Press("More to do")
+		p.Press("Booking")
+		p.See("Unit")
+	}},
+	{name: "outcome", as: "salesperson", quiet: true, path: "/app/desk?list=new", shows: "My day", act: func(p *apptest.Page) {
+		firstLead(p)
+		p.Outside()
+		p.Press("Call")
+		p.Press("How did it go?")
+		p.See("Interested")
+	}},
+	{name: "outcome-next", as: "salesperson", quiet: true, path: "/app/desk?list=new", shows: "My day", act: func(p *apptest.Page) {
+		firstLead(p)
+		p.Outside()
+		p.Press("Call")
+		p.Press("How did it go?")
+		p.Press("No answer")
+		p.See("What is next?")
+	}},
+	{name: "team", as: "manager", path: "/app/desk/team", shows: "People"},
+	{name: "offer", as: "salesperson", path: "/app/desk", quiet: true, offer: true, act: func(p *apptest.Page) { p.See("Accept") }},
+	{name: "offer-lost", as: "salesperson", path: "/app/desk", quiet: true, offer: true, lost: true, act: func(p *apptest.Page) { p.See("A colleague has it") }},
+>>>>>>> f93d0b2 (app: the desk: presence, offers, the day, a lead with its attempts, and a manager's phone view, driven in Chromium)
 	{name: "nowhere", as: "salesperson", path: "/app/not/there"},
 }
 
@@ -62,15 +111,18 @@ func TestScreens(t *testing.T) {
 		t.Skip("axe-core is not installed: make build, where Node is")
 	}
 	b := apptest.Open(t)
+	g := gallery{t: t, b: b, axe: string(axe), quiet: openDeskDemo(t), sessions: map[string]string{}}
 	dir := filepath.Join(t.TempDir(), "demo")
 	made := awaitDemo(t, start(t, "demo", "--data", dir, "--listen", "127.0.0.1:0", "--inner", "", "--watermark", "32", "--rate", "120"), dir, "")
-	g := gallery{t: t, b: b, url: made.URL, axe: string(axe), sessions: map[string]string{}}
+	g.url = made.URL
 	for _, u := range made.Accounts[0].Users {
 		if g.sessions[u.Role] == "" {
-			s := api{t, made.URL, ""}.want(201, "POST", "/v1/sessions", fields{"email": u.Email, "password": u.Password})
-			g.sessions[u.Role] = string(s.body)
+			g.sessions[u.Role] = signInJSON(t, made.URL, u.Email, u.Password)
 		}
 	}
+	g.quietMe = signInJSON(t, g.quiet.url, g.quiet.me.Email, g.quiet.me.Password)
+	g.me = api{t, g.quiet.url, tokenOf(g.quietMe)}
+	g.quiet.aDay(g.me)
 	if *screensInto == "" {
 		g.walk("phone", "light", "en", "")
 		return
@@ -84,14 +136,30 @@ func TestScreens(t *testing.T) {
 	g.walk("desktop", "dark", "ar", *screensInto)
 }
 
+// signInJSON is a session as the app keeps it.
+func signInJSON(t *testing.T, url, email, password string) string {
+	t.Helper()
+	return string(api{t, url, ""}.want(201, "POST", "/v1/sessions", fields{"email": email, "password": password}).body)
+}
+
+func tokenOf(session string) string {
+	var s struct{ Token string }
+	_ = json.Unmarshal([]byte(session), &s)
+	return s.Token
+}
+
 type gallery struct {
 	t        *testing.T
 	b        *apptest.Browser
 	url, axe string
 	sessions map[string]string // by role, as JSON
+	quiet    *deskDemo
+	quietMe  string // its salesperson's session
+	me       api
+	offered  int
 }
 
-func (g gallery) walk(size, light, language, into string) {
+func (g *gallery) walk(size, light, language, into string) {
 	g.t.Helper()
 	page := g.b.Page().Dark(light == "dark")
 	if size == "phone" {
@@ -100,14 +168,27 @@ func (g gallery) walk(size, light, language, into string) {
 		page.Desktop()
 	}
 	for _, s := range screens {
-		page.Go(g.url + "/app/sign-in")
-		said, _ := json.Marshal(g.sessions[s.as])
+		url, session := g.url, g.sessions[s.as]
+		if s.quiet {
+			url, session = g.quiet.url, g.quietMe
+		}
+		page.Go(url + "/app/sign.svg")
+		said, _ := json.Marshal(session)
 		// With the acts in English, the pictures in their own language.
 		apptest.Eval[bool](page, fmt.Sprintf(`localStorage.clear(), localStorage.setItem('catchment.language', 'en'), %s && localStorage.setItem('catchment.session', %s), true`, said, said))
 		if s.act == nil {
 			apptest.Eval[bool](page, fmt.Sprintf(`localStorage.setItem('catchment.language', %q), true`, language))
 		}
-		page.Go(g.url + s.path)
+		page.Go(url + s.path)
+		if s.offer {
+			g.offered++
+			g.me.want(200, "PUT", "/v1/me/presence", fields{"state": "available"})
+			lead := g.quiet.enquire("Fatima Example", fmt.Sprintf("+4420794602%02d", g.offered))
+			page.See("Accept")
+			if s.lost {
+				g.quiet.manager.want(200, "POST", "/v1/leads/"+lead+"/transfer", fields{"to": g.quiet.other})
+			}
+		}
 		if s.shows != "" && (language == "en" || s.act != nil) {
 			page.See(s.shows)
 		}
@@ -115,6 +196,9 @@ func (g gallery) walk(size, light, language, into string) {
 			s.act(page)
 		}
 		apptest.Settle(page)
+		if s.offer { // before the next screen nothing is open to them
+			g.me.want(200, "PUT", "/v1/me/presence", fields{"state": "away"})
+		}
 		for _, v := range page.Axe(g.axe) {
 			g.t.Errorf("%s (%s, %s, %s): %s: %s\n%s", s.name, size, light, language, v.ID, v.Help, v.Where)
 		}
@@ -127,5 +211,16 @@ func (g gallery) walk(size, light, language, into string) {
 				g.t.Fatal(err)
 			}
 		}
+		if s.offer {
+			g.declineAll()
+		}
+	}
+}
+
+// declineAll leaves nothing open to the salesperson for the next screen.
+func (g *gallery) declineAll() {
+	g.t.Helper()
+	for _, o := range g.me.want(200, "GET", "/v1/offers", nil).items() {
+		g.me.want(200, "POST", "/v1/offers/"+o.(fields)["id"].(string)+"/decline", fields{})
 	}
 }

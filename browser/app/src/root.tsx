@@ -1,16 +1,17 @@
 import { Link, Outlet, useLocation, useNavigate, useRouter } from '@tanstack/react-router'
-import { useEffect, useState } from 'react'
+import { lazy, Suspense, useEffect, useState } from 'react'
 import { faultOf } from './lib/fault'
-import { useActs, useAllActs } from './lib/keys'
+import { useActs } from './lib/keys'
 import { signOut } from './lib/me'
 import { useSession } from './lib/session'
 import { setTheme, useTheme } from './lib/theme'
 import { speak, t, useLanguage } from './lib/words'
 import { Button } from './ui/button'
-import { Dialog } from './ui/dialog'
 import { Empty } from './ui/empty'
-import { Keys, Palette } from './ui/palette'
 import { faultWords } from './ui/toast'
+
+const Palette = lazy(() => import('./ui/palette').then((m) => ({ default: m.Palette })))
+const AllKeys = lazy(() => import('./ui/palette').then((m) => ({ default: m.AllKeys })))
 
 export function Root() {
   const language = useLanguage()
@@ -20,8 +21,11 @@ export function Root() {
   return (
     <div key={language}>
       <Outlet />
-      <Palette open={open === 'palette'} onClose={() => show(null)} />
-      <AllKeys open={open === 'keys'} onClose={() => show(null)} />
+      {open && (
+        <Suspense>
+          {open === 'palette' ? <Palette open onClose={() => show(null)} /> : <AllKeys open onClose={() => show(null)} />}
+        </Suspense>
+      )}
     </div>
   )
 }
@@ -54,22 +58,6 @@ function useOwnActs(show: (what: 'palette' | 'keys') => void) {
         ]
       : []),
   ])
-}
-
-function AllKeys({ open, onClose }: { open: boolean; onClose: () => void }) {
-  const acts = useAllActs().filter((a) => a.keys)
-  return (
-    <Dialog open={open} onClose={onClose} title={t('keys.title')}>
-      <dl className="grid grid-cols-[1fr_auto] items-center gap-y-2.5">
-        {acts.map((a) => (
-          <div key={a.id} className="contents">
-            <dt>{a.words}</dt>
-            <dd><Keys keys={a.keys!} /></dd>
-          </div>
-        ))}
-      </dl>
-    </Dialog>
-  )
 }
 
 export function Nowhere() {

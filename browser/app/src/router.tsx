@@ -7,7 +7,11 @@ import { Broken, Nowhere, Root } from './root'
 import { Rows } from './ui/skeleton'
 
 /** Where somebody of the role begins. */
+<<<<<<< HEAD
 export const homeOf = (role: Role) => (role === 'salesperson' ? ('/me' as const) : ('/console' as const))
+=======
+export const homeOf = (role: Role) => (role === 'salesperson' ? '/desk' : role === 'manager' || role === 'admin' ? '/desk/team' : '/me')
+>>>>>>> f93d0b2 (app: the desk: presence, offers, the day, a lead with its attempts, and a manager's phone view, driven in Chromium)
 
 const root = createRootRoute({ component: Root, notFoundComponent: Nowhere, errorComponent: Broken })
 
@@ -42,6 +46,7 @@ const me = createRoute({
   component: lazyRouteComponent(() => import('./me/me'), 'Profile'),
 })
 
+<<<<<<< HEAD
 const text = (v: unknown) => (typeof v === 'string' && v ? v : undefined)
 
 const desktop = createRoute({
@@ -107,6 +112,43 @@ const story = createRoute({
 })
 
 const tree = root.addChildren([start, signIn, inside.addChildren([me, desktop.addChildren([consoleStart, steps, board, leads, story])])])
+=======
+const desk = createRoute({
+  getParentRoute: () => inside,
+  path: '/desk',
+  beforeLoad: () => useArea('desk'),
+  component: lazyRouteComponent(() => import('./desk/desk'), 'Desk'),
+})
+
+export const lists = ['overdue', 'today', 'new', 'missed', 'returned', 'idle'] as const
+export type ListName = (typeof lists)[number]
+const oneOf = <V extends string>(values: readonly V[], v: unknown) => (values.includes(v as V) ? (v as V) : undefined)
+
+const day = createRoute({
+  getParentRoute: () => desk,
+  path: '/',
+  validateSearch: (s: Record<string, unknown>): { list?: ListName } => ({ list: oneOf(lists, s.list) }),
+  component: lazyRouteComponent(() => import('./desk/day'), 'Day'),
+})
+const search = createRoute({
+  getParentRoute: () => desk,
+  path: '/search',
+  component: lazyRouteComponent(() => import('./desk/search'), 'Search'),
+})
+const team = createRoute({
+  getParentRoute: () => desk,
+  path: '/team',
+  component: lazyRouteComponent(() => import('./desk/team'), 'Team'),
+})
+const lead = createRoute({
+  getParentRoute: () => desk,
+  path: '/leads/$id',
+  validateSearch: (s: Record<string, unknown>): { accepted?: boolean } => (s.accepted ? { accepted: true } : {}),
+  component: lazyRouteComponent(() => import('./desk/lead'), 'LeadPage'),
+})
+
+const tree = root.addChildren([start, signIn, inside.addChildren([me, desk.addChildren([day, search, team, lead])])])
+>>>>>>> f93d0b2 (app: the desk: presence, offers, the day, a lead with its attempts, and a manager's phone view, driven in Chromium)
 
 export const router = createRouter({
   routeTree: tree,

@@ -55,7 +55,8 @@ func start(t testing.TB) *Browser {
 		t.Skip("Chromium is not installed: make deps")
 	}
 	flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("lang", "en-GB"))
+		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1440, 1000), // what lies beyond the window gets no clicks
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("lang", "en-GB"))
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), flags...)
 	ctx, cancelBrowser := chromedp.NewContext(ctx)
 	t.Cleanup(func() { cancelBrowser(); cancel() })
@@ -159,6 +160,18 @@ func (p *Page) Dark(dark bool) *Page {
 func (p *Page) Go(url string) {
 	p.t.Helper()
 	p.must(chromedp.Do(p.ctx, chromedp.Navigate(url)))
+}
+
+// Outside has links that lead to the phone's other apps lead nowhere, and says
+// where the last one led: Chromium would ask in a window of its own, which
+// nobody answers here.
+func (p *Page) Outside() (led func() string) {
+	p.t.Helper()
+	Eval[bool](p, `document.addEventListener('click', e => {
+		const a = e.target.closest('a')
+		if (a && !/^https?:/.test(a.protocol)) { e.preventDefault(); window.ledOutside = a.href }
+	}, true), true`)
+	return func() string { return Eval[string](p, `window.ledOutside ?? ''`) }
 }
 
 // Eval runs script in the page and gives its value.
@@ -281,6 +294,17 @@ func (p *Page) Axe(script string) []Violation {
 	Eval[bool](p, script+"\n;true")
 	return Eval[[]Violation](p, `axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}).then(r =>
 		r.violations.flatMap(v => v.nodes.slice(0, 3).map(n => ({id: v.id, help: v.help, where: n.html.slice(0, 200) + ' ' + (n.any[0]?.message ?? '')}))))`)
+}
+
+// Row opens the first row of the list, when it is there.
+func Row(p *Page) {
+	p.t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
+		if Eval[bool](p, `(r => !!r && (r.click(), true))(document.querySelector('main [data-row]'))`) {
+			return
+		}
+	}
+	p.t.Fatalf("the list stays empty; the page says:\n%s", p.Text())
 }
 
 // Settle waits until fonts are there, nothing is awaited from the server and

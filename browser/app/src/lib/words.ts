@@ -3,6 +3,7 @@
 // a plain function; a change of language draws everything anew.
 import i18next from 'i18next'
 import { useSyncExternalStore } from 'react'
+import type desk from '../desk/words.en.json'
 import type app from '../i18n/en.json'
 
 type Plural = 'zero' | 'one' | 'two' | 'few' | 'many' | 'other'
@@ -12,6 +13,7 @@ type Leaf<T, P extends string = ''> = {
 /** Areas add their words by declaration merging. */
 export interface Areas {
   app: typeof app
+  desk: typeof desk
 }
 export type Key = { [A in keyof Areas]: Leaf<Areas[A]> }[keyof Areas]
 

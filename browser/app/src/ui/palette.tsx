@@ -3,12 +3,13 @@ import { type KeyboardEvent, useEffect, useId, useMemo, useRef, useState } from 
 import { type Act, useAllActs } from '../lib/keys'
 import { t } from '../lib/words'
 import { cx } from './cx'
+import { Dialog } from './dialog'
 import { Icon } from './icon'
 import { floating, veil } from './surface'
 
 const fits = (words: string, typed: string) => typed.toLocaleLowerCase().split(/\s+/).every((w) => words.toLocaleLowerCase().includes(w))
 
-export function Keys({ keys }: { keys: string }) {
+function Keys({ keys }: { keys: string }) {
   return (
     <span className="flex gap-1" dir="ltr">
       {keys.split(' ').map((k) => (
@@ -93,5 +94,22 @@ function List({ onClose }: { onClose: () => void }) {
       </ul>
       {found.length === 0 && <p className="px-4 pb-4 text-soft">{t('palette.nothing')}</p>}
     </>
+  )
+}
+
+/** Every key that does something now. */
+export function AllKeys({ open, onClose }: { open: boolean; onClose: () => void }) {
+  const acts = useAllActs().filter((a) => a.keys)
+  return (
+    <Dialog open={open} onClose={onClose} title={t('keys.title')}>
+      <dl className="grid grid-cols-[1fr_auto] items-center gap-y-2.5">
+        {acts.map((a) => (
+          <div key={a.id} className="contents">
+            <dt>{a.words}</dt>
+            <dd><Keys keys={a.keys!} /></dd>
+          </div>
+        ))}
+      </dl>
+    </Dialog>
   )
 }

@@ -1,0 +1,173 @@
+// All that the desk reads and writes. Screens know only what is here: what is
+// seen is kept in memory now, and a sealed database can go under it.
+import { queryOptions, useMutation, useQuery } from '@tanstack/react-query'
+import { api, ok, type Schemas } from '../lib/api'
+import type { Me } from '../lib/me'
+import { queries } from '../lib/query'
+import { purpose, session } from '../lib/session'
+import type { ListName } from '../router'
+import { sayFault } from '../ui/toast'
+
+export type Lead = Schemas['Lead']
+export type Offer = Schemas['Offer']
+export type Attempt = Schemas['Attempt']
+export type Channel = Attempt['channel']
+export type Disposition = Attempt['disposition']
+export type Presence = Schemas['PresenceState']['state']
+export type Next = Schemas['NextIn']
+type Server = NonNullable<Parameters<typeof leadsOf>[0]['list']>
+
+const stated = () => ({ 'Catchment-Purpose': purpose() })
+const byId = (id: string) => ({ path: { id } })
+
+const serverList: Record<ListName, Server> = {
+  overdue: 'overdue',
+  today: 'due-today',
+  new: 'new-without-contact',
+  missed: 'missed',
+  returned: 're-engaged',
+  idle: 'no-next-action',
+}
+
+function leadsOf(query: {
+  list?: 'overdue' | 'due-today' | 'no-next-action' | 'missed' | 're-engaged' | 'new-without-contact'
+  state?: 'waiting' | 'offered' | 'owned' | 'unrouted'
+  owner?: string
+  include?: 'person'[]
+  limit: number
+}) {
+  return ok(api.GET('/v1/leads', { params: { query, header: query.include ? stated() : {} } }))
+}
+
+/** Managers read everybody's leads; their own day has their own. */
+const mine = () => (session.get()?.role === 'salesperson' ? {} : { owner: session.get()?.user_id })
+
+/** One list of the day. With names it is an opening on the record, so only the list that is looked at has them. */
+export const useDay = (list: ListName, names: boolean) =>
+  useQuery({ queryKey: ['day', list, names], queryFn: () => leadsOf({ list: serverList[list], ...mine(), ...(names ? { include: ['person' as const] } : {}), limit: 100 }), staleTime: 30_000 })
+
+/** One's own leads with their persons, newest first: what search looks through. */
+export const useOwnLeads = (on: boolean) =>
+  useQuery({ queryKey: ['day', 'all'], enabled: on, staleTime: 60_000, queryFn: () => leadsOf({ include: ['person'], limit: 500, ...(session.get()?.role === 'salesperson' ? { state: 'owned' as const } : {}) }) })
+
+export const useWaiting = () => useQuery({ queryKey: ['team', 'waiting'], queryFn: () => leadsOf({ state: 'waiting', limit: 100 }), refetchInterval: 20_000 })
+export const useBoard = () => useQuery({ queryKey: ['team', 'board'], queryFn: () => ok(api.GET('/v1/board')), refetchInterval: 20_000 })
+export const useAlarms = () =>
+  useQuery({ queryKey: ['team', 'alarms'], queryFn: () => ok(api.GET('/v1/alarms', { params: { query: { state: 'raised', limit: 50 } } })), refetchInterval: 30_000 })
+
+/** The offers that are open to oneself. The stream tells of each; asking is for when it is away. */
+export const useOffers = (on: boolean) =>
+  useQuery({ queryKey: ['offers'], enabled: on, queryFn: () => ok(api.GET('/v1/offers')), refetchInterval: 10_000, staleTime: 0 })
+
+export const leadQuery = (id: string) => queryOptions({ queryKey: ['lead', id], queryFn: () => ok(api.GET('/v1/leads/{id}', { params: { ...byId(id), header: stated() } })) })
+export const useLead = (id: string) => useQuery(leadQuery(id))
+
+export interface Story {
+  enquiries: Schemas['Enquiry'][]
+  attempts: Attempt[]
+  notes: Schemas['Note'][]
+  history: Schemas['LeadHistory']
+  visits: Schemas['SiteVisit'][]
+  bookings: Schemas['Booking'][]
+}
+
+/** All that happened with a lead, with what the person wrote and what colleagues noted. */
+export const useStory = (id: string) =>
+  useQuery({
+    queryKey: ['lead', id, 'story'],
+    queryFn: async (): Promise<Story> => {
+      const params = { ...byId(id), header: stated() }
+      const [enquiries, attempts, notes, history, visits, bookings] = await Promise.all([
+        ok(api.GET('/v1/leads/{id}/enquiries', { params: { ...params, query: { include: ['message'], limit: 50 } } })),
+        ok(api.GET('/v1/leads/{id}/attempts', { params: { ...byId(id), query: { limit: 100 } } })),
+        ok(api.GET('/v1/leads/{id}/notes', { params: { ...params, query: { limit: 100 } } })),
+        ok(api.GET('/v1/leads/{id}/history', { params: byId(id) })),
+        ok(api.GET('/v1/leads/{id}/visits', { params: { ...params } })),
+        ok(api.GET('/v1/leads/{id}/bookings', { params: byId(id) })),
+      ])
+      return { enquiries: enquiries.items, attempts: attempts.items, notes: notes.items, history, visits: visits.items, bookings: bookings.items }
+    },
+  })
+
+const again = (id: string) => {
+  void queries.invalidateQueries({ queryKey: ['lead', id] })
+  void queries.invalidateQueries({ queryKey: ['day'] })
+}
+const took = (lead: Lead) => queries.setQueryData<Lead>(['lead', lead.id], (old) => ({ ...lead, person: lead.person ?? old?.person }))
+
+export function usePresence() {
+  return useMutation({
+    mutationFn: (state: Presence) => ok(api.PUT('/v1/me/presence', { body: { state } })),
+    onMutate: (state) => {
+      const before = queries.getQueryData<Me>(['me'])
+      if (before) queries.setQueryData<Me>(['me'], { ...before, presence: state })
+      return before
+    },
+    onError: (e, _, before) => {
+      queries.setQueryData(['me'], before)
+      sayFault(e)
+    },
+    onSuccess: (p) => queries.setQueryData<Me>(['me'], (me) => me && { ...me, presence: p.state, presence_since: p.since }),
+  })
+}
+
+export const acceptOffer = (o: Offer) => ok(api.POST('/v1/offers/{id}/accept', { params: byId(o.id) }))
+export const declineOffer = (o: Offer) => ok(api.POST('/v1/offers/{id}/decline', { params: byId(o.id), body: {} }))
+/** A device has it; it was looked at. Neither is worth a word when it fails. */
+export const ackOffer = (o: Offer) => ok(api.POST('/v1/offers/{id}/ack', { params: byId(o.id) })).catch(() => {})
+export const seenOffer = (o: Offer) => ok(api.POST('/v1/offers/{id}/seen', { params: byId(o.id) })).catch(() => {})
+
+export const beginAttempt = (id: string, channel: Channel) => ok(api.POST('/v1/leads/{id}/attempts/begin', { params: byId(id), body: { channel } }))
+export const endAttempt = (attempt: string) => ok(api.POST('/v1/attempts/{id}/end', { params: byId(attempt), body: {} })).catch(() => {})
+
+export interface Result {
+  disposition: Disposition
+  next?: Next
+  note?: string
+  stage?: Schemas['StageIn']
+}
+
+/** The result of an attempt that was begun here; one whose beginning did not get through is told whole. */
+export async function tellResult(lead: string, tried: { id?: string; channel: Channel; at: string }, result: Result) {
+  if (tried.id) return ok(api.POST('/v1/attempts/{id}/result', { params: byId(tried.id), body: result }))
+  return ok(api.POST('/v1/leads/{id}/attempts', { params: byId(lead), body: { channel: tried.channel, started_at: tried.at, ...result } }))
+}
+
+function useChange<V, R>(id: string, f: (v: V) => Promise<R>, done?: (r: R) => void) {
+  return useMutation({
+    mutationFn: f,
+    onSuccess: (r) => {
+      done?.(r)
+      again(id)
+    },
+    onError: sayFault,
+  })
+}
+
+export const useResult = (id: string) =>
+  useChange(id, (v: { tried: { id?: string; channel: Channel; at: string }; result: Result }) => tellResult(id, v.tried, v.result), (r) => took(r.lead))
+export const useNext = (id: string) => useChange(id, (body: Next) => ok(api.POST('/v1/leads/{id}/next-action', { params: byId(id), body })), took)
+export const useNote = (id: string) => useChange(id, (text: string) => ok(api.POST('/v1/leads/{id}/notes', { params: byId(id), body: { text } })))
+export const useStage = (id: string) => useChange(id, (body: Schemas['StageIn']) => ok(api.POST('/v1/leads/{id}/stage', { params: byId(id), body })), took)
+export const usePlan = (id: string) => useChange(id, (body: Schemas['PlanInBody']) => ok(api.POST('/v1/leads/{id}/visits', { params: byId(id), body })))
+export const useVisit = (id: string) =>
+  useChange(id, (v: { visit: string; state: 'done' | 'no-show' | 'cancelled' }) => ok(api.POST('/v1/visits/{id}', { params: byId(v.visit), body: { state: v.state } })))
+export const useBook = (id: string) => useChange(id, (body: Schemas['BookInBody']) => ok(api.POST('/v1/leads/{id}/bookings', { params: byId(id), body })))
+export const useGiveBack = (id: string) => useChange(id, (note: string) => ok(api.POST('/v1/leads/{id}/handover', { params: byId(id), body: { pool: true, ...(note ? { note } : {}) } })))
+export const useSuppress = (id: string, person: string) =>
+  useChange(id, (evidence: string) => ok(api.POST('/v1/persons/{id}/suppress', { params: byId(person), body: { reason: 'asked-not-to', ...(evidence ? { evidence } : {}) } })))
+export const useTransfer = () =>
+  useMutation({
+    mutationFn: (v: { lead: string; to: string }) => ok(api.POST('/v1/leads/{id}/transfer', { params: byId(v.lead), body: { to: v.to } })),
+    onSuccess: (l) => {
+      again(l.id)
+      void queries.invalidateQueries({ queryKey: ['team'] })
+    },
+    onError: sayFault,
+  })
+export const useClearAlarm = () =>
+  useMutation({
+    mutationFn: (id: string) => ok(api.POST('/v1/alarms/{id}/clear', { params: byId(id) })),
+    onSuccess: () => queries.invalidateQueries({ queryKey: ['team'] }),
+    onError: sayFault,
+  })

@@ -1,0 +1,94 @@
+import { Link, Outlet } from '@tanstack/react-router'
+import { useNavigate } from '@tanstack/react-router'
+import { useLine } from '../lib/events'
+import { useActs } from '../lib/keys'
+import { useMe } from '../lib/me'
+import { useSession } from '../lib/session'
+import { t } from '../lib/words'
+import { cx } from '../ui/cx'
+import { Icon, type IconName } from '../ui/icon'
+import { Sign } from '../ui/sign'
+import { useLive } from './live'
+import { OfferScreen } from './offer'
+import { PresenceSwitch } from './presence'
+
+const works = ['salesperson', 'manager', 'admin']
+export const leadsPeople = ['manager', 'admin', 'auditor']
+
+/** The frame of the desk: a place for the thumb below, for the eyes above; on a desk a rail at the side. */
+export function Desk() {
+  useLive()
+  useMe()
+  const role = useSession()?.role ?? 'salesperson'
+  const offered = works.includes(role)
+  useDeskActs(leadsPeople.includes(role))
+  return (
+    <div className="min-h-dvh md:ps-56">
+      <nav aria-label={t('desk.nav.label')} className="fixed inset-y-0 start-0 z-20 hidden w-56 flex-col gap-0.5 border-e border-line bg-ground p-3 md:flex">
+        <div className="mb-4 flex items-center gap-2.5 px-2 pt-2">
+          <Sign className="size-6" />
+          <span className="font-semibold tracking-tight">Catchment</span>
+        </div>
+        <Places role={role} side />
+        <div className="mt-auto flex flex-col gap-2">
+          <Connection />
+          {offered && <PresenceSwitch />}
+        </div>
+      </nav>
+      <header className="sticky top-0 z-20 flex items-center justify-between gap-3 border-b border-line bg-ground px-4 pt-[env(safe-area-inset-top)] md:hidden">
+        <Link to="/" aria-label="Catchment" className="-ms-2 grid size-12 place-items-center"><Sign className="size-6" /></Link>
+        <Connection />
+        {offered ? <PresenceSwitch /> : <span className="h-14" />}
+      </header>
+      <div className="pb-[calc(64px+env(safe-area-inset-bottom))] md:pb-0"><Outlet /></div>
+      <nav aria-label={t('desk.nav.label')} className="fixed inset-x-0 bottom-0 z-20 flex border-t border-line bg-ground pb-[env(safe-area-inset-bottom)] md:hidden">
+        <Places role={role} />
+      </nav>
+      {offered && <OfferScreen />}
+    </div>
+  )
+}
+
+function Places({ role, side }: { role: string; side?: boolean }) {
+  const look = cx(
+    'outline-none focus-visible:outline-2 focus-visible:-outline-offset-2 focus-visible:outline-accent',
+    side ? 'flex min-h-9 items-center gap-3 rounded px-2 font-medium text-soft hover:bg-hover hover:text-ink' : 'flex h-16 flex-1 flex-col items-center justify-center gap-1 text-xs font-medium text-soft',
+  )
+  const here = { className: cx(look, side ? 'bg-hover text-ink!' : 'text-accent!') }
+  const inside = (icon: IconName, words: string) => (
+    <>
+      <Icon name={icon} className={side ? 'size-4.5' : 'size-5.5'} />
+      {words}
+    </>
+  )
+  return (
+    <>
+      <Link to="/desk" activeOptions={{ exact: true, includeSearch: false }} className={look} activeProps={here}>{inside('home', t('desk.nav.day'))}</Link>
+      <Link to="/desk/search" activeOptions={{ includeSearch: false }} className={look} activeProps={here}>{inside('search', t('desk.nav.search'))}</Link>
+      {leadsPeople.includes(role) && <Link to="/desk/team" className={look} activeProps={here}>{inside('people', t('desk.nav.team'))}</Link>}
+      <Link to="/me" className={look} activeProps={here}>{inside('person', t('desk.nav.me'))}</Link>
+    </>
+  )
+}
+
+/** Says when the line is down: then what is shown may be old. */
+function Connection() {
+  const line = useLine()
+  if (line !== 'away') return null
+  return (
+    <p role="status" className="flex items-center gap-1.5 px-2 text-sm text-soft">
+      <Icon name="warn" className="size-4" />
+      {t('desk.away')}
+    </p>
+  )
+}
+
+function useDeskActs(team: boolean) {
+  const go = useNavigate()
+  const group = t('desk.nav.label')
+  useActs([
+    { id: 'go.day', words: t('desk.nav.day'), keys: 'g d', group, run: () => void go({ to: '/desk' }) },
+    { id: 'go.search', words: t('desk.nav.search'), keys: '/', group, run: () => void go({ to: '/desk/search' }) },
+    ...(team ? [{ id: 'go.team', words: t('desk.nav.team'), keys: 'g t', group, run: () => void go({ to: '/desk/team' }) }] : []),
+  ])
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"catchment/internal/app/apptest"
+)
+
+// deskDemo is the quiet demo with one salesperson who takes everything.
+type deskDemo struct {
+	t       *testing.T
+	url     string
+	page    api // a page that hands in leads
+	manager api
+	reader  api // a program that reads them
+	me      struct{ Role, Name, Phone, Email, Password string }
+	other   string // another salesperson's id
+	source  string
+}
+
+func openDeskDemo(t *testing.T) *deskDemo {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "demo")
+	made := awaitDemo(t, start(t, "demo", "--quiet", "--data", dir, "--listen", "127.0.0.1:0", "--inner", "", "--watermark", "32"), dir, "")
+	a := made.Accounts[0]
+	d := &deskDemo{t: t, url: made.URL, page: api{t, made.URL, a.Publishable}, reader: api{t, made.URL, a.Secret}, source: a.Sources[0].Slug}
+	for _, u := range a.Users {
+		if u.Role != "salesperson" && u.Role != "manager" {
+			continue
+		}
+		s := api{t, made.URL, ""}.want(201, "POST", "/v1/sessions", fields{"email": u.Email, "password": u.Password})
+		who := api{t, made.URL, s.text("token")}
+		switch {
+		case u.Role == "manager":
+			d.manager = who
+		case d.me.Name == "":
+			d.me = u
+			who.want(200, "PUT", "/v1/me/presence", fields{"state": "away"})
+		default:
+			d.other = s.text("user_id")
+			who.want(200, "PUT", "/v1/me/presence", fields{"state": "logged-off"})
+		}
+	}
+	return d
+}
+
+// enquire hands in a lead as a page of the company would, and gives its id.
+func (d *deskDemo) enquire(name, phone string) string {
+	d.t.Helper()
+	return d.enquireWith(fields{"source": d.source, "message": "Is the two-room flat still free?", "person": fields{"name": name, "phone": phone}})
+}
+
+func (d *deskDemo) enquireWith(body fields) string {
+	d.t.Helper()
+	return attached(d.reader, d.page.want(202, "POST", "/v1/leads", body).text("id"))
+}
+
+// aDay gives the salesperson leads in every stage of work.
+func (d *deskDemo) aDay(me api) {
+	d.t.Helper()
+	in := func(wait time.Duration) fields { return fields{"at": time.Now().Add(wait), "what": "call"} }
+	work := []struct {
+		name, message string
+		result        fields
+	}{
+		{"Asha Example", "Is the two-room flat still free? We would move in the spring.", nil},
+		{"Benedict Example", "", fields{"channel": "call", "disposition": "no-answer", "next": in(20 * time.Minute)}},
+		{"Chitra Example", "Is there a floor plan, and what does parking cost?", fields{"channel": "call", "disposition": "interested", "talk_ms": 184_000,
+			"note": "Wants to see it with her brother. Prefers the fourth floor.", "next": in(26 * time.Hour), "stage": fields{"category": "follow-up"}}},
+		{"Daniel Example", "Call me after six.", fields{"channel": "call", "disposition": "call-back", "talk_ms": 32_000, "next": in(2 * time.Second), "stage": fields{"category": "follow-up"}}},
+		{"Esther Example", "Hello, what is the price for three rooms?", fields{"channel": "whatsapp", "disposition": "sent"}},
+	}
+	me.want(200, "PUT", "/v1/me/presence", fields{"state": "available"})
+	for i, w := range work {
+		lead := d.enquireWith(fields{"source": d.source, "message": w.message, "person": fields{"name": w.name, "phone": fmt.Sprintf("+4420794603%02d", i), "email": strings.ToLower(w.name[:4]) + "@example.com"},
+			"custom": fields{"bedrooms": "2", "budget": "400k-600k"}, "attribution": fields{"utm_source": "newsletter", "utm_campaign": "spring"}})
+		var offer string
+		me.until("its offer", "/v1/offers", func(a answer) bool {
+			for _, o := range a.items() {
+				if o := o.(fields); o["lead_id"] == lead {
+					offer, _ = o["id"].(string)
+				}
+			}
+			return offer != ""
+		})
+		me.want(200, "POST", "/v1/offers/"+offer+"/accept", nil)
+		if w.result != nil {
+			me.want(201, "POST", "/v1/leads/"+lead+"/attempts", w.result)
+		}
+		if i == 2 {
+			me.want(201, "POST", "/v1/leads/"+lead+"/visits", fields{"at": time.Now().Add(72 * time.Hour), "place": "Show flat, second floor"})
+		}
+	}
+	me.want(200, "PUT", "/v1/me/presence", fields{"state": "away"})
+}
+
+// code is the last one that was sent to the number.
+func (d *deskDemo) code(phone string) (code string) {
+	d.t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		for _, m := range (api{d.t, d.url, ""}).want(200, "GET", "/demo/outbox", nil).items() {
+			if m := m.(fields); m["to"] == phone {
+				return m["code"].(string)
+			}
+		}
+	}
+	d.t.Fatal("no code was sent")
+	return ""
+}
+
+// A salesperson's day in a phone's browser: in by code, an offer, a call, how
+// it went, what is next; and an offer that another got.
+func TestDeskInTheBrowser(t *testing.T) {
+	t.Parallel()
+	b := apptest.Open(t)
+	d := openDeskDemo(t)
+	phone := b.Page().Phone().Dark(false)
+
+	phone.Go(d.url + "/")
+	phone.Type("Your phone number", d.me.Phone)
+	phone.Press("Send code")
+	code := d.code(d.me.Phone)
+	wrong := "111111"
+	if code == wrong {
+		wrong = "222222"
+	}
+	phone.Type("Six-digit code", wrong)
+	phone.See("That code is wrong or too old")
+	phone.Type("Six-digit code", code)
+	phone.See("My day")
+
+	phone.Press("Away")
+	phone.See("Available")
+	lead := d.enquire("Asha Example", "+442079460123")
+	phone.See("New lead") // told by the stream: nothing was pressed
+	phone.Press("Accept")
+	phone.See("It is yours")
+	phone.See("Asha Example")
+	phone.See("Is the two-room flat still free?")
+
+	led := phone.Outside()
+	phone.Press("Call")
+	if led() != "tel:+442079460123" {
+		t.Errorf("the call leads to %q", led())
+	}
+	phone.Press("How did it go?")
+	phone.Press("Interested")
+	phone.Press("Tomorrow")
+	phone.See("Kept")
+	phone.Gone("Nobody has tried yet")
+	got := d.reader.want(200, "GET", "/v1/leads/"+lead, nil)
+	if got.text("next_at") == "" || got.text("next_what") != "call" || got.text("stage", "category") != "follow-up" || got.text("clocks", "evidence", "speed_to_lead") != "seen" {
+		t.Errorf("the lead after the call: %s", got.body)
+	}
+	tried := d.reader.want(200, "GET", "/v1/leads/"+lead+"/attempts", nil).items()
+	if len(tried) != 1 || tried[0].(fields)["disposition"] != "interested" || tried[0].(fields)["channel"] != "call" {
+		t.Errorf("attempts: %v", tried)
+	}
+
+	second := d.enquire("Ben Example", "+442079460124")
+	phone.See("New lead")
+	d.manager.want(200, "POST", "/v1/leads/"+second+"/transfer", fields{"to": d.other})
+	phone.See("A colleague has it")
+	phone.Press("Back to my day")
+	phone.Gone("A colleague has it")
+
+	third := d.enquire("Chitra Example", "+442079460125")
+	phone.See("New lead")
+	phone.Press("Decline")
+	phone.Gone("New lead")
+	d.reader.until("declined", "/v1/leads/"+third, func(a answer) bool { return a.text("state") == "waiting" })
+}
