@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"catchment/internal/store"
+	"catchment/internal/totp"
 )
 
 // patience is how long a test waits for what should take moments, on a machine
@@ -190,7 +191,7 @@ func openShop(t *testing.T, c config, web *running) (s shop) {
 	}
 	s.account = m[1]
 	in := web.as(t, "").want(201, "POST", "/v1/links/redeem", fields{"token": m[2], "password": "a long password of Ada"})
-	s.admin = in.text("token")
+	s.admin = equip(t, web, in.text("token"))
 	web.as(t, "").want(401, "POST", "/v1/links/redeem", fields{"token": m[2], "password": "another long password"})
 	admin := web.as(t, s.admin)
 	s.project = admin.want(201, "POST", "/v1/projects", fields{"name": "Harbour Lofts"}).text("id")
@@ -200,6 +201,18 @@ func openShop(t *testing.T, c config, web *running) (s shop) {
 	admin.want(200, "PUT", "/v1/projects/"+s.project+"/pool/members/"+s.sellerID, nil)
 	s.pub = admin.want(201, "POST", "/v1/keys", fields{"kind": "publishable", "name": "Page", "any_origin": true}).text("key")
 	return s
+}
+
+// equip sets up an app for whoever holds the session and has nothing to show,
+// and returns the token after its first code.
+func equip(t *testing.T, s *running, token string) string {
+	t.Helper()
+	in := s.as(t, token)
+	code, err := totp.Code(in.want(201, "POST", "/v1/me/totp", nil).text("secret"), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in.want(200, "POST", "/v1/me/totp/confirm", fields{"code": code}).text("token")
 }
 
 // hire makes a salesperson who works round the clock and is there.

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,8 +13,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"catchment/internal/store"
+	"catchment/internal/totp"
 )
 
 // docs/first-hour.md, done as it says in one shell, beside a server.
@@ -37,9 +42,19 @@ func TestTheFirstHour(t *testing.T) {
 	}
 	cmd := exec.CommandContext(t.Context(), "sh", "-euc", script.String())
 	cmd.Dir, cmd.Env = filepath.Dir(c.Data), append(os.Environ(), "URL="+s.url)
-	out, err := cmd.CombinedOutput()
+	keys, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	screen := &phone{t: t, keys: keys}
+	cmd.Stdout, cmd.Stderr = screen, screen
+	err = cmd.Run()
+	out := screen.all.Bytes()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
+	}
+	if !screen.typed {
+		t.Error("nobody had to show a second factor")
 	}
 	answers := map[string]map[string]any{}
 	for _, part := range strings.Split(string(out), "== ")[1:] {
@@ -72,4 +87,30 @@ func TestTheFirstHour(t *testing.T) {
 	if l := answers["seen"]; l["test"] != true || !strings.HasPrefix(fmt.Sprint(l["id"]), "lead_") {
 		t.Errorf("no test lead: %v\n%s", answers["seen"], out)
 	}
+}
+
+// phone is the reader with an app: they see the secret on the screen, enter it,
+// and type what the app shows.
+type phone struct {
+	t     *testing.T
+	keys  io.WriteCloser
+	all   bytes.Buffer
+	typed bool
+}
+
+var shownSecret = regexp.MustCompile(`"secret":"([A-Z2-7]+)"`)
+
+func (p *phone) Write(b []byte) (int, error) {
+	p.all.Write(b)
+	m := shownSecret.FindSubmatch(p.all.Bytes())
+	if m == nil || p.typed {
+		return len(b), nil
+	}
+	p.typed = true
+	code, err := totp.Code(string(m[1]), time.Now())
+	if err != nil {
+		p.t.Error(err)
+	}
+	_, err = io.WriteString(p.keys, code+"\n") // the pipe holds a line
+	return len(b), errors.Join(err, p.keys.Close())
 }

@@ -8,9 +8,7 @@ import (
 	"reflect"
 	"regexp"
 	"testing"
-	"time"
 
-	"catchment/internal/signin/signintest"
 	"catchment/internal/store"
 )
 
@@ -21,10 +19,7 @@ func strongOperator(t *testing.T, s *running) api {
 	if _, err := s.house.signin.CreateOperator(t.Context(), "Olga Example", email, password); err != nil {
 		t.Fatal(err)
 	}
-	op := s.as(t, s.as(t, "").want(201, "POST", "/v1/sessions", fields{"email": email, "password": password}).text("token"))
-	seed := op.want(201, "POST", "/v1/me/totp", nil).text("secret")
-	code := signintest.Code(t, seed, time.Now())
-	return s.as(t, op.want(200, "POST", "/v1/me/totp/confirm", fields{"code": code}).text("token"))
+	return s.as(t, equip(t, s, s.as(t, "").want(201, "POST", "/v1/sessions", fields{"email": email, "password": password}).text("token")))
 }
 
 // What an operator lets one account have counts at every door, on other nodes

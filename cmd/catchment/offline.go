@@ -109,6 +109,9 @@ link     %s   (good once, until %s)
 Set the admin's password and get a session:
   curl -s %s/v1/links/redeem -H 'Content-Type: application/json' \
     -d '{"token":"%s","password":"CHOOSE ONE OF 12 OR MORE CHARACTERS"}'
+
+An admin then shows a second factor: a code to their phone, where messages go out,
+or else they set up an app or a passkey first. docs/first-hour.md does it.
 `, made.Account, c.Name, made.Admin, made.Link, made.Expires.Format(time.RFC3339), c.publicURL(), made.Link)
 	return nil
 }

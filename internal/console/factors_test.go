@@ -57,7 +57,7 @@ func TestStepUp(t *testing.T) {
 	newKey := map[string]any{"kind": "secret", "name": "CRM", "role": "auditor"}
 
 	ahead.Store(int64(account.StepUp))
-	c.admin.post("/v1/keys", newKey).want(t, 201) // there is no second factor to show
+	c.admin.post("/v1/keys", newKey).want(t, 403) // a code was shown, and ten minutes ago
 	p, err := c.dir.Authenticate(t.Context(), c.admin.token)
 	c.ok(err)
 	p = c.door.Raise(p).Principal

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"catchment/internal/totp"
 )
 
 // client calls the API as one visitor. It is safe to share.
@@ -19,6 +21,7 @@ type client struct {
 	base  string // "http://127.0.0.1:8080"
 	token string // a session's token or a key; "" for none
 	http  *http.Client
+	apps  *totp.Apps // of those who show a second factor
 }
 
 // newHTTP is one pool of connections for a crowd: each of the salespeople and
@@ -32,7 +35,7 @@ func newHTTP(trust *tls.Config) *http.Client {
 	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-func (c *client) as(token string) *client { return &client{c.base, token, c.http} }
+func (c *client) as(token string) *client { return &client{c.base, token, c.http, c.apps} }
 
 // refusal is an answer of 4xx or 5xx.
 type refusal struct {
@@ -215,7 +218,7 @@ func (c *client) signIn(ctx context.Context, email, password string) (*client, s
 // shows, which in the demo is the outbox. When codes were asked for too often,
 // as after some starts in a row, they take the password.
 func (c *client) signInOnPhone(ctx context.Context, u User) (*client, session, error) {
-	code, flow, err := c.awaitCode(ctx, u.Phone)
+	code, flow, err := c.awaitCode(ctx, "/v1/sessions/codes", map[string]string{"phone": u.Phone}, u.Phone)
 	if err != nil || code == "" {
 		if ctx.Err() != nil {
 			return nil, session{}, ctx.Err()
@@ -225,12 +228,12 @@ func (c *client) signInOnPhone(ctx context.Context, u User) (*client, session, e
 	return c.begin(ctx, "/v1/sessions", map[string]string{"flow": flow, "code": code})
 }
 
-// awaitCode asks for a code and waits a few seconds for its message; "" when
-// none came.
-func (c *client) awaitCode(ctx context.Context, phone string) (code, flow string, err error) {
+// awaitCode asks at the path for a code to the phone and waits a few seconds
+// for its message; "" when none came.
+func (c *client) awaitCode(ctx context.Context, path string, in any, phone string) (code, flow string, err error) {
 	var asked struct{ Flow string }
 	began := time.Now()
-	if err := c.call(ctx, http.MethodPost, "/v1/sessions/codes", "", map[string]string{"phone": phone}, &asked); err != nil {
+	if err := c.call(ctx, http.MethodPost, path, "", in, &asked); err != nil {
 		return "", "", err
 	}
 	for time.Since(began) < 5*time.Second {

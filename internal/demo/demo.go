@@ -56,6 +56,7 @@ type User struct {
 	Phone    string       `json:"phone"`
 	Email    string       `json:"email"`
 	Password string       `json:"password"`
+	TOTP     string       `json:"totp,omitempty"` // the seed of an admin's app for codes, base 32
 }
 
 // Operator runs the platform and reads no lead.
@@ -63,6 +64,7 @@ type Operator struct {
 	Name     string `json:"name"`
 	Email    string `json:"email"`
 	Password string `json:"password"`
+	TOTP     string `json:"totp"` // the seed of their app for codes, base 32
 }
 
 // Founder does what no route of the API can: the first of everything.

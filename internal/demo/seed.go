@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/totp"
 )
 
 // Seed makes the companies with all that they need, through the API at url,
@@ -24,13 +25,15 @@ func Seed(ctx context.Context, url string, trust *tls.Config, dir string, f Foun
 	if err != nil {
 		return nil, err
 	}
-	base := &client{base: strings.TrimSuffix(url, "/"), http: newHTTP(trust)}
+	base := &client{base: strings.TrimSuffix(url, "/"), http: newHTTP(trust), apps: &totp.Apps{}}
 	defer base.http.CloseIdleConnections()
 	w, err := Load(dir)
 	if isMissing(err) {
 		w, err = found(ctx, base, s, f)
 	} else if err == nil {
-		err = recognise(ctx, base, w)
+		if err = recognise(ctx, base, w); err == nil {
+			err = equip(ctx, base, w, dir)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -73,22 +76,59 @@ func found(ctx context.Context, base *client, s *state, f Founder) (*World, erro
 		}
 		w.Accounts = append(w.Accounts, a)
 	}
-	w.Operator = Operator{operatorName, operatorEmail, s.password(operatorEmail)}
+	w.Operator = Operator{Name: operatorName, Email: operatorEmail, Password: s.password(operatorEmail)}
 	if err := s.save(); err != nil {
 		return nil, err
 	}
-	return w, employOperator(ctx, base, w.Operator, f)
+	return w, employOperator(ctx, base, s, &w.Operator, f)
 }
 
-func employOperator(ctx context.Context, base *client, o Operator, f Founder) error {
+func employOperator(ctx context.Context, base *client, s *state, o *Operator, f Founder) error {
 	api, _, err := base.signIn(ctx, o.Email, o.Password)
-	if err == nil {
-		return api.signOut(ctx) // made before the interruption
+	if is(err, http.StatusUnauthorized) { // not made before an interruption
+		if err := f.CreateOperator(ctx, o.Name, o.Email, o.Password); err != nil {
+			return err
+		}
+		api, _, err = base.signIn(ctx, o.Email, o.Password)
 	}
-	if !is(err, http.StatusUnauthorized) {
+	if err != nil {
 		return err
 	}
-	return f.CreateOperator(ctx, o.Name, o.Email, o.Password)
+	if api, err = s.strengthen(ctx, api, o.Email, ""); err != nil {
+		return err
+	}
+	o.TOTP = s.Seeds[o.Email]
+	return api.signOut(ctx)
+}
+
+// equip gives an app to the admins and the operator of a folder from before
+// they had to have one.
+func equip(ctx context.Context, base *client, w *World, dir string) error {
+	one := func(email, password, phone string, seed *string) error {
+		if *seed != "" {
+			return nil
+		}
+		api, _, err := base.signIn(ctx, email, password)
+		if err != nil {
+			return err
+		}
+		if api, err = api.strengthen(ctx, phone, seed, func() error { return w.save(dir) }); err != nil {
+			return err
+		}
+		return api.signOut(ctx)
+	}
+	for _, a := range w.Accounts {
+		for i := range a.Users {
+			u := &a.Users[i]
+			if u.Role != account.Admin {
+				continue
+			}
+			if err := one(u.Email, u.Password, u.Phone, &u.TOTP); err != nil {
+				return fmt.Errorf("%s: %w", u.Name, err)
+			}
+		}
+	}
+	return one(w.Operator.Email, w.Operator.Password, "", &w.Operator.TOTP)
 }
 
 // openShop makes every salesperson available.
@@ -164,7 +204,7 @@ func (o *opening) open(ctx context.Context, f Founder) (Account, error) {
 		return out, err
 	}
 	for _, p := range o.company.everyone() {
-		out.Users = append(out.Users, User{p.role, p.name, p.phone, p.email, o.state.password(p.email)})
+		out.Users = append(out.Users, User{p.role, p.name, p.phone, p.email, o.state.password(p.email), o.state.Seeds[p.email]})
 	}
 	if out.Sources, err = o.projects(ctx, people); err != nil {
 		return out, err
@@ -177,22 +217,30 @@ func (o *opening) open(ctx context.Context, f Founder) (Account, error) {
 }
 
 // enter founds the account and signs its admin in.
-func (o *opening) enter(ctx context.Context, f Founder) (err error) {
+func (o *opening) enter(ctx context.Context, f Founder) error {
+	in, err := o.firstFactor(ctx, f)
+	if err == nil {
+		o.admin, err = o.state.strengthen(ctx, in, o.company.admin.email, o.company.admin.phone)
+	}
+	return err
+}
+
+func (o *opening) firstFactor(ctx context.Context, f Founder) (*client, error) {
 	a := o.company.admin
-	o.admin, _, err = o.base.signIn(ctx, a.email, o.state.password(a.email))
+	in, _, err := o.base.signIn(ctx, a.email, o.state.password(a.email))
 	if !is(err, http.StatusUnauthorized) {
-		return err
+		return in, err
 	}
 	if o.begun.Link == "" {
 		if o.begun.Link, err = f.CreateAccount(ctx, o.company.name, o.company.region, a.name, a.phone, a.email); err != nil {
-			return err
+			return nil, err
 		}
 		if err := o.state.save(); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	o.admin, _, err = o.base.redeem(ctx, o.begun.Link, o.state.password(a.email))
-	return err
+	in, _, err = o.base.redeem(ctx, o.begun.Link, o.state.password(a.email))
+	return in, err
 }
 
 // person is a user as the API lists them.

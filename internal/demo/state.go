@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -19,6 +20,7 @@ const stateFile = "demo-seed.json"
 type state struct {
 	dir       string
 	Passwords map[string]string `json:"passwords"` // by e-mail
+	Seeds     map[string]string `json:"seeds"`     // of apps for codes, by e-mail
 	Accounts  map[string]*begun `json:"accounts"`  // by the company's name
 }
 
@@ -32,7 +34,7 @@ type begun struct {
 
 // openState reads the folder's state, or begins one.
 func openState(dir string) (*state, error) {
-	s := &state{dir: dir, Passwords: map[string]string{}, Accounts: map[string]*begun{}}
+	s := &state{dir: dir, Passwords: map[string]string{}, Seeds: map[string]string{}, Accounts: map[string]*begun{}}
 	text, err := os.ReadFile(filepath.Join(dir, stateFile))
 	if isMissing(err) {
 		return s, nil
@@ -63,6 +65,18 @@ func (s *state) password(email string) string {
 		s.Passwords[email] = newPassword()
 	}
 	return s.Passwords[email]
+}
+
+// strengthen shows the second factor of whoever signed in as the e-mail.
+func (s *state) strengthen(ctx context.Context, c *client, email, phone string) (*client, error) {
+	seed := s.Seeds[email]
+	return c.strengthen(ctx, phone, &seed, func() error {
+		if s.Seeds == nil {
+			s.Seeds = map[string]string{}
+		}
+		s.Seeds[email] = seed
+		return s.save()
+	})
 }
 
 func (s *state) account(name string) *begun {

@@ -77,7 +77,7 @@ func TestBrokenStateIsSaid(t *testing.T) {
 func TestWorldsForm(t *testing.T) {
 	dir := t.TempDir()
 	w := &World{URL: "u", Accounts: []Account{{ID: "i", Name: "n", PublishableKey: "p", SecretKey: "s",
-		Sources: []Source{{"i", "s", "n", "p"}}, Users: []User{{"admin", "n", "p", "e", "w"}}}}, Operator: Operator{"n", "e", "p"}}
+		Sources: []Source{{"i", "s", "n", "p"}}, Users: []User{{"admin", "n", "p", "e", "w", "t"}, {"manager", "n", "p", "e", "w", ""}}}}, Operator: Operator{"n", "e", "p", "t"}}
 	if err := w.save(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -88,8 +88,9 @@ func TestWorldsForm(t *testing.T) {
 	}
 	const want = `{"url":"u","accounts":[{"id":"i","name":"n","publishable_key":"p","secret_key":"s",` +
 		`"sources":[{"id":"i","slug":"s","name":"n","project":"p"}],` +
-		`"users":[{"role":"admin","name":"n","phone":"p","email":"e","password":"w"}]}],` +
-		`"operator":{"name":"n","email":"e","password":"p"}}`
+		`"users":[{"role":"admin","name":"n","phone":"p","email":"e","password":"w","totp":"t"},` +
+		`{"role":"manager","name":"n","phone":"p","email":"e","password":"w"}]}],` +
+		`"operator":{"name":"n","email":"e","password":"p","totp":"t"}}`
 	if got := strings.NewReplacer("\n", "", "  ", "", ": ", ":").Replace(string(text)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

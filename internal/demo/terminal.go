@@ -67,6 +67,8 @@ func (s *Screen) Greet() {
 	for _, t := range s.signIns() {
 		fmt.Fprintf(&b, "  %s\n", t)
 	}
+	fmt.Fprintf(&b, "  admins and the operator  show a code as well: of an app with the \"totp\" of demo.json as its seed; admins also\n")
+	fmt.Fprintf(&b, "                           one to their phone, which %s/demo/outbox shows\n", s.world.URL)
 	fmt.Fprintf(&b, "  all keys and passwords   %s\n\nSend a lead of your own:\n\n", joinPath(s.dir, worldFile))
 	for _, t := range s.curl() {
 		fmt.Fprintf(&b, "  %s\n", t)

@@ -21,7 +21,7 @@ type Principal struct {
 	Session  account.SessionID   // zero for a key
 	Shown    account.Shown       // what the session has shown; a key shows nothing
 	Second   bool                // the user has a second factor, which a session has to show
-	Must     bool                // the account has the user's role show a second factor, set up or not
+	Must     bool                // the user has to show a second factor, set up or not: by their rights, or by the account's rule
 	Operator bool
 	Expires  time.Time // of the session or key at the latest; zero: never
 

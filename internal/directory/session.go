@@ -87,7 +87,7 @@ func (d *Directory) BeginOperator(dir *store.Dir, operator account.UserID, shown
 		return SignedIn{}, err
 	}
 	p := principal(s, account.Operator)
-	p.Rights = rights.Of(p.Role)
+	p.Rights, p.Must = rights.Of(p.Role), true
 	p.Second, err = access.HasSecond(access.OfOperator(dir), operator)
 	return SignedIn{p, token, name}, err
 }
@@ -307,7 +307,7 @@ func (d *Directory) bySession(ctx context.Context, hash access.Hash, now time.Ti
 }
 
 // equip notes of a user what the role may, in which teams they are, whether they
-// have a second factor, and whether the account has the role show one.
+// have a second factor, and whether they have to show one.
 func equip(tx *store.Tx, p *Principal) (err error) {
 	if p.Rights, err = RightsOf(tx, p.Role); err != nil {
 		return err
@@ -321,15 +321,22 @@ func equip(tx *store.Tx, p *Principal) (err error) {
 		return err
 	}
 	rule, err := access.GetRule(tx)
-	p.Must = slices.Contains(rule.Second, p.Role)
+	p.Must = compulsory(p.Rights) || slices.Contains(rule.Second, p.Role)
 	return err
+}
+
+// compulsory reports whether rights are such that no session has them before a
+// second factor, whatever the account says: they give rights to others, or take
+// every person's data out.
+func compulsory(r rights.Rights) bool {
+	return r.May(account.ManagePeople) || r.May(account.ManageKeys) || r.May(account.ExportLeads)
 }
 
 func (d *Directory) equip(ctx context.Context, p *Principal) error {
 	if !p.Operator {
 		return d.o.DB.Read(ctx, p.Scope, func(tx *store.Tx) error { return equip(tx, p) })
 	}
-	p.Rights = rights.Of(p.Role)
+	p.Rights, p.Must = rights.Of(p.Role), true
 	return d.o.DB.ReadDirectory(ctx, func(dir *store.Dir) (err error) {
 		p.Second, err = access.HasSecond(access.OfOperator(dir), p.User)
 		return err

@@ -14,8 +14,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"catchment/internal/totp"
 )
 
 // instance is the program, running as a process of its own on a folder of its
@@ -31,6 +34,10 @@ type instance struct {
 	screen  string   // file that takes what it shows to who started it
 	cluster Cluster  // with Postgres
 	world   world
+	apps    totp.Apps
+
+	mu sync.Mutex
+	op *api // the operator, once they have signed in
 
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process has ended
@@ -40,10 +47,7 @@ type instance struct {
 type world struct {
 	URL      string    `json:"url"`
 	Accounts []company `json:"accounts"`
-	Operator struct {
-		Email    string `json:"email"`
-		Password string `json:"password"`
-	} `json:"operator"`
+	Operator user      `json:"operator"`
 }
 
 type company struct {
@@ -65,6 +69,7 @@ type user struct {
 	Phone    string `json:"phone"`
 	Email    string `json:"email"`
 	Password string `json:"password"`
+	TOTP     string `json:"totp"` // the seed of an admin's or operator's app
 }
 
 // with lists the company's users of the role.

@@ -110,11 +110,11 @@ func (m *matrix) collect(ctx context.Context, i *instance) error {
 
 // tryAll goes through routes × credentials × places.
 func (m *matrix) tryAll(ctx context.Context, i *instance) error {
-	admin, err := m.session(ctx, m.b, "admin")
+	admin, err := m.session(ctx, i, m.b, "admin")
 	if err != nil {
 		return err
 	}
-	seller, err := m.session(ctx, m.b, "salesperson")
+	seller, err := m.session(ctx, i, m.b, "salesperson")
 	if err != nil {
 		return err
 	}
@@ -145,12 +145,12 @@ type caller struct {
 	api  *api
 }
 
-func (m *matrix) session(ctx context.Context, c company, role string) (*api, error) {
+func (m *matrix) session(ctx context.Context, i *instance, c company, role string) (*api, error) {
 	u := c.with(role)
 	if len(u) == 0 {
 		return nil, fmt.Errorf("%s has no %s", c.Name, role)
 	}
-	a, err := m.base.signIn(ctx, u[0].Email, u[0].Password)
+	a, err := i.enter(ctx, u[0])
 	if err == nil {
 		a.purpose = "proof"
 	}

@@ -208,12 +208,12 @@ func (m *matrix) people(ctx context.Context, i *instance, a *api, c company, out
 	if len(sessions.Items) > 0 {
 		out["session"] = sessions.Items[0].ID
 	}
-	return m.device(ctx, c, out)
+	return m.device(ctx, i, c, out)
 }
 
 // device has a salesperson's phone get its key.
-func (m *matrix) device(ctx context.Context, c company, out map[string]string) error {
-	seller, err := m.session(ctx, c, "salesperson")
+func (m *matrix) device(ctx context.Context, i *instance, c company, out map[string]string) error {
+	seller, err := m.session(ctx, i, c, "salesperson")
 	if err != nil {
 		return err
 	}

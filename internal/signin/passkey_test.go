@@ -101,14 +101,17 @@ func TestAPasskeyIsAWayIn(t *testing.T) {
 			h.Errorf("%+v, %v", list, err)
 		}
 		h.refused(h.door.NamePasskey(h.Context(), strong.Principal, account.NewPasskeyID(), vault.Hide("x")), 404, "not_found")
-		gone, err := h.door.RemovePasskey(h.Context(), strong.Principal, id)
-		if err != nil || gone.Second {
+		_, err = h.door.RemovePasskey(h.Context(), strong.Principal, id)
+		h.refused(err, 409, "last_factor")
+		h.makes(h.device(), strong)
+		if strong, err = h.enters(d); err != nil {
+			h.Fatal(err)
+		}
+		if gone, err := h.door.RemovePasskey(h.Context(), strong.Principal, id); err != nil || !gone.Second {
 			h.Fatalf("%+v, %v", gone.Principal, err)
 		}
 		_, err = h.enters(d)
 		h.refused(err, 401, "unauthenticated")
-		_, err = h.show(h.comesIn(), signin.Proof{Recovery: made.Recovery[0]}) // they went with it
-		h.refused(err, 422, "invalid")
 	})
 }
 
@@ -251,10 +254,19 @@ func TestAPasskeyOfSomebodyWhoMayNotComeIn(t *testing.T) {
 			h.Fatal(err)
 		}
 		d := h.device()
-		h.makes(d, sam)
-		if _, err := h.enters(d); err != nil { // the control
+		made, passkey := h.makes(d, sam)
+		strong, err := h.enters(d) // the control
+		if err != nil {
 			h.Fatal(err)
 		}
+		gone, err := h.door.RemovePasskey(h.Context(), strong.Principal, passkey) // nobody insists
+		if err != nil || gone.Second {
+			h.Errorf("%+v, %v", gone.Principal, err)
+		}
+		_, err = h.show(gone, signin.Proof{Recovery: made.Recovery[0]}) // they went with it
+		h.refused(err, 422, "invalid")
+		d = h.device()
+		h.makes(d, gone)
 		h.write(s, func(tx *store.Tx) error {
 			_, err := h.dir.UpdateMember(tx, id, directory.MemberChange{State: new(members.Deactivated)})
 			return err

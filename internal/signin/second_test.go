@@ -228,15 +228,21 @@ func TestFactorsChangeInAFreshSession(t *testing.T) {
 		if err != nil {
 			h.Fatal(err)
 		}
-		gone, err := h.door.RemoveTOTP(h.Context(), strong.Principal)
-		if err != nil || gone.Second || !h.authenticates(h.dir, gone.Token) || h.authenticates(h.dir, strong.Token) {
+		_, err = h.door.RemoveTOTP(h.Context(), strong.Principal)
+		h.refused(err, 409, "last_factor")
+		made, _ := h.makes(h.device(), strong)
+		if len(made.Recovery) != 0 {
+			h.Error("a second passkey brings recovery codes")
+		}
+		gone, err := h.door.RemoveTOTP(h.Context(), made.Principal)
+		if err != nil || !gone.Second || !h.authenticates(h.dir, gone.Token) || h.authenticates(h.dir, strong.Token) {
 			h.Errorf("%+v, %v", gone.Principal, err)
 		}
-		if in := h.comesIn(); in.Second {
-			h.Error("the app is gone, and asked for")
-		}
-		_, err = h.show(gone, signin.Proof{Recovery: a.recovery[0]}) // they went with it
+		_, err = h.show(gone, signin.Proof{TOTP: a.code(1)})
 		h.refused(err, 422, "invalid")
+		if _, err = h.show(gone, signin.Proof{Recovery: a.recovery[0]}); err != nil { // they are the passkey's now
+			h.Error(err)
+		}
 	})
 }
 
@@ -343,17 +349,30 @@ func TestAKeyHasNoFactors(t *testing.T) {
 // or has a code sent.
 func TestAnAccountInsists(t *testing.T) {
 	each(t, func(h *house) {
-		s, before := h.companyOn("priya@example.com", "020 7946 0123")
+		s, _ := h.company("priya@example.com")
+		id, link := h.user(s, account.Manager, "+442079460123")
+		before, err := h.door.Redeem(h.Context(), here, link, password)
+		if err != nil || before.Must {
+			h.Fatal(before.Must, err)
+		}
 		h.write(s, func(tx *store.Tx) error {
-			return h.door.SetRule(tx, signin.Rule{Second: []account.Role{account.Admin}})
+			return h.door.SetRule(tx, signin.Rule{Second: []account.Role{account.Manager}})
 		})
 		p, err := h.dir.Authenticate(h.Context(), before.Token) // a session from before
 		if err != nil || !p.Must || p.Second {
 			h.Errorf("%+v, %v", p, err)
 		}
-		in := h.comesIn()
+		var email string
+		h.write(s, func(tx *store.Tx) error {
+			_, err := h.dir.UpdateMember(tx, id, memberEmail(&email))
+			return err
+		})
+		in, err := h.door.ByPassword(h.Context(), here, email, password, account.ID{})
+		if err != nil {
+			h.Fatal(err)
+		}
 		needs, err := h.door.Asked(h.Context(), in.Principal)
-		if err != nil || !in.Must || !slices.Equal(needs.Needs, []account.Factor{account.Code}) {
+		if err != nil || !in.Must || !needs.Limited || !slices.Equal(needs.Needs, []account.Factor{account.Code}) {
 			h.Errorf("%+v needs %v, %v", in.Principal, needs, err)
 		}
 		if p, err := h.dir.Authenticate(h.Context(), in.Token); err != nil || !reflect.DeepEqual(p, in.Principal) {
@@ -373,9 +392,47 @@ func TestAnAccountInsists(t *testing.T) {
 		if _, in = h.enrol(in); in.Shown.Level() != 2 || !in.Must {
 			h.Errorf("%+v", in.Principal)
 		}
-		_, sam := h.company("sam@example.com") // another account
-		if sam.Must {
-			h.Error("one account's rule is another's")
+		if gone, err := h.door.RemoveTOTP(h.Context(), in.Principal); err != nil || gone.Second { // the phone stays
+			h.Errorf("%+v, %v", gone.Principal, err)
+		}
+		s2, _ := h.company("sam@example.com") // another account
+		_, link = h.user(s2, account.Manager, "")
+		if sam, err := h.door.Redeem(h.Context(), here, link, password); err != nil || sam.Must {
+			h.Error("one account's rule is another's", err)
+		}
+	})
+}
+
+// Admins and operators show a second factor whatever the account says; who has
+// nothing to show sets up a passkey or an app in the session that their
+// one-time link began.
+func TestASecondFactorIsCompulsory(t *testing.T) {
+	each(t, func(h *house) {
+		s, in := h.company("priya@example.com")
+		a, err := h.door.Asked(h.Context(), in.Principal)
+		if err != nil || !in.Must || !a.Limited || len(a.Needs) != 0 || !slices.Equal(a.Offers, []account.Factor{account.Passkey, account.TOTP}) {
+			h.Errorf("%+v, %v", a, err)
+		}
+		h.write(s, func(tx *store.Tx) error { return h.door.SetRule(tx, signin.Rule{}) }) // no switch takes it away
+		if p, err := h.dir.Authenticate(h.Context(), in.Token); err != nil || !p.Must {
+			h.Errorf("%+v, %v", p, err)
+		}
+		_, strong := h.enrol(in)
+		if a, err := h.door.Asked(h.Context(), strong.Principal); err != nil || a.Limited || !slices.Equal(a.Offers, []account.Factor{account.Passkey}) {
+			h.Errorf("%+v, %v", a, err)
+		}
+		for role, must := range map[account.Role]bool{account.Salesperson: false, account.Manager: false, account.Marketer: false, account.Auditor: false, account.Admin: true} {
+			_, link := h.user(s, role, "")
+			if in, err := h.door.Redeem(h.Context(), here, link, password); err != nil || in.Must != must {
+				h.Errorf("%s: %v, %v", role, in.Must, err)
+			}
+		}
+		if _, err := h.door.CreateOperator(h.Context(), "Ops", "ops@example.com", password); err != nil {
+			h.Fatal(err)
+		}
+		op, err := h.door.ByPassword(h.Context(), here, "ops@example.com", password, account.ID{})
+		if p, err2 := h.dir.Authenticate(h.Context(), op.Token); err != nil || err2 != nil || !op.Must || !p.Must {
+			h.Errorf("%+v, %v, %v", op.Principal, err, err2)
 		}
 	})
 }

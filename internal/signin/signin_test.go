@@ -227,6 +227,9 @@ func TestChangePassword(t *testing.T) {
 		if err != nil {
 			h.Fatal(err)
 		}
+		if in, err = h.dir.Renew(h.Context(), in.Principal, account.TOTP); err != nil {
+			h.Fatal(err)
+		}
 		change := func(old, fresh string) (signin.SignedIn, error) {
 			return h.door.ChangePassword(h.Context(), in.Principal, old, fresh)
 		}

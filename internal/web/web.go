@@ -429,7 +429,7 @@ func accountOf(p directory.Principal) []byte {
 func (v *Visit) strong(op Op) error {
 	way := " POST it to /v1/sessions/current/factors; GET /v1/me/factors lists which you have."
 	if !v.Second {
-		way = " Have a code sent by POST /v1/sessions/current/codes, or set up an app: POST /v1/me/totp. docs/signin.md tells how."
+		way = " Have a code sent by POST /v1/sessions/current/codes, or set up a passkey or an app: POST /v1/me/passkeys, /v1/me/totp. docs/signin.md tells how."
 	}
 	switch {
 	case v.Session.IsZero() || !v.Second && !v.Must:
