@@ -2,10 +2,13 @@ package desk_test
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/events"
 	"catchment/internal/signin/signintest"
 	"catchment/internal/store"
 	"catchment/internal/store/storetest"
@@ -50,7 +53,17 @@ func TestFactors(t *testing.T) {
 		weak.post("/v1/sessions/current/factors", map[string]any{"flow": "cfl_x", "code": "123456", "totp": "123456"}).want(t, 422)
 		weak.post("/v1/sessions/current/factors", map[string]any{}).want(t, 422)
 		weak.post("/v1/sessions/current/factors", map[string]any{"totp": "123456", "recovery": "x"}).want(t, 422)
+		boss, other, own := c.user(account.Admin).listen("", ""), c.user(account.Manager).listen("", ""), mia.listen("", "")
 		got = weak.post("/v1/sessions/current/factors", map[string]any{"recovery": codes[0]}).want(t, 200)
+		if e := last(boss.next(events.RecoveryUsed)); !strings.Contains(e.data, mia.id.String()) || !strings.Contains(e.data, `"left":9`) {
+			t.Errorf("%+v", e)
+		}
+		own.next(events.RecoveryUsed)
+		a := c.arrive(mia.id)
+		mia.post("/v1/leads/"+a.lead.String()+"/attempts", map[string]any{"channel": "call", "disposition": "no-answer"}).want(t, 201)
+		if seen := kindsOf(other.next(events.AttemptMade)); slices.Contains(seen, string(events.RecoveryUsed)) {
+			t.Errorf("another manager is told: %v", seen)
+		}
 		weak.get("/v1/leads").want(t, 401) // its token ended
 		weak.token = got.body["token"].(string)
 		weak.get("/v1/leads").want(t, 200)

@@ -77,7 +77,7 @@ func open(t *testing.T, db *store.DB) *doors {
 			return nil
 		}})
 	t.Cleanup(d.dir.Close)
-	d.door = signintest.New(t, db, d.dir, d.ring)
+	d.door = signintest.New(t, db, d.dir, d.ring, emits)
 	d.api = web.New(web.Options{DB: db, Auth: d.dir, Version: "test"})
 	d.desk = desk.New(desk.Parts{
 		API: d.api, DB: db, Directory: d.dir, Signin: d.door.Signin, Auth: d.dir, Routing: d.router, Followup: followup.New(emits, d.list, d.ring.Accounts),

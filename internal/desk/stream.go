@@ -275,6 +275,9 @@ func (f *follower) text(p *page) []byte {
 // concerns says which events the visitor gets. Who may read every lead gets
 // all; others get those that name them and those of leads that they may read.
 func (f *follower) concerns(t told) bool {
+	if t.Kind == events.RecoveryUsed && !f.v.May(account.ManagePeople) {
+		return t.User == f.v.User && !t.User.IsZero()
+	}
 	if f.v.Reach(account.ReadLeads) == rights.All {
 		return true
 	}

@@ -65,6 +65,7 @@ const (
 	EnquiryReleased    Kind = "enquiry.released"
 	EnquiryKept        Kind = "enquiry.kept"
 	KeyEnding          Kind = "key.ending"
+	RecoveryUsed       Kind = "recovery.used"
 	DeviceRevoked      Kind = "device.revoked"
 )
 

@@ -8,6 +8,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/audit"
 	"catchment/internal/directory"
+	"catchment/internal/events"
 	"catchment/internal/problem"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
@@ -177,6 +178,11 @@ func (s *Signin) Show(ctx context.Context, p directory.Principal, proof Proof) (
 		if err := access.GoodFactor(h.Holder, h.user); err != nil {
 			return err
 		}
+		if factor == account.Recovery {
+			if err := s.tellRecovery(h); err != nil {
+				return err
+			}
+		}
 		return h.record(audit.Entry{Actor: p.Actor, Action: "session.factor", About: p.Session.String(), Detail: map[string]any{"factor": factor}})
 	})
 	if errors.Is(err, errWrongFactor) {
@@ -186,6 +192,18 @@ func (s *Signin) Show(ctx context.Context, p directory.Principal, proof Proof) (
 		return SignedIn{}, err
 	}
 	return s.o.Directory.Renew(ctx, p, factor)
+}
+
+// tellRecovery tells the account's admins that a user came in by a recovery
+// code: it may have been found, or the user needs a new phone.
+func (s *Signin) tellRecovery(h holding) error {
+	tx, ok := h.User()
+	if !ok || s.o.Events == nil {
+		return nil
+	}
+	left, err := access.RecoveryLeft(h.Holder, h.user)
+	s.o.Events.Emit(tx, events.Event{Kind: events.RecoveryUsed, At: h.now, User: h.user, Data: map[string]any{"left": left}})
+	return err
 }
 
 var errWrongFactor = errors.New("signin: the factor is wrong")

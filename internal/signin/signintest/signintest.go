@@ -12,6 +12,7 @@ import (
 	"catchment/internal/courier"
 	"catchment/internal/directory"
 	"catchment/internal/directory/directorytest"
+	"catchment/internal/events"
 	"catchment/internal/signin"
 	"catchment/internal/store"
 )
@@ -31,11 +32,14 @@ const Password = "correct horse battery"
 // PublicURL is where browsers would reach the doors.
 const PublicURL = "https://leads.example.com"
 
-// New opens the sign-in of a directory.
-func New(t testing.TB, db *store.DB, dir *directory.Directory, keys *directorytest.Ring) *Desk {
+// New opens the sign-in of a directory, which emits to the log if there is one.
+func New(t testing.TB, db *store.DB, dir *directory.Directory, keys *directorytest.Ring, log ...*events.Log) *Desk {
 	d := &Desk{t: t, dir: dir, Names: NewDNS(t)}
 	c := courier.New(courier.Options{Carrier: &d.Outbox})
-	d.Signin = signin.New(signin.Options{DB: db, Directory: dir, Keys: keys, Opener: keys.Opener(), Courier: c,
+	var emits *events.Log
+	for _, emits = range log {
+	}
+	d.Signin = signin.New(signin.Options{DB: db, Directory: dir, Keys: keys, Opener: keys.Opener(), Courier: c, Events: emits,
 		SSO: signin.SSO{Accounts: keys.Accounts, PublicURL: PublicURL, TXT: signin.Resolver(d.Names.Address), Private: true}})
 	t.Cleanup(c.Close)
 	t.Cleanup(d.Close)
