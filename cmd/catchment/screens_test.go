@@ -49,7 +49,6 @@ var screens = []screen{
 		p.Press("Set up")
 		p.See("The code that the app shows")
 	}},
-<<<<<<< HEAD
 	{name: "console-board", as: "manager", path: "/app/console/board", shows: "The oldest waiting lead"},
 	{name: "console-leads", as: "manager", path: "/app/console/leads?names=true", shows: "Harbour View"},
 	{name: "console-story", as: "manager", path: "/app/console/leads?state=owned", act: func(p *apptest.Page) {
@@ -59,7 +58,6 @@ var screens = []screen{
 		p.See("The story")
 	}},
 	{name: "console-start", as: "admin", path: "/app/console/start", shows: "What do you sell?"},
-=======
 	{name: "day", as: "salesperson", quiet: true, path: "/app/desk", shows: "My day"},
 	{name: "day-empty", as: "salesperson", quiet: true, path: "/app/desk?list=returned", shows: "Nobody came back"},
 	{name: "presence", as: "salesperson", quiet: true, path: "/app/desk", shows: "My day", act: func(p *apptest.Page) {
@@ -97,7 +95,6 @@ var screens = []screen{
 	{name: "team", as: "manager", path: "/app/desk/team", shows: "People"},
 	{name: "offer", as: "salesperson", path: "/app/desk", quiet: true, offer: true, act: func(p *apptest.Page) { p.See("Accept") }},
 	{name: "offer-lost", as: "salesperson", path: "/app/desk", quiet: true, offer: true, lost: true, act: func(p *apptest.Page) { p.See("A colleague has it") }},
->>>>>>> f93d0b2 (app: the desk: presence, offers, the day, a lead with its attempts, and a manager's phone view, driven in Chromium)
 	{name: "nowhere", as: "salesperson", path: "/app/not/there"},
 }
 
