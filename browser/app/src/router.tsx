@@ -7,11 +7,7 @@ import { Broken, Nowhere, Root } from './root'
 import { Rows } from './ui/skeleton'
 
 /** Where somebody of the role begins. */
-<<<<<<< HEAD
-export const homeOf = (role: Role) => (role === 'salesperson' ? ('/me' as const) : ('/console' as const))
-=======
-export const homeOf = (role: Role) => (role === 'salesperson' ? '/desk' : role === 'manager' || role === 'admin' ? '/desk/team' : '/me')
->>>>>>> f93d0b2 (app: the desk: presence, offers, the day, a lead with its attempts, and a manager's phone view, driven in Chromium)
+export const homeOf = (role: Role) => (role === 'salesperson' ? ('/desk' as const) : ('/console' as const))
 
 const root = createRootRoute({ component: Root, notFoundComponent: Nowhere, errorComponent: Broken })
 
@@ -46,7 +42,6 @@ const me = createRoute({
   component: lazyRouteComponent(() => import('./me/me'), 'Profile'),
 })
 
-<<<<<<< HEAD
 const text = (v: unknown) => (typeof v === 'string' && v ? v : undefined)
 
 const desktop = createRoute({
@@ -111,8 +106,6 @@ const story = createRoute({
   component: lazyRouteComponent(() => import('./console/story'), 'Story'),
 })
 
-const tree = root.addChildren([start, signIn, inside.addChildren([me, desktop.addChildren([consoleStart, steps, board, leads, story])])])
-=======
 const desk = createRoute({
   getParentRoute: () => inside,
   path: '/desk',
@@ -122,7 +115,6 @@ const desk = createRoute({
 
 export const lists = ['overdue', 'today', 'new', 'missed', 'returned', 'idle'] as const
 export type ListName = (typeof lists)[number]
-const oneOf = <V extends string>(values: readonly V[], v: unknown) => (values.includes(v as V) ? (v as V) : undefined)
 
 const day = createRoute({
   getParentRoute: () => desk,
@@ -147,8 +139,11 @@ const lead = createRoute({
   component: lazyRouteComponent(() => import('./desk/lead'), 'LeadPage'),
 })
 
-const tree = root.addChildren([start, signIn, inside.addChildren([me, desk.addChildren([day, search, team, lead])])])
->>>>>>> f93d0b2 (app: the desk: presence, offers, the day, a lead with its attempts, and a manager's phone view, driven in Chromium)
+const tree = root.addChildren([
+  start,
+  signIn,
+  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story])]),
+])
 
 export const router = createRouter({
   routeTree: tree,
