@@ -12,6 +12,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/account/admit"
+	"catchment/internal/audit"
 	"catchment/internal/directory"
 	"catchment/internal/journal"
 	"catchment/internal/store"
@@ -45,6 +46,7 @@ func (c doctorCmd) Run(w *world) error {
 		d.deadLetters()
 		d.keys()
 		d.domains()
+		d.unsigned()
 	}
 	d.journal()
 	d.messages()
@@ -183,6 +185,22 @@ func (d *doctor) domains() {
 		d.bad("domains: %v", err)
 	} else if !said {
 		d.ok("no verified domain has lost its record")
+	}
+}
+
+// signOffWithin is how soon another operator should have looked at an act.
+const signOffWithin = 7 * 24 * time.Hour
+
+// unsigned tells of acts that no other operator has looked at.
+func (d *doctor) unsigned() {
+	n, err := audit.NewPlatform(d.h.db).Unsigned(d.w.ctx, time.Now().Add(-signOffWithin))
+	switch {
+	case err != nil:
+		d.bad("the platform's record: %v", err)
+	case n > 0:
+		d.warn("%d acts of operators or at the command line wait for longer than 7 days to be signed off: GET /v1/platform/record?unsigned=true", n)
+	default:
+		d.ok("no act of an operator waits for longer than 7 days to be signed off")
 	}
 }
 

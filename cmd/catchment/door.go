@@ -33,6 +33,9 @@ func (c keysDoorCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
+	if err := c.act(w, "keys.door", "", nil); err != nil {
+		return err
+	}
 	if err := ring.SaveDoor(keyring.Options{Dir: c.Out}); err != nil {
 		return err
 	}

@@ -350,12 +350,17 @@ func (h *house) buildDoors() error {
 
 // tryStart starts what stands on SQL; false when SQL is away.
 func (h *house) tryStart(ctx, run context.Context) bool {
-	if _, to, err := store.Migrate(ctx, h.storeOptions()); err != nil {
+	from, to, err := store.Migrate(ctx, h.storeOptions())
+	if err == nil && from != to {
+		err = h.db.Directory(ctx, func(d *store.Dir) error {
+			return audit.WritePlatform(d, time.Now(), audit.Entry{Actor: "system:serve", Action: actMigrate, Detail: map[string]any{"from": from, "to": to}})
+		})
+	}
+	if err != nil {
 		h.log.Warn("the database is not ready; leads are captured meanwhile", "error", err)
 		return false
-	} else {
-		h.log.Debug("schema", "version", to)
 	}
+	h.log.Debug("schema", "version", to)
 	if err := h.checkCursor(ctx); err != nil {
 		h.log.Warn("the journal's place in the database cannot be read", "error", err)
 		return false

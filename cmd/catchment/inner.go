@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/audit"
 	"catchment/internal/courier"
 	"catchment/internal/events"
 	"catchment/internal/insight"
@@ -130,6 +131,7 @@ func (h *house) operate(api *web.API) {
 		API: api, Version: version, Started: h.started, Engine: string(h.db.Engine()),
 		Accounts: h.operatorAccounts, Journal: h.operatorJournal, Jobs: h.operatorJobs, Events: h.operatorEvents, Database: h.db.Ping,
 		Limits: h.readLimits, SetLimits: h.setLimits, Counts: h.limits,
+		Record: audit.NewPlatform(h.db),
 	})
 }
 

@@ -38,6 +38,9 @@ func (c migrateCmd) Run(w *world) error {
 		fmt.Fprintf(w.out, "schema is at version %d already\n", to)
 		return nil
 	}
+	if err := c.act(w, actMigrate, "", map[string]any{"from": from, "to": to}); err != nil {
+		return err
+	}
 	fmt.Fprintf(w.out, "schema brought from version %d to %d\n", from, to)
 	return nil
 }

@@ -63,6 +63,11 @@ func (c moveCmd) Run(w *world) error {
 			return err
 		}
 	}
+	if !c.Check {
+		if err := (config{Data: c.Data}).act(w, actMove, "", map[string]any{"part": "database", "to": host(c.To), "copy": c.Copy}); err != nil {
+			return err
+		}
+	}
 	m, err := mover.Open(w.ctx, path, store.Options{URL: c.To, OwnerURL: c.OwnerTo})
 	if err != nil {
 		return err
@@ -97,6 +102,15 @@ func printReport(w *world, r mover.Report) error {
 	}
 	fmt.Fprintf(w.out, "equal: %d rows in %d tables\n", r.Rows(), len(r.Lines))
 	return nil
+}
+
+// host is where an address leads, without who comes there.
+func host(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 // where names a database without its password.

@@ -36,6 +36,9 @@ func (c moveCmd) moveJournal(w *world) error {
 		return err
 	}
 	defer closeJournal(to)
+	if err := here.act(w, actMove, "", map[string]any{"part": "journal", "to": host(c.NATSTo), "copy": c.Copy}); err != nil {
+		return err
+	}
 	began := time.Now()
 	n, err := from.CopyTo(w.ctx, to)
 	if err != nil {

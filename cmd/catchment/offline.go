@@ -41,10 +41,13 @@ func offline(ctx context.Context, w *world, c config) (*house, error) {
 	if err := h.openKeys(ctx); err != nil {
 		return nil, err
 	}
-	if _, _, err := store.Migrate(ctx, c.storeOptions()); err != nil {
+	from, to, err := store.Migrate(ctx, c.storeOptions())
+	if err == nil && from != to {
+		err = c.act(w, actMigrate, "", map[string]any{"from": from, "to": to})
+	}
+	if err != nil {
 		return nil, err
 	}
-	var err error
 	if h.db, err = store.Open(ctx, h.storeOptions()); err != nil {
 		return nil, err
 	}
@@ -95,8 +98,12 @@ func (c accountCreateCmd) Run(w *world) error {
 		return err
 	}
 	defer h.closeOffline()
+	id := account.NewID()
+	if err := c.act(w, "account.create", id.String(), nil); err != nil {
+		return err
+	}
 	made, err := h.directory.Create(w.ctx, directory.NewAccount{
-		Name: c.Name, DefaultRegion: c.Region, TimeZone: c.TimeZone, AdminName: c.AdminName,
+		ID: id, Name: c.Name, DefaultRegion: c.Region, TimeZone: c.TimeZone, AdminName: c.AdminName,
 		AdminPhone: vault.Hide(c.AdminPhone), AdminEmail: vault.Hide(c.AdminEmail),
 	})
 	if err != nil {
@@ -164,6 +171,9 @@ func (c deadletterReplayCmd) Run(w *world) error {
 		return usage("%v", err)
 	}
 	return inAccount(w, c.config, c.Account, func(h *house, s account.Scope) error {
+		if err := c.act(w, "dead-letter.replay", id.String(), map[string]any{"account": s.Account()}); err != nil {
+			return err
+		}
 		if err := h.intake.Replay(w.ctx, s, id); err != nil {
 			return plainly(err)
 		}
@@ -239,7 +249,7 @@ func (c accountRecoverCmd) Run(w *world) error {
 		return err
 	}
 	defer h.closeOffline()
-	link, until, cleared, err := h.signin.Recover(w.ctx, id, c.Email)
+	link, until, cleared, err := h.signin.Recover(w.ctx, commander(), id, c.Email)
 	if err != nil {
 		return plainly(err)
 	}

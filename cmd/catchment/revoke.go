@@ -59,7 +59,7 @@ func named(t snapshot.Tombstone) string {
 }
 
 func (c keysRevokeCmd) tombstone() (t snapshot.Tombstone, err error) {
-	t = snapshot.Tombstone{At: time.Now().UTC(), Record: audit.NewID().String()}
+	t = snapshot.Tombstone{At: time.Now().UTC(), Record: audit.NewID().String(), By: commander()}
 	if (c.Key == "") == (c.Hash == "") {
 		return t, usage("give the key's id (key_…), or --hash")
 	}

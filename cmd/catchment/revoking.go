@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -65,13 +66,18 @@ func (c config) revocations() string { return filepath.Join(c.Data, "revoked") }
 
 // leaveTombstone is durable on return.
 func (c config) leaveTombstone(name string, sealed []byte) error {
-	if err := os.MkdirAll(c.revocations(), 0o700); err != nil {
+	return leave(c.revocations(), filepath.Base(name), sealed)
+}
+
+// leave puts a file for a server into a folder that they share.
+func leave(folder, name string, text []byte) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
-	if err := writeWhole(filepath.Join(c.revocations(), filepath.Base(name)), sealed); err != nil {
+	if err := writeWhole(filepath.Join(folder, name), text); err != nil {
 		return err
 	}
-	d, err := os.Open(c.revocations())
+	d, err := os.Open(folder)
 	if err != nil {
 		return err
 	}
@@ -89,9 +95,9 @@ func (h *house) keepRevoking(run context.Context) {
 	pace := time.NewTicker(time.Second)
 	defer pace.Stop()
 	for failed := false; ; {
-		err := errors.Join(h.takeTombstones(run), h.settleAll(run))
+		err := errors.Join(h.takeTombstones(run), h.settleAll(run), h.takeActs(run))
 		if err != nil && !failed && run.Err() == nil {
-			h.log.Warn("a revocation is not everywhere yet; it is tried again", "error", err)
+			h.log.Warn("what was done at the command line is not everywhere yet; it is tried again", "error", err)
 		}
 		failed = err != nil
 		select {
@@ -104,15 +110,20 @@ func (h *house) keepRevoking(run context.Context) {
 
 // takeTombstones puts the command's tombstones where every node sees them.
 func (h *house) takeTombstones(ctx context.Context) error {
-	files, err := os.ReadDir(h.c.revocations())
+	return eachLeft(h.c.revocations(), func(path string) error { return h.takeTombstone(ctx, path) })
+}
+
+// eachLeft gives the files that a command left in a folder.
+func eachLeft(folder string, f func(path string) error) error {
+	files, err := os.ReadDir(folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	for _, f := range files {
-		if strings.HasSuffix(f.Name(), ".new") || strings.HasSuffix(f.Name(), refusedFile) {
+	for _, file := range files {
+		if strings.HasSuffix(file.Name(), ".new") || strings.HasSuffix(file.Name(), refusedFile) {
 			continue
 		}
-		err = errors.Join(err, h.takeTombstone(ctx, filepath.Join(h.c.revocations(), f.Name())))
+		err = errors.Join(err, f(filepath.Join(folder, file.Name())))
 	}
 	return err
 }
@@ -197,15 +208,16 @@ func (h *house) settle(ctx context.Context, t snapshot.Tombstone) error {
 	})
 }
 
-// commandLine is who acts on the records when somebody does at the machine.
-const commandLine = "system:command"
+// commandLine is who acts on an account's record when somebody does at the
+// machine.
+const commandLine = "system:command-line"
 
 func (h *house) recordRevocation(ctx context.Context, t snapshot.Tombstone, k directory.Key) error {
 	id, err := audit.ParseID(t.Record)
 	if err != nil {
 		return nil // it was revoked by the API, which records it
 	}
-	e := audit.Entry{ID: id, Actor: commandLine, Action: "key.revoked", About: t.Key.String(), Detail: map[string]any{"asked_at": t.At}}
+	e := audit.Entry{ID: id, Actor: cmp.Or(t.By, commandLine), Action: "key.revoked", About: t.Key.String(), Detail: map[string]any{"asked_at": t.At}}
 	if !k.ID.IsZero() {
 		e.About, e.Detail = k.ID.String(), map[string]any{"asked_at": t.At, "account": k.Account}
 	}

@@ -155,6 +155,7 @@ const (
 	ReadRecord     Permission = "record:read"      // who opened what, when and why
 	UseOwnSession  Permission = "session:own"      // one's own session and profile
 	RunPlatform    Permission = "platform:run"     // accounts and health, nothing personal
+	ReviewPlatform Permission = "platform:record"  // who did what on the platform, and sign-offs
 	Public         Permission = "public"           // no credential: sign-in, documents, health
 )
 

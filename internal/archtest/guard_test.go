@@ -164,7 +164,7 @@ var unbound = []string{
 	"access.sso.by-domain", "access.sso.flow.by-secret", "access.sso.flow.by-state",
 	"devices.ended-by-token",
 	// the platform's record
-	"record.platform.add", "record.platform.list",
+	"record.platform.add", "record.platform.list", "record.platform.one", "record.platform.unsigned", "record.platform.unsigned.count", "record.platform.sign-off",
 	// how far SQL has taken the journal
 	"cursor.load", "cursor.save",
 	// events get their positions, followers find accounts that have new ones

@@ -54,19 +54,6 @@ func Write(tx *store.Tx, at time.Time, e Entry) error {
 	return record.Add(tx, row)
 }
 
-// WritePlatform records the entry on the platform's record: what operators do,
-// and what happens to nobody known. It opens nothing, so it has no purpose.
-func WritePlatform(d *store.Dir, at time.Time, e Entry) error {
-	row, err := e.row(at)
-	if err == nil && e.Purpose != "" {
-		err = errors.New("audit: nothing is opened on the platform's record")
-	}
-	if err != nil {
-		return err
-	}
-	return record.AddPlatform(d, row)
-}
-
 func (e Entry) row(at time.Time) (record.Row, error) {
 	if e.Actor == "" || e.Action == "" {
 		return record.Row{}, errors.New("audit: an entry needs an actor and an action")
@@ -101,12 +88,6 @@ type Place struct {
 // that order; the zero Place begins with the newest.
 func List(tx *store.Tx, f Filter, after Place, limit int) ([]Record, error) {
 	rows, err := record.List(tx, f.like(), after.before(), limit)
-	return records(rows), err
-}
-
-// ListPlatform is List of the platform's record.
-func ListPlatform(d *store.Dir, f Filter, after Place, limit int) ([]Record, error) {
-	rows, err := record.ListPlatform(d, f.like(), after.before(), limit)
 	return records(rows), err
 }
 

@@ -115,3 +115,31 @@ func TestNoEntryNoAction(t *testing.T) {
 		}
 	})
 }
+
+// An entry that went through a file is the same one, and nothing else is one.
+func FuzzEntry(f *testing.F) {
+	whole, err := audit.MarshalEntry(time.Unix(1_800_000_000, 0).UTC(), audit.Entry{Actor: "command:root@db1", Action: "keys.door", Detail: map[string]any{"sudo": "ada"}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add([]byte(`{"id":"rec_01h455vb4pex5vsknk084sn02q","actor":"x","action":"y"}`))
+	f.Add([]byte(`{}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		at, e, err := audit.UnmarshalEntry(text)
+		if err != nil {
+			return
+		}
+		if e.ID.IsZero() || e.Actor == "" || e.Action == "" || at.IsZero() {
+			t.Fatalf("%s became %+v", text, e)
+		}
+		out, err := audit.MarshalEntry(at, e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, f, err := audit.UnmarshalEntry(out)
+		if err != nil || f.ID != e.ID || f.Actor != e.Actor || f.Action != e.Action || f.About != e.About || !again.Equal(at) {
+			t.Fatalf("%s came back as %s, %v", text, out, err)
+		}
+	})
+}

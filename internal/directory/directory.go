@@ -165,6 +165,7 @@ func (noTombstones) Buried(account.KeyID, access.Hash) (bool, error) { return fa
 
 // NewAccount is what an account begins with.
 type NewAccount struct {
+	ID            account.ID // zero: a new one
 	Name          string
 	DefaultRegion string // ISO 3166, for phone numbers without a country code
 	TimeZone      string // of the admin; "" is UTC
@@ -201,7 +202,10 @@ func (d *Directory) Create(ctx context.Context, n NewAccount) (Created, error) {
 	if err := faults.err(); err != nil {
 		return Created{}, err
 	}
-	c := Created{Account: account.NewID()}
+	c := Created{Account: n.ID}
+	if n.ID.IsZero() {
+		c.Account = account.NewID()
+	}
 	wrapped, k, err := d.o.Keys.NewAccount(ctx, c.Account)
 	if err != nil {
 		return Created{}, err

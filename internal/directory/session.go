@@ -396,17 +396,6 @@ func (d *Directory) awake(list []access.Session) []access.Session {
 // transaction is committed.
 func (d *Directory) Revoked(tx interface{ AfterCommit(func()) }) { d.revoked(tx) }
 
-// SignOut ends the session.
-func (d *Directory) SignOut(ctx context.Context, p Principal) error {
-	if p.Session.IsZero() {
-		return problem.Conflict("no_session", "A key has no session to end.")
-	}
-	return d.o.DB.Directory(ctx, func(dir *store.Dir) error {
-		d.revoked(dir)
-		return access.EndSession(dir, p.Session, d.now())
-	})
-}
-
 // AddOperator stores an operator of the platform with the hash of their
 // password. 409 email_taken: there is one with this address.
 func (d *Directory) AddOperator(dir *store.Dir, name, email, passwordHash string) (account.UserID, error) {

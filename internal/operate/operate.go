@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/audit"
 	"catchment/internal/limits"
 	"catchment/internal/web"
 )
@@ -68,6 +69,7 @@ type Parts struct {
 	Limits    func(ctx context.Context, id account.ID) (limits.Own, error)
 	SetLimits func(ctx context.Context, actor string, id account.ID, own limits.Own) error
 	Counts    *limits.Limits // the platform's; nil: none
+	Record    *audit.Platform
 }
 
 // AccountItem is an account as the operator sees it.
@@ -133,6 +135,7 @@ func New(p Parts) {
 	web.Meet(p.API, web.Op{Method: "GET", Path: "/v1/operator/health", Name: "operator-health", Tag: "operator", Permission: account.RunPlatform,
 		Summary: "How the machine is", Detail: "Figures over all accounts; nothing of a lead, an account or a person. Answers 200 also when something is wrong: look at ok."}, p.health)
 	p.limitRoutes()
+	p.recordRoutes()
 }
 
 type accountsIn struct{ web.Page }

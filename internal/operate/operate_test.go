@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/audit"
 	"catchment/internal/directory"
 	"catchment/internal/directory/directorytest"
 	"catchment/internal/events"
@@ -46,6 +47,8 @@ type platform struct {
 	token   string
 }
 
+func sqlite(t *testing.T) *store.DB { return storetest.SQLite(t) }
+
 func each(t *testing.T, f func(t *testing.T, p *platform)) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) { f(t, open(t, db)) })
 }
@@ -62,6 +65,7 @@ func open(t *testing.T, db *store.DB) *platform {
 	feed := events.NewFeed(db, waker, quiet)
 	api := web.New(web.Options{DB: db, Auth: p.dir, Version: "test"})
 	operate.New(operate.Parts{API: api, Version: "v1", Started: time.Now(), Engine: string(db.Engine()), Database: db.Ping,
+		Record: audit.NewPlatform(db),
 		Accounts: func(ctx context.Context, after web.Place, limit int) ([]operate.Account, error) {
 			return p.accounts(ctx, after, limit)
 		},

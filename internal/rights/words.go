@@ -94,4 +94,5 @@ var words = []Word{
 	{Permission: account.ReadRecord, Reaches: whole, Words: "Reads who opened what, when and why"},
 	{Permission: account.UseOwnSession, Words: "Has a session and a profile"},
 	{Permission: account.RunPlatform, Words: "Runs the platform: accounts and health, nothing personal"},
+	{Permission: account.ReviewPlatform, Words: "Reads who did what on the platform, and signs off what others did"},
 }

@@ -134,8 +134,7 @@ func (s *Signin) newPassword(tx *store.Tx, id account.UserID, but account.Sessio
 // takes their second factors away. For an admin people may come from anywhere
 // again: cleared. It is for whoever runs the machine: nobody
 // is asked, and both the account's record and the platform's show it.
-func (s *Signin) Recover(ctx context.Context, acct account.ID, email string) (link string, expires time.Time, cleared bool, err error) {
-	const by = "system:command-line"
+func (s *Signin) Recover(ctx context.Context, by string, acct account.ID, email string) (link string, expires time.Time, cleared bool, err error) {
 	normal, _ := submission.Email(email)
 	var user account.UserID
 	err = s.o.DB.Write(ctx, admit.To(acct), func(tx *store.Tx) error {
@@ -147,7 +146,7 @@ func (s *Signin) Recover(ctx context.Context, acct account.ID, email string) (li
 		}
 		has, err := access.HasSecond(access.OfUser(tx), user)
 		if err == nil && has {
-			err = s.Reset(tx, by, user)
+			err = s.Reset(tx, atMachine, user)
 		}
 		if err != nil {
 			return err
@@ -162,7 +161,7 @@ func (s *Signin) Recover(ctx context.Context, acct account.ID, email string) (li
 		if err != nil {
 			return err
 		}
-		return audit.Write(tx, s.now(), audit.Entry{Actor: by, Action: "user.recover", About: user.String(), Detail: map[string]any{"networks_cleared": cleared}})
+		return audit.Write(tx, s.now(), audit.Entry{Actor: atMachine, Action: "user.recover", About: user.String(), Detail: map[string]any{"networks_cleared": cleared}})
 	})
 	if err != nil {
 		return "", time.Time{}, false, err
@@ -175,6 +174,10 @@ func (s *Signin) Recover(ctx context.Context, acct account.ID, email string) (li
 	}
 	return link, expires, cleared, nil
 }
+
+// atMachine is who acts on an account's record when somebody does at the
+// machine; who it was the platform's record knows.
+const atMachine = "system:command-line"
 
 // CreateOperator makes an operator of the platform.
 func (s *Signin) CreateOperator(ctx context.Context, name, email, password string) (id account.UserID, err error) {

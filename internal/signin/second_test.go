@@ -313,9 +313,9 @@ func TestRecover(t *testing.T) {
 	each(t, func(h *house) {
 		s, in := h.company("priya@example.com")
 		_, strong := h.enrol(in)
-		_, _, _, err := h.door.Recover(h.Context(), s.Account(), "nobody@example.com")
+		_, _, _, err := h.door.Recover(h.Context(), "command:root@db1", s.Account(), "nobody@example.com")
 		h.refused(err, 404, "not_found")
-		link, _, _, err := h.door.Recover(h.Context(), s.Account(), "Priya@example.com")
+		link, _, _, err := h.door.Recover(h.Context(), "command:root@db1", s.Account(), "Priya@example.com")
 		if err != nil || h.authenticates(h.dir, strong.Token) {
 			h.Fatalf("%v", err)
 		}
@@ -331,7 +331,7 @@ func TestRecover(t *testing.T) {
 			platform, err = audit.ListPlatform(dir, audit.Filter{Action: "user.recover"}, audit.Place{}, 10)
 			return err
 		})
-		if err != nil || len(platform) != 1 || platform[0].About != in.User.String() {
+		if err != nil || len(platform) != 1 || platform[0].About != in.User.String() || platform[0].Actor != "command:root@db1" {
 			h.Errorf("%+v, %v", platform, err)
 		}
 	})

@@ -22,6 +22,7 @@ type Tombstone struct {
 	Until   time.Time     `json:"until,omitzero"`    // when the key ends by itself; zero: never, or not known
 	Settled bool          `json:"settled,omitempty"` // SQL has it
 	Record  string        `json:"record,omitempty"`  // id of the entry that the platform's record is to get, once
+	By      string        `json:"by,omitempty"`      // who asked for it, for that entry
 }
 
 const tombstones = "revoked/"

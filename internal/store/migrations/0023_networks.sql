@@ -14,5 +14,5 @@ CREATE TABLE platform_sign_off (
   event_id ID NOT NULL PRIMARY KEY,
   by_actor TEXT NOT NULL,
   at INT NOT NULL,
-  note TEXT NOT NULL
+  words TEXT NOT NULL                     -- why it was in order
 END;
