@@ -126,6 +126,9 @@ func (h *house) build(ctx context.Context) (err error) {
 	if err := h.openDoor(ctx); err != nil {
 		return err
 	}
+	if h.capture != nil {
+		h.work.Go(func() { h.keepTellingUses(run) })
+	}
 	if h.c.Role == "capture" {
 		h.ready.Store(true)
 		return nil
@@ -374,6 +377,7 @@ func (h *house) tryStart(ctx, run context.Context) bool {
 		h.runner.Start()
 		h.insight.Start()
 		h.work.Go(func() { h.takeIn(run) })
+		h.work.Go(func() { h.hearUses(run) })
 		h.work.Go(func() { h.tidy(run) })
 		h.work.Go(func() { h.indexPhones(run) })
 		h.work.Go(func() { h.analyze(run) })

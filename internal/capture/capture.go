@@ -57,6 +57,7 @@ type Door struct {
 	o      Options
 	window *window
 	stats  Stats
+	uses   uses
 	keys   []byte // the published document
 
 	leads   *limits.Turns[account.ID] // places of leads that are sealed and wait for their commit

@@ -185,6 +185,7 @@ func (d *Door) admit(r *http.Request) (visitor, error) {
 	case k.Kind != snapshot.Secret && k.Kind != snapshot.Publishable:
 		return visitor{}, problem.Forbidden("not_permitted", "This kind of key does not hand in leads.")
 	}
+	d.uses.note(k.Hash, d.o.Now())
 	return visitor{a, k}, nil
 }
 

@@ -28,7 +28,7 @@ type APIKey struct {
 	CreatedAt time.Time  `json:"created_at"`
 	ExpiresAt *time.Time `json:"expires_at" doc:"Of the newest text. A secret key always has an end."`
 	RevokedAt *time.Time `json:"revoked_at"`
-	UsedAt    *time.Time `json:"used_at" doc:"When it was used last at the API, to the minute. Leads that a key hands in are not counted here."`
+	UsedAt    *time.Time `json:"used_at" doc:"When it was used last, to a minute or so: at the API, or to hand in leads."`
 
 	Generations []KeyGeneration `json:"generations" nullable:"false" doc:"Its texts, the newest first: more than one after it was rotated."`
 }
@@ -39,7 +39,7 @@ type KeyGeneration struct {
 	State     string     `json:"state" enum:"current,overlap,ended" doc:"overlap: an earlier text that still works."`
 	CreatedAt time.Time  `json:"created_at"`
 	EndsAt    *time.Time `json:"ends_at"`
-	UsedAt    *time.Time `json:"used_at" doc:"When it was used last at the API, to the minute."`
+	UsedAt    *time.Time `json:"used_at" doc:"When it was used last, to a minute or so."`
 }
 
 // NewAPIKey is a key with its text.

@@ -214,6 +214,19 @@ func (d *Directory) RevokeKey(tx *store.Tx, id account.KeyID) (bool, error) {
 	return true, d.o.Changed(tx)
 }
 
+// SeeKeys notes that the texts of these hashes were used: at the capture doors,
+// which do not say so themselves.
+func (d *Directory) SeeKeys(ctx context.Context, hashes []access.Hash) error {
+	return d.o.DB.Directory(ctx, func(dir *store.Dir) error {
+		for _, h := range hashes {
+			if err := access.SeeKey(dir, h, d.now()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // FindKey finds a key by its id, or by a hash of its text when the id is zero,
 // in whatever account; store.ErrNone.
 func (d *Directory) FindKey(ctx context.Context, id account.KeyID, hash access.Hash) (k Key, err error) {
