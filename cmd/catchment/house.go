@@ -78,7 +78,8 @@ type house struct {
 	desk      *desk.Desk
 	follower  *follower // while a move copies what stands on SQL
 
-	ready    atomic.Bool // SQL has this program's schema and the parts behind it run
+	heir     atomic.Pointer[house] // the house that has this one's door after a move
+	ready    atomic.Bool           // SQL has this program's schema and the parts behind it run
 	draining atomic.Bool
 	stops    []func() // what was started, in that order
 	work     sync.WaitGroup
@@ -126,10 +127,8 @@ func (h *house) build(ctx context.Context) (err error) {
 	if err := h.openDoor(ctx); err != nil {
 		return err
 	}
-	if h.capture != nil {
-		h.work.Go(func() { h.keepTellingUses(run) })
-	}
 	if h.c.Role == "capture" {
+		h.work.Go(func() { h.keepTellingUses(run) })
 		h.ready.Store(true)
 		return nil
 	}
@@ -150,6 +149,9 @@ func (h *house) openSQL(ctx, run context.Context) (err error) {
 		}
 	}
 	h.work.Go(func() { h.keepRevoking(run) })
+	if h.capture != nil {
+		h.work.Go(func() { h.keepTellingUses(run) })
+	}
 	if !h.tryStart(ctx, run) {
 		h.work.Go(func() { h.keepTrying(run) })
 	}
@@ -520,6 +522,9 @@ func (h *house) deviceEnded(tx *store.Tx, at time.Time, user account.UserID, id 
 // unknown puts on the platform's record that a request was refused whose sender
 // nobody knows; a process that only captures has no record.
 func (h *house) unknown(why string) {
+	for next := h.heir.Load(); next != nil; next = h.heir.Load() { // the door outlives a house
+		h = next
+	}
 	if h.signin != nil {
 		h.signin.Unknown(why)
 	}

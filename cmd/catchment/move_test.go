@@ -78,6 +78,13 @@ func TestMoveBesideTheWorkingServer(t *testing.T) {
 	wantMove(t, c, 0, []string{"--to", to.URL}, `(?m)^round 1: \d+ changed rows`, `(?m)^last round: `, `work paused for \d+\.\d\d s`, `recount: both`, `(?s)equal: \d+ rows.*\nequal: \d+ rows`)
 	close(stop)
 	crowd.Wait()
+	if s.house.limits == nil {
+		t.Error("after the move nobody has a limit any more")
+	}
+	if a := s.as(t, "cpk_"+strings.Repeat("A", 43)).send("POST", "/v1/leads", fields{}); a.status != 401 {
+		t.Errorf("a guessed key: %d", a.status)
+	}
+	waitFor(t, "the door's refusals are on the record that is there now", func() bool { return platformHas(t, s, "request.refused") > 0 })
 	for id, k := range more {
 		taken[id] = k
 	}
