@@ -19,7 +19,7 @@ type demoFile struct {
 		Publishable string `json:"publishable_key"`
 		Secret      string `json:"secret_key"`
 		Sources     []struct{ ID, Slug, Name, Project string }
-		Users       []struct{ Role, Name, Phone, Email, Password string }
+		Users       []demoUser
 	} `json:"accounts"`
 	Operator map[string]string `json:"operator"`
 }
@@ -78,6 +78,9 @@ func awaitFile(t *testing.T, p *process, path string) {
 		}
 	}
 }
+
+// demoUser is one of its people; an admin has the seed of an app.
+type demoUser struct{ Role, Name, Phone, Email, Password, TOTP string }
 
 // awaitDemo reads demo.json when it names another URL than before.
 func awaitDemo(t *testing.T, p *process, dir, before string) (made demoFile) {

@@ -17,7 +17,7 @@ type deskDemo struct {
 	page    api // a page that hands in leads
 	manager api
 	reader  api // a program that reads them
-	me      struct{ Role, Name, Phone, Email, Password string }
+	me      demoUser
 	other   string // another salesperson's id
 	source  string
 }

@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"catchment/internal/app/apptest"
+	"catchment/internal/totp"
 )
 
 var screensInto = flag.String("screens", "", "photograph every screen of the web app into this folder, as `make screenshots` does")
@@ -114,10 +116,10 @@ func TestScreens(t *testing.T) {
 	g.url = made.URL
 	for _, u := range made.Accounts[0].Users {
 		if g.sessions[u.Role] == "" {
-			g.sessions[u.Role] = signInJSON(t, made.URL, u.Email, u.Password)
+			g.sessions[u.Role] = signInJSON(t, made.URL, u)
 		}
 	}
-	g.quietMe = signInJSON(t, g.quiet.url, g.quiet.me.Email, g.quiet.me.Password)
+	g.quietMe = signInJSON(t, g.quiet.url, g.quiet.me)
 	g.me = api{t, g.quiet.url, tokenOf(g.quietMe)}
 	g.quiet.aDay(g.me)
 	if *screensInto == "" {
@@ -133,10 +135,27 @@ func TestScreens(t *testing.T) {
 	g.walk("desktop", "dark", "ar", *screensInto)
 }
 
-// signInJSON is a session as the app keeps it.
-func signInJSON(t *testing.T, url, email, password string) string {
+// signInJSON is a session as the app keeps it, after the second factor of who
+// has one.
+func signInJSON(t *testing.T, url string, u demoUser) string {
 	t.Helper()
-	return string(api{t, url, ""}.want(201, "POST", "/v1/sessions", fields{"email": email, "password": password}).body)
+	in := api{t, url, ""}.want(201, "POST", "/v1/sessions", fields{"email": u.Email, "password": u.Password})
+	if u.TOTP == "" {
+		return string(in.body)
+	}
+	var session fields
+	if err := json.Unmarshal(in.body, &session); err != nil {
+		t.Fatal(err)
+	}
+	// The demo used the code of the step before when it set up the app.
+	code, err := totp.Code(u.TOTP, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := api{t, url, in.text("token")}.want(200, "POST", "/v1/sessions/current/factors", fields{"totp": code})
+	session["token"], session["level"], session["needs"], session["limited"] = shown.text("token"), 2, []string{}, false
+	text, _ := json.Marshal(session)
+	return string(text)
 }
 
 func tokenOf(session string) string {
