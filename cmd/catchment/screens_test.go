@@ -97,6 +97,18 @@ var screens = []screen{
 	{name: "team", as: "manager", path: "/app/desk/team", shows: "People"},
 	{name: "offer", as: "salesperson", path: "/app/desk", quiet: true, offer: true, act: func(p *apptest.Page) { p.See("Accept") }},
 	{name: "offer-lost", as: "salesperson", path: "/app/desk", quiet: true, offer: true, lost: true, act: func(p *apptest.Page) { p.See("A colleague has it") }},
+	{name: "console-routing", as: "manager", path: "/app/console/routing", shows: "Write a new version"},
+	{name: "console-draft", as: "manager", path: "/app/console/routing", act: func(p *apptest.Page) {
+		p.Press("Write a new version")
+		p.Press("Add a rule")
+		p.See("It says")
+		p.See("Rule 1:")
+	}},
+	{name: "console-policy", as: "manager", path: "/app/console/routing", act: func(p *apptest.Page) {
+		p.Press("Version 1, In turn")
+		p.Press("Try it")
+		p.See("decisions would have been")
+	}},
 	{name: "nowhere", as: "salesperson", path: "/app/not/there"},
 }
 

@@ -8,6 +8,7 @@ import (
 	"catchment/internal/routing"
 	"catchment/internal/store"
 	"catchment/internal/store/offers"
+	"catchment/internal/store/policies"
 	"catchment/internal/store/setup"
 	"catchment/internal/web"
 )
@@ -50,6 +51,19 @@ type newPolicyIn struct {
 	}
 }
 
+type checkPolicyIn struct {
+	Body struct {
+		ProjectID string         `json:"project_id" doc:"A project that has a pool." example:"proj_01h455vb4pex5vsknk084sn02q"`
+		Policy    routing.Policy `json:"policy"`
+	}
+}
+
+// PolicyCheck is what a policy would say.
+type PolicyCheck struct {
+	Words    []string `json:"words" nullable:"false" doc:"The policy in plain language."`
+	Warnings []string `json:"warnings" nullable:"false" doc:"What may not be meant."`
+}
+
 type memberTagsIn struct {
 	ProjectPath
 	User string `path:"user" doc:"The user's id." example:"user_01h455vb4pex5vsknk084sn02q"`
@@ -69,6 +83,8 @@ func (c *Console) policyRoutes() {
 		Summary: "Versions of the routing policies", Detail: "Newest first, each project's published one among them."}, c.listPolicies)
 	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/policies", Name: "create-policy", Tag: "routing", Permission: account.ManageRouting, Status: 201,
 		Summary: "Draft a version of a project's policy", Detail: "It routes nothing until it is published. A condition that cannot be read is refused with its line and column."}, c.newPolicy)
+	web.See(c.API, web.Op{Method: "POST", Path: "/v1/policies/check", Name: "check-policy", Tag: "routing", Permission: account.ManageRouting,
+		Summary: "Read a policy before it is drafted", Detail: "In plain language, with what may not be meant; refused as a draft would be. Nothing is kept."}, c.checkPolicy)
 	web.See(c.API, web.Op{Method: "GET", Path: "/v1/policies/{id}", Name: "get-policy", Tag: "routing", Permission: account.ReadSetup,
 		Summary: "One version, also in plain language"}, c.getPolicy)
 	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/policies/{id}/publish", Name: "publish-policy", Tag: "routing", Permission: account.ManageRouting,
@@ -122,16 +138,40 @@ func (c *Console) policyAnswer(tx *store.Tx, at time.Time, v routing.Version, er
 }
 
 func (c *Console) newPolicy(v *web.Visit, tx *store.Tx, in *newPolicyIn) (*RoutingPolicy, error) {
-	unknown := problem.InvalidField("project_id", "unknown_project", "Give the id of a project of this account.")
-	id, err := account.ParseProjectID(in.Body.ProjectID)
+	id, err := policyProject(tx, in.Body.ProjectID)
 	if err != nil {
-		return nil, unknown
-	}
-	if _, err := setup.GetProject(tx, id); err != nil {
-		return nil, unknown
+		return nil, err
 	}
 	made, err := c.Routing.DraftPolicy(tx, id, in.Body.Name, in.Body.Policy, v.Actor, v.At)
 	return c.policyAnswer(tx, v.At, made, err)
+}
+
+func policyProject(tx *store.Tx, text string) (account.ProjectID, error) {
+	unknown := problem.InvalidField("project_id", "unknown_project", "Give the id of a project of this account.")
+	id, err := account.ParseProjectID(text)
+	if err != nil {
+		return id, unknown
+	}
+	if _, err := setup.GetProject(tx, id); err != nil {
+		return id, unknown
+	}
+	return id, nil
+}
+
+func (c *Console) checkPolicy(v *web.Visit, tx *store.Tx, in *checkPolicyIn) (*PolicyCheck, error) {
+	id, err := policyProject(tx, in.Body.ProjectID)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Routing.CheckPolicy(tx, id, in.Body.Policy); err != nil {
+		return nil, err
+	}
+	warnings, err := c.Routing.Warnings(tx, routing.Version{Policy: policies.Policy{Project: id}, Rules: in.Body.Policy}, v.At)
+	if err != nil {
+		return nil, err
+	}
+	names, err := userNames(tx)
+	return &PolicyCheck{Words: in.Body.Policy.Words(names), Warnings: append([]string{}, warnings...)}, err
 }
 
 func (c *Console) getPolicy(v *web.Visit, tx *store.Tx, in *PolicyPath) (*RoutingPolicy, error) {

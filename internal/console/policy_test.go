@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -39,7 +40,18 @@ func TestAPolicysCourse(t *testing.T) {
 	c.admin.ask("PUT", member+"/tags", map[string]any{"tags": []string{"language:hi"}}).want(t, 404)
 	c.admin.ask("PUT", member, nil).want(t, 200)
 	c.admin.ask("PUT", member+"/tags", map[string]any{"tags": []string{"language:hi"}}).want(t, 200)
+	read := c.admin.post("/v1/policies/check", map[string]any{"project_id": body["project_id"], "policy": body["policy"]}).want(t, 200)
+	if got := c.admin.ask("GET", "/v1/policies?project="+s.project, nil).want(t, 200); strings.Count(got.text, `"version"`) != 1 {
+		t.Errorf("reading a policy kept a version: %s", got.text)
+	}
+	other := h.company()
+	other.admin.post("/v1/policies/check", map[string]any{"project_id": body["project_id"], "policy": body["policy"]}).want(t, 422)
 	draft := c.admin.post("/v1/policies", body).want(t, 201)
+	for _, part := range []string{"words", "warnings"} {
+		if !reflect.DeepEqual(read.body[part], draft.body[part]) {
+			t.Errorf("%s before it was drafted: %v, and after: %v", part, read.body[part], draft.body[part])
+		}
+	}
 	if !strings.Contains(draft.text, "when value \\u003e= 500000") && !strings.Contains(draft.text, "when value >= 500000") {
 		t.Errorf("no plain language: %s", draft.text)
 	}

@@ -27,17 +27,7 @@ type Version struct {
 // published. A version is never changed. 422: see Policy.Check; also when a
 // member of a rule is not in the pool. The project must have a pool.
 func (r *Router) DraftPolicy(tx *store.Tx, project account.ProjectID, name string, p Policy, actor string, now time.Time) (Version, error) {
-	pool, err := offers.PoolOf(tx, project)
-	if errors.Is(err, store.ErrNone) {
-		return Version{}, problem.InvalidField("project_id", "no_pool", "Give the id of a project that has a pool.")
-	}
-	if err != nil {
-		return Version{}, err
-	}
-	if err := p.Check(); err != nil {
-		return Version{}, err
-	}
-	if err := r.checkPeople(tx, pool, p); err != nil {
+	if err := r.CheckPolicy(tx, project, p); err != nil {
 		return Version{}, err
 	}
 	body, err := json.Marshal(p)
@@ -57,6 +47,21 @@ func (r *Router) DraftPolicy(tx *store.Tx, project account.ProjectID, name strin
 	}
 	return Version{Policy: row, Rules: p}, audit.Write(tx, now, audit.Entry{Actor: actor, Action: "policy.drafted", About: row.ID.String(),
 		Detail: map[string]any{"project_id": project, "version": row.Version}})
+}
+
+// CheckPolicy refuses what DraftPolicy would, and writes nothing.
+func (r *Router) CheckPolicy(tx *store.Tx, project account.ProjectID, p Policy) error {
+	pool, err := offers.PoolOf(tx, project)
+	if errors.Is(err, store.ErrNone) {
+		return problem.InvalidField("project_id", "no_pool", "Give the id of a project that has a pool.")
+	}
+	if err != nil {
+		return err
+	}
+	if err := p.Check(); err != nil {
+		return err
+	}
+	return r.checkPeople(tx, pool, p)
 }
 
 func (r *Router) checkPeople(tx *store.Tx, pool offers.Pool, p Policy) error {

@@ -6,8 +6,9 @@ import { useArea } from './lib/words'
 import { Broken, Nowhere, Root } from './root'
 import { Rows } from './ui/skeleton'
 
-/** Where somebody of the role begins. */
-export const homeOf = (role: Role) => (role === 'salesperson' ? ('/desk' as const) : ('/console' as const))
+/** Where somebody of the role begins: salespeople at the desk, managers there too while they are on a phone. */
+export const homeOf = (role: Role) =>
+  role === 'salesperson' || (role === 'manager' && matchMedia('(max-width: 759px)').matches) ? ('/desk' as const) : ('/console' as const)
 
 const root = createRootRoute({ component: Root, notFoundComponent: Nowhere, errorComponent: Broken })
 
@@ -106,6 +107,23 @@ const story = createRoute({
   component: lazyRouteComponent(() => import('./console/story'), 'Story'),
 })
 
+const routing = createRoute({
+  getParentRoute: () => desktop,
+  path: '/routing',
+  component: lazyRouteComponent(() => import('./console/routing'), 'Routing'),
+})
+const draft = createRoute({
+  getParentRoute: () => desktop,
+  path: '/routing/new',
+  validateSearch: (s: Record<string, unknown>): { from?: string } => ({ from: text(s.from) }),
+  component: lazyRouteComponent(() => import('./console/draft'), 'Draft'),
+})
+const policy = createRoute({
+  getParentRoute: () => desktop,
+  path: '/routing/$id',
+  component: lazyRouteComponent(() => import('./console/policy'), 'PolicyPage'),
+})
+
 const desk = createRoute({
   getParentRoute: () => inside,
   path: '/desk',
@@ -142,7 +160,7 @@ const lead = createRoute({
 const tree = root.addChildren([
   start,
   signIn,
-  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story])]),
+  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy])]),
 ])
 
 export const router = createRouter({

@@ -30,6 +30,7 @@ export function Console() {
   useEffect(() => show(false), [path])
   useActs([
     ...mine.map((p) => ({ id: p.to, words: t(p.words), keys: 'g ' + p.letter, group: t('console.nav.go'), run: () => void go({ to: p.to }) })),
+    ...(may('offers:answer') ? [{ id: 'go.desk', words: t('console.nav.desk'), keys: 'g d', group: t('console.nav.go'), run: () => void go({ to: '/desk' }) }] : []),
   ])
   return (
     <div className="min-h-dvh md:grid md:grid-cols-[60px_minmax(0,1fr)] lg:grid-cols-[220px_minmax(0,1fr)]">
@@ -153,6 +154,7 @@ function Self({ name, wide }: { name: string; wide?: boolean }) {
         }
         acts={[
           { words: t('me.title'), icon: 'person', run: () => void go({ to: '/me' }) },
+          ...(may('offers:answer') ? [{ words: t('console.nav.desk'), icon: 'phone' as const, run: () => void go({ to: '/desk' }) }] : []),
           null,
           { words: t('console.nav.otherAccount'), icon: 'swap', run: () => void signOut() },
           { words: t('me.signOut'), icon: 'out', run: () => void signOut() },
