@@ -74,6 +74,11 @@ func (s Shown) Level() int {
 // StepUp is how long after a second factor dangerous acts are open.
 const StepUp = 10 * time.Minute
 
+// Fresh reports whether a factor that was shown at the one time opens dangerous
+// acts at the other. One from the future does so no longer than one from the
+// past: a node whose clock went back does not keep them open.
+func Fresh(shown, now time.Time) bool { return now.Sub(shown).Abs() < StepUp }
+
 // Latest is when any factor was shown last.
 func (s Shown) Latest() time.Time { return s.latest(factors[:]) }
 

@@ -283,7 +283,7 @@ func (d *Directory) bySession(ctx context.Context, hash access.Hash, now time.Ti
 	if err != nil {
 		return Principal{}, err
 	}
-	if !now.Before(s.ExpiresAt) || now.Sub(s.SeenAt) >= sessionIdle {
+	if !now.Before(s.ExpiresAt) || now.Sub(s.SeenAt).Abs() >= sessionIdle { // a clock that went back revives none
 		return Principal{}, store.ErrNone
 	}
 	role, _, err := d.Standing(ctx, s.Account, s.User)

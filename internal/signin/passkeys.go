@@ -48,7 +48,7 @@ func (s *Signin) mayAdd(ctx context.Context, p directory.Principal) error {
 	if code := p.Shown.At(account.Code); code.After(at) {
 		at = code
 	}
-	if s.now().Sub(at) < account.StepUp {
+	if account.Fresh(at, s.now()) {
 		return nil
 	}
 	return problem.Forbidden("step_up_required", "Show a code to your phone first: POST /v1/sessions/current/codes, then /v1/sessions/current/factors.")

@@ -144,7 +144,7 @@ func (s *Signin) fresh(p directory.Principal) error {
 	if p.Second {
 		at = p.Shown.Strong()
 	}
-	if s.now().Sub(at) < account.StepUp {
+	if account.Fresh(at, s.now()) {
 		return nil
 	}
 	if p.Second {

@@ -436,7 +436,7 @@ func (v *Visit) strong(op Op) error {
 		return nil
 	case v.Shown.Level() < 2 && (op.Permission != account.UseOwnSession || op.Opens):
 		return problem.Forbidden("second_factor_required", "Show your second factor first."+way)
-	case op.StepUp && v.At.Sub(v.Shown.Strong()) >= account.StepUp:
+	case op.StepUp && !account.Fresh(v.Shown.Strong(), v.At):
 		return problem.Forbidden("step_up_required", "Show your second factor again: this is open for ten minutes after it."+way)
 	}
 	return nil
