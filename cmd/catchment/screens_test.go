@@ -109,6 +109,8 @@ var screens = []screen{
 		p.Press("Try it")
 		p.See("decisions would have been")
 	}},
+	{name: "console-reports", as: "manager", path: "/app/console/reports", shows: "How far they came"},
+	{name: "console-reports-people", as: "marketer", path: "/app/console/reports?by=salesperson&days=1", shows: "Compared"},
 	{name: "nowhere", as: "salesperson", path: "/app/not/there"},
 }
 

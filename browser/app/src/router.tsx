@@ -124,6 +124,20 @@ const policy = createRoute({
   component: lazyRouteComponent(() => import('./console/policy'), 'PolicyPage'),
 })
 
+export interface ReportView {
+  by?: 'source' | 'campaign' | 'origin' | 'project' | 'salesperson' | 'team' | 'hour'
+  days?: number
+}
+const reports = createRoute({
+  getParentRoute: () => desktop,
+  path: '/reports',
+  validateSearch: (s: Record<string, unknown>): ReportView => ({
+    by: oneOf(['source', 'campaign', 'origin', 'project', 'salesperson', 'team', 'hour'], s.by),
+    days: [1, 7, 28, 90].find((d) => d === Number(s.days)),
+  }),
+  component: lazyRouteComponent(() => import('./console/reports'), 'Reports'),
+})
+
 const desk = createRoute({
   getParentRoute: () => inside,
   path: '/desk',
@@ -160,7 +174,7 @@ const lead = createRoute({
 const tree = root.addChildren([
   start,
   signIn,
-  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy])]),
+  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports])]),
 ])
 
 export const router = createRouter({

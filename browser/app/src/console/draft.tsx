@@ -95,7 +95,7 @@ function Editor({ project, projectName, policy }: { project: string; projectName
           <Limits rules={rules} change={change} />
           <Levels rules={rules} change={change} />
         </div>
-        <aside className="min-w-0">
+        <div className="min-w-0">
           <div className="space-y-6 lg:sticky lg:top-7">
             <Preview project={project} rules={rules} />
             <div className="flex flex-wrap gap-2">
@@ -104,7 +104,7 @@ function Editor({ project, projectName, policy }: { project: string; projectName
             </div>
             <p className="text-sm text-soft">{t('console.draft.saveWords')}</p>
           </div>
-        </aside>
+        </div>
       </form>
       <Confirm open={leaving.status === 'blocked'} onClose={() => leaving.reset?.()} title={t('console.draft.leave')} words={t('console.draft.leaveWords')} verb={t('console.draft.leaveDo')} onYes={() => leaving.proceed?.()} />
     </Page>

@@ -1,0 +1,95 @@
+import { useEffect, useRef, useState } from 'react'
+import uPlot from 'uplot'
+import 'uplot/dist/uPlot.min.css'
+import { count } from '../lib/format'
+import { useTheme } from '../lib/theme'
+
+interface Bar {
+  label: string
+  value: number
+  /** The bar that is meant: drawn in full colour, the others paler. */
+  marked?: boolean
+}
+
+/** Counts side by side, each with its figure above and its words below; the same stands in a table for who does not see it. */
+export function Bars({ bars, label, across, height = 220 }: { bars: Bar[]; label: string; /** What the words below the bars are. */ across: string; height?: number }) {
+  const box = useRef<HTMLDivElement>(null)
+  const theme = useTheme()
+  const [dark, setDark] = useState(0)
+  useEffect(() => {
+    const m = matchMedia('(prefers-color-scheme: dark)')
+    const f = () => setDark((n) => n + 1)
+    m.addEventListener('change', f)
+    return () => m.removeEventListener('change', f)
+  }, [])
+  const text = JSON.stringify(bars)
+  useEffect(() => {
+    const el = box.current
+    if (!el) return
+    const drawn = JSON.parse(text) as Bar[]
+    const chart = new uPlot(options(drawn, el, height), dataOf(drawn), el)
+    const size = new ResizeObserver(() => chart.setSize({ width: el.clientWidth, height }))
+    size.observe(el)
+    return () => {
+      size.disconnect()
+      chart.destroy()
+    }
+  }, [text, height, theme, dark])
+  return (
+    <figure>
+      <div ref={box} dir="ltr" role="img" aria-label={label} style={{ height }} className="relative w-full overflow-hidden">
+        <span data-colour="ink" className="sr-only text-ink" />
+        <span data-colour="soft" className="sr-only text-soft" />
+        <span data-colour="line" className="sr-only text-line" />
+        <span data-colour="accent" className="sr-only text-accent" />
+      </div>
+      <table className="sr-only">
+        <caption>{label}</caption>
+        <tbody>
+          {bars.map((b) => <tr key={b.label}><th scope="row">{across} {b.label}</th><td>{count(b.value)}</td></tr>)}
+        </tbody>
+      </table>
+    </figure>
+  )
+}
+
+const dataOf = (bars: Bar[]): uPlot.AlignedData => [bars.map((_, i) => i), bars.map((b) => (b.marked === false ? null : b.value)), bars.map((b) => (b.marked === false ? b.value : null))]
+
+function options(bars: Bar[], el: HTMLElement, height: number): uPlot.Options {
+  const colour = (name: string) => getComputedStyle(el.querySelector(`[data-colour=${name}]`)!).color
+  const [ink, soft, line, accent] = ['ink', 'soft', 'line', 'accent'].map(colour) as [string, string, string, string]
+  const font = `12px ${getComputedStyle(el).fontFamily}`
+  const path = uPlot.paths.bars!({ size: [0.72, 72], radius: 0.06 })
+  const most = Math.max(1, ...bars.map((b) => b.value))
+  const every = Math.ceil(bars.length / Math.max(1, Math.floor(el.clientWidth / 58)))
+  return {
+    width: el.clientWidth,
+    height,
+    padding: [22, 8, 0, 8],
+    legend: { show: false },
+    cursor: { show: false },
+    scales: { x: { time: false, range: [-0.5, bars.length - 0.5] }, y: { range: [0, most] } },
+    axes: [
+      { stroke: soft, font, grid: { show: false }, ticks: { show: false }, size: 30, border: { show: true, stroke: line, width: 1 }, splits: () => bars.map((_, i) => i).filter((i) => i % every === 0), values: (_, at) => at.map((i) => bars[i]?.label ?? '') },
+      { show: false },
+    ],
+    series: [{}, { fill: accent, width: 0, paths: path, points: { show: false } }, { fill: accent, alpha: 0.4, width: 0, paths: path, points: { show: false } }],
+    hooks: {
+      draw: [
+        (u) => {
+          const { ctx } = u
+          ctx.save()
+          ctx.font = `600 ${12 * devicePixelRatio}px ${getComputedStyle(el).fontFamily}`
+          ctx.textAlign = 'center'
+          ctx.textBaseline = 'alphabetic'
+          bars.forEach((b, i) => {
+            if (!b.value || (every > 1 && bars.length > 16 && b.value < most)) return
+            ctx.fillStyle = b.marked === false ? soft : ink
+            ctx.fillText(count(b.value), u.valToPos(i, 'x', true), u.valToPos(b.value, 'y', true) - 6 * devicePixelRatio)
+          })
+          ctx.restore()
+        },
+      ],
+    },
+  }
+}
