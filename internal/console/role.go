@@ -1,7 +1,9 @@
 package console
 
 import (
+	"context"
 	"maps"
+	"strings"
 	"time"
 
 	"catchment/internal/account"
@@ -49,6 +51,8 @@ type RoleGone struct {
 }
 
 func (c *Console) roleRoutes() {
+	web.Meet(c.API, web.Op{Method: "GET", Path: "/v1/rights", Name: "show-rights", Tag: "people", Permission: account.UseOwnSession,
+		Summary: "Who may what: every role with what it holds, and how far", Detail: "The built-in ones are readable at /rights."}, c.showRights)
 	web.See(c.API, web.Op{Method: "GET", Path: "/v1/roles", Name: "list-roles", Tag: "people", Permission: account.ReadSetup,
 		Summary: "The account's own roles, newest first", Detail: "Those that are built in, and what each permission is: GET /v1/rights."}, listRoles)
 	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/roles", Name: "create-role", Tag: "people", Permission: account.ManagePeople, Status: 201, StepUp: true,
@@ -59,6 +63,63 @@ func (c *Console) roleRoutes() {
 		Summary: "Change a role", Detail: "Who has it is signed out at once when its permissions change, and its keys follow everywhere within five seconds. Who may not answer offers any more loses open offers to others."}, c.changeRole)
 	web.Do(c.API, web.Op{Method: "DELETE", Path: "/v1/roles/{id}", Name: "remove-role", Tag: "people", Permission: account.ManagePeople, StepUp: true,
 		Summary: "Remove a role that nobody has", Detail: "409 role_in_use lists the users and keys that have it."}, c.removeRole)
+}
+
+// RightsShown is the table of rights.
+type RightsShown struct {
+	Permissions []PermissionShown `json:"permissions" nullable:"false" doc:"Everything that a role can hold, in the order of screens."`
+	Roles       []RoleShown       `json:"roles" nullable:"false" doc:"Those that are built in, then the account's own."`
+}
+
+// PermissionShown is a permission in plain English.
+type PermissionShown struct {
+	Permission string   `json:"permission" example:"leads:read"`
+	Words      string   `json:"words" example:"Reads leads, without the persons"`
+	Reaches    []string `json:"reaches" nullable:"false" doc:"How far a role of the account's own can have it; none for what only built-in roles hold." example:"[\"mine\",\"teams\",\"all\"]"`
+	Coming     bool     `json:"coming" doc:"What asks for it is being built."`
+}
+
+// RoleShown is a role with what it holds.
+type RoleShown struct {
+	Role        string            `json:"role" doc:"What users and keys take as their role." example:"salesperson"`
+	Name        string            `json:"name" example:"Salesperson"`
+	Own         bool              `json:"own" doc:"The account made it."`
+	Permissions map[string]string `json:"permissions" nullable:"false" doc:"What it holds, and how far: mine, teams or all. What is left out it does not hold." example:"{\"leads:read\":\"mine\",\"setup:read\":\"all\"}"`
+}
+
+func (c *Console) showRights(ctx context.Context, v *web.Visit, _ *struct{}) (*RightsShown, error) {
+	out := &RightsShown{}
+	for _, w := range rights.Permissions() {
+		p := PermissionShown{Permission: string(w.Permission), Words: w.Words, Reaches: []string{}, Coming: w.Coming}
+		for _, r := range w.Reaches {
+			p.Reaches = append(p.Reaches, r.String())
+		}
+		out.Permissions = append(out.Permissions, p)
+	}
+	for _, r := range append(account.AccountRoles(), account.Support, account.Operator) {
+		out.Roles = append(out.Roles, roleShown(string(r), strings.ToUpper(string(r[:1]))+string(r[1:]), false, rights.Of(r)))
+	}
+	if !v.Scope.Valid() {
+		return out, nil
+	}
+	err := c.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
+		all, err := access.Roles(tx)
+		for _, r := range all {
+			out.Roles = append(out.Roles, roleShown(r.ID.String(), r.Name, true, rights.Own(r.Grants)))
+		}
+		return err
+	})
+	return out, err
+}
+
+func roleShown(role, name string, own bool, r rights.Rights) RoleShown {
+	out := RoleShown{Role: role, Name: name, Own: own, Permissions: map[string]string{}}
+	for _, w := range rights.Permissions() {
+		if reach := r.Reach(w.Permission); reach != rights.None {
+			out.Permissions[string(w.Permission)] = reach.String()
+		}
+	}
+	return out
 }
 
 func ownRole(r directory.OwnRole) OwnRole {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
 	"catchment/internal/store/offers"
@@ -71,6 +72,41 @@ func TestAnAccountsOwnRoles(t *testing.T) {
 		c.admin.post("/v1/keys/"+keys[0]["id"].(string)+"/revoke", nil).want(t, 200)
 		c.admin.ask("DELETE", path, nil).want(t, 200)
 		c.admin.get(path).want(t, 404)
+	})
+}
+
+// The table of rights has the built-in roles as the policies make them, and the
+// account's own.
+func TestTheTableOfRights(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, other := h.company(), h.company()
+		id := c.admin.post("/v1/roles", teamLead()).want(t, 201).str("id")
+		got := c.user(account.Auditor).get("/v1/rights").want(t, 200)
+		for _, one := range []string{"permissions", "roles"} {
+			if want := example(t, "rights")[one].([]any)[0].(map[string]any); !slices.Equal(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(got.list(one)[0]))) {
+				t.Errorf("docs/api.md has %v", want)
+			}
+		}
+		roles := got.list("roles")
+		for _, r := range roles {
+			of, held := rights.Of(account.Role(r["role"].(string))), r["permissions"].(map[string]any)
+			if r["own"] == true {
+				of = rights.Own(rights.Definition{account.ReadLeads: rights.Teams, account.WorkLeads: rights.Teams, account.OpenPersons: rights.Teams,
+					account.ReadReports: rights.Teams, account.ReadSetup: rights.All, account.FollowEvents: rights.All})
+			}
+			for _, w := range rights.Permissions() {
+				said, _ := held[string(w.Permission)].(string)
+				if reach := of.Reach(w.Permission).String(); said != reach && (said != "" || reach != "none") {
+					t.Errorf("%s, %s: %q, not %s", r["role"], w.Permission, said, reach)
+				}
+			}
+		}
+		if len(roles) != 8 || roles[7]["role"] != id || roles[7]["name"] != "Team lead" || len(got.list("permissions")) != len(rights.Permissions()) {
+			t.Error(got.text)
+		}
+		if n := len(other.admin.get("/v1/rights").want(t, 200).list("roles")); n != 7 {
+			t.Errorf("%d roles of another account", n)
+		}
 	})
 }
 

@@ -90,7 +90,7 @@ func merge(into, from map[string]any) {
 	}
 }
 
-// ServeDocument puts /openapi.json and /docs on the mux. Call it after every
+// ServeDocument puts /openapi.json, /docs and /rights on the mux. Call it after every
 // route was registered.
 func (a *API) ServeDocument() error {
 	doc, err := a.Document()
@@ -106,11 +106,17 @@ func (a *API) ServeDocument() error {
 		w.Header().Set("Cache-Control", "no-cache")
 		_, _ = w.Write(doc)
 	}))
-	a.mux.HandleFunc("GET /docs", a.yielding(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-		_, _ = w.Write(page)
-	}))
+	table, err := rightsPage(doc)
+	if err != nil {
+		return err
+	}
+	for path, page := range map[string][]byte{"/docs": page, "/rights": table} {
+		a.mux.HandleFunc("GET "+path, a.yielding(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+			_, _ = w.Write(page)
+		}))
+	}
 	a.mux.HandleFunc("GET /docs.css", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
 		_, _ = w.Write(docsCSS)

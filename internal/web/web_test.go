@@ -286,6 +286,40 @@ func TestTheDocument(t *testing.T) {
 	}
 }
 
+// The page of rights has every built-in role with what the policies give it, and
+// every route under the permission that it asks for.
+func TestThePageOfRights(t *testing.T) {
+	h := open(t, storetest.SQLite(t))
+	resp, page := h.ask(t, "GET", "/rights", "", "")
+	if resp.StatusCode != 200 || strings.Contains(page, "<script") || strings.Contains(page, "style=") || !strings.HasPrefix(resp.Header.Get("Content-Security-Policy"), "default-src 'none'") {
+		t.Errorf("%d, %v", resp.StatusCode, resp.Header)
+	}
+	for _, w := range rights.Permissions() {
+		_, part, ok := strings.Cut(page, `<th scope="row"><a href="#`+strings.ReplaceAll(string(w.Permission), ":", "-")+`">`)
+		part, _, _ = strings.Cut(part, "</tr>")
+		if !ok || !strings.Contains(part, w.Words) {
+			t.Errorf("%s is not on the page", w.Permission)
+		}
+		for _, r := range append(account.AccountRoles(), account.Support, account.Operator) {
+			want := "–"
+			if reach := rights.Of(r).Reach(w.Permission); reach != rights.None {
+				if want = "yes"; w.Lead {
+					want = reach.String()
+				}
+			}
+			_, cell, _ := strings.Cut(part, `data-role="`+string(r)+`"`)
+			cell, _, _ = strings.Cut(cell, "</b>")
+			if !strings.HasSuffix(cell, ">"+want) {
+				t.Errorf("%s, %s: want %s: %s", w.Permission, r, want, cell)
+			}
+		}
+	}
+	_, part, _ := strings.Cut(page, `<article id="setup-manage">`)
+	if part, _, _ = strings.Cut(part, "</article>"); !strings.Contains(part, "/v1/things/{id}") {
+		t.Error("a route is not under its permission")
+	}
+}
+
 func TestARouteWithoutPermissionDoesNotRegister(t *testing.T) {
 	defer func() {
 		if recover() == nil {
