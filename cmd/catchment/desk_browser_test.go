@@ -174,3 +174,37 @@ func TestDeskInTheBrowser(t *testing.T) {
 	phone.Gone("New lead")
 	d.reader.until("declined", "/v1/leads/"+third, func(a answer) bool { return a.text("state") == "waiting" })
 }
+
+// Who has a passkey signs in by it, and it is a second factor: made on the
+// profile's page, shown at the next sign-in.
+func TestPasskeyInTheBrowser(t *testing.T) {
+	t.Parallel()
+	b := apptest.Open(t)
+	d := openDeskDemo(t)
+	url := strings.Replace(d.url, "127.0.0.1", "localhost", 1) // a passkey is of a name
+	phone := b.Page().Phone().Dark(false)
+	phone.Authenticator()
+
+	phone.Go(url + "/app/sign-in")
+	phone.Press("Use a password")
+	phone.Type("E-mail", d.me.Email)
+	phone.Type("Password", d.me.Password)
+	phone.Press("Sign in")
+	phone.See("My day")
+	phone.Go(url + "/app/me")
+	phone.Press("Set up")
+	phone.Press("Make a passkey")
+	phone.See("Send a code to my phone") // a password alone adds no factor
+	phone.Press("Send a code to my phone")
+	phone.Type("Six-digit code", d.code(d.me.Phone))
+	phone.See("Keep these ten recovery codes")
+	phone.Press("I have kept them")
+	phone.See("10 left")
+
+	phone.Press("Sign out")
+	phone.Press("Sign in with your passkey")
+	phone.See("My day")
+	if level := apptest.Eval[int](phone, `JSON.parse(localStorage.getItem('catchment.session')).level`); level != 2 {
+		t.Errorf("a session of level %d", level)
+	}
+}

@@ -6,9 +6,11 @@ import { useArea } from './lib/words'
 import { Broken, Nowhere, Root } from './root'
 import { Rows } from './ui/skeleton'
 
-/** Where somebody of the role begins: salespeople at the desk, managers there too while they are on a phone. */
-export const homeOf = (role: Role) =>
-  role === 'salesperson' || (role === 'manager' && matchMedia('(max-width: 759px)').matches) ? ('/desk' as const) : ('/console' as const)
+/** Where somebody of the role begins: salespeople at the desk, managers among their team while they are on a phone. */
+export const homeOf = (role: Role) => {
+  if (role === 'salesperson') return '/desk' as const
+  return role === 'manager' && matchMedia('(max-width: 759px)').matches ? ('/desk/team' as const) : ('/console' as const)
+}
 
 const root = createRootRoute({ component: Root, notFoundComponent: Nowhere, errorComponent: Broken })
 

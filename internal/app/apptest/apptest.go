@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 
 	"catchment/internal/app"
@@ -172,6 +173,18 @@ func (p *Page) Outside() (led func() string) {
 		if (a && !/^https?:/.test(a.protocol)) { e.preventDefault(); window.ledOutside = a.href }
 	}, true), true`)
 	return func() string { return Eval[string](p, `window.ledOutside ?? ''`) }
+}
+
+// Authenticator gives the tab's device one that makes passkeys, and a user who
+// is there and says yes.
+func (p *Page) Authenticator() {
+	p.t.Helper()
+	_, err := chromedp.Call(p.ctx, webauthn.Enable, webauthn.EnableParams{})
+	p.must(err)
+	_, err = chromedp.Call(p.ctx, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
+		Protocol: webauthn.AuthenticatorProtocolCtap2, Transport: webauthn.AuthenticatorTransportInternal,
+		HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, AutomaticPresenceSimulation: true}})
+	p.must(err)
 }
 
 // Eval runs script in the page and gives its value.

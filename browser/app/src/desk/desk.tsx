@@ -1,9 +1,7 @@
-import { Link, Outlet } from '@tanstack/react-router'
-import { useNavigate } from '@tanstack/react-router'
+import { Link, Outlet, useNavigate } from '@tanstack/react-router'
 import { useLine } from '../lib/events'
 import { useActs } from '../lib/keys'
-import { useMe } from '../lib/me'
-import { useSession } from '../lib/session'
+import { useMay } from '../lib/me'
 import { t } from '../lib/words'
 import { cx } from '../ui/cx'
 import { Icon, type IconName } from '../ui/icon'
@@ -12,16 +10,14 @@ import { useLive } from './live'
 import { OfferScreen } from './offer'
 import { PresenceSwitch } from './presence'
 
-const works = ['salesperson', 'manager', 'admin']
-export const leadsPeople = ['manager', 'admin', 'auditor']
 
 /** The frame of the desk: a place for the thumb below, for the eyes above; on a desk a rail at the side. */
 export function Desk() {
   useLive()
-  useMe()
-  const role = useSession()?.role ?? 'salesperson'
-  const offered = works.includes(role)
-  useDeskActs(leadsPeople.includes(role))
+  const may = useMay()
+  const offered = !!may('offers:answer')
+  const team = !!may('reports:read')
+  useDeskActs(team)
   return (
     <div className="min-h-dvh md:ps-56">
       <nav aria-label={t('desk.nav.label')} className="fixed inset-y-0 start-0 z-20 hidden w-56 flex-col gap-0.5 border-e border-line bg-ground p-3 md:flex">
@@ -29,7 +25,7 @@ export function Desk() {
           <Sign className="size-6" />
           <span className="font-semibold tracking-tight">Catchment</span>
         </div>
-        <Places role={role} side />
+        <Places team={team} side />
         <div className="mt-auto flex flex-col gap-2">
           <Connection />
           {offered && <PresenceSwitch />}
@@ -42,14 +38,14 @@ export function Desk() {
       </header>
       <div className="pb-[calc(64px+env(safe-area-inset-bottom))] md:pb-0"><Outlet /></div>
       <nav aria-label={t('desk.nav.label')} className="fixed inset-x-0 bottom-0 z-20 flex border-t border-line bg-ground pb-[env(safe-area-inset-bottom)] md:hidden">
-        <Places role={role} />
+        <Places team={team} />
       </nav>
       {offered && <OfferScreen />}
     </div>
   )
 }
 
-function Places({ role, side }: { role: string; side?: boolean }) {
+function Places({ team, side }: { team: boolean; side?: boolean }) {
   const look = cx(
     'outline-none focus-visible:outline-2 focus-visible:-outline-offset-2 focus-visible:outline-accent',
     side ? 'flex min-h-9 items-center gap-3 rounded px-2 font-medium text-soft hover:bg-hover hover:text-ink' : 'flex h-16 flex-1 flex-col items-center justify-center gap-1 text-xs font-medium text-soft',
@@ -65,7 +61,7 @@ function Places({ role, side }: { role: string; side?: boolean }) {
     <>
       <Link to="/desk" activeOptions={{ exact: true, includeSearch: false }} className={look} activeProps={here}>{inside('home', t('desk.nav.day'))}</Link>
       <Link to="/desk/search" activeOptions={{ includeSearch: false }} className={look} activeProps={here}>{inside('search', t('desk.nav.search'))}</Link>
-      {leadsPeople.includes(role) && <Link to="/desk/team" className={look} activeProps={here}>{inside('people', t('desk.nav.team'))}</Link>}
+      {team && <Link to="/desk/team" className={look} activeProps={here}>{inside('people', t('desk.nav.team'))}</Link>}
       <Link to="/me" className={look} activeProps={here}>{inside('person', t('desk.nav.me'))}</Link>
     </>
   )

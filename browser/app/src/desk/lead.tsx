@@ -3,6 +3,7 @@ import { useState } from 'react'
 import { faultOf } from '../lib/fault'
 import { span } from '../lib/format'
 import { useActs } from '../lib/keys'
+import { useMay } from '../lib/me'
 import { useSession } from '../lib/session'
 import { t, tOf } from '../lib/words'
 import { Badge, type Tone } from '../ui/badge'
@@ -44,8 +45,8 @@ function Page({ lead, story }: { lead: Lead; story: ReturnType<typeof useStory> 
   const accepted = (useSearch({ strict: false }) as { accepted?: boolean }).accepted
   const [form, open] = useState<Form | null>(null)
   const trying = useTrying()
-  const mine = lead.owner_id === me?.user_id || ['manager', 'admin'].includes(me?.role ?? '')
-  const canWork = mine && lead.state === 'owned'
+  const reach = useMay()('leads:work')
+  const canWork = lead.state === 'owned' && (reach === 'all' || reach === 'teams' || (reach === 'mine' && lead.owner_id === me?.user_id))
   const closed = lead.stage.category === 'won' || lead.stage.category === 'dropped'
   const close = () => open(null)
   const here = trying?.lead === lead.id ? trying : null

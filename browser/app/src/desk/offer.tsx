@@ -11,6 +11,7 @@ import { Button } from '../ui/button'
 import { cx } from '../ui/cx'
 import { Icon, type IconName } from '../ui/icon'
 import { Sign } from '../ui/sign'
+import { veil } from '../ui/surface'
 import { Countdown } from '../ui/time'
 import { acceptOffer, ackOffer, declineOffer, leadQuery, type Offer, seenOffer, useOffers } from './data'
 import { ring } from './ring'
@@ -70,6 +71,7 @@ export function OfferScreen() {
   return (
     <Base.Root open modal disablePointerDismissal onOpenChange={(o) => !o && end && leave()}>
       <Base.Portal>
+        <Base.Backdrop className={veil} />
         <Base.Popup
           role="alertdialog"
           initialFocus={title} // neither answer is a key away

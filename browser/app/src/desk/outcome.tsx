@@ -68,7 +68,7 @@ function Choices({ of, onChoose, title }: { of: Disposition[]; onChoose: (d: Dis
   return (
     <section className="mb-4">
       {title && <h3 className="mb-2 text-sm font-medium text-soft">{title}</h3>}
-      <div className="grid grid-cols-2 gap-2">
+      <div className="grid auto-rows-fr grid-cols-2 gap-2">
         {of.map((d) => (
           <button
             key={d}

@@ -1,5 +1,5 @@
 import { useState } from 'react'
-import { when } from '../lib/format'
+import { clockTime, when } from '../lib/format'
 import { t, tOf } from '../lib/words'
 import { Button } from '../ui/button'
 import { Field } from '../ui/field'
@@ -18,7 +18,7 @@ export function TimePicker({ soon, busy, what, onChoose }: { soon: boolean; busy
   return (
     <div className="flex flex-col gap-3">
       <Select label={t('desk.next.what')} value={kind} onChange={take} choices={whats.map((value) => ({ value, label: tOf('desk.what', value) }))} />
-      <div role="group" aria-label={t('desk.next.when')} className="grid grid-cols-2 gap-2">
+      <div role="group" aria-label={t('desk.next.when')} className="grid auto-rows-fr grid-cols-2 gap-2">
         {suggestions(now, soon).map((s) => (
           <button
             key={s.id}
@@ -28,7 +28,7 @@ export function TimePicker({ soon, busy, what, onChoose }: { soon: boolean; busy
             className="flex min-h-14 flex-col items-start justify-center rounded border border-line bg-surface px-3.5 text-start hover:bg-hover focus-visible:outline-2 focus-visible:outline-accent disabled:opacity-55"
           >
             <span className="font-medium">{t(`desk.times.${s.id}`)}</span>
-            <span className="figures text-sm text-soft">{when(s.at, now)}</span>
+            <span className="figures text-sm text-soft">{s.id === 'tomorrow' ? clockTime(s.at) : when(s.at, now)}</span>
           </button>
         ))}
         <button type="button" onClick={() => pick(localInput(suggestions(now, false)[0]!.at))} className="flex min-h-14 items-center rounded border border-line bg-surface px-3.5 text-start font-medium hover:bg-hover focus-visible:outline-2 focus-visible:outline-accent">

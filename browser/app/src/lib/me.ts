@@ -24,7 +24,7 @@ export function useMay() {
 export function enter(s: Schemas['NewSession']) {
   const before = session.get()
   if (before && before.user_id !== s.user_id) queries.clear()
-  session.set({ ...s, needs: s.needs ?? [] })
+  session.set({ ...s, needs: s.needs ?? [], offers: s.offers ?? [] })
 }
 
 export function renew(r: { token: string; expires_at: string; level: number }) {

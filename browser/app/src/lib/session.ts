@@ -16,6 +16,8 @@ export interface Session {
   role: Role
   level: number
   needs: string[]
+  /** What would make the next sign-in better: a passkey, while there is none. */
+  offers?: string[]
 }
 
 const place = 'catchment.session'

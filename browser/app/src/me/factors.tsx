@@ -4,7 +4,7 @@ import { api, ok } from '../lib/api'
 import { renew } from '../lib/me'
 import { queries } from '../lib/query'
 import { t } from '../lib/words'
-import { Enrol, RecoveryCodes } from '../signin/enrol'
+import { Enrol, NewPasskey, RecoveryCodes } from '../signin/enrol'
 import { Badge } from '../ui/badge'
 import { Button } from '../ui/button'
 import { Confirm } from '../ui/dialog'
@@ -13,15 +13,16 @@ import { Sheet } from '../ui/sheet'
 import { Rows } from '../ui/skeleton'
 import { When } from '../ui/time'
 import { sayFault } from '../ui/toast'
+import { Passkeys } from './passkeys'
 import { Section } from './section'
 
 const key = ['me', 'factors']
 const again = () => void queries.invalidateQueries({ queryKey: ['me'] })
 
-/** The second factor: an app for codes, and codes for the day it is lost. */
+/** The second factor: passkeys, an app for codes, and codes for the day it is lost. */
 export function Factors() {
   const have = useQuery({ queryKey: key, queryFn: () => ok(api.GET('/v1/me/factors')) })
-  const [open, show] = useState<'enrol' | 'remove' | string[] | null>(null)
+  const [open, show] = useState<'enrol' | 'remove' | 'passkey' | string[] | null>(null)
   const close = () => {
     show(null)
     again()
@@ -43,6 +44,7 @@ export function Factors() {
       {have.isPending && <Rows n={1} tall />}
       {f && (
         <ul className="divide-y divide-line border-y border-line">
+          <Passkeys onAdd={() => show('passkey')} />
           <li className="flex items-center gap-3.5 py-3">
             <Icon name="key" className="size-6 text-faint" />
             <div className="min-w-0 flex-1">
@@ -54,7 +56,7 @@ export function Factors() {
             </div>
             {f.totp_since ? <Button look="quiet" onClick={() => show('remove')}>{t('me.factor.remove')}</Button> : <Button onClick={() => show('enrol')}>{t('me.factor.setUp')}</Button>}
           </li>
-          {f.totp_since && (
+          {(f.totp_since || f.passkeys > 0) && (
             <li className="flex items-center gap-3.5 py-3">
               <Icon name="note" className="size-6 text-faint" />
               <div className="min-w-0 flex-1">
@@ -69,6 +71,10 @@ export function Factors() {
       <Sheet open={open === 'enrol'} onClose={close} title={t('factor.enrol')}>
         <p className="mb-5 text-soft">{t('me.factor.enrolWords')}</p>
         <Enrol onDone={close} />
+      </Sheet>
+      <Sheet open={open === 'passkey'} onClose={close} title={t('factor.passkeyMake')}>
+        <p className="mb-5 text-soft">{t('factor.passkeyWords')}</p>
+        <NewPasskey onDone={close} />
       </Sheet>
       <Sheet open={Array.isArray(open)} onClose={close} title={t('me.factor.recovery')}>
         {Array.isArray(open) && <RecoveryCodes codes={open} onDone={close} />}

@@ -1,15 +1,62 @@
 import { useEffect, useState } from 'react'
 import { encode } from 'uqr'
 import { api, ok, type Schemas } from '../lib/api'
-import { type Fault, faultOf } from '../lib/fault'
+import { Fault, faultOf } from '../lib/fault'
 import { renew } from '../lib/me'
+import { canPasskey, deviceName, makePasskey, NoPasskey } from '../lib/passkey'
 import { queries } from '../lib/query'
+import { session } from '../lib/session'
 import { t } from '../lib/words'
 import { Button } from '../ui/button'
 import { Block } from '../ui/skeleton'
 import { say } from '../ui/toast'
 import { CodeEntry } from './code'
 import { Trouble } from './trouble'
+
+/** The first factor of somebody who must have one: a passkey where the device can, else an app. */
+export function FirstFactor({ onDone }: { onDone: () => void }) {
+  const [app, take] = useState(!canPasskey())
+  if (app) return <Enrol onDone={onDone} />
+  return (
+    <div className="flex flex-col gap-4">
+      <p className="text-soft">{t('factor.passkeyWords')}</p>
+      <NewPasskey onDone={onDone} />
+      <Button look="quiet" wide onClick={() => take(true)}>{t('factor.appInstead')}</Button>
+    </div>
+  )
+}
+
+/** Makes a passkey on this device. The first factor of all brings recovery codes, which are shown once. */
+export function NewPasskey({ onDone }: { onDone: () => void }) {
+  const [codes, show] = useState<string[] | null>(null)
+  const [fault, fail] = useState<Fault | null>(null)
+  const [busy, work] = useState(false)
+  const make = async () => {
+    work(true)
+    fail(null)
+    try {
+      const ceremony = await ok(api.POST('/v1/me/passkeys'))
+      const passkey = await makePasskey(ceremony.options)
+      const added = await ok(api.POST('/v1/me/passkeys/confirm', { body: { flow: ceremony.flow, name: deviceName(), passkey } }))
+      renew(added)
+      session.renew({ offers: [] })
+      void queries.invalidateQueries({ queryKey: ['me'] })
+      if (added.recovery_codes.length > 0) show(added.recovery_codes)
+      else onDone()
+    } catch (e) {
+      fail(e instanceof NoPasskey ? new Fault({ status: 0, code: 'no_passkey', title: t('factor.passkeyNot') }) : faultOf(e))
+    } finally {
+      work(false)
+    }
+  }
+  if (codes) return <RecoveryCodes codes={codes} onDone={onDone} />
+  return (
+    <div className="flex flex-col gap-4">
+      <Trouble fault={fault} />
+      <Button look="primary" wide icon="key" busy={busy} onClick={() => void make()}>{t('factor.passkeyMake')}</Button>
+    </div>
+  )
+}
 
 /** Sets up an app for codes: a picture to scan or text to type, its first code, then the recovery codes, this once. */
 export function Enrol({ onDone }: { onDone: () => void }) {

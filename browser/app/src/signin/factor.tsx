@@ -1,8 +1,9 @@
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { api, ok, type Schemas } from '../lib/api'
-import { type Fault, faultOf } from '../lib/fault'
+import { Fault, faultOf } from '../lib/fault'
 import { renew } from '../lib/me'
+import { canPasskey, NoPasskey, showPasskey } from '../lib/passkey'
 import { t } from '../lib/words'
 import { Button } from '../ui/button'
 import { Field } from '../ui/field'
@@ -10,9 +11,9 @@ import { Block } from '../ui/skeleton'
 import { CodeEntry } from './code'
 import { Trouble } from './trouble'
 
-type Way = 'totp' | 'recovery' | 'code'
+type Way = 'passkey' | 'totp' | 'recovery' | 'code'
 
-/** Shows a second factor: a code of the app, a recovery code, or a code to the own phone. */
+/** Shows a second factor: a passkey, a code of the app, a recovery code, or a code to the own phone. */
 export function FactorForm({ onDone, onNone }: { onDone: () => void; onNone: () => void }) {
   const factors = useQuery({ queryKey: ['me', 'factors'], queryFn: () => ok(api.GET('/v1/me/factors')), staleTime: 0 })
   const [chosen, choose] = useState<Way | null>(null)
@@ -38,7 +39,7 @@ export function FactorForm({ onDone, onNone }: { onDone: () => void; onNone: () 
     try {
       return await act()
     } catch (e) {
-      fail(faultOf(e))
+      fail(e instanceof NoPasskey ? new Fault({ status: 0, code: 'no_passkey', title: t('signin.passkey.none') }) : faultOf(e))
       return undefined
     } finally {
       work(false)
@@ -50,6 +51,13 @@ export function FactorForm({ onDone, onNone }: { onDone: () => void; onNone: () 
     renew(renewed)
     onDone()
   }
+  const unlock = async () => {
+    const shown = await run(async () => {
+      const ceremony = await ok(api.POST('/v1/sessions/current/passkeys'))
+      return { flow: ceremony.flow, passkey: await showPasskey(ceremony.options) }
+    })
+    if (shown) await show(shown)
+  }
   const ask = async () => {
     const f = await run(() => ok(api.POST('/v1/sessions/current/codes')))
     if (f) begin(f)
@@ -57,6 +65,12 @@ export function FactorForm({ onDone, onNone }: { onDone: () => void; onNone: () 
   const others = ways.filter((w) => w !== way)
   return (
     <div className="flex flex-col gap-4">
+      {way === 'passkey' && (
+        <>
+          <Trouble fault={fault} />
+          <Button look="primary" wide icon="key" busy={busy} onClick={unlock}>{t('factor.unlock')}</Button>
+        </>
+      )}
       {way === 'totp' && <CodeEntry label={t('factor.totp')} verb={t('factor.go')} words={t('factor.totpHelp')} busy={busy} fault={fault} onCode={(totp) => void show({ totp })} />}
       {way === 'recovery' && <Recovery busy={busy} fault={fault} onCode={(recovery) => void show({ recovery })} />}
       {way === 'code' &&
@@ -68,6 +82,7 @@ export function FactorForm({ onDone, onNone }: { onDone: () => void; onNone: () 
             <Button look="primary" wide busy={busy} onClick={ask}>{t('factor.sendCode')}</Button>
           </>
         ))}
+      {way === 'code' && fault?.code === 'no_phone' && <Button look="primary" wide onClick={onNone}>{t('factor.signInAgain')}</Button>}
       {others.map((w) => (
         <Button key={w} look="quiet" wide onClick={() => { choose(w); fail(null) }}>{t(`factor.by.${w}`)}</Button>
       ))}
@@ -78,8 +93,9 @@ export function FactorForm({ onDone, onNone }: { onDone: () => void; onNone: () 
 /** What the person has: the server lists it while it is needed; for a step-up it follows from what is set up. */
 function waysOf(f: Schemas['Factors']): Way[] {
   const out: Way[] = []
+  if (f.passkeys > 0 && canPasskey()) out.push('passkey')
   if (f.totp_since) out.push('totp')
-  if (f.needs?.includes('code') || (f.totp_since && !f.shown?.includes('code'))) out.push('code')
+  if (f.needs?.includes('code') || !f.shown?.includes('code')) out.push('code')
   if (f.recovery_codes_left > 0) out.push('recovery')
   return out
 }

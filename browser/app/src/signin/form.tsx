@@ -2,6 +2,7 @@ import { useState } from 'react'
 import { door, ok, type Schemas } from '../lib/api'
 import { Fault, faultOf } from '../lib/fault'
 import { enter } from '../lib/me'
+import { canPasskey, hasPasskey, NoPasskey, showPasskey } from '../lib/passkey'
 import { t } from '../lib/words'
 import { Button } from '../ui/button'
 import { Field } from '../ui/field'
@@ -18,6 +19,20 @@ export function SignInForm({ onDone }: { onDone?: () => void }) {
   const [choice, choose] = useState<{ body: Body; of: { id: string; name: string }[] } | null>(null)
   const [fault, fail] = useState<Fault | null>(null)
   const [busy, work] = useState(false)
+
+  async function byPasskey() {
+    work(true)
+    fail(null)
+    try {
+      const ceremony = await ok(door.POST('/v1/sessions/passkeys'))
+      await begin({ flow: ceremony.flow, passkey: await showPasskey(ceremony.options) })
+    } catch (e) {
+      if (e instanceof NoPasskey) fail(new Fault({ status: 0, code: 'no_passkey', title: t('signin.passkey.none') }))
+      else fail(faultOf(e))
+    } finally {
+      work(false)
+    }
+  }
 
   async function begin(body: Body) {
     work(true)
@@ -36,14 +51,19 @@ export function SignInForm({ onDone }: { onDone?: () => void }) {
 
   if (choice) return <Choose of={choice.of} busy={busy} fault={fault} onChoose={(account) => void begin({ ...choice.body, account })} onBack={() => choose(null)} />
   const props = { busy, fault, onSubmit: begin, onFault: fail }
+  const first = hasPasskey() && way === 'phone'
   return (
     <div className="flex flex-col gap-5">
-      {way === 'phone' && <ByPhone {...props} />}
+      {first && <Button look="primary" wide icon="key" busy={busy} onClick={() => void byPasskey()}>{t('signin.passkey.go')}</Button>}
+      {way === 'phone' && <ByPhone {...props} second={first} />}
       {way === 'password' && <ByPassword {...props} />}
       {way === 'sso' && <BySSO {...props} />}
       <div className="flex flex-col gap-1 border-t border-line pt-4">
+        {canPasskey() && !first && (
+          <Button look="quiet" wide icon="key" disabled={busy} className="-mx-2 w-auto justify-start px-2" onClick={() => void byPasskey()}>{t('signin.passkey.use')}</Button>
+        )}
         {(['phone', 'password', 'sso'] as const).filter((w) => w !== way).map((w) => (
-          <Button key={w} look="quiet" wide icon={w === 'phone' ? 'device' : w === 'password' ? 'key' : 'people'} className="-mx-2 w-auto justify-start px-2" onClick={() => { take(w); fail(null) }}>
+          <Button key={w} look="quiet" wide icon={w === 'phone' ? 'device' : w === 'password' ? 'lock' : 'people'} className="-mx-2 w-auto justify-start px-2" onClick={() => { take(w); fail(null) }}>
             {t(`signin.by.${w}`)}
           </Button>
         ))}
@@ -59,7 +79,7 @@ interface Form {
   onFault: (f: Fault | null) => void
 }
 
-function ByPhone({ busy, fault, onSubmit, onFault }: Form) {
+function ByPhone({ busy, fault, second, onSubmit, onFault }: Form & { second: boolean }) {
   const [phone, type] = useState('')
   const [flow, begin] = useState<Schemas['CodeFlow'] | null>(null)
   const [asking, ask] = useState(false)
@@ -89,9 +109,9 @@ function ByPhone({ busy, fault, onSubmit, onFault }: Form) {
   }
   return (
     <form onSubmit={(e) => { e.preventDefault(); void send() }} className="flex flex-col gap-4" noValidate>
-      <Field label={t('signin.phone')} type="tel" inputMode="tel" autoComplete="tel" autoFocus required dir="ltr" placeholder="+44 20 7946 0123" value={phone} onChange={(e) => type(e.currentTarget.value)} fault={fault?.fields.phone} help={t('signin.phoneHelp')} inputClass="rtl:text-end" />
+      <Field label={t('signin.phone')} type="tel" inputMode="tel" autoComplete="tel" autoFocus={!second} required dir="ltr" placeholder="+44 20 7946 0123" value={phone} onChange={(e) => type(e.currentTarget.value)} fault={fault?.fields.phone} help={t('signin.phoneHelp')} inputClass="rtl:text-end" />
       <Trouble fault={fault} without={['phone']} />
-      <Button look="primary" wide type="submit" busy={asking} disabled={phone.trim().length < 6}>{t('signin.sendCode')}</Button>
+      <Button look={second ? 'plain' : 'primary'} wide type="submit" busy={asking} disabled={phone.trim().length < 6}>{t('signin.sendCode')}</Button>
     </form>
   )
 }

@@ -11,7 +11,7 @@ import { Dialog } from '../ui/dialog'
 import { FactorForm } from './factor'
 import { SignInForm } from './form'
 import { Frame } from './frame'
-import { Enrol } from './enrol'
+import { FirstFactor } from './enrol'
 
 /** Stands over the page while the server asks for more than the session has. */
 export function Overlay() {
@@ -57,10 +57,10 @@ function Again({ onDone }: { onDone: () => void }) {
 function Second({ onDone }: { onDone: () => void }) {
   const factors = useQuery({ queryKey: ['me', 'factors'], queryFn: () => ok(api.GET('/v1/me/factors')), staleTime: 0 })
   const [sending, send] = useState(false)
-  const must = factors.data && !factors.data.needs?.length && !factors.data.totp_since
+  const must = factors.data?.limited && !factors.data.needs?.length
   return (
     <Frame title={must ? t('factor.enrol') : t('factor.title')} words={must ? t('factor.enrolWords') : t('factor.words')}>
-      {must ? <Enrol onDone={onDone} /> : <FactorForm onDone={onDone} onNone={() => void signOut()} />}
+      {must ? <FirstFactor onDone={onDone} /> : <FactorForm onDone={onDone} onNone={() => void signOut()} />}
       <Button look="quiet" wide className="mt-4" busy={sending} onClick={() => { send(true); void signOut().then(() => location.assign('/app/sign-in')) }}>{t('me.signOut')}</Button>
     </Frame>
   )

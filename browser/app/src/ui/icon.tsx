@@ -54,7 +54,7 @@ const turns = new Set<IconName>(['next', 'back', 'out', 'phone', 'note'])
 /** A sign beside a word; alone it needs the word as its button's label. */
 export function Icon({ name, className }: { name: IconName; className?: string }) {
   return (
-    <svg viewBox="0 0 20 20" aria-hidden className={cx('shrink-0', turns.has(name) && 'rtl:-scale-x-100', className ?? 'size-5')}>
+    <svg viewBox="0 0 20 20" aria-hidden className={cx('shrink-0', turns.has(name) && 'rtl:-scale-x-100', !className?.includes('size-') && 'size-5', className)}>
       <path d={shapes[name]} fill="none" stroke="currentColor" strokeWidth={name === 'more' ? 2.4 : 1.6} strokeLinecap="round" strokeLinejoin="round" />
     </svg>
   )
