@@ -37,6 +37,8 @@ var verbsTried = map[string]struct {
 	"keys door":         {args: []string{"--data", "DATA", "--out", "FRESH"}, action: "keys.door"},
 	"keys revoke":       {args: []string{"--data", "DATA", "key_01h455vb4pex5vsknk084sn02q"}, action: "key.revoked"},
 	"receipt verify":    {not: "it reads a receipt, and no installation"},
+	"operator create":   {args: []string{"--data", "DATA", "--name", "Olga Example", "--email", "olga@example.com"}, action: "operator.create"},
+	"operator recover":  {args: []string{"--data", "DATA", "--email", "otto@example.com"}, action: "operator.recover"},
 	"deadletter list":   {args: []string{"--data", "DATA", "--account", "ACCOUNT"}},
 	"deadletter replay": {args: []string{"--data", "DATA", "--account", "ACCOUNT", "dead_01h455vb4pex5vsknk084sn02q"}, action: "dead-letter.replay"},
 	"doctor":            {args: []string{"--data", "DATA"}},
@@ -76,6 +78,9 @@ func tryVerb(t *testing.T, name, args []string, action string) {
 	dir := filepath.Join(t.TempDir(), "data")
 	var out strings.Builder
 	if status := run([]string{"account", "create", "--data", dir, "--name", "Example Homes", "--admin-email", "ada@example.com"}, &out, &out); status != 0 {
+		t.Fatal(out.String())
+	}
+	if status := run([]string{"operator", "create", "--data", dir, "--name", "Otto Example", "--email", "otto@example.com"}, io.Discard, &out); status != 0 {
 		t.Fatal(out.String())
 	}
 	args = slices.Clone(args)

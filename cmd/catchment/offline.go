@@ -236,6 +236,8 @@ type accountRecoverCmd struct {
 	config  `embed:""`
 	Account string `help:"The account's id." required:""`
 	Email   string `help:"The e-mail by which the user signs in." required:""`
+
+	PhoneLost bool `name:"phone-lost" help:"Their registered phone is lost, too: take it off, so that it is not asked for."`
 }
 
 // Run lets a user in who has lost all else: an only admin without phone and codes.
@@ -249,7 +251,7 @@ func (c accountRecoverCmd) Run(w *world) error {
 		return err
 	}
 	defer h.closeOffline()
-	link, until, cleared, err := h.signin.Recover(w.ctx, commander(), id, c.Email)
+	link, until, cleared, err := h.signin.Recover(w.ctx, commander(), id, c.Email, c.PhoneLost)
 	if err != nil {
 		return plainly(err)
 	}

@@ -151,7 +151,7 @@ var unbound = []string{
 	"access.sessions.of-operator",
 	"access.credential.by-phone", "access.flow.add", "access.flow.asked", "access.flow.by-secret", "access.flow.end", "access.flow.end-slot",
 	"access.flow.forget", "access.flow.prove", "access.flow.try", "access.sent.prefix",
-	"access.operator", "access.operator.add", "access.operator.by-login", "access.sessions.end-operator",
+	"access.operator", "access.operator.add", "access.operator.by-login", "access.operator.password", "access.sessions.end-operator",
 	// an operator's second factors; a user's are reached by the bound statements of the same text
 	"access.factor.confirm.operator", "access.factor.get.operator", "access.factor.good.operator", "access.factor.offer.operator",
 	"access.factor.remove.operator", "access.factor.step.operator", "access.factor.try.operator",

@@ -132,9 +132,10 @@ func (s *Signin) newPassword(tx *store.Tx, id account.UserID, but account.Sessio
 
 // Recover makes a one-time link for a user who can come in no other way, and
 // takes their second factors away. For an admin people may come from anywhere
-// again: cleared. It is for whoever runs the machine: nobody
+// again: cleared. A phone that is lost, too, is taken off: who has one shows a
+// code to it before anything else is set up. It is for whoever runs the machine: nobody
 // is asked, and both the account's record and the platform's show it.
-func (s *Signin) Recover(ctx context.Context, by string, acct account.ID, email string) (link string, expires time.Time, cleared bool, err error) {
+func (s *Signin) Recover(ctx context.Context, by string, acct account.ID, email string, phoneLost bool) (link string, expires time.Time, cleared bool, err error) {
 	normal, _ := submission.Email(email)
 	var user account.UserID
 	err = s.o.DB.Write(ctx, admit.To(acct), func(tx *store.Tx) error {
@@ -151,6 +152,11 @@ func (s *Signin) Recover(ctx context.Context, by string, acct account.ID, email 
 		if err != nil {
 			return err
 		}
+		if phoneLost {
+			if _, err := s.o.Directory.UpdateMember(tx, user, directory.MemberChange{Phone: new(vault.Personal)}); err != nil {
+				return err
+			}
+		}
 		if link, expires, err = s.o.Directory.NewLink(tx, user); err != nil {
 			return err
 		}
@@ -161,13 +167,13 @@ func (s *Signin) Recover(ctx context.Context, by string, acct account.ID, email 
 		if err != nil {
 			return err
 		}
-		return audit.Write(tx, s.now(), audit.Entry{Actor: atMachine, Action: "user.recover", About: user.String(), Detail: map[string]any{"networks_cleared": cleared}})
+		return audit.Write(tx, s.now(), audit.Entry{Actor: atMachine, Action: "user.recover", About: user.String(), Detail: map[string]any{"networks_cleared": cleared, "phone_lost": phoneLost}})
 	})
 	if err != nil {
 		return "", time.Time{}, false, err
 	}
 	err = s.o.DB.Directory(ctx, func(dir *store.Dir) error {
-		return audit.WritePlatform(dir, s.now(), audit.Entry{Actor: by, Action: "user.recover", About: user.String(), Detail: map[string]any{"account": acct, "networks_cleared": cleared}})
+		return audit.WritePlatform(dir, s.now(), audit.Entry{Actor: by, Action: "user.recover", About: user.String(), Detail: map[string]any{"account": acct, "networks_cleared": cleared, "phone_lost": phoneLost}})
 	})
 	if err != nil {
 		return "", time.Time{}, false, err // a link that is not on the platform's record is not given
@@ -178,21 +184,3 @@ func (s *Signin) Recover(ctx context.Context, by string, acct account.ID, email 
 // atMachine is who acts on an account's record when somebody does at the
 // machine; who it was the platform's record knows.
 const atMachine = "system:command-line"
-
-// CreateOperator makes an operator of the platform.
-func (s *Signin) CreateOperator(ctx context.Context, name, email, password string) (id account.UserID, err error) {
-	if err := checkPassword("password", password); err != nil {
-		return id, err
-	}
-	stored, err := s.hasher.hash(ctx, password)
-	if err != nil {
-		return id, err
-	}
-	err = s.o.DB.Directory(ctx, func(dir *store.Dir) error {
-		if id, err = s.o.Directory.AddOperator(dir, name, email, stored); err != nil {
-			return err
-		}
-		return audit.WritePlatform(dir, s.now(), audit.Entry{Actor: "system:signin", Action: "operator.create", About: id.String()})
-	})
-	return id, err
-}

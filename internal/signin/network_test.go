@@ -80,7 +80,7 @@ func TestNetworksOfAnAccount(t *testing.T) {
 		}
 
 		// The only admin has moved: the machine lets them in, and everybody else.
-		link, _, cleared, err := h.door.Recover(h.Context(), "command:root@db1", s.Account(), "priya@example.com")
+		link, _, cleared, err := h.door.Recover(h.Context(), "command:root@db1", s.Account(), "priya@example.com", false)
 		if err != nil || !cleared {
 			t.Fatal(cleared, err)
 		}

@@ -313,9 +313,9 @@ func TestRecover(t *testing.T) {
 	each(t, func(h *house) {
 		s, in := h.company("priya@example.com")
 		_, strong := h.enrol(in)
-		_, _, _, err := h.door.Recover(h.Context(), "command:root@db1", s.Account(), "nobody@example.com")
+		_, _, _, err := h.door.Recover(h.Context(), "command:root@db1", s.Account(), "nobody@example.com", false)
 		h.refused(err, 404, "not_found")
-		link, _, _, err := h.door.Recover(h.Context(), "command:root@db1", s.Account(), "Priya@example.com")
+		link, _, _, err := h.door.Recover(h.Context(), "command:root@db1", s.Account(), "Priya@example.com", false)
 		if err != nil || h.authenticates(h.dir, strong.Token) {
 			h.Fatalf("%v", err)
 		}
@@ -433,6 +433,82 @@ func TestASecondFactorIsCompulsory(t *testing.T) {
 		op, err := h.door.ByPassword(h.Context(), here, "ops@example.com", password, account.ID{})
 		if p, err2 := h.dir.Authenticate(h.Context(), op.Token); err != nil || err2 != nil || !op.Must || !p.Must {
 			h.Errorf("%+v, %v, %v", op.Principal, err, err2)
+		}
+	})
+}
+
+// An operator is hired, and let in again, with all that they need; what they had
+// before is worth nothing then.
+func TestOperatorsAreHired(t *testing.T) {
+	each(t, func(h *house) {
+		const by = "system:command-line ada@example"
+		h.company("ops@example.com") // the same address in an account is somebody else's
+		enters := func(o signin.Hired, recovery string) (signin.SignedIn, error) {
+			all, err := h.door.ByPassword(h.Context(), here, "ops@example.com", o.Password, account.ID{})
+			if err != nil {
+				return all, err
+			}
+			if recovery != "" {
+				return h.show(all, signin.Proof{Recovery: recovery})
+			}
+			return h.show(all, signin.Proof{TOTP: signintest.Code(h, o.App.Secret, h.clock.now())})
+		}
+		_, err := h.door.RecoverOperator(h.Context(), by, "ops@example.com")
+		h.refused(err, 404, "not_found")
+		first, err := h.door.HireOperator(h.Context(), by, "Ops", "Ops@example.com")
+		if err != nil || len(first.Recovery) != 10 || !strings.HasPrefix(first.App.URL, "otpauth://totp/Catchment:Ops?") {
+			h.Fatalf("%+v, %v", first.App, err)
+		}
+		_, err = h.door.HireOperator(h.Context(), by, "Ops", "ops@example.com")
+		h.refused(err, 409, "email_taken")
+		in, err := enters(first, "")
+		if err != nil || !in.Operator || in.Shown.Level() != 2 {
+			h.Fatalf("%+v, %v", in.Principal, err)
+		}
+		if _, err := enters(first, first.Recovery[3]); err != nil {
+			h.Error(err)
+		}
+		d := h.device()
+		h.makes(d, in)
+		second, err := h.door.RecoverOperator(h.Context(), by, "ops@EXAMPLE.com")
+		if err != nil || second.ID != first.ID || h.authenticates(h.dir, in.Token) {
+			h.Fatalf("%v, %v", second.ID, err)
+		}
+		_, err = enters(first, "")
+		h.refused(err, 401, "unauthenticated")
+		_, err = h.enters(d)
+		h.refused(err, 401, "unauthenticated")
+		_, err = enters(second, first.Recovery[4])
+		h.refused(err, 422, "invalid")
+		if _, err := enters(second, ""); err != nil {
+			h.Error(err)
+		}
+		if got := h.counts(nil, "operator.recover"); got[""] != 1 {
+			h.Errorf("%v", got)
+		}
+	})
+}
+
+// Whose phone is lost as well sets up something else in the session of the link.
+func TestRecoverWithoutThePhone(t *testing.T) {
+	each(t, func(h *house) {
+		s, _ := h.companyOn("priya@example.com", "020 7946 0123")
+		for _, lost := range []bool{false, true} {
+			link, _, _, err := h.door.Recover(h.Context(), "command:root@db1", s.Account(), "priya@example.com", lost)
+			if err != nil {
+				h.Fatal(err)
+			}
+			in, err := h.door.Redeem(h.Context(), here, link, password)
+			if err != nil {
+				h.Fatal(err)
+			}
+			_, err = h.door.OfferTOTP(h.Context(), in.Principal)
+			if lost && err != nil {
+				h.Error(err)
+			}
+			if !lost {
+				h.refused(err, 403, "step_up_required")
+			}
 		}
 	})
 }

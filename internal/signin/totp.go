@@ -59,23 +59,35 @@ func (s *Signin) OfferTOTP(ctx context.Context, p directory.Principal) (e Enrolm
 	if err != nil {
 		return e, err
 	}
-	salt := make([]byte, 16)
-	rand.Read(salt)
+	salt := newSalt()
 	name := me.Name
 	if me.AccountName != "" {
 		name += ", " + me.AccountName
 	}
-	key, err := totp.Generate(totp.GenerateOpts{Issuer: "Catchment", AccountName: strings.ReplaceAll(name, ":", " "), Period: totpStep,
-		Secret: s.seed(p.User, salt), Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
-	if err != nil {
-		return e, fmt.Errorf("signin: %w", err)
+	if e, err = s.enrolment(p.User, salt, name); err != nil {
+		return e, err
 	}
 	err = s.hold(ctx, p, func(h holding) error {
 		e.Expires = h.now.Add(totpOffer)
 		return access.OfferTOTP(h.Holder, p.User, salt, h.now)
 	})
-	e.Secret, e.URL = key.Secret(), key.URL()
 	return e, err
+}
+
+func newSalt() []byte {
+	salt := make([]byte, 16)
+	rand.Read(salt)
+	return salt
+}
+
+// enrolment is the seed of the salt as an app takes it, without an end.
+func (s *Signin) enrolment(user account.UserID, salt []byte, name string) (Enrolment, error) {
+	key, err := totp.Generate(totp.GenerateOpts{Issuer: "Catchment", AccountName: strings.ReplaceAll(name, ":", " "), Period: totpStep,
+		Secret: s.seed(user, salt), Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
+	if err != nil {
+		return Enrolment{}, fmt.Errorf("signin: %w", err)
+	}
+	return Enrolment{Secret: key.Secret(), URL: key.URL()}, nil
 }
 
 // ConfirmTOTP takes the app whose seed was offered, once it shows a right code.

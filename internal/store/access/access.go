@@ -27,11 +27,12 @@ var (
 	useLink  = store.Register("access.link.use", `UPDATE one_time_link SET used_at = $3 WHERE account_id = $1 AND token_hash = $2 AND used_at IS NULL AND expires_at > $3`)
 	endLinks = store.Register("access.links.end", `UPDATE one_time_link SET used_at = $3 WHERE account_id = $1 AND user_id = $2 AND used_at IS NULL`)
 
-	byLogin      = store.Unbound("access.credential.by-login", `SELECT account_id, user_id, password_hash FROM credential WHERE login_mac = $1`)
-	linkBy       = store.Unbound("access.link.by-token", `SELECT account_id, user_id, expires_at FROM one_time_link WHERE token_hash = $1 AND used_at IS NULL`)
-	addOperator  = store.Unbound("access.operator.add", `INSERT INTO operator (operator_id, name, login_mac, password_hash, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`)
-	operatorBy   = store.Unbound("access.operator.by-login", `SELECT operator_id, name, password_hash FROM operator WHERE login_mac = $1`)
-	operatorByID = store.Unbound("access.operator", `SELECT name FROM operator WHERE operator_id = $1`)
+	byLogin          = store.Unbound("access.credential.by-login", `SELECT account_id, user_id, password_hash FROM credential WHERE login_mac = $1`)
+	linkBy           = store.Unbound("access.link.by-token", `SELECT account_id, user_id, expires_at FROM one_time_link WHERE token_hash = $1 AND used_at IS NULL`)
+	addOperator      = store.Unbound("access.operator.add", `INSERT INTO operator (operator_id, name, login_mac, password_hash, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`)
+	operatorBy       = store.Unbound("access.operator.by-login", `SELECT operator_id, name, password_hash FROM operator WHERE login_mac = $1`)
+	operatorPassword = store.Unbound("access.operator.password", `UPDATE operator SET password_hash = $2 WHERE operator_id = $1`)
+	operatorByID     = store.Unbound("access.operator", `SELECT name FROM operator WHERE operator_id = $1`)
 )
 
 // AddCredential lets a user sign in with the address behind mac, once a
@@ -93,6 +94,12 @@ func ByLogin(d *store.Dir, mac vault.MAC) (out []Credential, err error) {
 func AddOperator(d *store.Dir, id account.UserID, name string, mac vault.MAC, phc string, at time.Time) (bool, error) {
 	n, err := d.Exec(addOperator, id, name, mac[:], phc, at.UnixMicro())
 	return n == 1, err
+}
+
+// SetOperatorPassword replaces an operator's.
+func SetOperatorPassword(d *store.Dir, id account.UserID, phc string) error {
+	_, err := d.Exec(operatorPassword, id, phc)
+	return err
 }
 
 // Operator reads an operator's name; store.ErrNone when there is none.
