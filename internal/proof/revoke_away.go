@@ -243,7 +243,7 @@ func (r *revoking) startedLater(ctx context.Context, keys []made, spare made) er
 func (r *revoking) afterwards(ctx context.Context) error {
 	open := map[string]bool{}
 	began := time.Now()
-	for len(open) == 0 && time.Since(began) < time.Minute || len(open) > 0 && time.Since(began) < time.Minute {
+	for time.Since(began) < time.Minute {
 		clear(open)
 		for _, id := range r.keys {
 			open[id] = true
