@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +48,7 @@ func TestAlarmsOverTheAPI(t *testing.T) {
 		if a["lead_id"] != lead.String() || a["user_id"] != seller.id || a["taken"] != true || a["clock"] != "accept_to_attempt" || a["policy_id"] != made.str("id") {
 			t.Errorf("%v", a)
 		}
+		c.onlyTheTeam(s, lead.String())
 		if want := example(t, "alarm"); !slices.Equal(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(a))) {
 			t.Errorf("docs/api.md has %v, the server %v", slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(a)))
 		}
@@ -88,4 +90,32 @@ func example(t *testing.T, name string) (v map[string]any) {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// onlyTheTeam asks every GET route for the lead of the project: who leads its team
+// finds it, who leads another does not.
+func (c *company) onlyTheTeam(s shop, lead string) {
+	c.Helper()
+	role := account.Role(c.admin.post("/v1/roles", teamLead()).want(c, 201).str("id"))
+	here, there := c.user(role), c.user(role)
+	c.admin.ask("PUT", "/v1/projects/"+s.project+"/pool/members/"+here.id, map[string]any{"lead": true}).want(c, 200)
+	c.admin.ask("PUT", "/v1/projects/"+c.shop().project+"/pool/members/"+there.id, map[string]any{"lead": true}).want(c, 200)
+	id := regexp.MustCompile(`\{\w+\}`)
+	found := func(v *visitor) (routes []string) {
+		for _, op := range c.api.Ops() {
+			if op.Method == "GET" && strings.Contains(v.get(id.ReplaceAllString(op.Path, "x")+"?limit=500").text+v.get(id.ReplaceAllString(op.Path, "x")).text, lead) {
+				routes = append(routes, op.Name)
+			}
+		}
+		return routes
+	}
+	if got := found(c.admin); !slices.Contains(got, "list-alarms") || !slices.Contains(got, "list-record") {
+		c.Errorf("control: an admin finds the lead in %v alone", got)
+	}
+	if got := found(here); !slices.Equal(got, []string{"list-alarms"}) {
+		c.Errorf("who leads the team finds the lead in %v", got)
+	}
+	if got := found(there); len(got) != 0 {
+		c.Errorf("who leads another team finds the lead in %v", got)
+	}
 }

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/directory"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/signin"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
@@ -340,5 +342,53 @@ func TestACodeAsSecondFactor(t *testing.T) {
 			h.Error("the phone was opened, and it is not on the record")
 		}
 		_ = sam
+	})
+}
+
+// Of an account's own roles, those sign in by a code alone that may no more than
+// a manager; and such a one is what single sign-on may make of somebody new.
+func TestOwnRolesAndCodes(t *testing.T) {
+	each(t, func(h *house) {
+		s, _ := h.company("priya@example.com")
+		role := func(name string, d rights.Definition) (r account.Role) {
+			h.write(s, func(tx *store.Tx) error {
+				made, err := h.dir.CreateRole(tx, directory.Principal{Rights: rights.Of(account.Admin)}, name, d)
+				r = account.Role(made.ID.String())
+				return err
+			})
+			return r
+		}
+		lead := role("Team lead", rights.Definition{account.ReadLeads: rights.Teams, account.WorkLeads: rights.Teams, account.ReadSetup: rights.All})
+		keys := role("Keys", rights.Definition{account.ManageKeys: rights.All})
+		sam, _ := h.user(s, lead, phone)
+		h.user(s, keys, another)
+		f := h.ask(phone)
+		in, err := h.door.ByCode(h.Context(), here, f.Secret, h.code(1), account.ID{})
+		if err != nil || in.User != sam || in.Role != lead || in.Rights.Reach(account.ReadLeads) != rights.Teams {
+			h.Fatalf("%+v, %v", in, err)
+		}
+		const third = "+442079460333"
+		h.user(s, account.Salesperson, third)
+		h.ask(another) // is answered alike
+		h.ask(third)
+		h.code(2)
+		for _, m := range h.outbox.Items() {
+			if m.To == another {
+				h.Error("a role with more than a manager's rights got a code")
+			}
+		}
+		rule := func(no account.Role) (err error) {
+			h.write(s, func(tx *store.Tx) error {
+				err = h.door.SetRule(tx, signin.Rule{NoPassword: []account.Role{no}})
+				return nil
+			})
+			return err
+		}
+		if err := rule(lead); err != nil {
+			h.Error(err)
+		}
+		if err := rule(keys); err == nil {
+			h.Error("a role that gets no codes is kept from its password")
+		}
 	})
 }
