@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -11,7 +12,9 @@ import (
 	"catchment/internal/directory"
 	"catchment/internal/keyring"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/store"
+	"catchment/internal/store/leads"
 	"catchment/internal/store/members"
 	"catchment/internal/store/offers"
 	"catchment/internal/vault"
@@ -95,14 +98,24 @@ type newUserIn struct {
 type changeUserIn struct {
 	UserPath
 	Body struct {
-		Role     *string `json:"role,omitempty" maxLength:"40" doc:"A built-in role, or the id of one of the account's own." example:"manager"`
-		State    *string `json:"state,omitempty" enum:"active,deactivated" doc:"deactivated: signed out at once, and open offers go to others. active: back again."`
-		Name     *string `json:"name,omitempty" minLength:"1" maxLength:"120"`
-		Phone    *string `json:"phone,omitempty" maxLength:"40" doc:"Empty: none."`
-		Email    *string `json:"email,omitempty" minLength:"3" maxLength:"254"`
-		TimeZone *string `json:"time_zone,omitempty" maxLength:"60"`
+		Role     *string  `json:"role,omitempty" maxLength:"40" doc:"A built-in role, or the id of one of the account's own." example:"manager"`
+		State    *string  `json:"state,omitempty" enum:"active,deactivated" doc:"deactivated: signed out at once, and open offers go to others. active: back again."`
+		Name     *string  `json:"name,omitempty" minLength:"1" maxLength:"120"`
+		Phone    *string  `json:"phone,omitempty" maxLength:"40" doc:"Empty: none."`
+		Email    *string  `json:"email,omitempty" minLength:"3" maxLength:"254"`
+		TimeZone *string  `json:"time_zone,omitempty" maxLength:"60"`
+		Handover *Leaving `json:"handover,omitempty" doc:"With state deactivated: who gets the open leads. Needed when there are any."`
 	}
 }
+
+// Leaving says who gets the open leads of somebody who leaves.
+type Leaving struct {
+	To   string `json:"to,omitempty" doc:"A colleague's id." example:"user_01h455vb4pex5vsknk084sn02q"`
+	Pool bool   `json:"pool,omitempty" doc:"Instead of to: back to routing, each to the pool of its project."`
+}
+
+// leavingAtOnce bounds one transaction.
+const leavingAtOnce = 200
 
 func (c *Console) userRoutes() {
 	web.Meet(c.API, web.Op{Method: "GET", Path: "/v1/users", Name: "list-users", Tag: "people", Opens: true, Permission: account.ReadSetup,
@@ -112,7 +125,7 @@ func (c *Console) userRoutes() {
 	web.Meet(c.API, web.Op{Method: "GET", Path: "/v1/users/{id}", Name: "get-user", Tag: "people", Opens: true, Permission: account.ReadSetup,
 		Summary: "One user", Detail: "Phone and e-mail as in the list."}, c.getUser)
 	web.Do(c.API, web.Op{Method: "PATCH", Path: "/v1/users/{id}", Name: "change-user", Tag: "people", Permission: account.ManagePeople, StepUp: true,
-		Summary: "Change a user", Detail: "What is left out stays. Who is deactivated, or gets a role without offers, loses open offers to others; leads they own stay theirs until they are transferred. 409 last_admin: there is always an active admin."}, c.changeUser)
+		Summary: "Change a user", Detail: "What is left out stays. Who is deactivated, or gets a role without offers, loses open offers to others. 409 open_leads: who is deactivated owns leads, send handover with to or pool; 200 go over at once, and POST /v1/users/{id}/handover moves the rest. 409 last_admin: there is always an active admin."}, c.changeUser)
 	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/users/{id}/link", Name: "create-user-link", Tag: "people", Permission: account.ManagePeople, Status: 201, StepUp: true,
 		Summary: "Give a user a new one-time link", Detail: "For an invitation that was not used in time, or a forgotten password. Earlier links stop working."}, c.newLink)
 	web.Do(c.API, web.Op{Method: "DELETE", Path: "/v1/users/{id}/factors", Name: "reset-user-factors", Tag: "people", Permission: account.ManagePeople, StepUp: true,
@@ -334,6 +347,13 @@ func (c *Console) changeUser(v *web.Visit, tx *store.Tx, in *changeUserIn) (*Col
 	if err := c.settle(v, tx, was, m); err != nil {
 		return nil, err
 	}
+	if m.State == members.Deactivated && was.State != m.State {
+		if err := c.handOver(v, tx, m.ID, b.Handover); err != nil {
+			return nil, err
+		}
+	} else if b.Handover != nil {
+		return nil, problem.InvalidField("handover", "not_here", "Send handover with state deactivated, or use POST /v1/users/{id}/handover.")
+	}
 	out := colleague(m)
 	detail := given(map[string]bool{"name": b.Name != nil, "role": b.Role != nil, "state": b.State != nil, "time_zone": b.TimeZone != nil,
 		"phone": b.Phone != nil, "email": b.Email != nil})
@@ -341,11 +361,47 @@ func (c *Console) changeUser(v *web.Visit, tx *store.Tx, in *changeUserIn) (*Col
 	return &out, c.changed(tx, v, "user", "user.changed", out.ID, detail)
 }
 
+// goHome has somebody who left be nowhere: who comes back says so themselves.
+func (c *Console) goHome(v *web.Visit, tx *store.Tx, user account.UserID) error {
+	_, err := c.Routing.Presence(tx, user, account.LoggedOff, v.At)
+	return err
+}
+
+// handOver gives the open leads of somebody who was just deactivated to whom
+// the visitor says, so that none is left with nobody.
+func (c *Console) handOver(v *web.Visit, tx *store.Tx, user account.UserID, l *Leaving) error {
+	if l == nil {
+		open, err := leads.OpenOf(tx, user, 1)
+		if err == nil && len(open) > 0 {
+			err = problem.Conflict("open_leads", "This user owns open leads. Send handover with to, a colleague's id, or pool, for routing to offer them anew.")
+		}
+		return err
+	}
+	if (l.To == "") != l.Pool {
+		return problem.InvalidField("handover", "required", "Send either to or pool.")
+	}
+	if v.Reach(account.MoveLeads) != rights.All {
+		return problem.Forbidden("forbidden", "The role %s may not give every lead to others (it needs %s).", v.Role, account.MoveLeads)
+	}
+	var to account.UserID
+	if l.To != "" {
+		var err error
+		if to, err = account.ParseUserID(l.To); err != nil || to == user {
+			return problem.InvalidField("handover.to", "unknown_user", "Give the id of another active user of this account.")
+		}
+	}
+	_, _, err := c.Routing.HandOver(tx, user, to, "deactivated", v.Actor, v.At, leavingAtOnce)
+	if p, ok := problem.Of(err); ok && len(p.Errors) == 1 && p.Errors[0].Code == "unknown_user" {
+		err = problem.InvalidField("handover.to", "unknown_user", "Give the id of another active user of this account.")
+	}
+	return err
+}
+
 // settle has routing follow: offers of who left go to others, and who came
 // back, or lives by another clock now, is looked at again.
 func (c *Console) settle(v *web.Visit, tx *store.Tx, was, is *members.Member) error {
 	if is.State == members.Deactivated && was.State != is.State {
-		return c.free(v, tx, is.ID, "deactivated")
+		return errors.Join(c.free(v, tx, is.ID, "deactivated"), c.goHome(v, tx, is.ID))
 	}
 	stops, err := stopsAnswering(tx, was.Role, is.Role)
 	if err != nil {

@@ -64,6 +64,11 @@ func (d *Desk) handOver(v *web.Visit, tx *store.Tx, id lead.ID, to account.UserI
 		return d.Routing.GiveBack(tx, id, reason, v.Actor, v.At)
 	}
 	_, err := d.Routing.Transfer(tx, id, to, reason, v.Actor, v.At)
+	return toField(err)
+}
+
+// toField names the field as these routes call it.
+func toField(err error) error {
 	if p, ok := problem.Of(err); ok && len(p.Errors) == 1 && p.Errors[0].Code == "unknown_user" {
 		err = problem.InvalidField("to", "unknown_user", "Give the id of an active user of this account.")
 	}
@@ -102,17 +107,8 @@ func (d *Desk) handoverUser(v *web.Visit, tx *store.Tx, in *leaverIn) (*HandedOv
 	if to == id {
 		return nil, problem.InvalidField("to", "same_user", "Name somebody else.")
 	}
-	all, err := leads.OpenOf(tx, id, handoverAtOnce+1)
-	if err != nil {
-		return nil, err
-	}
-	out := &HandedOver{Moved: min(len(all), handoverAtOnce), More: len(all) > handoverAtOnce}
-	for _, l := range all[:out.Moved] {
-		if err := d.handOver(v, tx, l, to, reason); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+	moved, more, err := d.Routing.HandOver(tx, id, to, reason, v.Actor, v.At, handoverAtOnce)
+	return &HandedOver{Moved: moved, More: more}, toField(err)
 }
 
 func (d *Desk) handoverLead(v *web.Visit, tx *store.Tx, in *handoverIn) (*Lead, error) {

@@ -57,3 +57,25 @@ func (r *Router) giveBack(tx *store.Tx, was leads.Route, reason, actor string, n
 	}
 	return r.freed(tx, was.Owner, now, was.Project)
 }
+
+// HandOver gives open leads of somebody who leaves to a user, or back to
+// routing when to is zero, most of them at once and the oldest first. more:
+// they own others.
+func (r *Router) HandOver(tx *store.Tx, from, to account.UserID, reason, actor string, now time.Time, most int) (moved int, more bool, err error) {
+	all, err := leads.OpenOf(tx, from, most+1)
+	if err != nil {
+		return 0, false, err
+	}
+	moved, more = min(len(all), most), len(all) > most
+	for _, id := range all[:moved] {
+		if to.IsZero() {
+			err = r.GiveBack(tx, id, reason, actor, now)
+		} else {
+			_, err = r.Transfer(tx, id, to, reason, actor, now)
+		}
+		if err != nil {
+			return 0, false, err
+		}
+	}
+	return moved, more, nil
+}
