@@ -206,7 +206,7 @@ func (d *Desk) signOut(ctx context.Context, v *web.Visit, _ *struct{}) (*Ended, 
 	if v.Session.IsZero() {
 		return nil, problem.Conflict("no_session", "A key has no session. An admin revokes it.")
 	}
-	return &Ended{true}, d.Signin.EndSession(ctx, v.Principal, v.User, v.Session)
+	return &Ended{true}, d.Signin.SignOut(ctx, v.Principal)
 }
 
 // SessionPath is the input of a route about one session.

@@ -152,7 +152,7 @@ func TestSessionsOfOperators(t *testing.T) {
 		if _, err := p.door.ByPassword(t.Context(), signin.Client{}, "olga@example.com", "not the password", account.ID{}); err == nil {
 			t.Fatal("a wrong password was taken")
 		}
-		p.ok(p.door.EndSession(t.Context(), in.Principal, in.User, in.Session))
+		p.ok(p.door.SignOut(t.Context(), in.Principal))
 		p.ok(p.door.Flush(t.Context()))
 		var got []string
 		for _, e := range entries(p.get("/v1/platform/record", p.token, 200)) {

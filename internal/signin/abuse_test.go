@@ -268,7 +268,7 @@ func TestSessionFixation(t *testing.T) {
 		if h.authenticates(h.dir, in.Token) || !h.authenticates(h.dir, renewed.Token) {
 			h.Error("the token that an attacker may know has the new right")
 		}
-		if err := h.door.EndSession(h.Context(), renewed.Principal, renewed.Principal.User, renewed.Principal.Session); err != nil {
+		if err := h.door.SignOut(h.Context(), renewed.Principal); err != nil {
 			h.Fatal(err)
 		}
 		_, err = h.dir.Renew(h.Context(), renewed.Principal, account.TOTP)

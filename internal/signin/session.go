@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -104,6 +105,26 @@ func (s *Signin) EndSession(ctx context.Context, p directory.Principal, user acc
 		return problem.NotFound()
 	}
 	return s.endWhich(ctx, p, user, rows, "session.end", id.String(), func(x account.SessionID) bool { return x == id })
+}
+
+// SignOut ends the visitor's own session, on the record. What it keeps on its
+// device stays for whoever signs in there again.
+func (s *Signin) SignOut(ctx context.Context, p directory.Principal) error {
+	now := s.now()
+	e := audit.Entry{Actor: p.Actor, Action: "session.end", About: p.Session.String()}
+	if !p.Scope.Valid() {
+		return s.o.DB.Directory(ctx, func(dir *store.Dir) error {
+			s.o.Directory.Revoked(dir)
+			return errors.Join(access.EndSession(dir, p.Session, now), audit.WritePlatform(dir, now, e))
+		})
+	}
+	return s.o.DB.Write(ctx, p.Scope, func(tx *store.Tx) error {
+		s.o.Directory.Revoked(tx)
+		if ended, err := access.EndSessionOf(tx, p.User, p.Session, now); err != nil || !ended {
+			return err
+		}
+		return audit.Write(tx, now, e)
+	})
 }
 
 // EndSessions ends all of a user's sessions but the one that asks, and the

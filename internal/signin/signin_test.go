@@ -82,7 +82,7 @@ func TestSignInAndOut(t *testing.T) {
 		if !h.authenticates(elsewhere, in.Token) {
 			h.Error("the other node refuses")
 		}
-		if err := h.door.EndSession(h.Context(), p, p.User, p.Session); err != nil {
+		if err := h.door.SignOut(h.Context(), p); err != nil {
 			h.Fatal(err)
 		}
 		if h.authenticates(h.dir, in.Token) {
@@ -274,7 +274,7 @@ func TestOperators(t *testing.T) {
 		}
 		_, err = h.door.ByPassword(h.Context(), here, "ops@example.com", password, s.Account())
 		h.refused(err, 401, "unauthenticated")
-		if err := h.door.EndSession(h.Context(), p, p.User, p.Session); err != nil || h.authenticates(h.dir, in.Token) {
+		if err := h.door.SignOut(h.Context(), p); err != nil || h.authenticates(h.dir, in.Token) {
 			h.Errorf("%v", err)
 		}
 	})
