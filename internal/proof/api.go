@@ -16,6 +16,7 @@ import (
 type api struct {
 	base, token string
 	purpose     string // Catchment-Purpose, when it is stated
+	origin      string // of the page that asks, when one does
 	http        *http.Client
 }
 
@@ -36,7 +37,9 @@ func (i *instance) api(token string) *api {
 }
 
 // as is the same visitor's connections with another credential.
-func (a *api) as(token string) *api { return &api{a.base, token, a.purpose, a.http} }
+func (a *api) as(token string) *api {
+	return &api{base: a.base, token: token, purpose: a.purpose, http: a.http}
+}
 
 func (a *api) do(ctx context.Context, method, path string, header http.Header, body []byte) (answer, error) {
 	r, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(body))
@@ -51,6 +54,9 @@ func (a *api) do(ctx context.Context, method, path string, header http.Header, b
 	}
 	if a.purpose != "" {
 		r.Header.Set("Catchment-Purpose", a.purpose)
+	}
+	if a.origin != "" {
+		r.Header.Set("Origin", a.origin)
 	}
 	if len(body) > 0 && r.Header.Get("Content-Type") == "" {
 		r.Header.Set("Content-Type", "application/json")

@@ -55,6 +55,7 @@ type route struct {
 	method, path, name, permission string
 	public                         bool
 	second                         bool // the second factor was shown lately
+	opens                          bool // personal data, for a purpose
 	params                         []param
 	body                           map[string]any // schema, nil without
 	form                           bool
@@ -129,6 +130,7 @@ func (d *document) route(method, path string) (route, error) {
 		in, _ := p["in"].(string)
 		required, _ := p["required"].(bool)
 		schema, _ := p["schema"].(map[string]any)
+		r.opens = r.opens || name == "Catchment-Purpose"
 		if in != "path" && in != "query" {
 			continue
 		}

@@ -24,23 +24,31 @@ func (m *matrix) passkey(ctx context.Context, c company, out map[string]string) 
 	if a, err = a.showCode(ctx, who[0].Phone); err != nil {
 		return err
 	}
+	made, err := a.addPasskey(ctx, "canary-of-a")
+	out["passkey"] = made.ID
+	return err
+}
+
+// newPasskey is what comes of making one.
+type newPasskey struct {
+	ID       string   `json:"passkey_id"`
+	Token    string   `json:"token"` // of the session, which has risen
+	Recovery []string `json:"recovery_codes"`
+}
+
+func (a *api) addPasskey(ctx context.Context, name string) (made newPasskey, err error) {
 	var offer struct {
 		Flow    string
 		Options map[string]any
 	}
 	if err := a.post(ctx, "/v1/me/passkeys", nil, &offer); err != nil {
-		return err
+		return made, err
 	}
 	answer, err := makePasskey(a.base, offer.Options)
 	if err != nil {
-		return err
+		return made, err
 	}
-	var made struct {
-		ID string `json:"passkey_id"`
-	}
-	err = a.post(ctx, "/v1/me/passkeys/confirm", map[string]any{"flow": offer.Flow, "name": "canary-of-a", "passkey": answer}, &made)
-	out["passkey"] = made.ID
-	return err
+	return made, a.post(ctx, "/v1/me/passkeys/confirm", map[string]any{"flow": offer.Flow, "name": name, "passkey": answer}, &made)
 }
 
 // makePasskey answers as a browser does at the address, or at localhost for one on

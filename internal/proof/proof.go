@@ -76,6 +76,7 @@ type Result struct {
 	Checks  []Check  `json:"checks"`
 	Figures []Figure `json:"figures"`
 	Notes   []string `json:"notes,omitempty"`
+	Grid    *grid    `json:"grid,omitempty"`
 	Seconds float64  `json:"seconds"`
 }
 
@@ -98,6 +99,7 @@ func proofs() []proof {
 		{"disk-full", "a full disk is refused at the door, and got over", proveDiskFull},
 		{"sealed", "nothing personal stands in clear in any file", proveSealed},
 		{"tenants", "an account reaches nothing of another's", proveTenants},
+		{"rights", "every route answers every kind of credential as docs/rights.md says, and shows nothing that is not theirs", proveRights},
 		{"edge", "scanners find nothing at the doors, and nobody can keep others waiting", proveEdge},
 		{"move", "a grown SQLite goes over to PostgreSQL while leads come in", proveMove},
 		{"roles", "three processes of each role: kill any, nothing is lost, one winner per offer", proveRoles},

@@ -23,7 +23,13 @@ type rule struct {
 	orAs       string // or those of a lead that this permission reaches
 	whole      bool   // for the whole account only
 	user       bool   // not for keys
+	key        bool   // for keys alone
+	session    bool   // a key has none, and gets a conflict
+	pool       bool   // for those who are offered the project's leads
+	items      bool   // refused one by one, not as a whole
+	any        bool   // the same whatever the id
 	second     bool   // the second factor lately
+	fresh      bool   // likewise; who has none, a sign-in lately
 }
 
 // The words of a cell.
@@ -118,6 +124,18 @@ func (t *rightsTable) route(cells []string) error {
 			r.whole = true
 		case word == "user":
 			r.user = true
+		case word == "key":
+			r.key = true
+		case word == "session":
+			r.session = true
+		case word == "pool":
+			r.pool = true
+		case word == "items":
+			r.items = true
+		case word == "any":
+			r.any = true
+		case word == "fresh":
+			r.fresh = true
 		case word == "second factor":
 			r.second = true
 		default:

@@ -25,6 +25,9 @@ func (r Report) Table(w io.Writer) error {
 		for _, n := range p.Notes {
 			fmt.Fprintf(&b, "        %s\n", n)
 		}
+		if p.Grid != nil {
+			p.Grid.write(&b)
+		}
 	}
 	fmt.Fprintf(&b, "\n%s\n", r.verdict())
 	_, err := io.WriteString(w, b.String())

@@ -65,6 +65,14 @@ func (i *instance) database() (*sql.DB, error) {
 	return sql.Open("sqlite", "file:"+filepath.Join(i.dir, "catchment.db")+"?mode=ro")
 }
 
+// writable is database for changes, beside the running program.
+func (i *instance) writable() (*sql.DB, error) {
+	if i.cluster != nil {
+		return i.database()
+	}
+	return sql.Open("sqlite", "file:"+filepath.Join(i.dir, "catchment.db")+"?_pragma=busy_timeout(10000)")
+}
+
 func openURL(url string) (*sql.DB, error) { return sql.Open("pgx", url) }
 
 // pairsOfCounts compares figures that two tables must agree on.

@@ -9,21 +9,31 @@ import (
 // The proofs that are quick, as `catchment prove` runs them: the program is
 // built and run as a process.
 func TestProofsHold(t *testing.T) {
+	program := build(t)
+	for _, name := range []string{"first-lead", "kill", "sealed", "tenants", "attack"} {
+		t.Run(name, func(t *testing.T) { holds(t, program, name) })
+	}
+}
+
+// Apart from the others, for whoever changes rights.
+func TestRightsHold(t *testing.T) { holds(t, build(t), "rights") }
+
+func build(t *testing.T) (program string) {
 	if testing.Short() {
 		t.Skip("builds and runs the program")
 	}
-	program := filepath.Join(t.TempDir(), "catchment")
+	program = filepath.Join(t.TempDir(), "catchment")
 	if out, err := exec.Command("go", "build", "-o", program, "catchment/cmd/catchment").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	for _, name := range []string{"first-lead", "kill", "sealed", "tenants", "attack"} {
-		t.Run(name, func(t *testing.T) {
-			r, err := Prove(t.Context(), name, Options{Binary: program, Out: t.Output(), Engines: []Engine{SQLite}, Rounds: 3})
-			if err != nil || !r.OK || len(r.Proofs) != 1 || r.Proofs[0].Skipped != "" || len(r.Proofs[0].Checks) < 4 {
-				_ = r.Table(t.Output())
-				t.Errorf("%s does not hold: %v", name, err)
-			}
-		})
+	return program
+}
+
+func holds(t *testing.T, program, name string) {
+	r, err := Prove(t.Context(), name, Options{Binary: program, Out: t.Output(), Engines: []Engine{SQLite}, Rounds: 3})
+	if err != nil || !r.OK || len(r.Proofs) != 1 || r.Proofs[0].Skipped != "" || len(r.Proofs[0].Checks) < 4 {
+		_ = r.Table(t.Output())
+		t.Errorf("%s does not hold: %v", name, err)
 	}
 }
 

@@ -140,6 +140,9 @@ func (s *Signin) needs(w Ways, p directory.Principal) (out []account.Factor) {
 // fresh refuses to change factors in a session that has not shown lately who
 // holds it: the second factor when there is one, else any.
 func (s *Signin) fresh(p directory.Principal) error {
+	if p.Session.IsZero() {
+		return problem.Conflict("no_session", "A key has no factors. Sign in as a user.")
+	}
 	at := p.Shown.Latest()
 	if p.Second {
 		at = p.Shown.Strong()
