@@ -161,7 +161,7 @@ func TestBadInput(t *testing.T) {
 			{"PATCH", "/v1/sources/" + s.source, `{"non_personal":[` + many + `]}`, 422, "invalid non_personal wrong_value"},
 			{"PATCH", "/v1/sources/" + s.source, `{"thanks_url":"javascript:alert(1)"}`, 422, "invalid thanks_url bad_url"},
 			{"POST", "/v1/stages", `{"name":"A","category":"lost"}`, 422, "invalid category not_in_list"},
-			{"POST", "/v1/users", `{"name":"A","role":"operator","email":"a@example.com"}`, 422, "invalid role not_in_list"},
+			{"POST", "/v1/users", `{"name":"A","role":"operator","email":"a@example.com"}`, 422, "invalid role unknown_role"},
 			{"POST", "/v1/users", `{"name":"A","role":"auditor","email":"nowhere"}`, 422, "invalid email bad_email"},
 			{"POST", "/v1/users", `{"name":"A","role":"auditor","email":"a@example.com","phone":"12"}`, 422, "invalid phone bad_phone"},
 			{"PATCH", "/v1/users/" + c.admin.id, `{"state":"invited"}`, 422, "invalid state not_in_list"},
