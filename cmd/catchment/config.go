@@ -40,6 +40,7 @@ type config struct {
 	wireConfig
 	limitsConfig
 	courierConfig
+	pushConfig
 }
 
 func (c config) storeOptions() store.Options {
@@ -55,6 +56,9 @@ func (c config) check() error {
 		return err
 	}
 	if err := c.checkLimits(); err != nil {
+		return err
+	}
+	if _, err := c.pushHosts(); err != nil {
 		return err
 	}
 	if c.NATSStorage < 1 || c.NATSStorage > 1<<20 {

@@ -31,6 +31,7 @@ import (
 	"catchment/internal/journal"
 	"catchment/internal/keyring"
 	"catchment/internal/limits"
+	"catchment/internal/notify"
 	"catchment/internal/publish"
 	"catchment/internal/routing"
 	"catchment/internal/signin"
@@ -71,6 +72,7 @@ type house struct {
 	signin    *signin.Signin
 	intake    *intake.Intake
 	routing   *routing.Router
+	notify    *notify.Notifier
 	runner    *jobs.Runner
 	carrier   *carry.Carrier
 	sequencer *events.Sequencer
@@ -304,7 +306,7 @@ func (h *house) buildStages(ctx context.Context) error {
 		Accounts: h.scopes,
 	})
 	h.directory = directory.New(directory.Options{
-		DB: h.db, Keys: ringForDirectory{h}, Waker: h.journal, Log: h.log, Changed: h.publisher.Changed, Record: record, DeviceEnded: h.deviceEnded, Tombstones: tombstones{h},
+		DB: h.db, Keys: ringForDirectory{h}, Waker: h.journal, Log: h.log, Changed: h.publisher.Changed, Record: record, DeviceEnded: h.deviceEnded, PushesEnded: h.pushesEnded, Tombstones: tombstones{h},
 		OperatorNetworks: h.c.operatorNetworks(), Refused: func(p directory.Principal) { h.signin.Refused(p) }, Unknown: h.unknown,
 	})
 	if err := h.hireCouriers(); err != nil {
@@ -315,10 +317,14 @@ func (h *house) buildStages(ctx context.Context) error {
 		DB: h.db, Accounts: h.accounts, Opener: keyring.NewDropOpener(), Jobs: h.jobs, Events: h.events, Stream: h.journal.Stream(), Log: h.log,
 	})
 	h.routing = routing.New(routing.Options{DB: h.db, Jobs: h.jobs, Events: h.events, Log: h.log})
+	if h.notify, err = h.newNotifier(); err != nil {
+		return err
+	}
 	// SQLite belongs to the one process that has the folder's lock, see lockSQL.
 	h.runner = jobs.NewRunner(h.db, h.jobs, h.log, jobs.RunnerOptions{Alone: h.db.Engine() == store.SQLite})
 	h.publisher.Register(h.runner)
 	h.routing.Register(h.runner)
+	h.notify.Register(h.runner)
 	h.runner.Handle(intake.ReplayJob, h.intake.HandleReplay)
 	h.sequencer = events.NewSequencer(h.db, h.journal, h.log)
 	h.carrier = h.newCarrier()
@@ -336,7 +342,7 @@ func (h *house) buildDoors() error {
 		h.mux.Handle("GET /demo/outbox", h.c.Outbox)
 	}
 	h.desk = desk.New(desk.Parts{
-		API: api, DB: h.db, Directory: h.directory, Signin: h.signin, Auth: h.directory, Routing: h.routing,
+		API: api, DB: h.db, Directory: h.directory, Signin: h.signin, Auth: h.directory, Routing: h.routing, Notify: h.notify, PushKey: h.ring.PushKey().Public(),
 		Followup: followup.New(h.events, h.jobs, h.accounts), Persons: h.intake, Opener: opener, Feed: h.feed, Log: h.log,
 	})
 	console.New(console.Parts{
@@ -456,6 +462,9 @@ func (h *house) closeSQL() (log string) {
 	}
 	if h.signin != nil {
 		h.signin.Close()
+	}
+	if h.notify != nil {
+		h.notify.Close()
 	}
 	h.dismissCouriers()
 	if h.directory != nil {

@@ -107,7 +107,26 @@ func (h *house) metrics(more []prometheus.Collector) *prometheus.Registry {
 			counter(name+"_tries_total", "Times that a message was offered to a carrier.", func() float64 { return float64(s.Tries.Load()) })
 		}
 	}
+	if h.notify != nil {
+		r.MustRegister(pushes{h})
+	}
 	return r
+}
+
+var pushDesc = prometheus.NewDesc("catchment_pushes_total", "Pushes, by push service and what came of them.", []string{"service", "outcome"}, nil)
+
+// pushes counts what became of pushes.
+type pushes struct{ h *house }
+
+// Describe implements prometheus.Collector.
+func (pushes) Describe(c chan<- *prometheus.Desc) { c <- pushDesc }
+
+// Collect implements prometheus.Collector.
+func (p pushes) Collect(c chan<- prometheus.Metric) {
+	for service, s := range p.h.notify.Stats() {
+		c <- prometheus.MustNewConstMetric(pushDesc, prometheus.CounterValue, float64(s.Delivered.Load()), service, "taken")
+		c <- prometheus.MustNewConstMetric(pushDesc, prometheus.CounterValue, float64(s.Failed.Load()), service, "failed")
+	}
 }
 
 // refusals counts the door's refusals by their problem's code.

@@ -56,7 +56,7 @@ func offline(ctx context.Context, w *world, c config) (*house, error) {
 		return directory.LoadKeyset(ctx, h.db, id)
 	})
 	publisher := publish.New(publish.Options{DB: h.db, Jobs: h.jobs, Log: h.log})
-	h.directory = directory.New(directory.Options{DB: h.db, Keys: ringForDirectory{h}, Log: h.log, Changed: publisher.Changed, Record: record, DeviceEnded: h.deviceEnded})
+	h.directory = directory.New(directory.Options{DB: h.db, Keys: ringForDirectory{h}, Log: h.log, Changed: publisher.Changed, Record: record, DeviceEnded: h.deviceEnded, PushesEnded: h.pushesEnded})
 	h.signin = h.newSignin()
 	h.intake = intake.New(intake.Options{DB: h.db, Accounts: h.accounts, Opener: keyring.NewDropOpener(), Jobs: h.jobs, Events: h.events, Log: h.log})
 	return h, nil

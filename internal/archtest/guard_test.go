@@ -161,7 +161,6 @@ var unbound = []string{
 	// a passkey is found by its credential, and a ceremony used once, before the account is known
 	"access.passkey.by-credential", "access.passkey.flow.end", "access.passkey.flow.forget",
 	"access.sso.by-domain", "access.sso.domains.due", "access.sso.flow.by-secret", "access.sso.flow.by-state",
-	"access.sso.by-domain", "access.sso.flow.by-secret", "access.sso.flow.by-state",
 	"devices.ended-by-token",
 	// the platform's record
 	"record.platform.add", "record.platform.list", "record.platform.one", "record.platform.unsigned", "record.platform.unsigned.count", "record.platform.sign-off",

@@ -35,6 +35,9 @@ type Message struct {
 	Code    vault.Personal // the code in Text, if there is one
 	Kind    Kind
 	Subject string // of an e-mail; nothing personal
+
+	Topic string    // of a push: a later one takes the place of an earlier one that waits
+	Until time.Time // what it is worth something until; set by Send
 }
 
 // Carrier hands a message over. It returns nil once somebody else has taken
@@ -161,7 +164,7 @@ func (c *Courier) Send(m Message, until time.Time, done func(error)) error {
 	if !c.Ready() {
 		return ErrNone
 	}
-	m.ID = "msg_" + crand.Text()
+	m.ID, m.Until = "msg_"+crand.Text(), until
 	if done == nil {
 		done = func(error) {}
 	}

@@ -15,6 +15,7 @@ import (
 	"catchment/internal/events"
 	"catchment/internal/followup"
 	"catchment/internal/lead"
+	"catchment/internal/notify"
 	"catchment/internal/problem"
 	"catchment/internal/rights"
 	"catchment/internal/routing"
@@ -35,6 +36,8 @@ type Parts struct {
 	Auth      web.Authenticator
 	Routing   *routing.Router
 	Followup  *followup.Followup
+	Notify    *notify.Notifier
+	PushKey   []byte // what browsers subscribe with
 	Persons   Persons
 	Opener    Opener
 	Feed      *events.Feed
@@ -71,6 +74,7 @@ func New(p Parts) *Desk {
 	d.deviceRoutes()
 	d.ssoRoutes()
 	d.offerRoutes()
+	d.pushRoutes()
 	d.leadRoutes()
 	d.enquiryRoutes()
 	d.workRoutes()

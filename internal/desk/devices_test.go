@@ -124,10 +124,12 @@ func TestARevokedDeviceIsTold(t *testing.T) {
 				sam, boss := c.user(account.Salesperson), c.user(account.Admin)
 				first := sam.device("").want(t, 200)
 				id := first.body["device_id"].(string)
-				stream := sam.listen("", "")
+				stream, all := sam.listen("", ""), boss.listen("", "")
 				end(sam, boss, id)
-				told := last(stream.next(events.DeviceRevoked))
-				if !strings.Contains(told.data, id) {
+				if told := last(all.next(events.DeviceRevoked)); !strings.Contains(told.data, id) {
+					t.Errorf("%s", told.data)
+				}
+				if told := last(stream.next("end")); told.data != `{"code":"device_revoked"}` {
 					t.Errorf("%s", told.data)
 				}
 				if got := sam.get("/v1/me").want(t, 401); got.code() != "device_revoked" {

@@ -12,6 +12,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/audit"
+	"catchment/internal/courier"
 	"catchment/internal/desk"
 	"catchment/internal/directory"
 	"catchment/internal/directory/directorytest"
@@ -22,6 +23,7 @@ import (
 	"catchment/internal/jobs/jobstest"
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
+	"catchment/internal/notify"
 	"catchment/internal/routing"
 	"catchment/internal/signin/signintest"
 	"catchment/internal/store"
@@ -48,6 +50,7 @@ type doors struct {
 	dir    *directory.Directory
 	door   *signintest.Desk
 	emits  *events.Log
+	notify *notify.Notifier
 	closed atomic.Int64 // connections that the server gave up
 	mute   atomic.Bool  // the record cannot be written
 	runner *jobs.Runner
@@ -55,6 +58,12 @@ type doors struct {
 }
 
 func open(t *testing.T, db *store.DB) *doors {
+	t.Helper()
+	return openTo(t, db)
+}
+
+// openTo is open, with pushes to these services.
+func openTo(t *testing.T, db *store.DB, services ...*pushService) *doors {
 	t.Helper()
 	d := &doors{T: t, db: db}
 	d.ring = directorytest.Open(t, db)
@@ -66,21 +75,34 @@ func open(t *testing.T, db *store.DB) *doors {
 	runner := jobs.NewRunner(db, d.list, log, jobs.RunnerOptions{})
 	d.router.Register(runner)
 	d.runner = runner
-	runner.Start()
-	t.Cleanup(runner.Stop)
 	places := events.NewSequencer(db, waker, log)
 	places.Start()
 	t.Cleanup(places.Stop)
 	d.dir = directory.New(directory.Options{DB: db, Keys: d.ring, Waker: waker, Record: onRecord,
+		PushesEnded: func(tx *store.Tx, user account.UserID) error { return d.notify.Wiped(tx, user) },
 		DeviceEnded: func(tx *store.Tx, at time.Time, user account.UserID, id account.DeviceID, why string) error {
 			emits.Emit(tx, events.Event{Kind: events.DeviceRevoked, At: at, User: user, Data: map[string]any{"device_id": id, "reason": why}})
 			return nil
 		}})
 	t.Cleanup(d.dir.Close)
+	hosts := courier.PushHosts{}
+	for _, s := range services {
+		hosts = append(hosts, s.host())
+	}
+	d.notify = notify.New(notify.Options{DB: db, Jobs: d.list, Carrier: courier.NewWebPush(hosts, d.ring.PushKey(), "mailto:leads@example.com"), Opener: d.opener(),
+		TokenMAC: d.ring.TokenMAC, Pushed: d.router.Pushed, Acked: d.router.Acked,
+		Seal: func(tx *store.Tx, u account.UserID) (func(vault.Binding, vault.Personal) vault.Sealed, error) {
+			return d.dir.SealerOf(tx, u)
+		}})
+	t.Cleanup(d.notify.Close)
+	d.notify.Register(runner)
+	runner.Start()
+	t.Cleanup(runner.Stop)
 	d.door = signintest.New(t, db, d.dir, d.ring, emits)
 	d.api = web.New(web.Options{DB: db, Auth: d.dir, Version: "test"})
 	d.desk = desk.New(desk.Parts{
 		API: d.api, DB: db, Directory: d.dir, Signin: d.door.Signin, Auth: d.dir, Routing: d.router, Followup: followup.New(emits, d.list, d.ring.Accounts),
+		Notify: d.notify, PushKey: d.ring.PushKey().Public(),
 		Persons: intake.New(intake.Options{DB: db, Accounts: d.ring.Accounts, Jobs: d.list, Events: emits}),
 		Opener:  d.opener(),
 		Feed:    events.NewFeed(db, waker, log),

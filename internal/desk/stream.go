@@ -288,6 +288,9 @@ func (f *follower) concerns(t told) bool {
 // judges says that an event may end the visitor's right to the stream, or
 // change it: this is not left to the next look at the clock.
 func (f *follower) judges(t told) bool {
+	if t.Kind == events.DeviceRevoked {
+		return t.User == f.v.User
+	}
 	if t.Kind != events.SetupChanged {
 		return false
 	}
@@ -304,11 +307,15 @@ func (f *follower) recheck(ctx context.Context) error {
 		f.v.Principal = p
 		return nil
 	}
-	if q, ok := problem.Of(err); !errors.Is(err, errEnded) && (!ok || q.Status != http.StatusUnauthorized && q.Status != http.StatusForbidden) {
+	q, ok := problem.Of(err)
+	if !errors.Is(err, errEnded) && (!ok || q.Status != http.StatusUnauthorized && q.Status != http.StatusForbidden) {
 		return nil // the directory is away, which says nothing about the credential
 	}
-	_ = f.catchUp(ctx) // a device that was revoked is told why
-	_ = f.write([]byte("event: end\ndata: {}\n\n"))
+	end := "event: end\ndata: {}\n\n"
+	if ok && q.Code == "device_revoked" { // the event of it may not have its position yet
+		end = "event: end\ndata: {\"code\":\"device_revoked\"}\n\n"
+	}
+	_ = f.write([]byte(end))
 	return errEnded
 }
 

@@ -22,15 +22,31 @@ func (d *Directory) EndDevices(tx *store.Tx, by string, user account.UserID, why
 		if which != nil && !which(x.Session) {
 			continue
 		}
-		if err := d.EndDevice(tx, by, x, why); err != nil {
+		if err := d.end(tx, by, x, why); err != nil {
 			return err
 		}
 	}
-	return nil
+	return d.wipe(tx, user, which)
 }
 
 // EndDevice is EndDevices for one.
 func (d *Directory) EndDevice(tx *store.Tx, by string, x devices.Device, why string) error {
+	if err := d.end(tx, by, x, why); err != nil {
+		return err
+	}
+	return d.wipe(tx, x.User, func(s account.SessionID) bool { return s == x.Session })
+}
+
+// wipe ends their pushes but for the one that tells them.
+func (d *Directory) wipe(tx *store.Tx, user account.UserID, which func(account.SessionID) bool) error {
+	n, err := devices.WipePushes(tx, user, which, d.now())
+	if err != nil || n == 0 {
+		return err
+	}
+	return d.o.PushesEnded(tx, user)
+}
+
+func (d *Directory) end(tx *store.Tx, by string, x devices.Device, why string) error {
 	now := d.now()
 	ok, err := devices.End(tx, x.ID, why, now)
 	if err != nil || !ok {

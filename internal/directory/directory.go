@@ -85,6 +85,8 @@ type Options struct {
 	Record func(tx *store.Tx, at time.Time, actor, action, about string) error
 	// DeviceEnded has a device told that it was revoked, after the transaction.
 	DeviceEnded func(tx *store.Tx, at time.Time, user account.UserID, id account.DeviceID, why string) error
+	// PushesEnded has a user's revoked browsers told by push, after the transaction.
+	PushesEnded func(tx *store.Tx, user account.UserID) error
 	Now         func() time.Time // time.Now when nil
 	// OperatorNetworks are from where operators may come; none: from anywhere.
 	OperatorNetworks caller.Networks
@@ -116,6 +118,9 @@ func New(o Options) *Directory {
 	}
 	if o.Record == nil {
 		o.Record = func(*store.Tx, time.Time, string, string, string) error { return nil }
+	}
+	if o.PushesEnded == nil {
+		o.PushesEnded = func(*store.Tx, account.UserID) error { return nil }
 	}
 	if o.DeviceEnded == nil {
 		o.DeviceEnded = func(*store.Tx, time.Time, account.UserID, account.DeviceID, string) error { return nil }

@@ -54,6 +54,10 @@ func KeyedEnquiryID(key []byte, scope, idempotencyKey string) EnquiryID {
 // ParseID and its siblings read the text forms.
 func ParseID(s string) (ID, error)               { return ident.Parse[leadKind](s) }
 func ParseEnquiryID(s string) (EnquiryID, error) { return ident.Parse[enquiryKind](s) }
+
+// OfferIDFrom gives 16 bytes of an offer their kind back.
+func OfferIDFrom(b [16]byte) OfferID { return ident.From[offerKind](b) }
+
 func ParseOfferID(s string) (OfferID, error)     { return ident.Parse[offerKind](s) }
 func ParsePersonID(s string) (PersonID, error)   { return ident.Parse[personKind](s) }
 func ParseStageID(s string) (StageID, error)     { return ident.Parse[stageKind](s) }

@@ -297,6 +297,9 @@ func (r *Router) fire(tx *store.Tx, c offers.Clock, l leads.Lead, v Verdict, now
 	if v.Alert {
 		r.events.Emit(tx, events.Event{Kind: events.AlarmRaised, At: now, Lead: l.ID, User: from, Project: l.Project, Source: l.Source,
 			Data: map[string]any{"alarm_id": c.ID.String(), "clock": c.Name, "due_at": c.DueAt}})
+		if err := r.pushAlarm(tx, c.ID.String(), now); err != nil {
+			return err
+		}
 	}
 	return audit.Write(tx, now, audit.Entry{Actor: systemActor, Action: "clock.ran_out", About: l.ID.String(),
 		Detail: map[string]any{"clock": c.Name, "alarm_id": c.ID, "user_id": from, "taken": taken}})

@@ -11,6 +11,7 @@ import (
 	"catchment/internal/jobs"
 	"catchment/internal/lead"
 	"catchment/internal/store"
+	"catchment/internal/store/devices"
 	"catchment/internal/store/leads"
 	"catchment/internal/store/offers"
 )
@@ -39,8 +40,18 @@ func (r *Router) queue(tx *store.Tx, pool offers.Pool, ids []lead.ID, at time.Ti
 	}
 	if !before {
 		r.events.Emit(tx, events.Event{Kind: events.AlarmRaised, At: at, Project: pool.Project, Data: data})
+		return r.pushAlarm(tx, pool.Project.String(), at)
 	}
 	return nil
+}
+
+// pushAlarm has those told who have alarms pushed.
+func (r *Router) pushAlarm(tx *store.Tx, about string, at time.Time) error {
+	push, err := devices.AnyPush(tx)
+	if err != nil || !push {
+		return err
+	}
+	return r.jobs.Add(tx, kindNotifyAlarm, about, at)
 }
 
 // cleared says so when the last lead has left the named queue.

@@ -13,6 +13,7 @@ import (
 	"catchment/internal/jobs"
 	"catchment/internal/lead"
 	"catchment/internal/store"
+	"catchment/internal/store/devices"
 	"catchment/internal/store/leads"
 	"catchment/internal/store/offers"
 )
@@ -368,6 +369,14 @@ func (r *Router) writeOffers(tx *store.Tx, w writing) error {
 	}
 	if err := r.offered(tx, w.pool, w.offers); err != nil {
 		return err
+	}
+	if push, err := devices.AnyPush(tx); err != nil || push {
+		if err == nil {
+			err = r.jobs.Add(tx, kindNotify, w.round.String(), w.at)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return r.jobs.Add(tx, KindExpire, w.round.String(), w.offers[0].ExpiresAt)
 }

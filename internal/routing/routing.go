@@ -36,6 +36,13 @@ const (
 	KindBacktest jobs.Kind = "backtest" // key: the back-test's id
 )
 
+// notify's jobs: the pushes of a round (key: its id), and of an alarm (key: its
+// id, or the project's of a queue). Stages meet in jobs, so the names stand in both.
+const (
+	kindNotify      jobs.Kind = "notify"
+	kindNotifyAlarm jobs.Kind = "notify-alarm"
+)
+
 // Router offers leads. It is safe for concurrent use, and several may work on
 // one database.
 type Router struct {

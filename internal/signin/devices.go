@@ -134,6 +134,11 @@ func (s *Signin) sameDevice(tx *store.Tx, p directory.Principal, id account.Devi
 	if err != nil {
 		return d, err
 	}
+	if d.Session != p.Session {
+		if err := devices.MovePushes(tx, p.User, d.Session, p.Session); err != nil {
+			return d, err
+		}
+	}
 	ok, err := devices.Release(tx, id, p.Session, out.Now, out.Until)
 	if err == nil && !ok {
 		err = problem.Conflict("device_revoked", "This device was revoked: what it keeps cannot be opened any more. Delete it, and ask without the id.")

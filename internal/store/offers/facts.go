@@ -20,6 +20,8 @@ var (
 		WHERE account_id = $1 AND reason <> 'transferred' AND user_id IN (LIST) GROUP BY user_id`)
 	factsSeen = store.List("offers.facts_seen", `SELECT user_id, max(seen_at) FROM session
 		WHERE account_id = $1 AND revoked_at IS NULL AND user_id IN (LIST) GROUP BY user_id`)
+	factsPush = store.List("offers.facts_push", `SELECT user_id, max(answered_at) FROM push_subscription
+		WHERE account_id = $1 AND answered_at IS NOT NULL AND user_id IN (LIST) GROUP BY user_id`)
 	factsSticky = store.List("offers.facts_sticky", `SELECT l.lead_id, o.owner_id, o.created_at FROM lead l
 		JOIN lead o ON o.account_id = $1 AND o.person_id = l.person_id AND o.created_at < l.created_at AND o.owner_id IS NOT NULL
 		WHERE l.account_id = $1 AND l.lead_id IN (LIST)`)
@@ -62,9 +64,18 @@ func LastTaken(tx *store.Tx, users []account.UserID) (map[account.UserID]int64, 
 	return perUser(tx, factsLast, nil, users)
 }
 
-// LastSeen is when a signed-in device of each user was seen last, in microseconds.
+// LastSeen is when a device of each user was seen last, in microseconds: it
+// asked for something, or said that it had a push.
 func LastSeen(tx *store.Tx, users []account.UserID) (map[account.UserID]int64, error) {
-	return perUser(tx, factsSeen, nil, users)
+	seen, err := perUser(tx, factsSeen, nil, users)
+	if err != nil {
+		return nil, err
+	}
+	pushed, err := perUser(tx, factsPush, nil, users)
+	for u, at := range pushed {
+		seen[u] = max(seen[u], at)
+	}
+	return seen, err
 }
 
 // OwnersBefore says who owned the newest earlier lead of each lead's person.
