@@ -1,9 +1,9 @@
 package store
 
 // InTeam is the condition that a user is in the team of a project: a member of
-// its pool, or one of its leads. Both are expressions: columns or parameters.
-// A user that is NULL is in none.
+// its pool, or one of its leads. project is a column, user a parameter, so that
+// the teams are read once for a statement; a user that is NULL is in none.
 func InTeam(project, user string) string {
-	return `EXISTS (SELECT 1 FROM pool tp JOIN pool_member tm ON tm.account_id = $1 AND tm.pool_id = tp.pool_id AND tm.user_id = ` + user +
-		` WHERE tp.account_id = $1 AND tp.project_id = ` + project + ` AND (tm.active OR tm.leads))`
+	return project + ` IN (SELECT tp.project_id FROM pool_member tm JOIN pool tp ON tp.account_id = $1 AND tp.pool_id = tm.pool_id
+		WHERE tm.account_id = $1 AND tm.user_id = ` + user + ` AND (tm.active OR tm.leads))`
 }
