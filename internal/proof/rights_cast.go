@@ -38,7 +38,7 @@ type credential struct {
 	user      user
 	near, far map[string]string
 	mine      []string // the marks of leads that are theirs
-	offered   []string // and of those that are on offer to them, or were
+	onOffer   []string // and of those that are on offer to them, or were
 	others    []string // ids of leads and offers that they may not know of
 	cells     int
 	classes   map[string]int

@@ -208,7 +208,7 @@ func (t *trial) gridOf(c *cast, course []cell) {
 
 // write is the grid for people: the columns have numbers.
 func (g *grid) write(b *strings.Builder) {
-	b.WriteString("\n  + let through, 1 401, 3 403, 4 404; where the path names something: near, another team's, one that never was\n")
+	b.WriteString("\n  + let through, 1 401, 3 403, 4 404; where the path names something: near, perhaps one on offer, another team's, one that never was\n")
 	head := []string{""}
 	for i, name := range g.Columns {
 		fmt.Fprintf(b, "    %2d  %s\n", i+1, name)

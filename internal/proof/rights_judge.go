@@ -64,9 +64,10 @@ type standing struct {
 	owing       bool            // the second factor has still to be shown
 	stale       bool            // it was shown too long ago
 	second      bool            // they have a second factor
-	owns        map[string]bool // ids that are theirs, or on offer to them
+	owns        map[string]bool // ids that are theirs
 	team        map[string]bool // ids that belong to their team's leads
 	pool        map[string]bool // leads of projects whose leads they are offered
+	offered     map[string]bool // what is of a lead that is on offer to them
 }
 
 // reach is how far the permission goes by the table.
@@ -150,6 +151,8 @@ func (t *rightsTable) reached(s *standing, r route, rule rule, reach string, ids
 		}
 	}
 	switch {
+	case rule.permission == "leads:read" && reach != "" && s.offered[id] && !rule.notOffered:
+		return passed
 	case kind == "", reach == reachAll, reach == held && !rule.own, !leadKinds[kind] && !rule.own:
 		return passed
 	case reach == reachTeams && s.session && (s.team[id] || s.owns[id]), reach == reachMine && s.session && s.owns[id]:

@@ -27,6 +27,7 @@ type rule struct {
 	session    bool   // a key has none, and gets a conflict
 	pool       bool   // for those who are offered the project's leads
 	items      bool   // refused one by one, not as a whole
+	notOffered bool   // what is only on offer to one does not count
 	any        bool   // the same whatever the id
 	second     bool   // the second factor lately
 	fresh      bool   // likewise; who has none, a sign-in lately
@@ -132,6 +133,8 @@ func (t *rightsTable) route(cells []string) error {
 			r.pool = true
 		case word == "items":
 			r.items = true
+		case word == "not on offer":
+			r.notOffered = true
 		case word == "any":
 			r.any = true
 		case word == "fresh":

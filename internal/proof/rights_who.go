@@ -47,6 +47,12 @@ func (c *cast) assemble(ctx context.Context) error {
 			return err
 		}
 	}
+	for _, kind := range pathKinds {
+		if c.near[kind] == "" && !slices.Contains(c.m.untried, kind) && kind != "role" { // a role is made for each that may change it
+			c.m.untried = append(c.m.untried, kind)
+		}
+	}
+	slices.Sort(c.m.untried)
 	return c.atTheDoor(ctx)
 }
 
@@ -133,7 +139,9 @@ func (c *cast) staff(ctx context.Context) error {
 	seller := c.add(&credential{name: "salesperson", api: c.north.seller.api, user: c.north.seller.user, standing: standing{role: "salesperson", session: true}}, near, far)
 	seller.owns = set(near["lead"], near["enquiry"], near["person"], near["offer"], near["visit"], near["booking"], near["attempt"])
 	seller.pool = idsOf(near, c.north)
-	seller.mine, seller.offered = []string{c.north.leads[accepted].mark + `"`}, c.marksOf(c.north)
+	d := c.north.leads[onOffer]
+	seller.offered = set(d.lead, d.enquiry, d.person)
+	seller.mine, seller.onOffer = []string{c.north.leads[accepted].mark + `"`}, c.marksOf(c.north)
 	seller.others = []string{far["lead"], far["offer"], far["person"]}
 	for _, role := range []string{"manager", "marketer", "auditor"} {
 		p, err := c.hire(ctx, role, role)
