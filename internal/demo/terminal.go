@@ -63,6 +63,7 @@ func (s *Screen) Problem(err error) {
 func (s *Screen) Greet() {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nCatchment is running at %s\n", s.world.URL)
+	fmt.Fprintf(&b, "  the app                  %s/\n", s.world.URL)
 	fmt.Fprintf(&b, "  the API, readable        %s/docs\n", s.world.URL)
 	for _, t := range s.signIns() {
 		fmt.Fprintf(&b, "  %s\n", t)

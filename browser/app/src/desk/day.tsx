@@ -9,6 +9,7 @@ import { Rows } from '../ui/skeleton'
 import { Tabs } from '../ui/tabs'
 import { faultWords } from '../ui/toast'
 import { type Lead, useDay } from './data'
+import { Nudge } from './nudge'
 import { LeadRow } from './row'
 
 /** What there is to do, the most pressing list first. */
@@ -21,6 +22,7 @@ export function Day() {
   useListKeys(box, { next: t('desk.list.next'), before: t('desk.list.before') })
   return (
     <main className="mx-auto max-w-200 md:pt-6">
+      <Nudge />
       <h1 className="px-4 pt-5 pb-2 text-xl font-semibold tracking-tight">{t('desk.nav.day')}</h1>
       <Tabs
         label={t('desk.list.label')}
