@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -18,8 +19,11 @@ type deskDemo struct {
 	manager api
 	reader  api // a program that reads them
 	me      demoUser
-	other   string // another salesperson's id
+	other   string // another salesperson's id, of the same project
+	mate    demoUser
+	mateAPI api
 	source  string
+	project string
 }
 
 func openDeskDemo(t *testing.T) *deskDemo {
@@ -27,7 +31,7 @@ func openDeskDemo(t *testing.T) *deskDemo {
 	dir := filepath.Join(t.TempDir(), "demo")
 	made := awaitDemo(t, start(t, "demo", "--quiet", "--data", dir, "--listen", "127.0.0.1:0", "--inner", "", "--watermark", "32"), dir, "")
 	a := made.Accounts[0]
-	d := &deskDemo{t: t, url: made.URL, page: api{t, made.URL, a.Publishable}, reader: api{t, made.URL, a.Secret}, source: a.Sources[0].Slug}
+	d := &deskDemo{t: t, url: made.URL, page: api{t, made.URL, a.Publishable}, reader: api{t, made.URL, a.Secret}, source: a.Sources[0].Slug, project: a.Sources[0].Project}
 	for _, u := range a.Users {
 		if u.Role != "salesperson" && u.Role != "manager" {
 			continue
@@ -41,7 +45,7 @@ func openDeskDemo(t *testing.T) *deskDemo {
 			d.me = u
 			who.want(200, "PUT", "/v1/me/presence", fields{"state": "away"})
 		default:
-			d.other = s.text("user_id")
+			d.other, d.mate, d.mateAPI = s.text("user_id"), u, who
 			who.want(200, "PUT", "/v1/me/presence", fields{"state": "logged-off"})
 		}
 	}
@@ -207,5 +211,67 @@ func TestPasskeyInTheBrowser(t *testing.T) {
 	phone.See("My day")
 	if level := apptest.Eval[int](phone, `JSON.parse(localStorage.getItem('catchment.session')).level`); level != 2 {
 		t.Errorf("a session of level %d", level)
+	}
+}
+
+// open shows the desk to a salesperson who is signed in.
+func (d *deskDemo) open(b *apptest.Browser, u demoUser) *apptest.Page {
+	d.t.Helper()
+	phone := b.Page().Phone().Dark(false)
+	phone.Go(d.url + "/app/sign.svg")
+	said, _ := json.Marshal(signInJSON(d.t, d.url, u))
+	apptest.Eval[bool](phone, fmt.Sprintf(`localStorage.setItem('catchment.session', %s), true`, said))
+	phone.Go(d.url + "/app/desk")
+	phone.See("My day")
+	return phone
+}
+
+// Two browsers race for one offer: one has it, and the other is told at once.
+func TestRaceInTheBrowser(t *testing.T) {
+	t.Parallel()
+	b := apptest.Open(t)
+	d := openDeskDemo(t)
+	drafted := d.manager.want(201, "POST", "/v1/policies", fields{"project_id": d.project, "name": "Whoever is first",
+		"policy": fields{"rules": []fields{{"name": "Everybody", "method": "first_to_claim"}}}})
+	d.manager.want(200, "POST", "/v1/policies/"+drafted.text("id")+"/publish", nil)
+	one, two := d.open(b, d.me), d.open(b, d.mate)
+	d.mateAPI.want(200, "PUT", "/v1/me/presence", fields{"state": "available"})
+	one.Press("Away")
+	one.See("Available")
+	lead := d.enquire("Asha Example", "+442079460126")
+	one.See("New lead")
+	two.See("New lead")
+
+	one.Press("Accept")
+	began := time.Now()
+	two.See("A colleague has it")
+	t.Logf("the other was told %d ms after the press", time.Since(began).Milliseconds())
+	one.See("It is yours")
+	if strings.Contains(two.Text(), "Asha Example") {
+		t.Error("who lost the offer sees the person")
+	}
+	if owner := d.reader.want(200, "GET", "/v1/leads/"+lead, nil).text("owner_name"); owner != d.me.Name {
+		t.Errorf("it belongs to %q", owner)
+	}
+
+	// And both at the same moment.
+	two.Press("Back to my day")
+	two.Gone("A colleague has it")
+	second := d.enquire("Ben Example", "+442079460127")
+	one.See("New lead")
+	two.See("New lead")
+	at := time.Now().Add(700 * time.Millisecond).UnixMilli()
+	for _, p := range []*apptest.Page{one, two} {
+		apptest.Eval[bool](p, fmt.Sprintf(`setTimeout(() => [...document.querySelectorAll('[role=alertdialog] button')].find(b => b.innerText.includes('Accept')).click(), %d - Date.now()), true`, at))
+	}
+	d.reader.until("an owner", "/v1/leads/"+second, func(a answer) bool { return a.text("state") == "owned" })
+	winner, loser := one, two
+	if d.reader.want(200, "GET", "/v1/leads/"+second, nil).text("owner_name") == d.mate.Name {
+		winner, loser = two, one
+	}
+	loser.See("A colleague has it")
+	winner.See("Ben Example")
+	if strings.Contains(winner.Text(), "A colleague has it") || strings.Contains(loser.Text(), "Ben Example") {
+		t.Error("both were told the same")
 	}
 }
