@@ -173,9 +173,8 @@ type shop struct {
 
 var idLine = regexp.MustCompile(`(?m)^account +(acct_\S+)[\s\S]*^link +(\S+)`)
 
-// openShop makes an account by the command beside the running server, and
-// everything else over HTTP of web, as its admin would.
-func openShop(t *testing.T, c config, web *running) (s shop) {
+// found makes an account by the command, and gives the link of its first admin.
+func found(t *testing.T, c config) (id, link string) {
 	t.Helper()
 	var out, complaints strings.Builder
 	args := []string{"account", "create", "--data", c.Data, "--name", "Example Homes", "--admin-email", "ada@example.com", "--admin-phone", "+12025550123"}
@@ -189,10 +188,18 @@ func openShop(t *testing.T, c config, web *running) (s shop) {
 	if m == nil {
 		t.Fatalf("account create printed no id and link: %s", out.String())
 	}
-	s.account = m[1]
-	in := web.as(t, "").want(201, "POST", "/v1/links/redeem", fields{"token": m[2], "password": "a long password of Ada"})
+	return m[1], m[2]
+}
+
+// openShop makes an account by the command beside the running server, and
+// everything else over HTTP of web, as its admin would.
+func openShop(t *testing.T, c config, web *running) (s shop) {
+	t.Helper()
+	id, link := found(t, c)
+	s.account = id
+	in := web.as(t, "").want(201, "POST", "/v1/links/redeem", fields{"token": link, "password": "a long password of Ada"})
 	s.admin = equip(t, web, in.text("token"))
-	web.as(t, "").want(401, "POST", "/v1/links/redeem", fields{"token": m[2], "password": "another long password"})
+	web.as(t, "").want(401, "POST", "/v1/links/redeem", fields{"token": link, "password": "another long password"})
 	admin := web.as(t, s.admin)
 	s.project = admin.want(201, "POST", "/v1/projects", fields{"name": "Harbour Lofts"}).text("id")
 	s.source = admin.want(201, "POST", "/v1/sources", fields{"name": "Website form", "project_id": s.project}).text("slug")

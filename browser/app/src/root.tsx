@@ -36,7 +36,7 @@ function useLeaving() {
   const path = useLocation({ select: (l) => l.pathname })
   const go = useNavigate()
   useEffect(() => {
-    if (!session && path !== '/sign-in') void go({ to: '/sign-in', replace: true })
+    if (!session && path !== '/sign-in' && path !== '/join') void go({ to: '/sign-in', replace: true })
   }, [session, path, go])
 }
 

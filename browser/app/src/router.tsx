@@ -30,6 +30,13 @@ const signIn = createRoute({
   component: lazyRouteComponent(() => import('./signin/signin'), 'SignIn'),
 })
 
+/** Where a one-time link leads: its token is after the #, which no server sees. */
+const join = createRoute({
+  getParentRoute: () => root,
+  path: '/join',
+  component: lazyRouteComponent(() => import('./signin/join'), 'Join'),
+})
+
 /** Everything behind the sign-in; who is not signed in comes back here afterwards. */
 export const inside = createRoute({
   getParentRoute: () => root,
@@ -176,6 +183,7 @@ const lead = createRoute({
 const tree = root.addChildren([
   start,
   signIn,
+  join,
   inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports])]),
 ])
 

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"catchment/internal/app/apptest"
+	"catchment/internal/store"
+	"catchment/internal/totp"
+)
+
+// The first hour of a company, in the browser of its first admin: from the
+// one-time link to the first test lead, then a routing policy that is written,
+// tried on what happened, published and taken back, and the story of a lead.
+func TestConsoleInTheBrowser(t *testing.T) {
+	t.Parallel()
+	b := apptest.Open(t)
+	c := settingsFor(t, store.Options{})
+	web := serve(t, c)
+	_, link := found(t, c)
+	page := b.Page().Desktop().Dark(false)
+
+	page.Go(web.url + "/app/join#" + link)
+	page.Type("Choose a password", "a long password of Ada")
+	page.Press("Come in")
+	page.See("Any app for codes will do")
+	page.See("The code that the app shows")
+	code, err := totp.Code(strings.ReplaceAll(apptest.Eval[string](page, "document.querySelector('code').innerText"), " ", ""), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	page.Type("The code that the app shows", code)
+	page.Press("I have kept them")
+	firstSteps(page)
+	apptest.Settle(page)
+	page.Press("Who answers first?")
+	admin := web.as(t, apptest.Eval[string](page, "JSON.parse(localStorage.getItem('catchment.session')).token"))
+	arrived := sellSome(t, web, admin)
+
+	page.Key("g")
+	page.Key("r")
+	page.Press("Write a new version")
+	page.Type("Name of the version", "Form first")
+	page.Press("Add a rule")
+	page.Type("For which leads", "source ==")
+	page.See("line 1") // told while it is written
+	page.Type("For which leads", " 'website-form'")
+	page.See("when source == 'website-form'")
+	page.Press("Save the version")
+	page.See("Version 2, Form first")
+	page.Press("Try it")
+	page.See("decisions would have been")
+	page.See("Matched no lead") // the rule for all others
+	page.Press("Publish")
+	page.Press("Publish it")
+	page.See("Leads are now routed by version 2")
+	if got := admin.want(200, "GET", "/v1/policies", nil); !strings.Contains(string(got.body), `"name":"Form first","published":true`) {
+		t.Errorf("published: %s", got.body)
+	}
+	page.Press("Roll back")
+	page.Press("Put it back")
+	page.See("Version 1, In turn")
+
+	page.Go(web.url + "/app/console/leads/" + arrived)
+	page.See("Asha Example")
+	page.See("Enquired by Website form")
+	page.See("Is it still free?")
+	page.See("Offered to Ravi Example")
+	page.See("Eligible, and next by the rule")
+}
+
+// sellSome has the invited salesperson come in and be offered leads that are
+// no tests, and gives the first of them.
+func sellSome(t *testing.T, web *running, admin api) (lead string) {
+	t.Helper()
+	var seller string
+	for _, u := range admin.want(200, "GET", "/v1/users", nil).items() {
+		if u := u.(fields); u["name"] == "Ravi Example" {
+			seller, _ = u["id"].(string)
+		}
+	}
+	link := admin.want(201, "POST", "/v1/users/"+seller+"/link", nil).text("link")
+	token := web.as(t, "").want(201, "POST", "/v1/links/redeem", fields{"token": link, "password": "a long password of Ravi"}).text("token")
+	var week []fields
+	for d := range 7 {
+		week = append(week, fields{"weekday": d, "start_minute": 0, "end_minute": 1440})
+	}
+	admin.want(200, "PUT", "/v1/users/"+seller+"/shifts", fields{"shifts": week})
+	web.as(t, token).want(200, "PUT", "/v1/me/presence", fields{"state": "available"})
+	source := admin.want(200, "GET", "/v1/sources", nil).items()[0].(fields)["slug"]
+	key := admin.want(201, "POST", "/v1/keys", fields{"kind": "publishable", "name": "Page", "any_origin": true}).text("key")
+	awaitKey(t, web, key)
+	id := web.as(t, key).want(202, "POST", "/v1/leads", fields{"source": source, "message": "Is it still free?", "person": fields{"name": "Asha Example", "phone": "+12025550141"}}).text("id")
+	lead = attached(admin, id)
+	admin.until("its offer", "/v1/leads/"+lead, func(a answer) bool { return a.text("state") == "offered" })
+	return lead
+}
+
+// firstSteps goes from an empty account to a test lead that was seen to arrive.
+func firstSteps(page *apptest.Page) {
+	page.See("What do you sell?")
+	page.Type("Name of the project", "Harbour Lofts")
+	page.Press("Make the project")
+	page.Type("Name of the source", "Website form")
+	page.Press("Make the source")
+	page.See("/f/src_")
+	page.Press("Next step")
+	page.Type("Name", "Ravi Example")
+	page.Type("E-mail", "ravi@example.com")
+	page.Type("Phone number", "+12025550124")
+	page.Press("Invite")
+	page.See("Ravi Example is invited.")
+	page.See("/app/join#")
+	page.Press("Next step")
+	page.Press("Send a test lead")
+	page.See("It arrived,") // told by the stream
+	page.Press("See its story")
+	page.See("Ada Example")
+	page.See("Enquired by Website form")
+	page.Press("First steps")
+}
