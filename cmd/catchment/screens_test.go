@@ -118,6 +118,14 @@ var screens = []screen{
 	}},
 	{name: "console-reports", as: "manager", path: "/app/console/reports", shows: "How far they came"},
 	{name: "console-reports-people", as: "marketer", path: "/app/console/reports?by=salesperson&days=1", shows: "Compared"},
+	{name: "console-people", as: "manager", path: "/app/console/people", shows: "Imogen Quill"},
+	{name: "console-person", as: "manager", path: "/app/console/people?role=salesperson", act: func(p *apptest.Page) {
+		p.See("Priya")
+		p.Key("j")
+		p.Key("\r")
+		p.See("Shifts")
+	}},
+	{name: "join", path: "/app/join#one-time", shows: "Choose a password"},
 	{name: "nowhere", as: "salesperson", path: "/app/not/there"},
 }
 

@@ -147,6 +147,18 @@ const reports = createRoute({
   component: lazyRouteComponent(() => import('./console/reports'), 'Reports'),
 })
 
+const people = createRoute({
+  getParentRoute: () => desktop,
+  path: '/people',
+  validateSearch: (s: Record<string, unknown>): { role?: string } => ({ role: text(s.role) }),
+  component: lazyRouteComponent(() => import('./console/people'), 'People'),
+})
+const colleague = createRoute({
+  getParentRoute: () => desktop,
+  path: '/people/$id',
+  component: lazyRouteComponent(() => import('./console/person'), 'Colleague'),
+})
+
 const desk = createRoute({
   getParentRoute: () => inside,
   path: '/desk',
@@ -184,7 +196,7 @@ const tree = root.addChildren([
   start,
   signIn,
   join,
-  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports])]),
+  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague])]),
 ])
 
 export const router = createRouter({

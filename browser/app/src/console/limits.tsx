@@ -15,30 +15,39 @@ const minuteOf = (time: string) => {
 /** Until the last minute of a day is until its end. */
 const endOf = (time: string) => (time === '23:59' ? 1440 : minuteOf(time))
 
+export const workWeek = [1, 2, 3, 4, 5].map((weekday) => ({ weekday, start_minute: 540, end_minute: 1080 }))
+type Span = (typeof workWeek)[number]
+
+/** Hours of the week, a row each: the day, from, until. */
+export function HourRows({ hours, set, disabled }: { hours: Span[]; set: (next: Span[]) => void; disabled?: boolean }) {
+  const put = (i: number, part: Partial<Span>) => set(hours.map((h, j) => (j === i ? { ...h, ...part } : h)))
+  return (
+    <ul className="space-y-2">
+      {hours.map((h, i) => (
+        <li key={i} className="flex flex-wrap items-center gap-2">
+          <Select hideLabel disabled={disabled} label={t('console.draft.weekday')} className="w-36" value={String(h.weekday)} onChange={(v) => put(i, { weekday: Number(v) })} choices={[1, 2, 3, 4, 5, 6, 0].map((d) => ({ value: String(d), label: tOf('console.day', 'd' + d) }))} />
+          <Field hideLabel disabled={disabled} label={t('console.draft.from')} type="time" required value={timeOf(h.start_minute)} onChange={(e) => e.target.value && put(i, { start_minute: minuteOf(e.target.value) })} className="w-32" />
+          <span className="text-soft">{t('console.draft.to')}</span>
+          <Field hideLabel disabled={disabled} label={t('console.draft.until')} type="time" required value={timeOf(h.end_minute)} onChange={(e) => e.target.value && put(i, { end_minute: endOf(e.target.value) })} className="w-32" />
+          {!disabled && <Button type="button" look="quiet" icon="cross" aria-label={t('console.draft.removeHours')} onClick={() => set(hours.filter((_, j) => j !== i))} />}
+        </li>
+      ))}
+    </ul>
+  )
+}
+
 /** When leads are offered at all; outside they wait. */
 export function Hours({ rules, change }: Props) {
   const hours = rules.hours ?? []
   const set = (next: typeof hours) => change({ ...rules, hours: next.length ? next : undefined })
-  const put = (i: number, part: Partial<(typeof hours)[number]>) => set(hours.map((h, j) => (j === i ? { ...h, ...part } : h)))
   const add = () => {
     const free = [1, 2, 3, 4, 5, 6, 0].find((d) => !hours.some((h) => h.weekday === d)) ?? 1
     set([...hours, { weekday: free, start_minute: 540, end_minute: 1080 }])
   }
-  const week = [1, 2, 3, 4, 5].map((weekday) => ({ weekday, start_minute: 540, end_minute: 1080 }))
   return (
-    <Part title={t('console.draft.hours')} action={<Button type="button" icon="plus" onClick={() => (hours.length ? add() : set(week))}>{hours.length ? t('console.draft.addHours') : t('console.draft.setHours')}</Button>}>
+    <Part title={t('console.draft.hours')} action={<Button type="button" icon="plus" onClick={() => (hours.length ? add() : set(workWeek))}>{hours.length ? t('console.draft.addHours') : t('console.draft.setHours')}</Button>}>
       {hours.length === 0 && <p className="text-soft">{t('console.draft.always')}</p>}
-      <ul className="space-y-2">
-        {hours.map((h, i) => (
-          <li key={i} className="flex flex-wrap items-center gap-2">
-            <Select hideLabel label={t('console.draft.weekday')} className="w-40" value={String(h.weekday)} onChange={(v) => put(i, { weekday: Number(v) })} choices={[1, 2, 3, 4, 5, 6, 0].map((d) => ({ value: String(d), label: tOf('console.day', 'd' + d) }))} />
-            <Field hideLabel label={t('console.draft.from')} type="time" required value={timeOf(h.start_minute)} onChange={(e) => put(i, { start_minute: minuteOf(e.target.value) })} className="w-32" />
-            <span className="text-soft">{t('console.draft.to')}</span>
-            <Field hideLabel label={t('console.draft.until')} type="time" required value={timeOf(h.end_minute)} onChange={(e) => put(i, { end_minute: endOf(e.target.value) })} className="w-32" />
-            <Button type="button" look="quiet" icon="cross" aria-label={t('console.draft.removeHours')} onClick={() => set(hours.filter((_, j) => j !== i))} />
-          </li>
-        ))}
-      </ul>
+      <HourRows hours={hours} set={set} />
       {hours.length > 0 && (
         <Field className="mt-4 max-w-110" label={t('console.draft.holidays')} help={t('console.draft.holidaysHelp')} defaultValue={(rules.holidays ?? []).join(', ')} inputClass="ltr" autoComplete="off"
           onChange={(e) => {

@@ -3,7 +3,7 @@ import type { Key } from '../lib/words'
 import type { IconName } from '../ui/icon'
 
 export interface Place {
-  to: '/console/start' | '/console/board' | '/console/leads' | '/console/routing' | '/console/reports'
+  to: '/console/start' | '/console/board' | '/console/leads' | '/console/routing' | '/console/reports' | '/console/people'
   words: Key
   icon: IconName
   /** The letter after g. */
@@ -17,6 +17,7 @@ export const places: Place[] = [
   { to: '/console/leads', words: 'console.nav.leads', icon: 'list', letter: 'l', may: ['leads:read'] },
   { to: '/console/reports', words: 'console.nav.reports', icon: 'chart', letter: 'f', may: ['reports:read'] },
   { to: '/console/routing', words: 'console.nav.routing', icon: 'route', letter: 'r', may: ['setup:read'] },
+  { to: '/console/people', words: 'console.nav.people', icon: 'people', letter: 'u', may: ['setup:read'] },
   { to: '/console/start', words: 'console.nav.start', icon: 'steps', letter: 's', may: ['setup:manage'] },
 ]
 

@@ -44,7 +44,7 @@ export function Start() {
         {step('project', 1, <ProjectStep project={project} onDone={() => choose(null)} />)}
         {step('source', 2, <SourceStep project={project} source={source} onMade={() => choose('source')} onNext={() => choose(null)} />)}
         {step('seller', 3, <SellerStep project={project} onInvited={() => choose('seller')} onNext={() => choose(null)} />)}
-        {step('test', 4, <TestStep source={source} />)}
+        {step('test', 4, <TestStep source={source} onSent={() => choose('test')} />)}
       </ol>
     </Page>
   )
@@ -213,7 +213,7 @@ async function handIn(source: string, form: Record<string, string>) {
 }
 
 /** Sends a lead in by the same door as everybody's, and shows when it has come. */
-function TestStep({ source }: { source?: { id: string } }) {
+function TestStep({ source, onSent }: { source?: { id: string }; onSent: () => void }) {
   const sent = useRef<{ at: number; id?: string } | null>(null)
   const [arrived, setArrived] = useState<{ id: string; ms: number } | null>(null)
   const [waiting, wait] = useState(false)
@@ -228,6 +228,7 @@ function TestStep({ source }: { source?: { id: string } }) {
     mutationFn: () => {
       setArrived(null)
       wait(true)
+      onSent()
       sent.current = { at: Date.now() }
       return handIn(source!.id, { 'person.name': 'Ada Example', 'person.phone': '+4420794601' + String(Math.floor(Math.random() * 100)).padStart(2, '0'), message: t('console.start.test.message'), _test: '1' })
     },

@@ -57,7 +57,9 @@ function Again({ onDone }: { onDone: () => void }) {
 function Second({ onDone }: { onDone: () => void }) {
   const factors = useQuery({ queryKey: ['me', 'factors'], queryFn: () => ok(api.GET('/v1/me/factors')), staleTime: 0 })
   const [sending, send] = useState(false)
-  const must = factors.data?.limited && !factors.data.needs?.length
+  const [must, decide] = useState<boolean>()
+  // Decided once: setting one up changes the answer while its recovery codes are still on the screen.
+  if (factors.data && must === undefined) decide(factors.data.limited && !factors.data.needs?.length)
   return (
     <Frame title={must ? t('factor.enrol') : t('factor.title')} words={must ? t('factor.enrolWords') : t('factor.words')}>
       {must ? <FirstFactor onDone={onDone} /> : <FactorForm onDone={onDone} onNone={() => void signOut()} />}
