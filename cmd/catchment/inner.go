@@ -16,6 +16,7 @@ import (
 	"catchment/internal/operate"
 	"catchment/internal/store"
 	"catchment/internal/store/answers"
+	"catchment/internal/store/devices"
 	"catchment/internal/store/setup"
 	"catchment/internal/web"
 
@@ -204,7 +205,8 @@ func (h *house) operatorEvents(ctx context.Context) (operate.Events, error) {
 }
 
 // The journal stays behind SQL for so long or so many bytes, whichever is
-// less; answers are kept under their idempotency keys as long.
+// less. Answers are kept under their idempotency keys as long, and as long as a
+// device of the account may work without us besides.
 const (
 	keepJournal      = 24 * time.Hour
 	keepJournalBytes = 4 << 30
@@ -271,7 +273,11 @@ func (h *house) tidyOnce(ctx context.Context, hourly bool) error {
 	}
 	for _, scope := range scopes {
 		err := h.db.Write(ctx, scope, func(tx *store.Tx) error {
-			if _, err := answers.Forget(tx, time.Now().Add(-keepAnswers)); err != nil {
+			rule, err := devices.GetRule(tx)
+			if err != nil {
+				return err
+			}
+			if _, err := answers.Forget(tx, time.Now().Add(-rule.Lease-keepAnswers)); err != nil {
 				return err
 			}
 			return h.tellEnding(tx)

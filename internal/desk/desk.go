@@ -110,6 +110,13 @@ func worker(v *web.Visit) followup.Worker {
 	return w
 }
 
+// teller is worker, of something that happened by the visitor's clock.
+func teller(v *web.Visit, happened *time.Time) (w followup.Worker, err error) {
+	w = worker(v)
+	w.Said, err = v.Happened(happened)
+	return w, err
+}
+
 // whose says whose leads a visitor lists; false: nobody's, because there is no
 // user to whom any could belong.
 func whose(v *web.Visit) (w leads.Whose, ok bool) {

@@ -71,6 +71,7 @@ type attemptIn struct {
 		Note        string     `json:"note,omitempty" maxLength:"8000" doc:"Kept sealed, as a note."`
 		Next        *NextIn    `json:"next,omitempty" doc:"The next follow-up. Without it, one that was due by now is taken away."`
 		Stage       *StageIn   `json:"stage,omitempty" doc:"The stage to move to."`
+		HappenedAt  *time.Time `json:"happened_at,omitempty" doc:"When it happened, by your clock, of what is told later; with Catchment-Clock."`
 	}
 }
 
@@ -92,18 +93,25 @@ type NoteMade struct {
 type noteIn struct {
 	LeadPath
 	Body struct {
-		Text string `json:"text" minLength:"1" maxLength:"8000" doc:"Kept sealed under the person's key." example:"Prefers calls after six."`
+		Text       string     `json:"text" minLength:"1" maxLength:"8000" doc:"Kept sealed under the person's key." example:"Prefers calls after six."`
+		HappenedAt *time.Time `json:"happened_at,omitempty" doc:"When it happened, by your clock, of what is told later; with Catchment-Clock."`
 	}
 }
 
 type stageIn struct {
 	LeadPath
-	Body StageIn
+	Body struct {
+		StageIn
+		HappenedAt *time.Time `json:"happened_at,omitempty" doc:"When it happened, by your clock, of what is told later; with Catchment-Clock."`
+	}
 }
 
 type nextIn struct {
 	LeadPath
-	Body NextIn
+	Body struct {
+		NextIn
+		HappenedAt *time.Time `json:"happened_at,omitempty" doc:"When it happened, by your clock, of what is told later; with Catchment-Clock."`
+	}
 }
 
 type transferIn struct {
@@ -119,13 +127,14 @@ func (d *Desk) workRoutes() {
 		return web.Op{Method: http.MethodPost, Path: "/v1/leads/{id}/" + verb, Name: name, Tag: "work", Permission: p, Status: status, Summary: summary, Detail: detail}
 	}
 	const own = "Only the lead's owner may, and whoever may work every lead; for others the lead is not there."
-	web.Do(d.API, op("attempts", "add-attempt", account.WorkLeads, http.StatusCreated, "Report an attempt",
-		"With its note, the next follow-up and the change of stage, all or nothing. "+own), d.addAttempt)
+	later := func(o web.Op) web.Op { o.Later = true; return o }
+	web.Do(d.API, later(op("attempts", "add-attempt", account.WorkLeads, http.StatusCreated, "Report an attempt",
+		"With its note, the next follow-up and the change of stage, all or nothing. "+own)), d.addAttempt)
 	d.tryingRoutes(own)
-	web.Do(d.API, op("notes", "add-note", account.WorkLeads, http.StatusCreated, "Add a note", own), d.addNote)
-	web.Do(d.API, op("stage", "set-stage", account.WorkLeads, 0, "Move a lead to another stage",
-		"Closing takes it out of routing. Reopening is refused with open_lead_exists while the person has another open lead of the project. "+own), d.setStage)
-	web.Do(d.API, op("next-action", "set-next-action", account.WorkLeads, 0, "Set or take away the next follow-up", own), d.setNext)
+	web.Do(d.API, later(op("notes", "add-note", account.WorkLeads, http.StatusCreated, "Add a note", own)), d.addNote)
+	web.Do(d.API, later(op("stage", "set-stage", account.WorkLeads, 0, "Move a lead to another stage",
+		"Closing takes it out of routing. Reopening is refused with open_lead_exists while the person has another open lead of the project. "+own)), d.setStage)
+	web.Do(d.API, later(op("next-action", "set-next-action", account.WorkLeads, 0, "Set or take away the next follow-up", own)), d.setNext)
 	web.Do(d.API, op("transfer", "transfer-lead", account.MoveLeads, 0, "Give a lead to another owner", "Whoever has it or is offered it now; an open offer is lost."), d.transfer)
 	web.Do(d.API, op("claim", "claim-lead", account.AnswerOffers, 0, "Take a waiting lead",
 		"For members of the project's pool; the first one wins, the others get 409 with the code lead_taken."), d.claim)
@@ -139,15 +148,19 @@ func (d *Desk) addAttempt(v *web.Visit, tx *store.Tx, in *attemptIn) (*AttemptMa
 	b := in.Body
 	t := followup.Try{Channel: lead.Channel(b.Channel), Disposition: lead.Disposition(b.Disposition), TalkMS: b.TalkMS, Evidence: lead.Evidence(b.Evidence)}
 	if b.StartedAt != nil {
-		t.StartedAt = *b.StartedAt
+		t.StartedAt = v.Corrected(*b.StartedAt)
 	}
 	if b.EndedAt != nil {
-		t.EndedAt = *b.EndedAt
+		t.EndedAt = v.Corrected(*b.EndedAt)
 	}
 	if err := brought(tx, &t, b.Note, b.Next, b.Stage); err != nil {
 		return nil, err
 	}
-	done, err := d.Followup.Attempt(tx, worker(v), id, t, v.At)
+	w, err := teller(v, b.HappenedAt)
+	if err != nil {
+		return nil, err
+	}
+	done, err := d.Followup.Attempt(tx, w, id, t, v.At)
 	return madeView(tx, v, done, err)
 }
 
@@ -189,7 +202,11 @@ func (d *Desk) addNote(v *web.Visit, tx *store.Tx, in *noteIn) (*NoteMade, error
 	if f := followup.CheckNote("text", in.Body.Text); f != nil {
 		return nil, problem.Invalid(*f)
 	}
-	n, err := d.Followup.Note(tx, worker(v), id, vault.Hide(in.Body.Text), v.At)
+	w, err := teller(v, in.Body.HappenedAt)
+	if err != nil {
+		return nil, err
+	}
+	n, err := d.Followup.Note(tx, w, id, vault.Hide(in.Body.Text), v.At)
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +222,11 @@ func (d *Desk) setStage(v *web.Visit, tx *store.Tx, in *stageIn) (*Lead, error) 
 	if err != nil {
 		return nil, err
 	}
-	l, err := d.Followup.SetStage(tx, worker(v), id, m, v.At)
+	w, err := teller(v, in.Body.HappenedAt)
+	if err != nil {
+		return nil, err
+	}
+	l, err := d.Followup.SetStage(tx, w, id, m, v.At)
 	return leadView(tx, v, l, err)
 }
 
@@ -214,7 +235,11 @@ func (d *Desk) setNext(v *web.Visit, tx *store.Tx, in *nextIn) (*Lead, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := d.Followup.NextAction(tx, worker(v), id, in.Body.next(), v.At)
+	w, err := teller(v, in.Body.HappenedAt)
+	if err != nil {
+		return nil, err
+	}
+	l, err := d.Followup.NextAction(tx, w, id, in.Body.next(), v.At)
 	return leadView(tx, v, l, err)
 }
 

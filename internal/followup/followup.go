@@ -73,6 +73,10 @@ func (f *Followup) Attempt(tx *store.Tx, w Worker, id lead.ID, t Try, now time.T
 	if err != nil {
 		return Done{}, err
 	}
+	if w.Said, err = bound(tx, w, l, now); err != nil {
+		return Done{}, err
+	}
+	t.settle(w, l, now)
 	if faults := t.check(w, l, now); len(faults) > 0 {
 		return Done{}, problem.Invalid(faults...)
 	}
@@ -113,14 +117,17 @@ func (f *Followup) rest(tx *store.Tx, w Worker, l *leads.Lead, t Try, now time.T
 		next = &Next{}
 	}
 	if next != nil {
-		if err := f.next(tx, w, l, *next, now); err != nil {
+		if err := f.next(tx, w, l, *next, now); err != nil && !isSuperseded(err) {
 			return note, err
 		}
 	}
 	if t.Move == nil {
 		return note, nil
 	}
-	return note, f.move(tx, w, l, *t.Move, "stage.", now)
+	if err := f.move(tx, w, l, *t.Move, "stage.", now); !isSuperseded(err) {
+		return note, err
+	}
+	return note, nil // the attempt was made all the same
 }
 
 // SetStage moves the lead to another stage. Moving it to the stage it is in
@@ -130,6 +137,9 @@ func (f *Followup) rest(tx *store.Tx, w Worker, l *leads.Lead, t Try, now time.T
 func (f *Followup) SetStage(tx *store.Tx, w Worker, id lead.ID, m Move, now time.Time) (leads.Lead, error) {
 	l, err := f.load(tx, w, id)
 	if err != nil {
+		return l, err
+	}
+	if w.Said, err = bound(tx, w, l, now); err != nil {
 		return l, err
 	}
 	return l, f.move(tx, w, &l, m, m.In, now)
@@ -147,12 +157,21 @@ func (f *Followup) move(tx *store.Tx, w Worker, l *leads.Lead, m Move, prefix st
 	if to.ID == l.Stage {
 		return nil
 	}
+	if !w.Said.IsZero() {
+		last, err := leads.StageSetAt(tx, l.ID)
+		if err == nil && last.After(w.Said) {
+			err = superseded("stage")
+		}
+		if err != nil {
+			return err
+		}
+	}
 	closed, err := f.closing(tx, l, to.Category, now)
 	if err != nil {
 		return err
 	}
 	from, was := l.Stage, l.Category
-	c := leads.StageChange{Lead: l.ID, At: now, From: from, To: to.ID, Reason: m.Reason, By: w.Actor}
+	c := leads.StageChange{Lead: l.ID, At: w.when(now), From: from, To: to.ID, Reason: m.Reason, By: w.Actor}
 	if err := leads.WorkSetStage(tx, l, c, to.Category, closed); err != nil {
 		return err
 	}
@@ -200,7 +219,10 @@ func (f *Followup) NextAction(tx *store.Tx, w Worker, id lead.ID, n Next, now ti
 	if err != nil {
 		return l, err
 	}
-	if faults := n.check("", now); len(faults) > 0 {
+	if w.Said, err = bound(tx, w, l, now); err != nil {
+		return l, err
+	}
+	if faults := n.check("", w.when(now)); len(faults) > 0 {
 		return l, problem.Invalid(faults...)
 	}
 	if !n.At.IsZero() && !l.ClosedAt.IsZero() {
@@ -210,7 +232,10 @@ func (f *Followup) NextAction(tx *store.Tx, w Worker, id lead.ID, n Next, now ti
 }
 
 func (f *Followup) next(tx *store.Tx, w Worker, l *leads.Lead, n Next, now time.Time) error {
-	if err := leads.WorkSetNext(tx, l, store.Clock(n.At), string(n.What)); err != nil {
+	if l.NextSetAt.After(w.when(now)) && !w.Said.IsZero() {
+		return superseded("follow-up")
+	}
+	if err := leads.WorkSetNext(tx, l, store.Clock(n.At), string(n.What), store.Clock(w.when(now))); err != nil {
 		return err
 	}
 	data := map[string]any{"what": string(n.What), "next_at": nil}
@@ -227,8 +252,11 @@ func (f *Followup) Note(tx *store.Tx, w Worker, id lead.ID, text vault.Personal,
 	if err != nil {
 		return leads.Note{}, err
 	}
+	if w.Said, err = bound(tx, w, l, now); err != nil {
+		return leads.Note{}, err
+	}
 	note, err := f.note(tx, w, l, text, now)
-	return leads.Note{ID: note, Lead: l.ID, Person: l.Person, By: w.Actor, CreatedAt: now}, err
+	return leads.Note{ID: note, Lead: l.ID, Person: l.Person, By: w.Actor, CreatedAt: w.when(now)}, err
 }
 
 func (f *Followup) note(tx *store.Tx, w Worker, l leads.Lead, text vault.Personal, now time.Time) (lead.NoteID, error) {
@@ -236,7 +264,7 @@ func (f *Followup) note(tx *store.Tx, w Worker, l leads.Lead, text vault.Persona
 	if err != nil {
 		return lead.NoteID{}, err
 	}
-	n := leads.Note{ID: lead.NewNoteID(), Lead: l.ID, Person: l.Person, By: w.Actor, CreatedAt: now}
+	n := leads.Note{ID: lead.NewNoteID(), Lead: l.ID, Person: l.Person, By: w.Actor, CreatedAt: w.when(now)}
 	n.Text = key.Seal(leads.NotePlace(n.ID), text)
 	if err := leads.WorkAddNote(tx, n); err != nil {
 		return lead.NoteID{}, err
@@ -289,8 +317,11 @@ func CheckNote(field, text string) *problem.Field {
 // load finds the lead for who may work it; for others it does not exist.
 func (f *Followup) load(tx *store.Tx, w Worker, id lead.ID) (leads.Lead, error) {
 	l, err := leads.LeadByID(tx, id)
-	if errors.Is(err, store.ErrNone) || (err == nil && !w.mayWork(l.Owner, l.Project)) {
+	if errors.Is(err, store.ErrNone) {
 		return leads.Lead{}, problem.NotFound()
+	}
+	if err == nil && !w.mayWork(l.Owner, l.Project) {
+		return leads.Lead{}, passedOn(tx, w, l)
 	}
 	return l, err
 }

@@ -244,9 +244,9 @@ func TestAChangedLeadIsReadAgain(t *testing.T) {
 		w := newWorld(t, db)
 		l := w.lead()
 		stale := l
-		w.write(func(tx *store.Tx) error { return leads.WorkSetNext(tx, &l, w.at.Add(time.Hour), "call") })
+		w.write(func(tx *store.Tx) error { return leads.WorkSetNext(tx, &l, w.at.Add(time.Hour), "call", time.Now()) })
 		err := db.Write(t.Context(), w.scope, func(tx *store.Tx) error {
-			if err := leads.WorkSetNext(tx, &stale, w.at, "visit"); !errors.Is(err, store.ErrAgain) {
+			if err := leads.WorkSetNext(tx, &stale, w.at, "visit", time.Now()); !errors.Is(err, store.ErrAgain) {
 				t.Errorf("a stale lead was written: %v", err)
 			}
 			return nil

@@ -71,6 +71,7 @@ type Move struct {
 
 // Worker is who works the lead.
 type Worker struct {
+	Said  time.Time // when it happened, of what a device tells later; zero: now
 	Actor string
 	User  account.UserID      // zero for a key
 	All   bool                // may work leads that others own
@@ -140,7 +141,7 @@ func (t *Try) check(w Worker, l leads.Lead, now time.Time) (faults []problem.Fie
 		fault("ended_at", "out_of_order", "The attempt ends after it begins, and before now. Leave ended_at out when it is not known.")
 	}
 	if t.Next != nil {
-		faults = append(faults, t.Next.check("next.", now)...)
+		faults = append(faults, t.Next.check("next.", w.when(now))...)
 	}
 	return faults
 }

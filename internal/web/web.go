@@ -46,6 +46,7 @@ type Visit struct {
 	RequestID string
 	At        time.Time
 	Address   netip.Addr // of the caller; the zero Addr: unknown. Never logged
+	Clock     time.Time  // what the caller's clock said as they sent it (Catchment-Clock); zero: not said
 	Agent     string     // the User-Agent header. Never logged
 
 	addHeader func(name, value string) // of the answer
@@ -106,6 +107,7 @@ type Op struct {
 	MaxBody      int64  // bytes; 64 KiB when zero
 	Takes        string // media type of the body; application/json when empty
 	Opens        bool   // the answer may hold personal data, for a purpose
+	Later        bool   // may tell of what happened before, with Catchment-Clock
 	StepUp       bool   // a second factor was shown within the last ten minutes
 }
 
@@ -340,6 +342,10 @@ func (a *API) operation(op Op) huma.Operation {
 		h.Extensions["x-step-up"] = true
 		h.Description = strings.TrimSpace(h.Description + " Who has a second factor, or must have one, has shown it within the last ten minutes: else 403 step_up_required.")
 	}
+	if op.Later {
+		h.Parameters = append(h.Parameters, &huma.Param{Name: "Catchment-Clock", In: "header", Schema: &huma.Schema{Type: "string", Format: "date-time"},
+			Description: "What your clock says as you send this. Needed with happened_at: the server corrects the times of the body by the difference to its own."})
+	}
 	if op.Opens {
 		h.Parameters = append(h.Parameters, &huma.Param{Name: "Catchment-Purpose", In: "header", Schema: &huma.Schema{Type: "string", MaxLength: new(100)},
 			Description: "Why personal data is opened; it goes on the record. A session has its task as a default, a key has none and gets nothing personal without it."})
@@ -410,6 +416,9 @@ func (a *API) visit(ctx context.Context, op Op, header func(string) string) (*Vi
 		return v, problem.Forbidden("forbidden", "This belongs to an account.")
 	}
 	if err := v.strong(op); err != nil {
+		return v, err
+	}
+	if v.Clock, err = clockOf(op, header("Catchment-Clock")); err != nil {
 		return v, err
 	}
 	return v, v.state(header("Catchment-Purpose"))

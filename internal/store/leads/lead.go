@@ -41,6 +41,7 @@ type Lead struct {
 	ContactedAt time.Time
 	NextAt      time.Time
 	NextWhat    string
+	NextSetAt   time.Time // when that was set; zero: never, or before this was kept
 	ClosedAt    time.Time
 	TriedAt     time.Time // the latest attempt
 	MissedAt    time.Time // the latest attempt that should have reached the person and did not; zero after a contact
@@ -55,7 +56,7 @@ type Lead struct {
 
 const leadColumns = `lead_id, person_id, project_id, source_id, test, stage_id, category, reason, route_state, owner_id, offer_id,
 	waiting_at, queued_at, offers_made, enquiries, previous_id, version, created_at, enquired_at, offered_at, accepted_at,
-	attempted_at, contacted_at, next_at, next_what, closed_at, history, tried_at, missed_at,
+	attempted_at, contacted_at, next_at, next_what, next_set_at, closed_at, history, tried_at, missed_at,
 	attempted_evidence, contacted_evidence, talk_ms, talk_evidence, wrap_up_ms, wrap_up_evidence`
 
 // qualified names a lead's columns in a join.
@@ -233,7 +234,7 @@ func scanLead(scan func(...any) error) (l Lead, err error) {
 	err = scan(&l.ID, &l.Person, &l.Project, &l.Source, &l.Test, &l.Stage, &l.Category, &l.Reason, &l.RouteState, &l.Owner, &l.Offer,
 		store.Time(&l.WaitingAt), store.Time(&l.QueuedAt), &l.OffersMade, &l.Enquiries, &l.Previous, &l.Version,
 		store.Time(&l.CreatedAt), store.Time(&l.EnquiredAt), store.Time(&l.OfferedAt), store.Time(&l.AcceptedAt),
-		store.Time(&l.AttemptedAt), store.Time(&l.ContactedAt), store.Time(&l.NextAt), &l.NextWhat, store.Time(&l.ClosedAt), &l.History,
+		store.Time(&l.AttemptedAt), store.Time(&l.ContactedAt), store.Time(&l.NextAt), &l.NextWhat, store.Time(&l.NextSetAt), store.Time(&l.ClosedAt), &l.History,
 		store.Time(&l.TriedAt), store.Time(&l.MissedAt), &l.AttemptedHow, &l.ContactedHow, &l.Talk, &l.TalkHow, &l.WrapUp, &l.WrapUpHow)
 	return l, err
 }

@@ -1,6 +1,7 @@
 package leads
 
 import (
+	"errors"
 	"time"
 
 	"catchment/internal/account"
@@ -15,6 +16,8 @@ var (
 	openSince = store.Register("leads.told.open", `SELECT max(started_at) FROM attempt_open WHERE account_id = $1 AND lead_id = $2`)
 	ownedFrom = store.Register("leads.told.owner", `SELECT user_id, from_at FROM assignment
 		WHERE account_id = $1 AND lead_id = $2 ORDER BY from_at DESC LIMIT 1`)
+	leftAt = store.Register("leads.told.left", `SELECT max(until_at) FROM assignment
+		WHERE account_id = $1 AND lead_id = $2 AND user_id = $3`)
 )
 
 // LastTold is when an attempt at the lead was last reported; zero: never.
@@ -40,4 +43,19 @@ func TryingSince(tx *store.Tx, id lead.ID) (at time.Time, err error) {
 func OwnedSince(tx *store.Tx, id lead.ID) (owner account.UserID, from time.Time, err error) {
 	err = tx.Row(ownedFrom, id).Scan(&owner, store.Time(&from))
 	return owner, from, err
+}
+
+// LeftAt is when a user's last time as the lead's owner ended; zero: there was none.
+func LeftAt(tx *store.Tx, id lead.ID, user account.UserID) (at time.Time, err error) {
+	err = tx.Row(leftAt, id, user).Scan(store.Time(&at))
+	return at, err
+}
+
+// StageSetAt is when the lead's stage was changed last; zero: never.
+func StageSetAt(tx *store.Tx, id lead.ID) (at time.Time, err error) {
+	err = tx.Row(workLastChange, id).Scan(store.Time(&at))
+	if errors.Is(err, store.ErrNone) {
+		err = nil
+	}
+	return at, err
 }

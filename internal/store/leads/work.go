@@ -88,7 +88,7 @@ var (
 		WHERE account_id = $1 AND lead_id = $2 ORDER BY at LIMIT $3`)
 	workOpenLead = store.Register("leads.work.open_lead", `SELECT lead_id FROM lead
 		WHERE account_id = $1 AND person_id = $2 AND project_id = $3 AND closed_at IS NULL`)
-	workNext = store.Register("leads.work.next", `UPDATE lead SET version = version + 1, next_at = $4, next_what = $5
+	workNext = store.Register("leads.work.next", `UPDATE lead SET version = version + 1, next_at = $4, next_what = $5, next_set_at = $6
 		WHERE account_id = $1 AND lead_id = $2 AND version = $3`)
 	workHolds = store.List("leads.work.holds", `SELECT lead_id, owner_id, project_id FROM lead WHERE account_id = $1 AND lead_id IN (LIST)`)
 	workReach = store.Register("leads.work.of_person_and_owner", `SELECT count(*) FROM lead
@@ -275,12 +275,13 @@ func WorkOpenLead(tx *store.Tx, p lead.PersonID, of account.ProjectID) (id lead.
 	return id, err
 }
 
-// WorkSetNext sets the next follow-up; the zero time takes it away.
-func WorkSetNext(tx *store.Tx, l *Lead, at time.Time, what string) error {
-	if err := fenced(tx.Exec(workNext, l.ID, l.Version, store.Micro(at), what)); err != nil {
+// WorkSetNext sets the next follow-up; the zero time takes it away. set is when
+// that was decided.
+func WorkSetNext(tx *store.Tx, l *Lead, at time.Time, what string, set time.Time) error {
+	if err := fenced(tx.Exec(workNext, l.ID, l.Version, store.Micro(at), what, store.Micro(set))); err != nil {
 		return err
 	}
-	l.Version, l.NextAt, l.NextWhat = l.Version+1, at, what
+	l.Version, l.NextAt, l.NextWhat, l.NextSetAt = l.Version+1, at, what, set
 	return nil
 }
 
