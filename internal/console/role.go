@@ -60,7 +60,7 @@ func (c *Console) roleRoutes() {
 	web.See(c.API, web.Op{Method: "GET", Path: "/v1/roles/{id}", Name: "get-role", Tag: "people", Permission: account.ReadSetup,
 		Summary: "One of the account's own roles"}, getRole)
 	web.Do(c.API, web.Op{Method: "PUT", Path: "/v1/roles/{id}", Name: "change-role", Tag: "people", Permission: account.ManagePeople, StepUp: true,
-		Summary: "Change a role", Detail: "Who has it is signed out at once when its permissions change, and its keys follow everywhere within five seconds. Who may not answer offers any more loses open offers to others."}, c.changeRole)
+		Summary: "Change a role", Detail: "Who has it is signed out at once when its permissions change, and its keys follow everywhere within five seconds. Who may not answer offers any more loses open offers to others. 409 last_admin: nobody would be left who manages people and can sign in."}, c.changeRole)
 	web.Do(c.API, web.Op{Method: "DELETE", Path: "/v1/roles/{id}", Name: "remove-role", Tag: "people", Permission: account.ManagePeople, StepUp: true,
 		Summary: "Remove a role that nobody has", Detail: "409 role_in_use lists the users and keys that have it."}, c.removeRole)
 }

@@ -55,7 +55,7 @@ func (c *Console) ssoRoutes() {
 	web.Meet(c.API, web.Op{Method: "POST", Path: "/v1/account/sso/check", Name: "check-sso", Tag: "people", Permission: account.ManagePeople,
 		Summary: "Look for the records of the domains", Detail: "Now, beside once a day. Name servers that do not answer change nothing. A domain counts for one account."}, c.checkSSO)
 	web.Do(c.API, web.Op{Method: "DELETE", Path: "/v1/account/sso", Name: "remove-sso", Tag: "people", Permission: account.ManagePeople, StepUp: true,
-		Summary: "End single sign-on", Detail: "Sessions that are there go on."}, c.removeSSO)
+		Summary: "End single sign-on", Detail: "Sessions that are there go on. 409 last_admin: no admin has a password or a passkey."}, c.removeSSO)
 }
 
 func (c *Console) ssoView(p signin.Provider, domains []signin.Domain) *SSOProvider {

@@ -125,11 +125,11 @@ func (c *Console) userRoutes() {
 	web.Meet(c.API, web.Op{Method: "GET", Path: "/v1/users/{id}", Name: "get-user", Tag: "people", Opens: true, Permission: account.ReadSetup,
 		Summary: "One user", Detail: "Phone and e-mail as in the list."}, c.getUser)
 	web.Do(c.API, web.Op{Method: "PATCH", Path: "/v1/users/{id}", Name: "change-user", Tag: "people", Permission: account.ManagePeople, StepUp: true,
-		Summary: "Change a user", Detail: "What is left out stays. Who is deactivated, or gets a role without offers, loses open offers to others. 409 open_leads: who is deactivated owns leads, send handover with to or pool; 200 go over at once, and POST /v1/users/{id}/handover moves the rest. 409 last_admin: there is always an active admin."}, c.changeUser)
+		Summary: "Change a user", Detail: "What is left out stays. Who is deactivated, or gets a role without offers, loses open offers to others. 409 open_leads: who is deactivated owns leads, send handover with to or pool; 200 go over at once, and POST /v1/users/{id}/handover moves the rest. 409 last_admin: there is always an admin who can sign in."}, c.changeUser)
 	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/users/{id}/link", Name: "create-user-link", Tag: "people", Permission: account.ManagePeople, Status: 201, StepUp: true,
 		Summary: "Give a user a new one-time link", Detail: "For an invitation that was not used in time, or a forgotten password. Earlier links stop working."}, c.newLink)
 	web.Do(c.API, web.Op{Method: "DELETE", Path: "/v1/users/{id}/factors", Name: "reset-user-factors", Tag: "people", Permission: account.ManagePeople, StepUp: true,
-		Summary: "Take away a user's second factors", Detail: "For who has lost them. Their sessions end, and they come in by password, or by a new link. It is on the record. Nobody resets their own: 409 own_factors."}, c.resetFactors)
+		Summary: "Take away a user's second factors", Detail: "For who has lost them. Their sessions end, and they come in by password, or by a new link. It is on the record. Nobody resets their own: 409 own_factors. 409 last_admin: no admin could sign in any more."}, c.resetFactors)
 }
 
 // mayInclude settles whether the visitor gets phones and e-mails: nil error
@@ -318,7 +318,7 @@ func (c *Console) resetFactors(v *web.Visit, tx *store.Tx, in *UserPath) (*Facto
 	if m.ID == v.User {
 		return nil, problem.Conflict("own_factors", "Remove your own at DELETE /v1/me/totp, or have another admin do it.")
 	}
-	return &FactorsReset{m.ID.String()}, c.Signin.Reset(tx, v.Actor, m.ID)
+	return &FactorsReset{m.ID.String()}, c.Directory.KeepLed(tx, func() error { return c.Signin.Reset(tx, v.Actor, m.ID) })
 }
 
 func (c *Console) changeUser(v *web.Visit, tx *store.Tx, in *changeUserIn) (*Colleague, error) {

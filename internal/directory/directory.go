@@ -103,6 +103,7 @@ type Directory struct {
 	o      Options
 	cache  cache
 	unwake func()
+	lock   func(*store.Tx) error // of an account, for KeepLed
 }
 
 // New returns the directory. Close ends its subscription.
@@ -134,7 +135,7 @@ func New(o Options) *Directory {
 	if o.Tombstones == nil {
 		o.Tombstones = noTombstones{}
 	}
-	d := &Directory{o: o, unwake: func() {}}
+	d := &Directory{o: o, unwake: func() {}, lock: setup.LockAccount}
 	if o.Waker == nil {
 		return d
 	}

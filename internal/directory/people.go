@@ -144,15 +144,21 @@ func (d *Directory) NewLink(tx *store.Tx, id account.UserID) (link string, expir
 // Members reads all members, the first one first.
 func (d *Directory) Members(tx *store.Tx) ([]*Member, error) { return members.All(tx) }
 
-// UpdateMember changes a member. An account always keeps an active admin. Who
-// is deactivated, or gets another role, is signed out everywhere, at once;
-// open offers are routing's to take back.
-func (d *Directory) UpdateMember(tx *store.Tx, id account.UserID, c MemberChange) (*Member, error) {
-	if c.Role != nil || c.State != nil {
-		if err := setup.LockAccount(tx); err != nil { // two admins may not demote each other at once
-			return nil, none(err)
-		}
+// UpdateMember changes a member. An account always keeps an admin who can sign
+// in: see KeepLed. Who is deactivated, or gets another role, is signed out
+// everywhere, at once; open offers are routing's to take back.
+func (d *Directory) UpdateMember(tx *store.Tx, id account.UserID, c MemberChange) (m *Member, err error) {
+	if c.Role == nil && c.State == nil {
+		return d.updateMember(tx, id, c)
 	}
+	err = d.KeepLed(tx, func() error {
+		m, err = d.updateMember(tx, id, c)
+		return err
+	})
+	return m, err
+}
+
+func (d *Directory) updateMember(tx *store.Tx, id account.UserID, c MemberChange) (*Member, error) {
 	m, err := members.Get(tx, id)
 	if err != nil {
 		return nil, none(err)
@@ -161,36 +167,26 @@ func (d *Directory) UpdateMember(tx *store.Tx, id account.UserID, c MemberChange
 	if err := d.change(tx, m, c); err != nil {
 		return nil, err
 	}
-	leads := func(m *Member) bool { return m.Role == account.Admin && m.State == members.Active }
-	if leads(&was) && !leads(m) {
-		n, err := members.OtherAdmins(tx, id)
-		if err != nil {
-			return nil, err
-		}
-		if n == 0 {
-			return nil, problem.Conflict("last_admin", "The account needs an active admin; make somebody else admin first.")
-		}
+	if err := members.Update(tx, m); err != nil {
+		return nil, none(err)
 	}
+	d.revoked(tx)
 	left := m.State == members.Deactivated && was.State != m.State
-	if left || m.Role != was.Role { // a token that was overheard before does not get the new right
-		if err := access.EndSessions(tx, id, account.SessionID{}, d.now()); err != nil {
-			return nil, err
-		}
-		why := devices.RoleChanged
-		if left {
-			why = devices.Deactivated
-		}
-		if err := d.EndDevices(tx, "system:directory", id, why, nil); err != nil {
-			return nil, err
-		}
+	if !left && m.Role == was.Role {
+		return m, nil
 	}
+	// A token that was overheard before does not get the new right.
+	if err := access.EndSessions(tx, id, account.SessionID{}, d.now()); err != nil {
+		return nil, err
+	}
+	why := devices.RoleChanged
 	if left {
+		why = devices.Deactivated
 		if err := access.EndLinks(tx, id, d.now()); err != nil {
 			return nil, err
 		}
 	}
-	d.revoked(tx)
-	return m, none(members.Update(tx, m))
+	return m, d.EndDevices(tx, "system:directory", id, why, nil)
 }
 
 func (d *Directory) change(tx *store.Tx, m *Member, c MemberChange) error {

@@ -101,11 +101,16 @@ func RoleHolders(tx *store.Tx, id account.RoleID) ([]account.UserID, []account.K
 
 // ChangeRole gives a role another name and other grants. When the grants change,
 // its users are signed out everywhere, at once, as with a change of role, and
-// the doors learn what its keys may. 404; 409 name_taken.
+// the doors learn what its keys may. 404; 409 name_taken, last_admin.
 func (d *Directory) ChangeRole(tx *store.Tx, by Principal, id account.RoleID, name string, grants rights.Definition) (was, is OwnRole, err error) {
-	if err := setup.LockAccount(tx); err != nil {
-		return was, is, none(err)
-	}
+	err = d.KeepLed(tx, func() error {
+		was, is, err = d.changeRole(tx, by, id, name, grants)
+		return err
+	})
+	return was, is, err
+}
+
+func (d *Directory) changeRole(tx *store.Tx, by Principal, id account.RoleID, name string, grants rights.Definition) (was, is OwnRole, err error) {
 	if was, err = access.Role(tx, id); err != nil {
 		return was, is, none(err)
 	}

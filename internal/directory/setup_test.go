@@ -2,7 +2,6 @@ package directory_test
 
 import (
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -139,39 +138,6 @@ func TestTombstones(t *testing.T) {
 		}
 		if _, err := h.dir.FindKey(h.Context(), account.NewKeyID(), keys[2].Hash); err != store.ErrNone {
 			h.Errorf("a key that never was: %v", err)
-		}
-	})
-}
-
-func TestThereIsAlwaysAnAdmin(t *testing.T) {
-	each(t, func(h *house) {
-		s, first := h.company("priya@example.com")
-		demote := func(id account.UserID) error {
-			return h.try(s, func(tx *store.Tx) error {
-				_, err := h.dir.UpdateMember(tx, id, directory.MemberChange{Role: ptr(account.Manager)})
-				return err
-			})
-		}
-		h.refused(demote(first.User), 409, "last_admin")
-		h.refused(h.try(s, func(tx *store.Tx) error {
-			_, err := h.dir.UpdateMember(tx, first.User, directory.MemberChange{State: ptr(members.Deactivated)})
-			return err
-		}), 409, "last_admin")
-		var link string
-		h.write(s, func(tx *store.Tx) (err error) {
-			_, link, err = h.dir.CreateMember(tx, directory.NewMember{Name: "Omar", Role: account.Admin, Email: vault.Hide("omar@example.com")})
-			return err
-		})
-		h.refused(demote(first.User), 409, "last_admin") // the other one is only invited
-		second := h.door.Redeem(link)
-		var wg sync.WaitGroup
-		var errs [2]error
-		for i, id := range []account.UserID{first.User, second.User} {
-			wg.Go(func() { errs[i] = demote(id) })
-		}
-		wg.Wait()
-		if (errs[0] == nil) == (errs[1] == nil) {
-			h.Errorf("%v and %v", errs[0], errs[1])
 		}
 	})
 }

@@ -269,8 +269,8 @@ func (s *Signin) RemovePasskey(ctx context.Context, p directory.Principal, id ac
 		return SignedIn{}, err
 	}
 	err := s.hold(ctx, p, func(h holding) error {
-		if ok, err := access.RemovePasskey(h.Holder, p.User, id); err != nil || !ok {
-			return orProblem(err, problem.NotFound())
+		if err := s.takePasskey(h, id); err != nil {
+			return err
 		}
 		if err := h.note("factor.remove", map[string]any{"factor": account.Passkey, "passkey": id}); err != nil {
 			return err
@@ -281,6 +281,21 @@ func (s *Signin) RemovePasskey(ctx context.Context, p directory.Principal, id ac
 		return SignedIn{}, err
 	}
 	return s.o.Directory.Renew(ctx, p)
+}
+
+// takePasskey removes one, unless it is the only way in of the only admin.
+func (s *Signin) takePasskey(h holding, id account.PasskeyID) error {
+	remove := func() error {
+		ok, err := access.RemovePasskey(h.Holder, h.user, id)
+		if err == nil && !ok {
+			err = problem.NotFound()
+		}
+		return err
+	}
+	if tx, ok := h.User(); ok {
+		return s.o.Directory.KeepLed(tx, remove)
+	}
+	return remove()
 }
 
 // lessFactors settles what follows from a factor that was just removed. Whoever

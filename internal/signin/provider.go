@@ -194,19 +194,24 @@ func (s *Signin) SetProvider(ctx context.Context, by directory.Principal, p Prov
 		if err := s.sealSecret(tx, &is, p.Secret, was.Issuer); err != nil {
 			return err
 		}
-		if was.Issuer != is.Issuer {
-			if err := access.RemoveBonds(tx); err != nil {
-				return err
-			}
-		}
 		p.ChangedAt, p.Secret = is.ChangedAt, vault.Personal{}
-		if err := access.SetProvider(tx, is); err != nil {
+		if err := s.o.Directory.KeepLed(tx, func() error { return putProvider(tx, is, was.Issuer != is.Issuer) }); err != nil {
 			return err
 		}
 		return audit.Write(tx, is.ChangedAt, audit.Entry{Actor: by.Actor, Action: "sso.changed", Detail: map[string]any{"issuer": is.Issuer, "client_id": is.ClientID,
 			"domains": is.Domains, "compulsory": is.Compulsory, "new_role": string(is.NewRole), "earlier_issuer": was.Issuer}})
 	})
 	return p, err
+}
+
+// putProvider stores it; another one forgets who was bound to the one before.
+func putProvider(tx *store.Tx, p access.Provider, another bool) error {
+	if another {
+		if err := access.RemoveBonds(tx); err != nil {
+			return err
+		}
+	}
+	return access.SetProvider(tx, p)
 }
 
 func (s *Signin) sealSecret(tx *store.Tx, is *access.Provider, secret vault.Personal, earlier string) error {
@@ -226,12 +231,15 @@ func (s *Signin) sealSecret(tx *store.Tx, is *access.Provider, secret vault.Pers
 }
 
 // RemoveProvider ends single sign-on for the account; store.ErrNone when there
-// is none.
+// is none, 409 last_admin when no admin could come in without it.
 func (s *Signin) RemoveProvider(tx *store.Tx, actor string) error {
-	was, err := access.RemoveProvider(tx)
-	if err == nil && !was {
-		err = store.ErrNone
-	}
+	err := s.o.Directory.KeepLed(tx, func() error {
+		was, err := access.RemoveProvider(tx)
+		if err == nil && !was {
+			err = store.ErrNone
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}

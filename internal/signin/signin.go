@@ -234,7 +234,12 @@ func (s *Signin) barred(ctx context.Context, acct account.ID, role account.Role)
 			return err
 		}
 		rule, err := access.GetRule(tx)
-		if err == nil && slices.Contains(rule.NoPassword, role) {
+		if err != nil || !slices.Contains(rule.NoPassword, role) {
+			return err
+		}
+		// A role that has been given more since signs in by no code, and would have no way in.
+		codes, err := codeRole(tx, role)
+		if err == nil && codes {
 			err = problem.Forbidden("code_required", "Your company has you sign in with a code to your phone or a passkey, not by password.")
 		}
 		return err

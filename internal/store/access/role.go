@@ -29,7 +29,12 @@ var (
 		WHERE account_id = $1 AND role_id = $2`)
 	dropRole  = store.Register("access.role.drop", `DELETE FROM own_role WHERE account_id = $1 AND role_id = $2`)
 	roleUsers = store.Register("access.role.users", `SELECT user_id FROM member WHERE account_id = $1 AND role = $2 ORDER BY user_id`)
-	roleKeys  = store.Register("access.role.keys", `SELECT key_id FROM api_key WHERE account_id = $1 AND role = $2 AND revoked_at IS NULL ORDER BY key_id`)
+	able      = store.Register("access.role.able", `SELECT count(*), count(CASE
+			WHEN $3 AND EXISTS (SELECT 1 FROM credential c WHERE c.account_id = $1 AND c.user_id = m.user_id AND c.password_hash <> '') THEN 1
+			WHEN $3 AND EXISTS (SELECT 1 FROM passkey k WHERE k.account_id = $1 AND k.user_id = m.user_id) THEN 1
+			WHEN EXISTS (SELECT 1 FROM sso_bond b JOIN sso_provider p ON p.account_id = b.account_id WHERE b.account_id = $1 AND b.user_id = m.user_id) THEN 1
+		END) FROM member m WHERE m.account_id = $1 AND m.role = $2 AND m.state = 'active'`)
+	roleKeys = store.Register("access.role.keys", `SELECT key_id FROM api_key WHERE account_id = $1 AND role = $2 AND revoked_at IS NULL ORDER BY key_id`)
 )
 
 // AddRole stores a role. False: the account has one of that name.
@@ -72,6 +77,14 @@ func RoleHolders(tx *store.Tx, id account.RoleID) (users []account.UserID, keys 
 	rows, err = tx.Query(roleKeys, id.String())
 	keys, err = ids[account.KeyID](rows, err)
 	return users, keys, err
+}
+
+// Able counts the active users of a role, and those of them who can sign in:
+// through the account's identity provider, and when alone is set by password or
+// passkey.
+func Able(tx *store.Tx, r account.Role, alone bool) (active, canSignIn int, err error) {
+	err = tx.Row(able, string(r), alone).Scan(&active, &canSignIn)
+	return active, canSignIn, err
 }
 
 func ids[T any](rows store.Rows, err error) (out []T, _ error) {

@@ -60,8 +60,6 @@ var (
 	update = store.Register("members.update", `UPDATE member SET role = $3, state = $4, name = $5, phone = $6, email = $7, time_zone = $8
 		WHERE account_id = $1 AND user_id = $2`)
 	welcome = store.Register("members.welcome", `UPDATE member SET state = 'active' WHERE account_id = $1 AND user_id = $2 AND state = 'invited'`)
-	admins  = store.Register("members.admins", `SELECT count(*) FROM member
-		WHERE account_id = $1 AND user_id <> $2 AND role = 'admin' AND state = 'active'`)
 
 	addKey = store.Register("members.key.add", `INSERT INTO member_key (account_id, user_id, keyset_version, wrapped) VALUES ($1, $2, $3, $4)`)
 	getKey = store.Register("members.key.get", `SELECT wrapped FROM member_key WHERE account_id = $1 AND user_id = $2`)
@@ -107,12 +105,6 @@ func Update(tx *store.Tx, m *Member) error {
 func Welcome(tx *store.Tx, id account.UserID) error {
 	_, err := tx.Exec(welcome, id)
 	return err
-}
-
-// OtherAdmins counts the active admins beside this one.
-func OtherAdmins(tx *store.Tx, id account.UserID) (n int, err error) {
-	err = tx.Row(admins, id).Scan(&n)
-	return n, err
 }
 
 // AddKey stores a member's wrapped key.
