@@ -59,6 +59,18 @@ func (in StageIn) move(tx *store.Tx, prefix string) (followup.Move, error) {
 	return m, problem.InvalidField(prefix+"stage", "unknown_stage", "Send the id or slug of a stage of GET /v1/stages.")
 }
 
+// MoveTold is a change of stage, perhaps of earlier.
+type MoveTold struct {
+	StageIn
+	HappenedAt *time.Time `json:"happened_at,omitempty" doc:"When it happened, by your clock, of what is told later; with Catchment-Clock."`
+}
+
+// NextTold is a follow-up, perhaps set earlier.
+type NextTold struct {
+	NextIn
+	HappenedAt *time.Time `json:"happened_at,omitempty" doc:"When it happened, by your clock, of what is told later; with Catchment-Clock."`
+}
+
 type attemptIn struct {
 	LeadPath
 	Body struct {
@@ -100,18 +112,12 @@ type noteIn struct {
 
 type stageIn struct {
 	LeadPath
-	Body struct {
-		StageIn
-		HappenedAt *time.Time `json:"happened_at,omitempty" doc:"When it happened, by your clock, of what is told later; with Catchment-Clock."`
-	}
+	Body MoveTold
 }
 
 type nextIn struct {
 	LeadPath
-	Body struct {
-		NextIn
-		HappenedAt *time.Time `json:"happened_at,omitempty" doc:"When it happened, by your clock, of what is told later; with Catchment-Clock."`
-	}
+	Body NextTold
 }
 
 type transferIn struct {
