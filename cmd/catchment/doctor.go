@@ -93,8 +93,16 @@ func (d *doctor) disk() {
 		return
 	}
 	free, total := int64(s.Bavail)*s.Bsize, int64(s.Blocks)*s.Bsize
-	if free < total/10 {
-		d.bad("only %d MiB of %d free: at the watermark no more leads are taken; make room", free>>20, total>>20)
+	mark := d.c.Watermark << 20
+	if mark == 0 {
+		mark = journal.Watermark(total)
+	}
+	switch {
+	case free < mark:
+		d.bad("only %d MiB of %d free, fewer than %d: no more leads are taken; make room", free>>20, total>>20, mark>>20)
+		return
+	case free < 4*mark:
+		d.warn("only %d MiB of %d free: at %d no more leads are taken; make room", free>>20, total>>20, mark>>20)
 		return
 	}
 	d.ok("disk: %d MiB free", free>>20)

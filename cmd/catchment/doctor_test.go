@@ -22,14 +22,16 @@ func TestDoctorReadsTheJournal(t *testing.T) {
 	for i := range 20 {
 		s.as(t, shop.pub).want(202, "POST", "/v1/leads", shop.lead("Asha Example", fmt.Sprintf("+120255501%02d", i)))
 	}
-	seen := func(status int, words string) {
+	seen := func(status int, words string, flags ...string) {
 		t.Helper()
 		var out strings.Builder
-		if got := run([]string{"doctor", "--data", c.Data}, &out, io.Discard); got != status || !strings.Contains(out.String(), words) {
+		if got := run(append([]string{"doctor", "--data", c.Data, "--watermark", "1"}, flags...), &out, io.Discard); got != status || !strings.Contains(out.String(), words) {
 			t.Errorf("doctor: status %d, want %d and %q:\n%s", got, status, words, &out)
 		}
 	}
 	seen(0, "a server is running on this folder")
+	seen(0, " MiB free\n")
+	seen(1, "no more leads are taken; make room", "--watermark", "1000000000")
 	s.stop()
 	seen(0, "ok    journal: 20 entries in 20 messages")
 

@@ -192,6 +192,11 @@ func (j *Journal) open(ctx context.Context) error {
 	return j.checkHighWater(ctx)
 }
 
+// Watermark is the free space in bytes under which an embedded journal takes no
+// entry when nothing else was asked for: a twentieth of the file system's total,
+// between 32 MiB and 1 GiB.
+func Watermark(total int64) int64 { return min(max(total/20, 32<<20), 1<<30) }
+
 func (j *Journal) openEmbedded() error {
 	if j.o.Dir == "" {
 		return errors.New("journal: neither a folder nor a URL is given")
@@ -205,7 +210,7 @@ func (j *Journal) openEmbedded() error {
 	if err != nil {
 		return err
 	}
-	def(&j.o.Watermark, min(max(total/20, 32<<20), 1<<30))
+	def(&j.o.Watermark, Watermark(total))
 	j.queue.watch(j.o.Dir, j.o.Watermark)
 	j.high, err = openHighWater(j.o.Dir)
 	return err
