@@ -9,7 +9,7 @@ import (
 
 // AllowedNetworks are from where the account's people and secret keys may come.
 type AllowedNetworks struct {
-	Admins   []string `json:"admins" nullable:"false" maxItems:"100" doc:"Admins, who keep to everyone as well. Empty: from anywhere." example:"[\"192.0.2.0/24\"]"`
+	Admins   []string `json:"admins" nullable:"false" maxItems:"100" doc:"Admins, and whoever else manages people or keys; they keep to everyone as well. Empty: from anywhere." example:"[\"192.0.2.0/24\"]"`
 	Everyone []string `json:"everyone" nullable:"false" maxItems:"100" doc:"All who sign in. Empty: from anywhere." example:"[\"2001:db8::/48\"]"`
 	Keys     []string `json:"keys" nullable:"false" maxItems:"100" doc:"Secret keys; one key can have its own as well. Empty: from anywhere." example:"[\"198.51.100.7/32\"]"`
 }

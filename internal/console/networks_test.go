@@ -88,3 +88,33 @@ func documented(t *testing.T) string {
 	block, _, _ := strings.Cut(rest, "```")
 	return strings.Join(strings.Fields(block), "")
 }
+
+// Whoever manages people or keys by an own role keeps to the networks of
+// admins; another own role does not.
+func TestNetworksOfOwnRolesThatAdminister(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c := h.company()
+		role := func(name, permission string) account.Role {
+			t.Helper()
+			return account.Role(c.admin.post("/v1/roles", map[string]any{"name": name, "permissions": map[string]string{permission: "all", "setup:read": "all"}}).want(t, 201).str("id"))
+		}
+		people, keys, spend := c.user(role("People", "people:manage")), c.user(role("Keys", "keys:manage")), c.user(role("Spend", "spend:enter"))
+		for _, v := range []*visitor{people, keys} {
+			p, err := c.dir.Authenticate(t.Context(), v.token)
+			c.ok(err)
+			v.token = c.door.Raise(p).Token
+		}
+		h.goTo("192.0.2.9")
+		c.admin.ask("PUT", "/v1/account/networks", map[string]any{"admins": []string{"192.0.2.9"}, "everyone": []string{}, "keys": []string{}}).want(t, 200)
+		for _, v := range []*visitor{people, keys, spend} {
+			v.get("/v1/projects").want(t, 200)
+		}
+		h.goTo("198.51.100.3")
+		spend.get("/v1/projects").want(t, 200)
+		for _, v := range []*visitor{people, keys, c.admin} {
+			if got := v.get("/v1/projects").want(t, 403); got.code() != "network" {
+				t.Error(got.text)
+			}
+		}
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/caller"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
 )
@@ -41,7 +42,17 @@ func (d *Directory) Admits(tx *store.Tx, role account.Role) error {
 	if err != nil {
 		return err
 	}
-	return inside(tx.Context(), rule.Networks.Of(role))
+	may, err := RightsOf(tx, role)
+	if err != nil {
+		return err
+	}
+	return inside(tx.Context(), rule.Networks.Of(administers(may)))
+}
+
+// administers reports whether somebody keeps to the networks of admins: who
+// could give themselves or a key what an admin has does as they do.
+func administers(r rights.Rights) bool {
+	return r.May(account.ManagePeople) || r.May(account.ManageKeys)
 }
 
 // AdmitsOperator is Admits for operators of the platform.
@@ -60,7 +71,7 @@ func (d *Directory) networks(ctx context.Context, p Principal, own caller.Networ
 	if !p.Operator {
 		err := d.o.DB.Read(ctx, p.Scope, func(tx *store.Tx) error {
 			rule, err := access.GetRule(tx)
-			if list = rule.Networks.Of(p.Role); !p.Key.IsZero() {
+			if list = rule.Networks.Of(administers(p.Rights)); !p.Key.IsZero() {
 				list = []caller.Networks{rule.Networks.Keys, own}
 			}
 			return err

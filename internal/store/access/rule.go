@@ -22,14 +22,14 @@ type Rule struct {
 
 // Networks are from where an account's people and secret keys may come.
 type Networks struct {
-	Admins   caller.Networks `json:"admins,omitempty"`   // admins, who keep to Everyone too
+	Admins   caller.Networks `json:"admins,omitempty"`   // whoever manages people or keys, who keep to Everyone too
 	Everyone caller.Networks `json:"everyone,omitempty"` // all users
 	Keys     caller.Networks `json:"keys,omitempty"`
 }
 
-// Of lists what somebody of the role has to keep to.
-func (n Networks) Of(role account.Role) []caller.Networks {
-	if role == account.Admin {
+// Of lists what somebody has to keep to, an admin or not.
+func (n Networks) Of(admin bool) []caller.Networks {
+	if admin {
 		return []caller.Networks{n.Everyone, n.Admins}
 	}
 	return []caller.Networks{n.Everyone}
