@@ -14,6 +14,7 @@ import (
 	"catchment/internal/problem"
 	"catchment/internal/rights"
 	"catchment/internal/store"
+	"catchment/internal/store/access"
 	"catchment/internal/store/leads"
 	"catchment/internal/store/members"
 	"catchment/internal/store/offers"
@@ -25,15 +26,17 @@ import (
 // Colleague is one who works in the account. The name is what colleagues call
 // them; phone and e-mail are personal.
 type Colleague struct {
-	ID            string    `json:"id" example:"user_01h455vb4pex5vsknk084sn02q"`
-	Role          string    `json:"role" doc:"A built-in role, or the id of one of the account's own." example:"salesperson"`
-	State         string    `json:"state" enum:"invited,active,deactivated" doc:"invited: has not used the one-time link yet."`
-	Name          string    `json:"name" example:"Ravi Example"`
-	TimeZone      string    `json:"time_zone" example:"Europe/London"`
-	Presence      string    `json:"presence" enum:"available,engaged,away,logged-off"`
-	PresenceSince time.Time `json:"presence_since"`
-	CreatedAt     time.Time `json:"created_at"`
-	Person        *Contact  `json:"person,omitempty" doc:"With include=person, the permission people:manage and a purpose; the opening is on the record."`
+	ID            string     `json:"id" example:"user_01h455vb4pex5vsknk084sn02q"`
+	Role          string     `json:"role" doc:"A built-in role, or the id of one of the account's own." example:"salesperson"`
+	State         string     `json:"state" enum:"invited,active,deactivated" doc:"invited: has not used the one-time link yet."`
+	Name          string     `json:"name" example:"Ravi Example"`
+	TimeZone      string     `json:"time_zone" example:"Europe/London"`
+	Presence      string     `json:"presence" enum:"available,engaged,away,logged-off"`
+	PresenceSince time.Time  `json:"presence_since"`
+	CreatedAt     time.Time  `json:"created_at"`
+	InvitedAt     *time.Time `json:"invited_at,omitempty" doc:"Of who has not signed in yet: when their newest one-time link was made."`
+	InvitedUntil  *time.Time `json:"invitation_expires_at,omitempty" doc:"And until when it is good; left out once it is withdrawn."`
+	Person        *Contact   `json:"person,omitempty" doc:"With include=person, the permission people:manage and a purpose; the opening is on the record."`
 }
 
 // Contact is how to reach a user.
@@ -52,6 +55,14 @@ type Invitation struct {
 func colleague(m *members.Member) Colleague {
 	return Colleague{ID: m.ID.String(), Role: string(m.Role), State: string(m.State), Name: m.Name, TimeZone: m.TimeZone,
 		Presence: string(m.Presence), PresenceSince: m.PresenceAt, CreatedAt: m.CreatedAt}
+}
+
+// invited adds what the one-time links of somebody who has not signed in yet say.
+func (c Colleague) invited(i access.Invitation) Colleague {
+	if !i.Newest.IsZero() {
+		c.InvitedAt, c.InvitedUntil = new(i.Newest.Add(-directory.LinkLife)), web.TimeOrNull(i.Until)
+	}
+	return c
 }
 
 // UserPath is the input of a route about one user.
@@ -77,6 +88,8 @@ type usersIn struct {
 	Including
 	Role  string `query:"role" maxLength:"40" doc:"Only these: a built-in role, or the id of one of the account's own."`
 	State string `query:"state" enum:"invited,active,deactivated" doc:"Only these."`
+
+	Invited string `query:"invited" enum:"pending,expired" doc:"Only who has not signed in yet: pending, with a one-time link that is good; expired, without, for its time is over or it was withdrawn."`
 }
 
 type userIn struct {
@@ -128,6 +141,8 @@ func (c *Console) userRoutes() {
 		Summary: "Change a user", Detail: "What is left out stays. Who is deactivated, or gets a role without offers, loses open offers to others. 409 open_leads: who is deactivated owns leads, send handover with to or pool; 200 go over at once, and POST /v1/users/{id}/handover moves the rest. 409 last_admin: there is always an admin who can sign in."}, c.changeUser)
 	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/users/{id}/link", Name: "create-user-link", Tag: "people", Permission: account.ManagePeople, Status: 201, StepUp: true,
 		Summary: "Give a user a new one-time link", Detail: "For an invitation that was not used in time, or a forgotten password. Earlier links stop working."}, c.newLink)
+	web.Do(c.API, web.Op{Method: "DELETE", Path: "/v1/users/{id}/link", Name: "withdraw-user-link", Tag: "people", Permission: account.ManagePeople, StepUp: true,
+		Summary: "Withdraw a user's one-time link", Detail: "For an invitation that went to the wrong place. Nothing happens when there is none. Another is made with POST."}, c.withdrawLink)
 	web.Do(c.API, web.Op{Method: "DELETE", Path: "/v1/users/{id}/factors", Name: "reset-user-factors", Tag: "people", Permission: account.ManagePeople, StepUp: true,
 		Summary: "Take away a user's second factors", Detail: "For who has lost them. Their sessions end, and they come in by password, or by a new link. It is on the record. Nobody resets their own: 409 own_factors. 409 last_admin: no admin could sign in any more."}, c.resetFactors)
 }
@@ -150,8 +165,12 @@ func (c *Console) listUsers(ctx context.Context, v *web.Visit, in *usersIn) (*we
 		return nil, err
 	}
 	var all []*members.Member
+	var links map[account.UserID]access.Invitation
 	err = c.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
-		all, err = members.All(tx)
+		if all, err = members.All(tx); err != nil {
+			return err
+		}
+		links, err = access.Invitations(tx)
 		return err
 	})
 	if err != nil {
@@ -159,11 +178,12 @@ func (c *Console) listUsers(ctx context.Context, v *web.Visit, in *usersIn) (*we
 	}
 	slices.Reverse(all) // newest first
 	all = only(all, func(m *members.Member) bool {
-		return (in.Role == "" || string(m.Role) == in.Role) && (in.State == "" || string(m.State) == in.State)
+		return (in.Role == "" || string(m.Role) == in.Role) && (in.State == "" || string(m.State) == in.State) &&
+			(in.Invited == "" || m.State == members.Invited && (in.Invited == "pending") == v.At.Before(links[m.ID].Until))
 	})
 	var shown []*members.Member
 	list, err := window(in.Page, all, func(m *members.Member) web.Place { return web.Place{At: m.CreatedAt, ID: m.ID.UUID()} },
-		func(m *members.Member) Colleague { shown = append(shown, m); return colleague(m) })
+		func(m *members.Member) Colleague { shown = append(shown, m); return colleague(m).invited(links[m.ID]) })
 	if err != nil || !with {
 		return list, err
 	}
@@ -176,14 +196,18 @@ func (c *Console) getUser(ctx context.Context, v *web.Visit, in *userIn) (*Colle
 		return nil, err
 	}
 	var m *members.Member
+	var links map[account.UserID]access.Invitation
 	err = c.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
-		m, err = in.member(tx)
+		if m, err = in.member(tx); err != nil || m.State != members.Invited {
+			return err
+		}
+		links, err = access.Invitations(tx)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	one := []Colleague{colleague(m)}
+	one := []Colleague{colleague(m).invited(links[m.ID])}
 	if with {
 		err = c.open(ctx, v, []*members.Member{m}, one)
 	}
@@ -303,6 +327,24 @@ func (c *Console) newLink(v *web.Visit, tx *store.Tx, in *UserPath) (*Invitation
 		return nil, err
 	}
 	return invitation(tx, m, link, until), c.changed(tx, v, "user", "user.link", m.ID.String(), nil)
+}
+
+// LinkWithdrawn says whose one-time link is worth nothing now.
+type LinkWithdrawn struct {
+	UserID    string `json:"user_id" example:"user_01h455vb4pex5vsknk084sn02q"`
+	Withdrawn bool   `json:"withdrawn" doc:"False: there was none that had not been used."`
+}
+
+func (c *Console) withdrawLink(v *web.Visit, tx *store.Tx, in *UserPath) (*LinkWithdrawn, error) {
+	m, err := covered(v, tx, *in)
+	if err != nil {
+		return nil, err
+	}
+	out := &LinkWithdrawn{UserID: m.ID.String()}
+	if out.Withdrawn, err = c.Directory.WithdrawLink(tx, m.ID); err != nil || !out.Withdrawn {
+		return out, err
+	}
+	return out, c.changed(tx, v, "user", "user.link-withdrawn", m.ID.String(), nil)
 }
 
 // FactorsReset says whose second factors are gone.

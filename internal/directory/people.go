@@ -141,6 +141,12 @@ func (d *Directory) NewLink(tx *store.Tx, id account.UserID) (link string, expir
 	return link, now.Add(LinkLife), err
 }
 
+// WithdrawLink makes a user's one-time link useless. False: there was none that
+// had not been used.
+func (d *Directory) WithdrawLink(tx *store.Tx, id account.UserID) (bool, error) {
+	return access.WithdrawLinks(tx, id, d.now())
+}
+
 // Members reads all members, the first one first.
 func (d *Directory) Members(tx *store.Tx) ([]*Member, error) { return members.All(tx) }
 

@@ -131,8 +131,8 @@ func (s *Signin) newPassword(tx *store.Tx, id account.UserID, but account.Sessio
 }
 
 // Recover makes a one-time link for a user who can come in no other way, and
-// takes their second factors away. For an admin people may come from anywhere
-// again: cleared. A phone that is lost, too, is taken off: who has one shows a
+// takes their second factors away. When they manage people, the account's people may
+// come from anywhere again: cleared. A phone that is lost, too, is taken off: who has one shows a
 // code to it before anything else is set up. It is for whoever runs the machine: nobody
 // is asked, and both the account's record and the platform's show it.
 func (s *Signin) Recover(ctx context.Context, by string, acct account.ID, email string, phoneLost bool) (link string, expires time.Time, cleared bool, err error) {
@@ -161,7 +161,11 @@ func (s *Signin) Recover(ctx context.Context, by string, acct account.ID, email 
 			return err
 		}
 		m, err := members.Get(tx, user)
-		if err == nil && m.Role == account.Admin {
+		if err != nil {
+			return err
+		}
+		may, err := directory.RightsOf(tx, m.Role)
+		if err == nil && may.May(account.ManagePeople) {
 			cleared, err = s.o.Directory.ClearNetworks(tx)
 		}
 		if err != nil {

@@ -27,6 +27,10 @@ var (
 	useLink  = store.Register("access.link.use", `UPDATE one_time_link SET used_at = $3 WHERE account_id = $1 AND token_hash = $2 AND used_at IS NULL AND expires_at > $3`)
 	endLinks = store.Register("access.links.end", `UPDATE one_time_link SET used_at = $3 WHERE account_id = $1 AND user_id = $2 AND used_at IS NULL`)
 
+	invitations = store.Register("access.links.invitations", `SELECT l.user_id, max(l.expires_at), max(CASE WHEN l.used_at IS NULL THEN l.expires_at END)
+		FROM one_time_link l JOIN member m ON m.account_id = l.account_id AND m.user_id = l.user_id
+		WHERE l.account_id = $1 AND m.state = 'invited' GROUP BY l.user_id`)
+
 	byLogin          = store.Unbound("access.credential.by-login", `SELECT account_id, user_id, password_hash FROM credential WHERE login_mac = $1`)
 	linkBy           = store.Unbound("access.link.by-token", `SELECT account_id, user_id, expires_at FROM one_time_link WHERE token_hash = $1 AND used_at IS NULL`)
 	addOperator      = store.Unbound("access.operator.add", `INSERT INTO operator (operator_id, name, login_mac, password_hash, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`)
@@ -118,8 +122,34 @@ func AddLink(tx *store.Tx, id account.UserID, token Hash, now, expires time.Time
 
 // EndLinks makes a user's links useless.
 func EndLinks(tx *store.Tx, id account.UserID, now time.Time) error {
-	_, err := tx.Exec(endLinks, id, now.UnixMicro())
+	_, err := WithdrawLinks(tx, id, now)
 	return err
+}
+
+// WithdrawLinks is EndLinks. False: there were none that had not been used.
+func WithdrawLinks(tx *store.Tx, id account.UserID, now time.Time) (bool, error) {
+	n, err := tx.Exec(endLinks, id, now.UnixMicro())
+	return n > 0, err
+}
+
+// Invitation is what the one-time links of somebody who has never signed in say.
+type Invitation struct {
+	Newest time.Time // the end of the newest link, used up or not
+	Until  time.Time // the end of the one that can be used; zero: none can
+}
+
+// Invitations reads those of all invited users.
+func Invitations(tx *store.Tx) (map[account.UserID]Invitation, error) {
+	out := map[account.UserID]Invitation{}
+	rows, err := tx.Query(invitations)
+	err = store.Each(rows, err, func(scan func(...any) error) error {
+		var id account.UserID
+		var i Invitation
+		err := scan(&id, store.Time(&i.Newest), store.Time(&i.Until))
+		out[id] = i
+		return err
+	})
+	return out, err
 }
 
 // UseLink uses up a link. False: it was used, or its time is over.
