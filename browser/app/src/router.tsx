@@ -159,6 +159,33 @@ const colleague = createRoute({
   component: lazyRouteComponent(() => import('./console/person'), 'Colleague'),
 })
 
+const sources = createRoute({
+  getParentRoute: () => desktop,
+  path: '/sources',
+  component: lazyRouteComponent(() => import('./console/sources'), 'Sources'),
+})
+const source = createRoute({
+  getParentRoute: () => desktop,
+  path: '/sources/$id',
+  component: lazyRouteComponent(() => import('./console/sources'), 'SourcePage'),
+})
+const held = createRoute({
+  getParentRoute: () => desktop,
+  path: '/held',
+  validateSearch: (s: Record<string, unknown>): { tab?: 'held' | 'kept' | 'released' | 'dead' } => ({ tab: oneOf(['held', 'kept', 'released', 'dead'], s.tab) }),
+  component: lazyRouteComponent(() => import('./console/held'), 'Held'),
+})
+const platform = createRoute({
+  getParentRoute: () => desktop,
+  path: '/platform',
+  component: lazyRouteComponent(() => import('./console/operate'), 'Platform'),
+})
+const platformRecord = createRoute({
+  getParentRoute: () => desktop,
+  path: '/platform/record',
+  component: lazyRouteComponent(() => import('./console/operate'), 'PlatformRecord'),
+})
+
 const desk = createRoute({
   getParentRoute: () => inside,
   path: '/desk',
@@ -196,7 +223,7 @@ const tree = root.addChildren([
   start,
   signIn,
   join,
-  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague])]),
+  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, sources, source, held, platform, platformRecord])]),
 ])
 
 export const router = createRouter({

@@ -84,6 +84,7 @@ function Way({ mine, wide }: { mine: Place[]; wide?: boolean }) {
             <li key={p.to}>
               <Link
                 to={p.to}
+                activeOptions={{ exact: p.to === '/console/platform' }}
                 aria-label={t(p.words)}
                 title={t(p.words)}
                 className="flex min-h-11 items-center gap-2.5 rounded px-2.5 font-medium text-soft hover:bg-hover hover:text-ink md:min-h-9"

@@ -1,9 +1,9 @@
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { getRouteApi, useNavigate } from '@tanstack/react-router'
-import { type FormEvent, useState } from 'react'
+import { type FormEvent, useRef, useState } from 'react'
 import { api, ok, type Schemas } from '../lib/api'
 import { type Fault, faultOf } from '../lib/fault'
-import { useActs } from '../lib/keys'
+import { useActs, useListKeys } from '../lib/keys'
 import { useMay } from '../lib/me'
 import { queries } from '../lib/query'
 import { t, tOf } from '../lib/words'
@@ -47,6 +47,8 @@ export function People() {
   const pool = useQuery({ queryKey: ['pool', project], enabled: !!project, queryFn: () => ok(api.GET('/v1/projects/{id}/pool', { params: { path: { id: project! } } })) })
   const [inviting, invite] = useState(false)
   const manage = !!may('people:manage')
+  const box = useRef<HTMLDivElement>(null)
+  useListKeys(box, { next: t('console.people.next'), before: t('console.people.before') })
   useActs(manage ? [{ id: 'people.invite', words: t('console.people.invite'), keys: 'n', group: t('console.nav.people'), run: () => invite(true) }] : [])
   const shown = (users.data ?? []).filter((u) => (!role || u.role === role) && (!project || !pool.data || pool.data.members.some((m) => m.user_id === u.id)))
   return (
@@ -63,7 +65,7 @@ export function People() {
       {users.isError && !users.data ? <Sorry error={users.error} again={() => void users.refetch()} /> : users.isPending ? <Rows n={10} /> : shown.length === 0 ? (
         <Empty title={t('console.people.none')} words={t('console.people.noneWords')} />
       ) : (
-        <div className="-mx-4 flex min-h-0 flex-1 flex-col md:-mx-8">
+        <div ref={box} className="-mx-4 flex min-h-0 flex-1 flex-col md:-mx-8">
           <Table
             label={t('console.nav.people')}
             rows={shown}
