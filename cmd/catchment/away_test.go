@@ -1,26 +1,17 @@
 package main
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
 	"catchment/internal/store"
-	"catchment/internal/store/scratch"
 )
 
 // The database is away when the program starts: leads are taken from the last
 // snapshot, the rest says when to come again, and all follows when it is back.
 func TestDatabaseAwayAtStart(t *testing.T) {
 	t.Parallel()
-	cluster, err := scratch.Start(false)
-	if errors.Is(err, scratch.ErrMissing) && testing.Short() {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Stop)
+	cluster := ownPostgres(t)
 	c := settingsFor(t, store.Options{URL: cluster.URL("postgres")})
 	before := serve(t, c)
 	shop := openShop(t, c, before)

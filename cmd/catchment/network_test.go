@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -9,7 +8,6 @@ import (
 	"time"
 
 	"catchment/internal/store"
-	"catchment/internal/store/scratch"
 )
 
 // Behind a proxy that says where callers come from: an account's networks hold
@@ -18,14 +16,7 @@ import (
 // nothing that a caller writes counts.
 func TestNetworksOfARunningServer(t *testing.T) {
 	t.Parallel()
-	cluster, err := scratch.Start(false)
-	if errors.Is(err, scratch.ErrMissing) && testing.Short() {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Stop)
+	cluster := ownPostgres(t)
 	c := settingsFor(t, store.Options{URL: cluster.URL("postgres")})
 	c.TrustedProxies, c.ProxyHeader, c.OperatorNets = "127.0.0.1", "x-forwarded-for", "203.0.113.0/24"
 	s := serve(t, c)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,7 +12,6 @@ import (
 	"catchment/internal/audit"
 	"catchment/internal/snapshot"
 	"catchment/internal/store"
-	"catchment/internal/store/scratch"
 )
 
 // A key is revoked by the command while the database is away: the doors refuse
@@ -21,14 +19,7 @@ import (
 // records tell of it once.
 func TestRevokedWhileSQLIsAway(t *testing.T) {
 	t.Parallel()
-	cluster, err := scratch.Start(false)
-	if errors.Is(err, scratch.ErrMissing) && testing.Short() {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Stop)
+	cluster := ownPostgres(t)
 	c := settingsFor(t, store.Options{URL: cluster.URL("postgres")})
 	s := serve(t, c)
 	shop := openShop(t, c, s)
@@ -92,14 +83,7 @@ func TestRevokedWhileSQLIsAway(t *testing.T) {
 // itself: every node refuses, also one that starts later without SQL.
 func TestRevokedOnEveryNode(t *testing.T) {
 	t.Parallel()
-	cluster, err := scratch.Start(false)
-	if errors.Is(err, scratch.ErrMissing) && testing.Short() {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Stop)
+	cluster := ownPostgres(t)
 	bus := startNATS(t)
 	node := func(role string) config {
 		c := settingsFor(t, store.Options{})

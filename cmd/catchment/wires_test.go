@@ -114,8 +114,9 @@ func secureNATS(t *testing.T) (url, cert, key, authority string) {
 	return strings.Replace(s.ClientURL(), "nats://", "tls://", 1), cert, key, authority
 }
 
-// securePostgres runs a PostgreSQL that speaks TLS only.
-func securePostgres(t *testing.T) (url string) {
+// ownPostgres is a PostgreSQL that only this test uses, and may halt. Without
+// one installed the test is left out when short ones were asked for.
+func ownPostgres(t *testing.T) *scratch.Cluster {
 	t.Helper()
 	c, err := scratch.Start(false)
 	if errors.Is(err, scratch.ErrMissing) && testing.Short() {
@@ -125,6 +126,13 @@ func securePostgres(t *testing.T) (url string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Stop)
+	return c
+}
+
+// securePostgres runs a PostgreSQL that speaks TLS only.
+func securePostgres(t *testing.T) (url string) {
+	t.Helper()
+	c := ownPostgres(t)
 	cert, key, authority := vouched(t)
 	if err := c.Secure(read(t, cert), read(t, key), read(t, authority)); err != nil {
 		t.Fatal(err)
