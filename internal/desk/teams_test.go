@@ -44,6 +44,17 @@ func ofTeams() rights.Definition {
 	return d
 }
 
+// teamLead leads the pool, and reads the leads of teams alone.
+func (c *company) teamLead() *visitor {
+	c.Helper()
+	v := c.user(c.ownRole(ofTeams()))
+	c.write(func(tx *store.Tx) error {
+		c.dir.Revoked(tx)
+		return c.router.SetLead(tx, c.pool, v.id, true, "test", time.Now())
+	})
+	return v
+}
+
 // second is another project of the account, with a pool of its own.
 func (c *company) second() *company {
 	c.Helper()
@@ -127,11 +138,7 @@ func TestNothingOfAnotherTeam(t *testing.T) {
 		c := open(t, db).company()
 		north := c.second()
 		admin, sam, kim := c.user(account.Admin), c.user(account.Salesperson), north.user(account.Salesperson)
-		mona := c.user(c.ownRole(ofTeams()))
-		c.write(func(tx *store.Tx) error {
-			c.dir.Revoked(tx)
-			return c.router.SetLead(tx, c.pool, mona.id, true, "test", time.Now())
-		})
+		mona := c.teamLead()
 		here, there := c.leave(admin, sam, "harbour-mark"), north.leave(admin, kim, "north-mark")
 		// One human may be of both teams: who else they may be is not told.
 		prsn := func(tr traces) lead.PersonID { id, err := lead.ParsePersonID(tr.ids["persons"]); c.ok(err); return id }
@@ -182,11 +189,7 @@ func TestAnotherTeamsThingsAreNotThere(t *testing.T) {
 		c := open(t, db).company()
 		north := c.second()
 		admin, sam, kim := c.user(account.Admin), c.user(account.Salesperson), north.user(account.Salesperson)
-		mona := c.user(c.ownRole(ofTeams()))
-		c.write(func(tx *store.Tx) error {
-			c.dir.Revoked(tx)
-			return c.router.SetLead(tx, c.pool, mona.id, true, "test", time.Now())
-		})
+		mona := c.teamLead()
 		here, there := c.leave(admin, sam, "harbour-mark"), north.leave(admin, kim, "north-mark")
 		change := func(of traces) map[string]any {
 			l := "/v1/leads/" + of.ids["leads"]
@@ -227,11 +230,7 @@ func TestTheStreamOfATeam(t *testing.T) {
 		c := open(t, db).company()
 		north := c.second()
 		sam, kim := c.user(account.Salesperson), north.user(account.Salesperson)
-		mona := c.user(c.ownRole(ofTeams()))
-		c.write(func(tx *store.Tx) error {
-			c.dir.Revoked(tx)
-			return c.router.SetLead(tx, c.pool, mona.id, true, "test", time.Now())
-		})
+		mona := c.teamLead()
 		l, all := mona.listen("", ""), c.user(account.Manager).listen("", "")
 		a, b := north.arrive(kim.id), c.arrive(sam.id)
 		for v, x := range map[*visitor]arrived{kim: a, sam: b} {
