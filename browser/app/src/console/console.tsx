@@ -1,5 +1,5 @@
 import { getRouteApi, Link, Navigate, Outlet, useLocation, useNavigate } from '@tanstack/react-router'
-import { useEffect, useState } from 'react'
+import { lazy, Suspense, useEffect, useState } from 'react'
 import { follow, useLine } from '../lib/events'
 import { useActs } from '../lib/keys'
 import { signOut, useMay, useMe } from '../lib/me'
@@ -10,13 +10,13 @@ import { cx } from '../ui/cx'
 import { Empty } from '../ui/empty'
 import { Icon } from '../ui/icon'
 import { Menu } from '../ui/menu'
-import { Sheet } from '../ui/sheet'
 import { Sign } from '../ui/sign'
 import { Rows } from '../ui/skeleton'
 import { useProjects } from './data'
 import { open, type Place } from './places'
 
 const here = getRouteApi('/inside/console')
+const Sheet = lazy(() => import('../ui/sheet').then((m) => ({ default: m.Sheet })))
 
 /** The frame of the console: where one is, where one can go, and for which project. */
 export function Console() {
@@ -40,9 +40,13 @@ export function Console() {
         <Sign className="size-6" />
         <span className="font-semibold">Catchment</span>
       </header>
-      <Sheet open={menu} onClose={() => show(false)} title={t('console.nav.menu')}>
-        <Way mine={mine} wide />
-      </Sheet>
+      {menu && (
+        <Suspense>
+          <Sheet open onClose={() => show(false)} title={t('console.nav.menu')}>
+            <Way mine={mine} wide />
+          </Sheet>
+        </Suspense>
+      )}
       <aside className="sticky top-0 hidden h-dvh flex-col border-e border-line bg-sunken md:flex">
         <div className="flex items-center gap-2.5 px-[18px] pt-5 pb-3">
           <Sign className="size-6" />

@@ -1,8 +1,5 @@
-import { Menu as Base } from '@base-ui/react/menu'
-import type { ReactElement } from 'react'
-import { cx } from './cx'
-import { Icon, type IconName } from './icon'
-import { floating } from './surface'
+import { cloneElement, lazy, type ReactElement, Suspense, useState } from 'react'
+import type { IconName } from './icon'
 
 export interface MenuAct {
   words: string
@@ -11,33 +8,18 @@ export interface MenuAct {
   disabled?: boolean
   run: () => void
 }
+export interface MenuProps {
+  /** A button with a label. */
+  trigger: ReactElement<Record<string, unknown>>
+  acts: (MenuAct | null)[]
+}
 
-/** Acts that need no place of their own. The trigger is a button with a label. */
-export function Menu({ trigger, acts }: { trigger: ReactElement<Record<string, unknown>>; acts: (MenuAct | null)[] }) {
-  return (
-    <Base.Root>
-      <Base.Trigger render={trigger} />
-      <Base.Portal>
-        <Base.Positioner className="z-50 outline-none" sideOffset={4} align="end">
-          <Base.Popup className={cx(floating, 'min-w-50 p-1')}>
-            {acts.map((a, i) =>
-              a ? (
-                <Base.Item
-                  key={a.words}
-                  disabled={a.disabled}
-                  onClick={a.run}
-                  className={cx('flex min-h-11 items-center gap-2.5 rounded-sm px-2.5 text-base outline-none data-disabled:opacity-55 data-highlighted:bg-hover md:min-h-8 md:text-sm', a.lost && 'text-lost')}
-                >
-                  {a.icon && <Icon name={a.icon} className={cx('size-4.5', !a.lost && 'text-faint')} />}
-                  {a.words}
-                </Base.Item>
-              ) : (
-                <Base.Separator key={i} className="my-1 h-px bg-line" />
-              ),
-            )}
-          </Base.Popup>
-        </Base.Positioner>
-      </Base.Portal>
-    </Base.Root>
-  )
+const load = () => import('./menulist')
+const MenuList = lazy(() => load().then((m) => ({ default: m.MenuList })))
+
+/** Acts that need no place of their own. What draws them is loaded when somebody reaches for them. */
+export function Menu(menu: MenuProps) {
+  const [asked, ask] = useState(false)
+  const waiting = cloneElement(menu.trigger, { 'aria-haspopup': 'menu', onPointerEnter: load, onFocus: load, onClick: () => ask(true) })
+  return asked ? <Suspense fallback={menu.trigger}><MenuList {...menu} /></Suspense> : waiting
 }
