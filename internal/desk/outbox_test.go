@@ -125,3 +125,76 @@ func TestAnOutboxOutOfOrder(t *testing.T) {
 		send("next-action", "5", p.clock(), map[string]any{"at": want.Add(time.Hour)}).want(t, 200)
 	})
 }
+
+// An attempt that was begun with a signal is ended without one: its end and
+// wrap-up are those of the moments at which they happened.
+func TestAnAttemptThatEndsInAnOutbox(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := open(t, db).company()
+		sam, mia, boss := c.user(account.Salesperson), c.user(account.Salesperson), c.user(account.Manager)
+		a := c.arrive(sam.id)
+		p := phone{sam, -72 * time.Hour}
+		path := "/v1/leads/" + a.lead.String() + "/attempts"
+		begun := sam.post(path+"/begin", map[string]any{"channel": "call"}).want(t, 201)
+		started, at := timeOf(t, begun.body["started_at"]), "/v1/attempts/"+begun.body["id"].(string)
+		sam.post(at+"/end", map[string]any{"happened_at": time.Now()}).want(t, 422) // by which clock?
+		over := p.tell(at+"/end", "end", 48*time.Hour, map[string]any{}).want(t, 200)
+		if !timeOf(t, over.body["ended_at"]).Equal(started) {
+			t.Errorf("it ends before it began: %s", over.text)
+		}
+		sam.post(at+"/result", map[string]any{"disposition": "spoke", "happened_at": time.Now()}).want(t, 422)
+		told := map[string]any{"disposition": "spoke", "note": "Two rooms.", "happened_at": p.clock().Add(-48 * time.Hour)}
+		done := p.resend(at+"/result", "result", told).want(t, 201)
+		x := done.body["attempt"].(map[string]any)
+		if x["wrap_up_ms"].(float64) > 20_000 || x["evidence"] != "seen" {
+			t.Errorf("%s", done.text)
+		}
+		if again := p.resend(at+"/result", "result", told).want(t, 201); again.text != done.text {
+			t.Errorf("%s\n%s", done.text, again.text)
+		}
+		if got := sam.get(path).want(t, 200); len(got.items()) != 1 {
+			t.Errorf("%s", got.text)
+		}
+		begun = sam.post(path+"/begin", map[string]any{"channel": "call"}).want(t, 201)
+		boss.post("/v1/leads/"+a.lead.String()+"/transfer", map[string]any{"to": mia.id.String()}).want(t, 200)
+		at = "/v1/attempts/" + begun.body["id"].(string)
+		for verb, body := range map[string]map[string]any{"/end": {}, "/result": {"disposition": "spoke"}} {
+			if got := p.tell(at+verb, verb, 0, body).want(t, 409); got.code() != "lead_passed_on" {
+				t.Errorf("%s", got.text)
+			}
+		}
+	})
+}
+
+// A visit is planned, and said to be over, without a signal: of two words the
+// last to happen counts, and the plan is kept though its follow-up is not.
+func TestVisitsOfAnOutbox(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := open(t, db).company()
+		sam := c.user(account.Salesperson)
+		a := c.arrive(sam.id)
+		p := phone{sam, 72 * time.Hour}
+		path := "/v1/leads/" + a.lead.String()
+		earlier := p.clock()
+		want := time.Now().Add(72 * time.Hour).UTC().Truncate(time.Second)
+		sam.post(path+"/next-action", map[string]any{"at": want}).want(t, 200)
+		plan := map[string]any{"at": want.Add(-24 * time.Hour), "happened_at": earlier}
+		sam.post(path+"/visits", plan).want(t, 422)
+		visit := p.resend(path+"/visits", "plan", plan).want(t, 201)
+		if l := sam.get(path).want(t, 200); !timeOf(t, l.body["next_at"]).Equal(want) {
+			t.Errorf("a follow-up that was set later gave way: %s", l.text)
+		}
+		at := "/v1/visits/" + visit.body["id"].(string)
+		sam.post(at, map[string]any{"state": "cancelled"}).want(t, 200)
+		if got := p.resend(at, "done", map[string]any{"state": "done", "at": want.Add(-72 * time.Hour), "happened_at": earlier}).want(t, 409); got.code() != "superseded" {
+			t.Errorf("%s", got.text)
+		}
+		// The control: what happened later counts.
+		p.tell(at, "back", 0, map[string]any{"state": "planned"}).want(t, 200)
+		sam.post(path+"/next-action", map[string]any{"at": nil}).want(t, 200)
+		p.tell(path+"/visits", "plan2", 0, map[string]any{"at": want}).want(t, 201)
+		if l := sam.get(path).want(t, 200); l.body["next_what"] != "visit" {
+			t.Errorf("%s", l.text)
+		}
+	})
+}

@@ -40,18 +40,20 @@ type beginIn struct {
 type endIn struct {
 	AttemptPath
 	Body struct {
-		TalkMS *int64 `json:"talk_ms,omitempty" minimum:"0" maximum:"86400000" doc:"How long the person was talked to, as the provider measured it."`
+		TalkMS     *int64     `json:"talk_ms,omitempty" minimum:"0" maximum:"86400000" doc:"How long the person was talked to, as the provider measured it."`
+		HappenedAt *time.Time `json:"happened_at,omitempty" doc:"When it happened, by your clock, of what is told later; with Catchment-Clock."`
 	}
 }
 
 type resultIn struct {
 	AttemptPath
 	Body struct {
-		Disposition string   `json:"disposition" enum:"interested,not-interested,call-back,spoke,no-answer,busy,wrong-number,unreachable,sent" doc:"The result."`
-		TalkMS      *int64   `json:"talk_ms,omitempty" minimum:"0" maximum:"86400000" doc:"How long they talked, as you say; not when a provider measures it."`
-		Note        string   `json:"note,omitempty" maxLength:"8000" doc:"Kept sealed, as a note."`
-		Next        *NextIn  `json:"next,omitempty" doc:"The next follow-up. Without it, one that was due by now is taken away."`
-		Stage       *StageIn `json:"stage,omitempty" doc:"The stage to move to."`
+		Disposition string     `json:"disposition" enum:"interested,not-interested,call-back,spoke,no-answer,busy,wrong-number,unreachable,sent" doc:"The result."`
+		TalkMS      *int64     `json:"talk_ms,omitempty" minimum:"0" maximum:"86400000" doc:"How long they talked, as you say; not when a provider measures it."`
+		Note        string     `json:"note,omitempty" maxLength:"8000" doc:"Kept sealed, as a note."`
+		Next        *NextIn    `json:"next,omitempty" doc:"The next follow-up. Without it, one that was due by now is taken away."`
+		Stage       *StageIn   `json:"stage,omitempty" doc:"The stage to move to."`
+		HappenedAt  *time.Time `json:"happened_at,omitempty" doc:"When it happened, by your clock, of what is told later; with Catchment-Clock."`
 	}
 }
 
@@ -61,9 +63,9 @@ func (d *Desk) tryingRoutes(own string) {
 	}
 	web.Do(d.API, op("/v1/leads/{id}/attempts/begin", "begin-attempt", http.StatusCreated, "Begin an attempt",
 		"Speed to lead and the service-level clocks count from this moment. Beginning again gives the one that goes on. 409 suppressed: the person must not be contacted. "+own), d.beginAttempt)
-	web.Do(d.API, op("/v1/attempts/{id}/end", "end-attempt", 0, "Say that an attempt is over", "Its result follows; what is between them is wrap-up. Ending it again gives the same answer."), d.endAttempt)
-	web.Do(d.API, op("/v1/attempts/{id}/result", "attempt-result", http.StatusCreated, "Give an attempt its result",
-		"With its note, the next follow-up and the change of stage, all or nothing. After it the attempt is among the lead's attempts."), d.attemptResult)
+	web.Do(d.API, later(op("/v1/attempts/{id}/end", "end-attempt", 0, "Say that an attempt is over", "Its result follows; what is between them is wrap-up. Ending it again gives the same answer.")), d.endAttempt)
+	web.Do(d.API, later(op("/v1/attempts/{id}/result", "attempt-result", http.StatusCreated, "Give an attempt its result",
+		"With its note, the next follow-up and the change of stage, all or nothing. After it the attempt is among the lead's attempts.")), d.attemptResult)
 }
 
 func tryingView(t leads.Trying) *OpenAttempt {
@@ -89,7 +91,11 @@ func (d *Desk) endAttempt(v *web.Visit, tx *store.Tx, in *endIn) (*OpenAttempt, 
 	if err != nil {
 		return nil, err
 	}
-	t, err := d.Followup.End(tx, worker(v), id, in.Body.TalkMS, v.At)
+	w, err := teller(v, in.Body.HappenedAt)
+	if err != nil {
+		return nil, err
+	}
+	t, err := d.Followup.End(tx, w, id, in.Body.TalkMS, v.At)
 	return tryingView(t), err
 }
 
@@ -102,6 +108,10 @@ func (d *Desk) attemptResult(v *web.Visit, tx *store.Tx, in *resultIn) (*Attempt
 	if err := brought(tx, &t, in.Body.Note, in.Body.Next, in.Body.Stage); err != nil {
 		return nil, err
 	}
-	done, err := d.Followup.Result(tx, worker(v), id, t, v.At)
+	w, err := teller(v, in.Body.HappenedAt)
+	if err != nil {
+		return nil, err
+	}
+	done, err := d.Followup.Result(tx, w, id, t, v.At)
 	return madeView(tx, v, done, err)
 }

@@ -48,19 +48,21 @@ type leadVisitsIn struct {
 type planIn struct {
 	LeadPath
 	Body struct {
-		At    time.Time `json:"at" doc:"When." example:"2026-03-07T11:00:00Z"`
-		Place string    `json:"place,omitempty" maxLength:"300" doc:"Where; kept sealed under the person's key." example:"Show flat, second floor"`
-		User  string    `json:"user,omitempty" doc:"Who receives the visitor; default the lead's owner." example:"user_01h455vb4pex5vsknk084sn02q"`
+		At         time.Time  `json:"at" doc:"When." example:"2026-03-07T11:00:00Z"`
+		Place      string     `json:"place,omitempty" maxLength:"300" doc:"Where; kept sealed under the person's key." example:"Show flat, second floor"`
+		User       string     `json:"user,omitempty" doc:"Who receives the visitor; default the lead's owner." example:"user_01h455vb4pex5vsknk084sn02q"`
+		HappenedAt *time.Time `json:"happened_at,omitempty" doc:"When it happened, by your clock, of what is told later; with Catchment-Clock."`
 	}
 }
 
 type visitIn struct {
 	ID   string `path:"id" doc:"The visit's id." example:"visit_01h455vb4pex5vsknk084sn02q"`
 	Body struct {
-		State string     `json:"state,omitempty" enum:"planned,done,no-show,cancelled" doc:"How it went."`
-		At    *time.Time `json:"at,omitempty" doc:"When it is instead, or when it was."`
-		Place string     `json:"place,omitempty" maxLength:"300" doc:"Where it is instead."`
-		User  string     `json:"user,omitempty" doc:"Who receives the visitor instead." example:"user_01h455vb4pex5vsknk084sn02q"`
+		State      string     `json:"state,omitempty" enum:"planned,done,no-show,cancelled" doc:"How it went."`
+		At         *time.Time `json:"at,omitempty" doc:"When it is instead, or when it was."`
+		Place      string     `json:"place,omitempty" maxLength:"300" doc:"Where it is instead."`
+		User       string     `json:"user,omitempty" doc:"Who receives the visitor instead." example:"user_01h455vb4pex5vsknk084sn02q"`
+		HappenedAt *time.Time `json:"happened_at,omitempty" doc:"When it happened, by your clock, of what is told later; with Catchment-Clock."`
 	}
 }
 
@@ -69,9 +71,9 @@ func (d *Desk) visitRoutes() {
 		Summary: "Site visits, the latest first", Detail: "Salespeople get those that they receive. The places are personal: the page is one opening on the record; without a purpose they are null."}, d.listVisits)
 	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/visits", Name: "list-lead-visits", Tag: "work", Opens: true, Permission: account.ReadLeads,
 		Summary: "A lead's site visits, the latest first"}, d.leadVisits)
-	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/leads/{id}/visits", Name: "plan-visit", Tag: "work", Permission: account.WorkLeads, Status: http.StatusCreated,
+	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/leads/{id}/visits", Name: "plan-visit", Tag: "work", Later: true, Permission: account.WorkLeads, Status: http.StatusCreated,
 		Summary: "Plan a site visit", Detail: "It becomes the lead's next follow-up unless there is an earlier one."}, d.planVisit)
-	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/visits/{id}", Name: "change-visit", Tag: "work", Permission: account.WorkLeads,
+	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/visits/{id}", Name: "change-visit", Tag: "work", Later: true, Permission: account.WorkLeads,
 		Summary: "Say how a visit went, or plan it anew", Detail: "What is left out stays."}, d.changeVisit)
 }
 
@@ -165,7 +167,11 @@ func (d *Desk) planVisit(v *web.Visit, tx *store.Tx, in *planIn) (*SiteVisit, er
 	if err != nil {
 		return nil, err
 	}
-	x, err := d.Followup.PlanVisit(tx, worker(v), id, followup.Plan{At: in.Body.At, Place: place, User: user}, v.At)
+	w, err := teller(v, in.Body.HappenedAt)
+	if err != nil {
+		return nil, err
+	}
+	x, err := d.Followup.PlanVisit(tx, w, id, followup.Plan{At: in.Body.At, Place: place, User: user}, v.At)
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +204,11 @@ func (d *Desk) changeVisit(v *web.Visit, tx *store.Tx, in *visitIn) (*SiteVisit,
 	if o.Place, err = personalLine("place", in.Body.Place); err != nil {
 		return nil, err
 	}
-	x, err := d.Followup.ChangeVisit(tx, worker(v), id, o, v.At)
+	w, err := teller(v, in.Body.HappenedAt)
+	if err != nil {
+		return nil, err
+	}
+	x, err := d.Followup.ChangeVisit(tx, w, id, o, v.At)
 	if err != nil {
 		return nil, err
 	}

@@ -128,12 +128,14 @@ type transferIn struct {
 	}
 }
 
+// later marks a route that also takes what a device tells when it is back.
+func later(o web.Op) web.Op { o.Later = true; return o }
+
 func (d *Desk) workRoutes() {
 	op := func(verb, name string, p account.Permission, status int, summary, detail string) web.Op {
 		return web.Op{Method: http.MethodPost, Path: "/v1/leads/{id}/" + verb, Name: name, Tag: "work", Permission: p, Status: status, Summary: summary, Detail: detail}
 	}
 	const own = "Only the lead's owner may, and whoever may work every lead; for others the lead is not there."
-	later := func(o web.Op) web.Op { o.Later = true; return o }
 	web.Do(d.API, later(op("attempts", "add-attempt", account.WorkLeads, http.StatusCreated, "Report an attempt",
 		"With its note, the next follow-up and the change of stage, all or nothing. "+own)), d.addAttempt)
 	d.tryingRoutes(own)

@@ -71,10 +71,14 @@ func mayBegin(tx *store.Tx, w Worker, l leads.Lead, by lead.Channel, how *lead.E
 
 // End notes the moment at which an attempt was over; its result follows. talk
 // is how long they talked, which only a provider measures. Ending it again
-// gives the same answer. 404: it is not there for this worker.
+// gives the same answer. What a device tells later ended when it says, not
+// before it began. 404: it is not there for this worker.
 func (f *Followup) End(tx *store.Tx, w Worker, id lead.AttemptID, talk *int64, now time.Time) (leads.Trying, error) {
-	t, _, err := f.going(tx, w, id)
+	t, l, err := f.going(tx, w, id)
 	if err != nil || !t.EndedAt.IsZero() {
+		return t, err
+	}
+	if w.Said, err = bound(tx, w, l, now); err != nil {
 		return t, err
 	}
 	if talk != nil {
@@ -86,7 +90,7 @@ func (f *Followup) End(tx *store.Tx, w Worker, id lead.AttemptID, talk *int64, n
 		}
 		t.Talk = sql.Null[int64]{V: *talk, Valid: true}
 	}
-	if t.EndedAt = store.Clock(now); t.EndedAt.Before(t.StartedAt) {
+	if t.EndedAt = store.Clock(w.when(now)); t.EndedAt.Before(t.StartedAt) {
 		t.EndedAt = t.StartedAt
 	}
 	return t, leads.EndTrying(tx, t)
@@ -94,10 +98,14 @@ func (f *Followup) End(tx *store.Tx, w Worker, id lead.AttemptID, talk *int64, n
 
 // Result gives an attempt that was begun its result, with note, next follow-up
 // and change of stage, all or nothing. Of t Channel, StartedAt and Evidence are
-// not asked: they are known. Wrap-up is the time from its end until now.
+// not asked: they are known. Wrap-up is the time from its end until now, or
+// until a device that tells it later says.
 func (f *Followup) Result(tx *store.Tx, w Worker, id lead.AttemptID, t Try, now time.Time) (Done, error) {
 	open, l, err := f.going(tx, w, id)
 	if err != nil {
+		return Done{}, err
+	}
+	if w.Said, err = bound(tx, w, l, now); err != nil {
 		return Done{}, err
 	}
 	now = store.Clock(now)
@@ -117,7 +125,7 @@ func (f *Followup) Result(tx *store.Tx, w Worker, id lead.AttemptID, t Try, now 
 		a.Talk = open.Talk
 	}
 	if !a.EndedAt.IsZero() {
-		a.WrapUp = sql.Null[int64]{V: max(0, now.Sub(a.EndedAt).Milliseconds()), Valid: true}
+		a.WrapUp = sql.Null[int64]{V: max(0, w.when(now).Sub(a.EndedAt).Milliseconds()), Valid: true}
 	}
 	if err := leads.DropTrying(tx, open.ID); err != nil {
 		return Done{}, err

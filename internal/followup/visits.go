@@ -25,10 +25,14 @@ type Plan struct {
 }
 
 // PlanVisit plans a site visit. It also becomes the lead's next follow-up,
-// unless an earlier one is set.
+// unless an earlier one is set, or of what a device tells later, one that was
+// set since.
 func (f *Followup) PlanVisit(tx *store.Tx, w Worker, id lead.ID, p Plan, now time.Time) (leads.Visit, error) {
 	l, err := f.load(tx, w, id)
 	if err != nil {
+		return leads.Visit{}, err
+	}
+	if w.Said, err = bound(tx, w, l, now); err != nil {
 		return leads.Visit{}, err
 	}
 	if !l.ClosedAt.IsZero() {
@@ -38,11 +42,11 @@ func (f *Followup) PlanVisit(tx *store.Tx, w Worker, id lead.ID, p Plan, now tim
 	if p.At.IsZero() {
 		return leads.Visit{}, problem.InvalidField("at", "required", "Send when the visit is to be.")
 	}
-	if faults := n.check("", now); len(faults) > 0 {
+	if faults := n.check("", w.when(now)); len(faults) > 0 {
 		return leads.Visit{}, problem.Invalid(faults...)
 	}
 	v := leads.Visit{ID: lead.NewVisitID(), Lead: l.ID, Project: l.Project, Person: l.Person, User: l.Owner, State: lead.VisitPlanned,
-		At: store.Clock(p.At), By: w.Actor, CreatedAt: now, ChangedAt: now}
+		At: store.Clock(p.At), By: w.Actor, CreatedAt: w.when(now), ChangedAt: w.when(now)}
 	if err := f.host(tx, &v, p.User); err != nil {
 		return v, err
 	}
@@ -54,7 +58,9 @@ func (f *Followup) PlanVisit(tx *store.Tx, w Worker, id lead.ID, p Plan, now tim
 	}
 	f.emit(tx, events.VisitPlanned, l, w, now, visitData(v))
 	if l.NextAt.IsZero() || l.NextAt.After(v.At) {
-		return v, f.next(tx, w, &l, n, now)
+		if err := f.next(tx, w, &l, n, now); !isSuperseded(err) {
+			return v, err
+		}
 	}
 	return v, leads.Bump(tx, &l) // two at a time: the later one sees what the first set
 }
@@ -101,7 +107,8 @@ type Outcome struct {
 }
 
 // ChangeVisit says how a visit went, or when and where it is instead. What was
-// said wrongly can be said again; every word emits its event.
+// said wrongly can be said again; every word emits its event. Of what devices
+// tell later the last to happen counts: 409 superseded.
 func (f *Followup) ChangeVisit(tx *store.Tx, w Worker, id lead.VisitID, o Outcome, now time.Time) (leads.Visit, error) {
 	v, err := leads.VisitByID(tx, id)
 	if errors.Is(err, store.ErrNone) {
@@ -114,8 +121,14 @@ func (f *Followup) ChangeVisit(tx *store.Tx, w Worker, id lead.VisitID, o Outcom
 	if err != nil {
 		return leads.Visit{}, err
 	}
+	if w.Said, err = bound(tx, w, l, now); err != nil {
+		return leads.Visit{}, err
+	}
+	if !w.Said.IsZero() && v.ChangedAt.After(w.Said) {
+		return leads.Visit{}, superseded("visit")
+	}
 	was := v.State
-	if err := f.outcome(tx, &v, o, now); err != nil {
+	if err := f.outcome(tx, &v, o, w.when(now)); err != nil {
 		return v, err
 	}
 	if err := leads.ChangeVisit(tx, was, v); err != nil {
@@ -132,7 +145,10 @@ func (f *Followup) ChangeVisit(tx *store.Tx, w Worker, id lead.VisitID, o Outcom
 	if v.State == was || v.State == lead.VisitPlanned || l.NextWhat != string(Visit) || !fulfils(l, now) {
 		return v, nil
 	}
-	return v, f.next(tx, w, &l, Next{}, now)
+	if err := f.next(tx, w, &l, Next{}, now); !isSuperseded(err) {
+		return v, err
+	}
+	return v, nil
 }
 
 func (f *Followup) outcome(tx *store.Tx, v *leads.Visit, o Outcome, now time.Time) error {
