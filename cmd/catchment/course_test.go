@@ -115,6 +115,9 @@ func sell(t *testing.T, admin, seller api, lead string) {
 	if a := seller.want(200, "GET", "/v1/leads/"+lead, nil); a.text("state") != "owned" || a.text("person", "name") != "Asha Example" || a.text("person", "phone") != "+12025550141" {
 		t.Errorf("the owner sees %s", a.body)
 	}
+	if a := admin.want(200, "GET", "/v1/record?action=opened&purpose=contact&about="+lead, nil); len(a.items()) != 1 || !strings.Contains(string(a.body), `"fields":["name","phone"`) {
+		t.Errorf("the record of who opened the lead's person: %s", a.body)
+	}
 	seller.want(201, "POST", "/v1/leads/"+lead+"/attempts", fields{"channel": "call", "disposition": "interested", "note": "Comes on Monday."})
 	seller.want(200, "POST", "/v1/leads/"+lead+"/stage", fields{"category": "won"})
 	if a := admin.want(200, "GET", "/v1/leads/"+lead, nil); a.text("stage", "category") != "won" || a.text("closed_at") == "" {

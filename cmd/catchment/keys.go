@@ -59,12 +59,14 @@ func (h *house) recordOpening(ctx context.Context, o keyring.Opening) error {
 		Whose string      `json:"whose"`
 	}
 	items := make([]item, len(o.Items))
+	var things []string
 	for i, it := range o.Items {
 		items[i] = item{it.Table, textID(it.Table, it.Row), it.Field, textID(whose(it.Table), it.Subject)}
+		things = append(things, items[i].Whose)
 	}
 	return h.db.Write(ctx, o.Scope, func(tx *store.Tx) error {
 		return audit.Write(tx, time.Now(), audit.Entry{
-			Actor: o.Actor, Action: "opened", Purpose: o.Purpose, About: o.ID.String(),
+			Actor: o.Actor, Action: "opened", Purpose: o.Purpose, About: o.ID.String(), Things: things,
 			Detail: map[string]any{"count": o.Count, "items": items},
 		})
 	})
@@ -113,9 +115,14 @@ func textID(table string, id [16]byte) string {
 	return uuid.UUID(id).String()
 }
 
+// whose is the kind of id under whose key a table's values are; "" for keys
+// that are neither a person's nor a user's.
 func whose(table string) string {
-	if table == "member" || table == "session" {
+	switch table {
+	case "person", "enquiry", "note", "submission", "site_visit", "suppression":
+		return "person"
+	case "member", "session", "device", "passkey", "push_subscription":
 		return "member"
 	}
-	return "person"
+	return ""
 }

@@ -5,9 +5,12 @@
 package audit
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"catchment/internal/store"
@@ -22,6 +25,7 @@ type Entry struct {
 	Action  string        // "lead.accepted"; see docs/api.md
 	Purpose vault.Purpose // of an opening; "" for what opens nothing
 	About   string        // the id of the thing, "" when there are several: see Detail
+	Things  []string      // ids of others that it is found by: whose data was opened
 	Detail  any           // becomes JSON: ids, fields, counts; nil for nothing
 }
 
@@ -51,7 +55,7 @@ func Write(tx *store.Tx, at time.Time, e Entry) error {
 	if err != nil {
 		return err
 	}
-	return record.Add(tx, row)
+	return record.Add(tx, row, e.Things...)
 }
 
 func (e Entry) row(at time.Time) (record.Row, error) {
@@ -75,8 +79,9 @@ func (e Entry) row(at time.Time) (record.Row, error) {
 	return row, nil
 }
 
-// Filter chooses entries; empty fields choose all.
-type Filter struct{ Actor, Action, About string }
+// Filter chooses entries; empty fields choose all. About is the text of the id
+// of a thing that an entry is about, or of a person or user whose data it opened.
+type Filter = record.Filter
 
 // Place is where a page of the record ends: the last entry's time and id.
 type Place struct {
@@ -87,12 +92,25 @@ type Place struct {
 // List reads up to limit entries, newest first, that come after the place in
 // that order; the zero Place begins with the newest.
 func List(tx *store.Tx, f Filter, after Place, limit int) ([]Record, error) {
-	rows, err := record.List(tx, f.like(), after.before(), limit)
+	rows, err := record.List(tx, f, after.before(), limit)
 	return records(rows), err
 }
 
-func (f Filter) like() record.Row {
-	return record.Row{Actor: f.Actor, Action: f.Action, About: f.About}
+// ListAny is List of the entries about any of the things.
+func ListAny(tx *store.Tx, f Filter, things []string, after Place, limit int) ([]Record, error) {
+	var all []record.Row
+	for _, f.About = range things {
+		rows, err := record.List(tx, f, after.before(), limit)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rows...)
+	}
+	slices.SortFunc(all, func(a, b record.Row) int {
+		return cmp.Or(b.At.Compare(a.At), bytes.Compare(b.ID.Bytes(), a.ID.Bytes()))
+	})
+	all = slices.CompactFunc(all, func(a, b record.Row) bool { return a.ID == b.ID })
+	return records(all[:min(limit, len(all))]), nil
 }
 
 func (p Place) before() *record.Row {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"catchment/internal/account"
 	"catchment/internal/audit"
 	"catchment/internal/store"
 	"catchment/internal/store/storetest"
@@ -140,6 +141,69 @@ func FuzzEntry(f *testing.F) {
 		again, f, err := audit.UnmarshalEntry(out)
 		if err != nil || f.ID != e.ID || f.Actor != e.Actor || f.Action != e.Action || f.About != e.About || !again.Equal(at) {
 			t.Fatalf("%s came back as %s, %v", text, out, err)
+		}
+	})
+}
+
+// Entries are found by whose data they opened, by purpose and by time, in
+// pages; who is another account finds nothing.
+func TestFoundByThing(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s, now := storetest.Account(), store.Clock(time.Now())
+		const ada, bob, deal = "person_ada", "person_bob", "lead_ada"
+		for i, e := range []audit.Entry{
+			{Actor: "user_a", Action: "opened", Purpose: vault.ForContact, About: "open_1", Things: []string{ada, bob, ada}},
+			{Actor: "user_b", Action: "opened", Purpose: vault.ForOversight, About: "open_2", Things: []string{bob}},
+			{Actor: "user_a", Action: "lead.accepted", About: deal},
+			{Actor: "user_b", Action: "opened", Purpose: vault.ForOversight, About: "open_3", Things: []string{ada}},
+		} {
+			if err := db.Write(t.Context(), s, func(tx *store.Tx) error { return audit.Write(tx, now.Add(time.Duration(i)*time.Second), e) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		find := func(s account.Scope, f audit.Filter, limit int, things ...string) (out string) {
+			t.Helper()
+			after := audit.Place{}
+			for {
+				var page []audit.Record
+				err := db.Read(t.Context(), s, func(tx *store.Tx) (err error) {
+					page, err = audit.ListAny(tx, f, things, after, limit)
+					return err
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(page) == 0 {
+					return out
+				}
+				for _, r := range page {
+					out += " " + r.About
+				}
+				after = audit.Place{At: page[len(page)-1].At, ID: page[len(page)-1].ID}
+			}
+		}
+		for limit := 1; limit < 4; limit++ {
+			for _, c := range []struct {
+				f      audit.Filter
+				things []string
+				want   string
+			}{
+				{audit.Filter{}, []string{ada}, " open_3 open_1"},
+				{audit.Filter{}, []string{bob}, " open_2 open_1"},
+				{audit.Filter{}, []string{deal, ada, bob}, " open_3 lead_ada open_2 open_1"},
+				{audit.Filter{Purpose: "contact"}, []string{bob}, " open_1"},
+				{audit.Filter{Actor: "user_b"}, []string{ada}, " open_3"},
+				{audit.Filter{From: now.Add(time.Second)}, []string{bob}, " open_2"},
+				{audit.Filter{Until: now.Add(time.Second)}, []string{bob}, " open_1"},
+				{audit.Filter{}, []string{"person_eve"}, ""},
+			} {
+				if got := find(s, c.f, limit, c.things...); got != c.want {
+					t.Errorf("pages of %d, %+v about %v: %s, want %s", limit, c.f, c.things, got, c.want)
+				}
+			}
+		}
+		if got := find(storetest.Account(), audit.Filter{}, 10, ada, bob, deal); got != "" {
+			t.Errorf("another account finds %s", got)
 		}
 	})
 }

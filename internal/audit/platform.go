@@ -46,7 +46,7 @@ func (e Entry) review() bool {
 
 // ListPlatform is List of the platform's record.
 func ListPlatform(d *store.Dir, f Filter, after Place, limit int) ([]Record, error) {
-	rows, err := record.ListPlatform(d, record.PlatformFilter{Row: f.like()}, after.before(), limit)
+	rows, err := record.ListPlatform(d, record.PlatformFilter{Filter: f}, after.before(), limit)
 	out := make([]record.Row, len(rows))
 	for i, r := range rows {
 		out[i] = r.Row
@@ -66,8 +66,7 @@ type Reviewed struct {
 // ReviewFilter chooses entries; empty fields choose all.
 type ReviewFilter struct {
 	Filter
-	From, Until time.Time // Until is not in it
-	Unsigned    bool
+	Unsigned bool
 }
 
 // Platform is the platform's record for who reviews it.
@@ -84,7 +83,7 @@ func (p *Platform) List(ctx context.Context, f ReviewFilter, after Place, limit 
 		if unsigned, err = record.Unsigned(d, time.Now().Add(time.Hour)); err != nil { // clocks differ
 			return err
 		}
-		rows, err = record.ListPlatform(d, record.PlatformFilter{Row: f.like(), From: f.From, Until: f.Until, Unsigned: f.Unsigned}, after.before(), limit)
+		rows, err = record.ListPlatform(d, record.PlatformFilter(f), after.before(), limit)
 		return err
 	})
 	for _, r := range rows {

@@ -2,11 +2,15 @@ package console
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"catchment/internal/account"
 	"catchment/internal/audit"
+	"catchment/internal/lead"
 	"catchment/internal/store"
+	"catchment/internal/store/leads"
+	"catchment/internal/store/people"
 	"catchment/internal/web"
 )
 
@@ -18,14 +22,18 @@ type RecordEntry struct {
 	Action  string          `json:"action" example:"lead.accepted"`
 	Purpose string          `json:"purpose,omitempty" doc:"Of an opening of personal data."`
 	About   string          `json:"about,omitempty" doc:"The id of the thing; absent when there are several, which detail then lists." example:"lead_01h455vb4pex5vsknk084sn02q"`
+	Fields  []string        `json:"fields,omitempty" doc:"With about: the fields that were opened of its data." example:"[\"name\",\"phone\"]"`
 	Detail  json.RawMessage `json:"detail,omitempty" doc:"Ids, names of fields and counts; nothing personal."`
 }
 
 type recordIn struct {
 	web.Page
-	Actor  string `query:"actor" maxLength:"100" doc:"Only what this user or key did."`
-	Action string `query:"action" maxLength:"100" doc:"Only this action; opened is every opening of personal data." example:"opened"`
-	About  string `query:"about" maxLength:"100" doc:"Only what was done to the thing of this id."`
+	Actor   string `query:"actor" maxLength:"100" doc:"Only what this user or key did."`
+	Action  string `query:"action" maxLength:"100" doc:"Only this action; opened is every opening of personal data." example:"opened"`
+	Purpose string `query:"purpose" maxLength:"100" doc:"Only openings with this stated reason." example:"contact"`
+	About   string `query:"about" maxLength:"100" doc:"Only what was done to the thing of this id: a person's and a user's also where their data was opened, a lead's also where its person's was." example:"lead_01h455vb4pex5vsknk084sn02q"`
+	From    string `query:"from" maxLength:"40" doc:"RFC 3339: from then on."`
+	To      string `query:"to" maxLength:"40" doc:"RFC 3339: before then."`
 }
 
 func (c *Console) recordRoutes() {
@@ -34,15 +42,80 @@ func (c *Console) recordRoutes() {
 }
 
 func listRecord(_ *web.Visit, tx *store.Tx, in *recordIn) (*web.List[RecordEntry], error) {
-	from, err := in.Start()
+	start, err := in.Start()
 	if err != nil {
 		return nil, err
 	}
-	rows, err := audit.List(tx, audit.Filter{Actor: in.Actor, Action: in.Action, About: in.About}, audit.Place{At: from.At, ID: web.IDAt[audit.ID](from)}, in.Limit+1)
+	f, err := in.filter()
 	if err != nil {
 		return nil, err
 	}
-	return web.ListOf(in.Page, rows, func(r audit.Record) web.Place { return web.Place{At: r.At, ID: r.ID.UUID()} }, recordView), nil
+	things, err := thingsOf(tx, in.About)
+	if err != nil {
+		return nil, err
+	}
+	after := audit.Place{At: start.At, ID: web.IDAt[audit.ID](start)}
+	var rows []audit.Record
+	if len(things) == 0 {
+		rows, err = audit.List(tx, f, after, in.Limit+1)
+	} else {
+		rows, err = audit.ListAny(tx, f, things, after, in.Limit+1)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return web.ListOf(in.Page, rows, func(r audit.Record) web.Place { return web.Place{At: r.At, ID: r.ID.UUID()} }, func(r audit.Record) RecordEntry {
+		e := recordView(r)
+		e.Fields = fieldsOf(r, things)
+		return e
+	}), nil
+}
+
+func (in *recordIn) filter() (f audit.Filter, err error) {
+	f = audit.Filter{Actor: in.Actor, Action: in.Action, Purpose: in.Purpose}
+	if f.From, err = web.Instant("from", in.From); err != nil {
+		return f, err
+	}
+	f.Until, err = web.Instant("to", in.To)
+	return f, err
+}
+
+// thingsOf lists what to look for: a lead's openings stand under its person,
+// and under those that were merged into this one.
+func thingsOf(tx *store.Tx, about string) ([]string, error) {
+	if about == "" {
+		return nil, nil
+	}
+	id, err := lead.ParseID(about)
+	if err != nil {
+		return []string{about}, nil
+	}
+	found, err := leads.LeadsByID(tx, id)
+	if err != nil || len(found) == 0 {
+		return []string{about}, err
+	}
+	merged, err := people.MergedInto(tx, []lead.PersonID{found[0].Person})
+	out := []string{about, found[0].Person.String()}
+	for _, p := range merged {
+		out = append(out, p.String())
+	}
+	return out, err
+}
+
+// fieldsOf lists the fields that an entry opened of any of the things' data.
+func fieldsOf(r audit.Record, things []string) (out []string) {
+	var detail struct {
+		Items []struct{ Row, Field, Whose string }
+	}
+	if len(things) == 0 || r.Action != "opened" || json.Unmarshal(r.Detail, &detail) != nil {
+		return nil
+	}
+	for _, it := range detail.Items {
+		if (slices.Contains(things, it.Whose) || slices.Contains(things, it.Row)) && !slices.Contains(out, it.Field) {
+			out = append(out, it.Field)
+		}
+	}
+	return out
 }
 
 func recordView(r audit.Record) RecordEntry {

@@ -8,7 +8,6 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/audit"
-	"catchment/internal/problem"
 	"catchment/internal/web"
 )
 
@@ -67,10 +66,10 @@ func (p Parts) record(ctx context.Context, _ *web.Visit, in *recordIn) (*Platfor
 		return nil, err
 	}
 	f := audit.ReviewFilter{Filter: audit.Filter{Actor: in.Actor, Action: in.Action}, Unsigned: in.Unsigned}
-	if f.From, err = instant("from", in.From); err != nil {
+	if f.From, err = web.Instant("from", in.From); err != nil {
 		return nil, err
 	}
-	if f.Until, err = instant("to", in.To); err != nil {
+	if f.Until, err = web.Instant("to", in.To); err != nil {
 		return nil, err
 	}
 	rows, unsigned, err := p.Record.List(ctx, f, audit.Place{At: start.At, ID: web.IDAt[audit.ID](start)}, in.Limit+1)
@@ -79,17 +78,6 @@ func (p Parts) record(ctx context.Context, _ *web.Visit, in *recordIn) (*Platfor
 	}
 	l := web.ListOf(in.Page, rows, func(r audit.Reviewed) web.Place { return web.Place{At: r.At, ID: r.ID.UUID()} }, entryView)
 	return &PlatformRecord{Items: l.Items, NextCursor: l.NextCursor, Unsigned: unsigned}, nil
-}
-
-// instant reads a time of a query; zero when it is not sent.
-func instant(field, s string) (t time.Time, err error) {
-	if s == "" {
-		return t, nil
-	}
-	if t, err = time.Parse(time.RFC3339, s); err != nil {
-		return t, problem.InvalidField(field, "bad_time", "Send a time such as 2026-03-02T00:00:00Z.")
-	}
-	return t, nil
 }
 
 func entryView(r audit.Reviewed) PlatformEntry {

@@ -171,7 +171,7 @@ var unbound = map[string]bool{"journal_cursor": true, "operator": true, "code_fl
 var directoryOnly = map[string]bool{"operator": true, "code_flow": true, "platform_event": true, "platform_sign_off": true, "passkey_flow": true}
 
 // insertOnly is what nobody can rewrite.
-var insertOnly = map[string]bool{"audit_event": true, "platform_event": true, "platform_sign_off": true}
+var insertOnly = map[string]bool{"audit_event": true, "audit_about": true, "platform_event": true, "platform_sign_off": true}
 
 // protect gives the two roles their rights and forces row-level security.
 // A setting that was never made reads as ”, hence nullif; the scalar

@@ -104,3 +104,14 @@ func PathID[T interface{ IsZero() bool }](s string, parse func(string) (T, error
 	}
 	return id, nil
 }
+
+// Instant reads a time of a query; zero when it is not sent.
+func Instant(field, s string) (t time.Time, err error) {
+	if s == "" {
+		return t, nil
+	}
+	if t, err = time.Parse(time.RFC3339, s); err != nil {
+		return t, problem.InvalidField(field, "bad_time", "Send a time such as 2026-03-02T00:00:00Z.")
+	}
+	return t, nil
+}

@@ -2,7 +2,6 @@ package record
 
 import (
 	"errors"
-	"math"
 	"time"
 
 	"catchment/internal/store"
@@ -42,12 +41,10 @@ type SignOff struct {
 	Note string
 }
 
-// PlatformFilter chooses entries by the actor, action and about of Row, where
-// those are not empty, and in time.
+// PlatformFilter chooses entries. They have no purpose.
 type PlatformFilter struct {
-	Row
-	From, Until time.Time // zero: any time; Until is not in it
-	Unsigned    bool      // only what waits to be signed off
+	Filter
+	Unsigned bool // only what waits to be signed off
 }
 
 // AddPlatform writes an entry. One that is there stays as it is.
@@ -59,16 +56,7 @@ func AddPlatform(d *store.Dir, r Row, review bool) error {
 // ListPlatform reads entries, newest first, that are older than before (nil:
 // all).
 func ListPlatform(d *store.Dir, f PlatformFilter, before *Row, limit int) (out []PlatformRow, err error) {
-	at, id, from := int64(math.MaxInt64), NewID(), int64(0)
-	if !f.From.IsZero() {
-		from = f.From.UnixMicro()
-	}
-	if !f.Until.IsZero() {
-		at, id = f.Until.UnixMicro(), ID{} // which is before no entry of that microsecond
-	}
-	if before != nil && (f.Until.IsZero() || before.At.Before(f.Until)) {
-		at, id = before.At.UnixMicro(), before.ID
-	}
+	at, id, from := f.begin(before)
 	st := listPlatform
 	if f.Unsigned {
 		st = listUnsigned

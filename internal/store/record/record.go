@@ -33,27 +33,63 @@ type Row struct {
 	Detail                        string // JSON, "" when there is nothing to add
 }
 
+const columns = `e.event_id, e.at, e.actor, e.action, e.purpose, e.about, e.detail`
+
+// within is what all lists ask besides: $2 and $3 are where they begin.
+const within = ` AND e.at >= $4 AND ($5 = '' OR e.action = $5) AND ($6 = '' OR e.purpose = $6)
+		ORDER BY e.at DESC, e.event_id DESC LIMIT $7`
+
 var (
 	add = store.Register("record.add", `INSERT INTO audit_event (account_id, event_id, at, actor, action, purpose, about, detail)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`)
-	list = store.Register("record.list", `SELECT event_id, at, actor, action, purpose, about, detail FROM audit_event
-		WHERE account_id = $1 AND (at, event_id) < ($2, $3) AND ($4 = '' OR actor = $4) AND ($5 = '' OR action = $5) AND ($6 = '' OR about = $6)
-		ORDER BY at DESC, event_id DESC LIMIT $7`)
+	addAbout = store.Bulk("record.about.add", `INSERT INTO audit_about (account_id, thing, at, event_id) VALUES`, `($1, $2, $3, $4)`, `ON CONFLICT DO NOTHING`)
+	list     = store.Register("record.list", `SELECT `+columns+` FROM audit_event e
+		WHERE e.account_id = $1 AND (e.at, e.event_id) < ($2, $3)`+within)
+	listActor = store.Register("record.list.actor", `SELECT `+columns+` FROM audit_event e
+		WHERE e.account_id = $1 AND e.actor = $8 AND (e.at, e.event_id) < ($2, $3)`+within)
+	listAbout = store.Register("record.list.about", `SELECT `+columns+` FROM audit_about a
+		JOIN audit_event e ON e.account_id = $1 AND e.event_id = a.event_id
+		WHERE a.account_id = $1 AND a.thing = $8 AND (a.at, a.event_id) < ($2, $3) AND a.at >= $4
+		AND ($5 = '' OR e.action = $5) AND ($6 = '' OR e.purpose = $6) AND ($9 = '' OR e.actor = $9)
+		ORDER BY a.at DESC, a.event_id DESC LIMIT $7`)
 )
 
-// Add writes an entry.
-func Add(tx *store.Tx, r Row) error {
-	return tx.Must(add, r.ID, r.At.UnixMicro(), r.Actor, r.Action, r.Purpose, r.About, r.Detail)
+// Add writes an entry that is found by what it is about and by the other
+// things (the texts of their ids).
+func Add(tx *store.Tx, r Row, things ...string) error {
+	if err := tx.Must(add, r.ID, r.At.UnixMicro(), r.Actor, r.Action, r.Purpose, r.About, r.Detail); err != nil {
+		return err
+	}
+	var rows [][]any
+	seen := map[string]bool{"": true}
+	for _, thing := range append([]string{r.About}, things...) {
+		if !seen[thing] {
+			seen[thing] = true
+			rows = append(rows, []any{thing, r.At.UnixMicro(), r.ID})
+		}
+	}
+	_, err := tx.Bulk(addAbout, rows)
+	return err
 }
 
-// List reads entries, newest first, that are older than before (nil: all) and
-// have the actor, action and about of like where those are not empty.
-func List(tx *store.Tx, like Row, before *Row, limit int) (out []Row, err error) {
-	at, id := int64(math.MaxInt64), NewID()
-	if before != nil {
-		at, id = before.At.UnixMicro(), before.ID
+// Filter chooses entries; what is empty chooses all.
+type Filter struct {
+	Actor, Action, Purpose string
+	About                  string    // the text of a thing's id
+	From, Until            time.Time // Until is not in it
+}
+
+// List reads entries, newest first, that are older than before (nil: all).
+func List(tx *store.Tx, f Filter, before *Row, limit int) (out []Row, err error) {
+	at, id, from := f.begin(before)
+	st, args := list, []any{at, id, from, f.Action, f.Purpose, limit}
+	switch {
+	case f.About != "":
+		st, args = listAbout, append(args, f.About, f.Actor)
+	case f.Actor != "":
+		st, args = listActor, append(args, f.Actor)
 	}
-	rows, err := tx.Query(list, at, id, like.Actor, like.Action, like.About, limit)
+	rows, err := tx.Query(st, args...)
 	err = store.Each(rows, err, func(scan func(...any) error) error {
 		var r Row
 		if err := scan(&r.ID, store.Time(&r.At), &r.Actor, &r.Action, &r.Purpose, &r.About, &r.Detail); err != nil {
@@ -63,4 +99,19 @@ func List(tx *store.Tx, like Row, before *Row, limit int) (out []Row, err error)
 		return nil
 	})
 	return out, err
+}
+
+// begin is where a list begins, newest first, and the oldest time in it.
+func (f Filter) begin(before *Row) (at int64, id ID, from int64) {
+	at, id = math.MaxInt64, NewID()
+	if !f.From.IsZero() {
+		from = f.From.UnixMicro()
+	}
+	if !f.Until.IsZero() {
+		at, id = f.Until.UnixMicro(), ID{} // which is before no entry of that microsecond
+	}
+	if before != nil && (f.Until.IsZero() || before.At.Before(f.Until)) {
+		at, id = before.At.UnixMicro(), before.ID
+	}
+	return at, id, from
 }
