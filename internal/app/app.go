@@ -26,13 +26,13 @@ var dist embed.FS
 
 // The policy of the app's pages. Scripts and styles come from our own files
 // alone and none is written into a page; strings do not become markup or
-// script (Trusted Types without any policy), so that what a lead says stays
-// text. What React and Base UI set on an element goes by the CSSOM, which
+// script, so that what a lead says stays text: the one policy of Trusted Types
+// (browser/app/src/lib/trusted.ts) gives addresses of our own workers alone. What React and Base UI set on an element goes by the CSSOM, which
 // style-src does not concern.
 // https://www.w3.org/TR/CSP3/, https://www.w3.org/TR/trusted-types/
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; " +
 	"manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
-	"require-trusted-types-for 'script'; trusted-types 'none'"
+	"require-trusted-types-for 'script'; trusted-types workers"
 
 const (
 	index   = "index.html"

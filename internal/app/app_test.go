@@ -20,6 +20,7 @@ func built(t *testing.T) *httptest.Server {
 		"assets/a-1f.js.gz":  {Data: []byte("Z")},
 		"assets/f.woff2":     {Data: []byte("font")},
 		"sign.svg":           {Data: []byte("<svg/>")},
+		"sw.js":              {Data: []byte("worker")},
 		"assets/noext-hash1": {Data: []byte("x")},
 	})
 	if err != nil {
@@ -67,6 +68,7 @@ func TestWhatIsServedWhere(t *testing.T) {
 		{"/app/assets/a-1f.js", "br, gzip", "Z", "gzip", "text/javascript; charset=utf-8", "public, max-age=31536000, immutable"},
 		{"/app/assets/f.woff2", "br, gzip", "font", "", "font/woff2", "public, max-age=31536000, immutable"},
 		{"/app/sign.svg", "", "<svg/>", "", "image/svg+xml", "no-cache"},
+		{"/app/sw.js", "br, gzip", "worker", "", "text/javascript; charset=utf-8", "no-cache"},
 	} {
 		resp, text := get(t, s.URL+c.path, "Accept-Encoding", c.accept)
 		h := resp.Header

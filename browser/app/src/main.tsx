@@ -3,7 +3,9 @@ import './app.css'
 import { createRoot } from 'react-dom/client'
 import { showTheme } from './lib/theme'
 import { startWords } from './lib/words'
+import { startWorker } from './lib/worker'
 import { App } from './app'
 
 showTheme()
+startWorker()
 void startWords().then(() => createRoot(document.getElementById('root')!).render(<App />))

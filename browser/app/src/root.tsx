@@ -8,6 +8,7 @@ import { setTheme, useTheme } from './lib/theme'
 import { speak, t, useLanguage } from './lib/words'
 import { Button } from './ui/button'
 import { Empty } from './ui/empty'
+import { Newer } from './ui/newer'
 import { faultWords } from './ui/toast'
 
 const Palette = lazy(() => import('./ui/palette').then((m) => ({ default: m.Palette })))
@@ -21,6 +22,7 @@ export function Root() {
   return (
     <div key={language}>
       <Outlet />
+      <Newer />
       {open && (
         <Suspense>
           {open === 'palette' ? <Palette open onClose={() => show(null)} /> : <AllKeys open onClose={() => show(null)} />}

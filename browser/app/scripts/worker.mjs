@@ -1,0 +1,43 @@
+// Builds the service worker as one file of its own, with the list of what it
+// keeps: all that the desk is made of, and what comes before it. The console's
+// files are not in it: it is no use without the server.
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { build } from 'vite'
+
+const here = new URL('..', import.meta.url).pathname
+const dist = join(here, '../../internal/app/dist')
+const manifest = JSON.parse(readFileSync(join(dist, 'manifest.json'), 'utf8'))
+
+const files = new Set(['index.html', 'sign.svg'])
+const walked = new Set()
+function keep(key) {
+  const chunk = manifest[key]
+  if (!chunk || walked.has(key) || key.startsWith('src/console/')) return
+  walked.add(key)
+  if (!chunk.file.endsWith('.html')) files.add(chunk.file)
+  // Of the fonts, the letters that nearly every name is written in; others are kept when they are first read.
+  for (const name of [...(chunk.css ?? []), ...(chunk.assets ?? [])]) if (!/\.woff2$/.test(name) || /-latin-wght/.test(name)) files.add(name)
+  for (const k of [...(chunk.imports ?? []), ...(chunk.dynamicImports ?? [])]) keep(k)
+}
+keep('index.html')
+
+const list = [...files].sort()
+// Names say what assets hold; the others count by their content.
+const sum = createHash('sha256').update(list.join('\n'))
+for (const name of list) if (!name.startsWith('assets/')) sum.update(readFileSync(join(dist, name)))
+const version = sum.digest('base64url').slice(0, 12)
+await build({
+  configFile: false,
+  root: here,
+  logLevel: 'warn',
+  define: { __FILES__: JSON.stringify(list), __VERSION__: JSON.stringify(version) },
+  build: {
+    outDir: dist,
+    emptyOutDir: false,
+    copyPublicDir: false,
+    target: ['chrome120', 'firefox121', 'safari17.4'],
+    lib: { entry: join(here, 'src/worker/sw.ts'), formats: ['iife'], name: 'worker', fileName: () => 'sw.js' },
+  },
+})

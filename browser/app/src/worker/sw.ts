@@ -1,0 +1,14 @@
+// The service worker: the app's own files for when there is no server, and
+// nothing else. What the server says is never kept here, and nothing personal.
+import { worker } from './scope'
+import { answer, clean, keep } from './shell'
+
+worker.addEventListener('install', (e) => e.waitUntil(keep()))
+worker.addEventListener('activate', (e) => e.waitUntil(clean().then(() => worker.clients.claim())))
+worker.addEventListener('fetch', (e) => {
+  const said = answer(e.request)
+  if (said) e.respondWith(said)
+})
+worker.addEventListener('message', (e) => {
+  if ((e.data as { kind?: string } | null)?.kind === 'take-over') e.waitUntil(worker.skipWaiting())
+})
