@@ -79,9 +79,11 @@ const leadFilter = `(CAST($4 AS uuid) IS NULL OR project_id = $4) AND (CAST($5 A
 
 const leadOrder = ` ORDER BY created_at DESC, lead_id DESC LIMIT $10`
 
-// ofTeams are the leads of a user's teams, and their own.
+// ofTeams are the leads of a user's teams, and their own. COALESCE keeps SQLite
+// off the indexes of both halves: it would gather every lead of a large team
+// and sort them (4 s of 200,000), where the list's own index has them in order.
 func ofTeams(alias, user string) string {
-	return `(` + alias + `owner_id = ` + user + ` OR ` + store.InTeam(alias+"project_id", user) + `)`
+	return `(` + alias + `owner_id = ` + user + ` OR ` + store.InTeam(`COALESCE(`+alias+`project_id, `+alias+`lead_id)`, user) + `)`
 }
 
 // inSight is ofTeams unless the parameter is NULL.
@@ -103,6 +105,8 @@ var (
 	listLeads = store.Register("leads.lead.list", `SELECT `+leadColumns+` FROM lead WHERE account_id = $1 AND `+leadFilter+leadOrder)
 	listTeams = store.Register("leads.lead.list_teams", `SELECT `+leadColumns+` FROM lead
 		WHERE account_id = $1 AND `+leadFilter+` AND `+ofTeams("lead.", "$11")+leadOrder)
+	listProject = store.Register("leads.lead.list_project", `SELECT `+leadColumns+` FROM lead
+		WHERE account_id = $1 AND project_id = $11 AND `+leadFilter+leadOrder)
 	listOwned = store.Register("leads.lead.list_owned", `SELECT `+leadColumns+` FROM lead
 		WHERE account_id = $1 AND owner_id = $11 AND `+leadFilter+` AND `+inSight("lead.", "$12")+leadOrder)
 	listPersons = store.Register("leads.lead.list_person", `SELECT `+leadColumns+` FROM lead
@@ -205,6 +209,14 @@ type LeadPage struct {
 
 // ListLeads returns up to limit leads, newest first.
 func ListLeads(tx *store.Tx, f LeadFilter, after LeadPage, limit int) (out []Lead, err error) {
+	if f.ofTeamsAlone() {
+		return listOfTeams(tx, f, after, limit)
+	}
+	return listLeadsBy(tx, f, after, limit)
+}
+
+// listLeadsBy lists by the statement whose index fits the filter.
+func listLeadsBy(tx *store.Tx, f LeadFilter, after LeadPage, limit int) (out []Lead, err error) {
 	at := after.CreatedAt.UnixMicro()
 	if after.CreatedAt.IsZero() {
 		at, after.ID = endOfTime, lead.NewID()
@@ -220,6 +232,8 @@ func ListLeads(tx *store.Tx, f LeadFilter, after LeadPage, limit int) (out []Lea
 		st, args = listOwned, append(args, f.Owner, f.TeamsOf)
 	case !f.TeamsOf.IsZero():
 		st, args = listTeams, append(args, f.TeamsOf)
+	case !f.Project.IsZero():
+		st, args = listProject, append(args, f.Project)
 	}
 	rows, err := tx.Query(st, args...)
 	err = store.Each(rows, err, func(scan func(...any) error) error {
