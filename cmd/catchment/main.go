@@ -37,6 +37,7 @@ type verbs struct {
 	Migrate    migrateCmd    `cmd:"" help:"Bring the database's schema to this version."`
 	Move       moveCmd       `cmd:"" help:"Carry a grown SQLite over to PostgreSQL, beside the working server."`
 	Prove      proveCmd      `cmd:"" help:"Prove a promise against a fresh instance: load, faults, and a count of every receipt."`
+	Hash       hashCmd       `cmd:"" name:"hash-passwords" hidden:"" help:"Hash passwords for a server that started this."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 

@@ -20,7 +20,7 @@ var floors = []struct {
 	{"cellars: tables", []string{
 		"store/access", "store/answers", "store/carry", "store/counts", "store/cursor", "store/devices", "store/eventlog", "store/keys", "store/leads",
 		"store/members", "store/mover", "store/offers", "store/people", "store/policies", "store/published", "store/record", "store/setup", "store/work"}},
-	{"cellars", []string{"store", "journal", "courier", "limits"}},
+	{"cellars", []string{"store", "journal", "courier", "limits", "password"}},
 	{"keys to rooms", []string{"account/admit", "vault/reveal"}},
 	{"words about leads and rights", []string{"submission", "receipt", "rights"}},
 	{"vault", []string{"vault"}},

@@ -40,7 +40,7 @@ func (s *Signin) Redeem(ctx context.Context, c Client, link, password string) (S
 	if err != nil {
 		return SignedIn{}, err
 	}
-	stored, err := s.hasher.hash(ctx, password) // before the transaction: it takes its time
+	stored, err := s.hasher.Hash(ctx, password) // before the transaction: it takes its time
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -93,7 +93,7 @@ func (s *Signin) ChangePassword(ctx context.Context, p directory.Principal, old,
 	if err != nil {
 		return SignedIn{}, err
 	}
-	ok, err := s.hasher.check(ctx, stored, old)
+	ok, err := s.hasher.Check(ctx, stored, old)
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -102,7 +102,7 @@ func (s *Signin) ChangePassword(ctx context.Context, p directory.Principal, old,
 		return SignedIn{}, problem.InvalidField("password", "wrong", "This is not your present password.")
 	}
 	s.limits.good(mac)
-	next, err := s.hasher.hash(ctx, fresh)
+	next, err := s.hasher.Hash(ctx, fresh)
 	if err != nil {
 		return SignedIn{}, err
 	}

@@ -19,7 +19,7 @@ func (s *Signin) CreateOperator(ctx context.Context, name, email, password strin
 	if err := checkPassword("password", password); err != nil {
 		return id, err
 	}
-	stored, err := s.hasher.hash(ctx, password)
+	stored, err := s.hasher.Hash(ctx, password)
 	if err != nil {
 		return id, err
 	}
@@ -82,7 +82,7 @@ func (s *Signin) RecoverOperator(ctx context.Context, by, email string) (Hired, 
 // one transaction with the entry on the platform's record.
 func (s *Signin) hire(ctx context.Context, by, action string, who func(dir *store.Dir, stored string) (account.UserID, error)) (out Hired, err error) {
 	out.Password = somePassword()
-	stored, err := s.hasher.hash(ctx, out.Password)
+	stored, err := s.hasher.Hash(ctx, out.Password)
 	if err != nil {
 		return Hired{}, err
 	}

@@ -24,6 +24,7 @@ import (
 	"catchment/internal/courier"
 	"catchment/internal/directory"
 	"catchment/internal/events"
+	"catchment/internal/password"
 	"catchment/internal/problem"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
@@ -50,6 +51,7 @@ type Options struct {
 	Opener    Opener           // for second factors
 	Events    *events.Log      // for alarms; nil: none
 	SSO       SSO              // for single sign-on
+	Hash      []string         // command that runs password.Serve; none: passwords are hashed in this process
 	Log       *slog.Logger
 	Now       func() time.Time // time.Now when nil
 }
@@ -58,7 +60,7 @@ type Options struct {
 type Signin struct {
 	o      Options
 	limits limits
-	hasher hasher
+	hasher *password.Hasher
 	queue  chan waiting // codes on their way to the courier
 	queued atomic.Int64
 
@@ -92,7 +94,7 @@ func New(o Options) *Signin {
 	if o.SSO.TXT == nil {
 		o.SSO.TXT = Resolver("")
 	}
-	s := &Signin{o: o, hasher: newHasher(), queue: make(chan waiting, mostQueued), notes: map[noted]int{}, providers: newProviders(o.SSO.Private), party: relyingParty(o.SSO.PublicURL)}
+	s := &Signin{o: o, hasher: password.New(o.Log, o.Hash...), queue: make(chan waiting, mostQueued), notes: map[noted]int{}, providers: newProviders(o.SSO.Private), party: relyingParty(o.SSO.PublicURL)}
 	run, end := context.WithCancel(context.Background())
 	s.end = end
 	s.work.Go(func() { s.carry(run) })
@@ -105,6 +107,7 @@ func New(o Options) *Signin {
 func (s *Signin) Close() {
 	s.end()
 	s.work.Wait()
+	s.hasher.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := s.Flush(ctx); err != nil {
@@ -191,7 +194,7 @@ func (s *Signin) fitting(ctx context.Context, mac vault.MAC, password string, in
 			continue
 		}
 		checked++
-		ok, err := s.hasher.check(ctx, c.Password, password)
+		ok, err := s.hasher.Check(ctx, c.Password, password)
 		if err != nil {
 			return nil, err
 		}
@@ -215,7 +218,7 @@ func (s *Signin) fitting(ctx context.Context, mac vault.MAC, password string, in
 	}
 	if checked == 0 {
 		s.note(account.ID{}, "sign-in.refused", "", "unknown-address")
-		_, err = s.hasher.check(ctx, "", password)
+		_, err = s.hasher.Check(ctx, "", password)
 	}
 	return fit, err
 }
