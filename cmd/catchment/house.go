@@ -30,8 +30,10 @@ import (
 	"catchment/internal/jobs"
 	"catchment/internal/journal"
 	"catchment/internal/keyring"
+	"catchment/internal/ledger"
 	"catchment/internal/limits"
 	"catchment/internal/notify"
+	"catchment/internal/privacy"
 	"catchment/internal/publish"
 	"catchment/internal/routing"
 	"catchment/internal/signin"
@@ -55,6 +57,7 @@ type house struct {
 	door     *keyring.Door
 	limits   *limits.Limits
 	journal  *journal.Journal
+	ledger   *ledger.Ledger
 	snapshot *snapshot.Reader
 	sealer   *keyring.Sealer
 	capture  *capture.Door
@@ -73,6 +76,7 @@ type house struct {
 	intake    *intake.Intake
 	routing   *routing.Router
 	notify    *notify.Notifier
+	privacy   *privacy.Privacy
 	runner    *jobs.Runner
 	carrier   *carry.Carrier
 	sequencer *events.Sequencer
@@ -80,12 +84,14 @@ type house struct {
 	desk      *desk.Desk
 	follower  *follower // while a move copies what stands on SQL
 
-	heir     atomic.Pointer[house] // the house that has this one's door after a move
-	ready    atomic.Bool           // SQL has this program's schema and the parts behind it run
-	draining atomic.Bool
-	stops    []func() // what was started, in that order
-	work     sync.WaitGroup
-	end      context.CancelFunc
+	heir       atomic.Pointer[house] // the house that has this one's door after a move
+	replayed   atomic.Bool           // what was deleted is gone from this database, too
+	unscrubbed atomic.Bool           // something was destroyed that PostgreSQL's pages still have
+	ready      atomic.Bool           // SQL has this program's schema and the parts behind it run
+	draining   atomic.Bool
+	stops      []func() // what was started, in that order
+	work       sync.WaitGroup
+	end        context.CancelFunc
 }
 
 func (h *house) role(names ...string) bool {
@@ -133,6 +139,9 @@ func (h *house) build(ctx context.Context) (err error) {
 		h.work.Go(func() { h.keepTellingUses(run) })
 		h.ready.Store(true)
 		return nil
+	}
+	if err := h.openLedger(ctx); err != nil {
+		return err
 	}
 	return h.openSQL(ctx, run)
 }
@@ -314,8 +323,9 @@ func (h *house) buildStages(ctx context.Context) error {
 	}
 	h.signin = h.newSignin()
 	h.intake = intake.New(intake.Options{
-		DB: h.db, Accounts: h.accounts, Opener: keyring.NewDropOpener(), Jobs: h.jobs, Events: h.events, Stream: h.journal.Stream(), Log: h.log,
+		DB: h.db, Accounts: h.accounts, Opener: keyring.NewDropOpener(), Jobs: h.jobs, Events: h.events, Stream: h.journal.Stream(), Ledger: h.ledger, Log: h.log,
 	})
+	h.privacy = privacy.New(privacy.Options{DB: h.db, Jobs: h.jobs, Events: h.events, Accounts: h.accounts, Ledger: h.ledger, Scrub: h.scrub, Log: h.log})
 	h.routing = routing.New(routing.Options{DB: h.db, Jobs: h.jobs, Events: h.events, Log: h.log})
 	if h.notify, err = h.newNotifier(); err != nil {
 		return err
@@ -325,6 +335,7 @@ func (h *house) buildStages(ctx context.Context) error {
 	h.publisher.Register(h.runner)
 	h.routing.Register(h.runner)
 	h.notify.Register(h.runner)
+	h.privacy.Register(h.runner)
 	h.runner.Handle(intake.ReplayJob, h.intake.HandleReplay)
 	h.sequencer = events.NewSequencer(h.db, h.journal, h.log)
 	h.carrier = h.newCarrier()
@@ -336,7 +347,8 @@ func (h *house) buildStages(ctx context.Context) error {
 // buildDoors puts the API on the mux.
 func (h *house) buildDoors() error {
 	api := web.New(web.Options{DB: h.db, Auth: h.directory, Log: h.log, Version: version, Mux: h.mux, Limits: h.limits, Pressure: h.journal.Pressure, OperatorNetworks: h.c.operatorNetworks(),
-		MAC: func(text string) [32]byte { return h.ring.TokenMAC("request", text) }})
+		Closed: func() bool { return !h.replayed.Load() },
+		MAC:    func(text string) [32]byte { return h.ring.TokenMAC("request", text) }})
 	opener := h.opener()
 	if h.c.Outbox != nil {
 		h.mux.Handle("GET /demo/outbox", h.c.Outbox)
@@ -372,6 +384,10 @@ func (h *house) tryStart(ctx, run context.Context) bool {
 		return false
 	}
 	h.log.Debug("schema", "version", to)
+	if err := h.replayLedger(ctx); err != nil {
+		h.log.Warn("what was deleted could not be taken from this database; nothing is served from it", "error", err)
+		return false
+	}
 	if err := h.checkCursor(ctx); err != nil {
 		h.log.Warn("the journal's place in the database cannot be read", "error", err)
 		return false
@@ -389,6 +405,7 @@ func (h *house) tryStart(ctx, run context.Context) bool {
 		h.work.Go(func() { h.tidy(run) })
 		h.work.Go(func() { h.indexPhones(run) })
 		h.work.Go(func() { h.analyze(run) })
+		h.work.Go(func() { h.keepScrubbing(run) })
 	}
 	h.ready.Store(true)
 	return true
@@ -480,6 +497,11 @@ func (h *house) closeSQL() (log string) {
 func (h *house) closeDoor() {
 	for i := len(h.stops) - 1; i >= 0; i-- {
 		h.stops[i]()
+	}
+	if h.ledger != nil {
+		if err := h.ledger.Close(); err != nil {
+			h.log.Warn("the deletion ledger did not close", "error", err)
+		}
 	}
 	if h.journal != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)

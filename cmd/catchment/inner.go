@@ -96,6 +96,7 @@ func (h *house) metrics(more []prometheus.Collector) *prometheus.Registry {
 		counter("intake_duplicates_total", "Submissions that had been taken before.", func() float64 { return float64(s.Duplicates.Load()) })
 		counter("intake_again_total", "Transactions of intake that began anew.", func() float64 { return float64(s.Again.Load()) })
 		counter("intake_dead_total", "Submissions set aside as dead letters.", func() float64 { return float64(s.Dead.Load()) })
+		counter("intake_erased_total", "Journal entries dropped because the deletion ledger names them.", func() float64 { return float64(s.Erased.Load()) })
 		counter("intake_lost_total", "Damaged journal entries of which not even the account is known.", func() float64 { return float64(s.Lost.Load()) })
 		counter("jobs_run_total", "Jobs run.", func() float64 { ran, _ := h.runner.Stats(); return float64(ran) })
 		counter("jobs_failed_total", "Jobs that failed and are tried again.", func() float64 { _, failed := h.runner.Stats(); return float64(failed) })

@@ -15,12 +15,12 @@ var floors = []struct {
 	{"gate house", []string{"edge"}},
 	{"doors", []string{"capture", "desk", "console", "operate", "app"}},
 	{"hall", []string{"web"}},
-	{"stages", []string{"intake", "routing", "followup", "insight", "publish", "carry", "signin", "notify"}},
+	{"stages", []string{"intake", "routing", "followup", "insight", "publish", "carry", "signin", "notify", "privacy"}},
 	{"keeps", []string{"keyring", "directory", "events", "audit", "jobs", "snapshot"}},
 	{"cellars: tables", []string{
 		"store/access", "store/answers", "store/carry", "store/counts", "store/cursor", "store/devices", "store/eventlog", "store/keys", "store/leads",
 		"store/members", "store/mover", "store/offers", "store/people", "store/policies", "store/published", "store/record", "store/setup", "store/work"}},
-	{"cellars", []string{"store", "journal", "courier", "limits", "password"}},
+	{"cellars", []string{"store", "journal", "courier", "limits", "ledger", "password"}},
 	{"keys to rooms", []string{"account/admit", "vault/reveal"}},
 	{"words about leads and rights", []string{"submission", "receipt", "rights"}},
 	{"vault", []string{"vault"}},
@@ -32,7 +32,7 @@ var floors = []struct {
 var permissions = map[string][]string{
 	// Who makes a Scope: each has just checked a credential, or takes the
 	// account from a row that an admitted caller wrote.
-	"account/admit": {"directory", "signin", "notify", "jobs", "events", "intake", "cmd/catchment"},
+	"account/admit": {"directory", "signin", "notify", "jobs", "events", "intake", "privacy", "cmd/catchment"},
 	// Who reads a Personal: those who seal, and those who answer a screen.
 	"vault/reveal": {"keyring", "intake", "desk", "console", "directory", "carry", "courier", "signin"},
 	// Who sees across accounts (store.Dir) is listed by the guard test.

@@ -93,7 +93,7 @@ func (a *album) add(s vault.Sealed, put func(text string, state keyring.State)) 
 
 // person adds a person's values; the returned Person is filled by open.
 func (a *album) person(p people.Person) *Person {
-	out := &Person{ID: p.ID.String(), Country: p.Country, Contactable: true}
+	out := &Person{ID: p.ID.String(), Country: p.Country, Contactable: true, Erased: !p.ErasedAt.IsZero()}
 	text := func(to **string) func(string, keyring.State) {
 		return func(s string, state keyring.State) {
 			out.Erased = out.Erased || state == keyring.Erased

@@ -67,6 +67,8 @@ const (
 	KeyEnding          Kind = "key.ending"
 	RecoveryUsed       Kind = "recovery.used"
 	DeviceRevoked      Kind = "device.revoked"
+	PersonErased       Kind = "person.erased"
+	EnquiryErased      Kind = "enquiry.erased"
 )
 
 // Event is one thing that happened. Data holds ids, counts and words of the

@@ -25,6 +25,7 @@ import (
 	"catchment/internal/jobs"
 	"catchment/internal/journal"
 	"catchment/internal/keyring"
+	"catchment/internal/lead"
 	"catchment/internal/store"
 	"catchment/internal/store/setup"
 	"catchment/internal/vault"
@@ -55,7 +56,14 @@ type Sealer interface {
 	Seal(at vault.Binding, value vault.Personal) vault.Sealed
 }
 
-// Options are the parts that intake is built from. All but the last three are
+// Ledger says what is gone for good: what the journal still brings of it is
+// dropped. ledger.Ledger does.
+type Ledger interface {
+	Account(id account.ID) bool
+	Enquiry(of account.ID, id lead.EnquiryID) bool
+}
+
+// Options are the parts that intake is built from. All but the last four are
 // needed.
 type Options struct {
 	DB       *store.DB
@@ -65,6 +73,7 @@ type Options struct {
 	Events   *events.Log
 	Stream   string // the journal's name, as receipts have it
 
+	Ledger  Ledger                          // nil: nothing is gone
 	Workers int                             // that open and seal; default the number of processors
 	Sealer  func(keyring.SubjectKey) Sealer // default the key itself
 	Log     *slog.Logger                    // default: silent
@@ -76,6 +85,7 @@ type Stats struct {
 	Duplicates atomic.Int64 // entries that had been taken before
 	Conflicts  atomic.Int64 // entries with another body than the first of their enquiry
 	Dead       atomic.Int64 // entries set aside
+	Erased     atomic.Int64 // entries dropped because the deletion ledger names them
 	Lost       atomic.Int64 // entries so damaged that not even their account is known
 	Batches    atomic.Int64 // transactions committed
 	Again      atomic.Int64 // transactions begun anew: the work of the time before was lost

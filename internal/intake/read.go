@@ -97,6 +97,9 @@ func (in *Intake) read(ctx context.Context, entries []Entry) ([]*item, error) {
 			in.lose(it)
 			continue
 		}
+		if in.gone(it) {
+			continue
+		}
 		items = append(items, it)
 		groups[it.head.Account] = append(groups[it.head.Account], it)
 	}
@@ -114,6 +117,27 @@ func (in *Intake) read(ctx context.Context, entries []Entry) ([]*item, error) {
 		kept = append(kept, it)
 	}
 	return kept, nil
+}
+
+// reasonErased stands in an item's dead when its person was erased. It becomes
+// no dead letter.
+const reasonErased = "erased"
+
+// gone looks an entry up in the deletion ledger. One of an account that is gone
+// is left out; one of a person who is gone goes on, unopened, to become an
+// enquiry that says so.
+func (in *Intake) gone(it *item) bool {
+	if in.o.Ledger == nil || it.Err != nil {
+		return false
+	}
+	if in.o.Ledger.Account(it.head.Account) {
+		in.stats.Erased.Add(1)
+		return true
+	}
+	if in.o.Ledger.Enquiry(it.head.Account, it.head.Enquiry) {
+		it.dead = reasonErased
+	}
+	return false
 }
 
 // lose tells what should never happen as loudly as we can.

@@ -59,13 +59,14 @@ func (in *Intake) write(ctx context.Context, items []*item, careful bool) error 
 }
 
 // counts is what a transaction did.
-type counts struct{ taken, duplicates, conflicts, dead int64 }
+type counts struct{ taken, duplicates, conflicts, dead, erased int64 }
 
 func (s *Stats) add(c counts) {
 	s.Taken.Add(c.taken)
 	s.Duplicates.Add(c.duplicates)
 	s.Conflicts.Add(c.conflicts)
 	s.Dead.Add(c.dead)
+	s.Erased.Add(c.erased)
 	s.Batches.Add(1)
 }
 
@@ -125,6 +126,7 @@ type batch struct {
 	revived     []lead.EnquiryID
 	links       []link
 	dead        []*item
+	erased      []*item // their persons are gone
 	held        []leads.Held
 	withheld    []people.Withheld     // of what held says
 	seen        map[leads.Burst]int64 // how often before, and by this transaction
@@ -169,6 +171,7 @@ func (in *Intake) writeAccount(tx *store.Tx, items []*item, careful bool, done *
 	done.duplicates += b.duplicates
 	done.conflicts += b.conflicted
 	done.dead += int64(len(b.dead))
+	done.erased += int64(len(b.erased))
 	return nil
 }
 
@@ -250,6 +253,10 @@ func (b *batch) loadTaken(items []*item) (err error) {
 
 // take decides about one item. Nothing is written yet.
 func (b *batch) take(it *item) error {
+	if it.dead == reasonErased {
+		b.erased = append(b.erased, it)
+		return nil
+	}
 	if it.dead != "" {
 		b.dead = append(b.dead, it)
 		return nil
@@ -452,7 +459,25 @@ func (b *batch) saveRest() error {
 			return err
 		}
 	}
+	for _, it := range b.erased {
+		if err := b.saveErased(it); err != nil {
+			return err
+		}
+	}
 	return b.tell()
+}
+
+// saveErased has an enquiry of somebody who is gone answer that it is erased.
+// One that is there, with its person destroyed, says so already.
+func (b *batch) saveErased(it *item) error {
+	e := leads.Enquiry{ID: it.head.Enquiry, Project: it.head.Project, Source: it.head.Source, State: lead.Erased, Test: it.head.Test,
+		ReceivedAt: it.head.ReceivedAt, CreatedAt: b.now}
+	n, err := leads.AddEnquiries(b.tx, []*leads.Enquiry{&e})
+	if err != nil || n == 0 {
+		return err
+	}
+	b.events = append(b.events, events.Event{Kind: events.EnquiryErased, At: b.now, Enquiry: e.ID, Source: e.Source, Project: e.Project, Test: e.Test})
+	return nil
 }
 
 func (b *batch) saveLink(l link) error {

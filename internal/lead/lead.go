@@ -26,6 +26,7 @@ type (
 	SuppressionID = ident.ID[suppressionKind]
 	BookingID     = ident.ID[bookingKind]
 	AlarmID       = ident.ID[alarmKind]
+	RequestID     = ident.ID[requestKind] // of a person about their data
 )
 
 // NewID and its siblings make fresh ids.
@@ -44,6 +45,7 @@ func NewSuppressionID() SuppressionID { return ident.New[suppressionKind]() }
 func NewBookingID() BookingID         { return ident.New[bookingKind]() }
 func NewVisitID() VisitID             { return ident.New[visitKind]() }
 func NewAlarmID() AlarmID             { return ident.New[alarmKind]() }
+func NewRequestID() RequestID         { return ident.New[requestKind]() }
 
 // KeyedEnquiryID is the enquiry's id under an idempotency key: the same on
 // every node and after every restart (see ident.Keyed).
@@ -66,6 +68,7 @@ func ParseDeadID(s string) (DeadID, error)       { return ident.Parse[deadKind](
 func ParseBookingID(s string) (BookingID, error) { return ident.Parse[bookingKind](s) }
 func ParseVisitID(s string) (VisitID, error)     { return ident.Parse[visitKind](s) }
 func ParseAlarmID(s string) (AlarmID, error)     { return ident.Parse[alarmKind](s) }
+func ParseRequestID(s string) (RequestID, error) { return ident.Parse[requestKind](s) }
 func ParseAttemptID(s string) (AttemptID, error) { return ident.Parse[attemptKind](s) }
 
 // PersonIDFrom and its siblings give 16 bytes their kind back.
@@ -92,6 +95,7 @@ type (
 	bookingKind     struct{}
 	visitKind       struct{}
 	alarmKind       struct{}
+	requestKind     struct{}
 )
 
 func (leadKind) Prefix() string        { return "lead" }
@@ -109,6 +113,7 @@ func (suppressionKind) Prefix() string { return "supp" }
 func (bookingKind) Prefix() string     { return "book" }
 func (visitKind) Prefix() string       { return "visit" }
 func (alarmKind) Prefix() string       { return "alrm" }
+func (requestKind) Prefix() string     { return "dsr" }
 
 // Category is what every account's own stages have in common.
 type Category string

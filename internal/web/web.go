@@ -126,6 +126,7 @@ type API struct {
 	limits    *limits.Limits
 	pressure  func() float64
 	operators caller.Networks
+	closed    func() bool
 }
 
 // Options is what an API needs. Now defaults to time.Now.
@@ -148,6 +149,9 @@ type Options struct {
 	// OperatorNetworks are from where the operator's routes are open at all;
 	// none: from anywhere.
 	OperatorNetworks caller.Networks
+	// Closed says that nothing is answered from the database yet: what was
+	// deleted has first to go from an older one. nil for never.
+	Closed func() bool
 }
 
 // New makes an API without routes.
@@ -175,7 +179,7 @@ func New(o Options) *API {
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"key": {Type: "http", Scheme: "bearer", Description: "A session's token (cst_…), a secret key (csk_…), or for capture a publishable key (cpk_…)."},
 	}
-	return &API{mux: o.Mux, huma: humago.New(o.Mux, c), db: o.DB, auth: o.Auth, log: o.Log, now: o.Now, mac: o.MAC, limits: o.Limits, pressure: o.Pressure, operators: o.OperatorNetworks}
+	return &API{mux: o.Mux, huma: humago.New(o.Mux, c), db: o.DB, auth: o.Auth, log: o.Log, now: o.Now, mac: o.MAC, limits: o.Limits, pressure: o.Pressure, operators: o.OperatorNetworks, closed: o.Closed}
 }
 
 func processMAC() func(string) [32]byte {
@@ -388,6 +392,9 @@ func isType(ct, want string) bool {
 
 func (a *API) visit(ctx context.Context, op Op, header func(string) string) (*Visit, error) {
 	v := &Visit{RequestID: RequestID(ctx), At: store.Clock(a.now())}
+	if a.closed != nil && a.closed() {
+		return v, store.ErrAway
+	}
 	if err := a.shed(op.yields()); err != nil {
 		return v, err
 	}

@@ -42,7 +42,8 @@ var (
 	getPage   = store.Register("carry.page.get", `SELECT data FROM export_chunk WHERE account_id = $1 AND export_id = $2 AND n = $3`)
 	dropPages = store.Register("carry.page.drop", `DELETE FROM export_chunk WHERE account_id = $1 AND export_id = $2`)
 
-	exportKeys = store.List("carry.export.keys", `SELECT export_id, wrapped FROM export WHERE account_id = $1 AND export_id IN (LIST)`)
+	openExports = store.Register("carry.export.open", `SELECT `+exportColumns+` FROM export WHERE account_id = $1 AND state IN ('running', 'ready')`)
+	exportKeys  = store.List("carry.export.keys", `SELECT export_id, wrapped FROM export WHERE account_id = $1 AND export_id IN (LIST)`)
 )
 
 // AddExport adds an export that is to run.
@@ -63,6 +64,17 @@ func ListExports(tx *store.Tx, at time.Time, after lead.ExportID, limit int) (ou
 		from, after = int64(1)<<62, lead.NewExportID()
 	}
 	rows, err := tx.Query(listExports, from, after, limit)
+	err = store.Each(rows, err, func(scan func(...any) error) error {
+		e := &Export{}
+		out = append(out, e)
+		return e.scan(scan)
+	})
+	return out, err
+}
+
+// OpenExports lists those that hold a file, or will.
+func OpenExports(tx *store.Tx) (out []*Export, err error) {
+	rows, err := tx.Query(openExports)
 	err = store.Each(rows, err, func(scan func(...any) error) error {
 		e := &Export{}
 		out = append(out, e)

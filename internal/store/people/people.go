@@ -28,6 +28,7 @@ type Person struct {
 	Country            string        // of the phone, ISO 3166, "" when unknown
 	MergedInto         lead.PersonID // zero unless a human merged it
 	CreatedAt          time.Time
+	ErasedAt           time.Time // zero: not erased
 }
 
 // New is a person to add: the sealed values are nil where there is none.
@@ -47,7 +48,7 @@ var (
 		`($1, $2, $3, $4, $5, $6, $7, $8)`, ``)
 	addKey = store.Bulk("people.add_key",
 		`INSERT INTO person_key (account_id, person_id, keyset_version, wrapped) VALUES`, `($1, $2, $3, $4)`, ``)
-	get = store.List("people.get", `SELECT person_id, test, name, phone, email, country, merged_into, created_at
+	get = store.List("people.get", `SELECT person_id, test, name, phone, email, country, merged_into, created_at, erased_at
 		FROM person WHERE account_id = $1 AND person_id IN (LIST)`)
 	keys = store.List("people.keys", `SELECT person_id, wrapped FROM person_key WHERE account_id = $1 AND person_id IN (LIST)`)
 	fill = store.Register("people.fill", `UPDATE person SET name = COALESCE(name, $3), phone = COALESCE(phone, $4),
@@ -88,7 +89,7 @@ func Get(tx *store.Tx, ids ...lead.PersonID) ([]Person, error) {
 	out := make([]Person, 0, len(ids))
 	err := tx.QueryList(get, nil, anys(ids), func(scan func(...any) error) error {
 		var p Person
-		err := scan(&p.ID, &p.Test, &p.Name.Data, &p.Phone.Data, &p.Email.Data, &p.Country, &p.MergedInto, store.Time(&p.CreatedAt))
+		err := scan(&p.ID, &p.Test, &p.Name.Data, &p.Phone.Data, &p.Email.Data, &p.Country, &p.MergedInto, store.Time(&p.CreatedAt), store.Time(&p.ErasedAt))
 		p.bind()
 		out = append(out, p)
 		return err

@@ -1,0 +1,81 @@
+// Package privacy does what the law and the account ask for with people's
+// data: it erases a person, keeps the requests of those whom the data are
+// about with their clocks, and ends an account.
+//
+// Callers may rely on this: what is to be destroyed stands in the deletion
+// ledger before the first row goes, so that no crash and no older database
+// brings it back; everything that is begun is finished by a job or by the next
+// start; and what was done is on the record.
+package privacy
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"catchment/internal/events"
+	"catchment/internal/jobs"
+	"catchment/internal/keyring"
+	"catchment/internal/lead"
+	"catchment/internal/ledger"
+	"catchment/internal/store"
+)
+
+// EraseJob erases a person; its key is the person's id.
+const EraseJob jobs.Kind = "erase"
+
+// kindWithdraw is routing's job that takes a closed lead out of routing; its
+// key is the lead's id.
+const kindWithdraw jobs.Kind = "withdraw"
+
+// kindReturn is routing's job that has a person's leads offered again which were
+// held back because they must not be contacted; its key is the person's id.
+const kindReturn jobs.Kind = "return"
+
+// Actor is privacy's name in the record, for what nobody asked for just now.
+const Actor = "system:privacy"
+
+// Options are the parts that privacy is built from.
+type Options struct {
+	DB       *store.DB
+	Jobs     *jobs.List
+	Events   *events.Log
+	Accounts *keyring.Accounts
+	Ledger   *ledger.Ledger
+	// Scrub has what was destroyed vanish from the engine's files, see
+	// store.Scrub; nil: not.
+	Scrub func(ctx context.Context) error
+	Log   *slog.Logger     // nil: silent
+	Now   func() time.Time // time.Now when nil
+}
+
+// Privacy is safe for concurrent use.
+type Privacy struct{ o Options }
+
+// New returns it. Register has its jobs done.
+func New(o Options) *Privacy {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Scrub == nil {
+		o.Scrub = func(context.Context) error { return nil }
+	}
+	return &Privacy{o}
+}
+
+// Register makes the runner do privacy's jobs.
+func (p *Privacy) Register(r *jobs.Runner) { r.Handle(EraseJob, p.eraseJob) }
+
+func (p *Privacy) now() time.Time { return store.Clock(p.o.Now()) }
+
+func (p *Privacy) eraseJob(ctx context.Context, j jobs.Job) error {
+	id, err := lead.ParsePersonID(j.Key)
+	if err != nil {
+		return fmt.Errorf("privacy: job erase: %w", err)
+	}
+	return p.Erase(ctx, j.Scope, id)
+}
