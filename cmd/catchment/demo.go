@@ -31,6 +31,7 @@ func (c demoCmd) Run(w *world) error {
 	if c.Rate <= 0 || c.Rate > 60_000 {
 		return usage("--rate %g: want leads a minute, above 0 and up to 60000", c.Rate)
 	}
+	shareProcessors()
 	logs, done, err := c.logsBeside(w)
 	if err != nil {
 		return err

@@ -102,7 +102,7 @@ type Intake struct {
 // New returns an intake.
 func New(o Options) *Intake {
 	if o.Workers <= 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
+		o.Workers = runtime.NumCPU()
 	}
 	if o.Sealer == nil {
 		o.Sealer = func(k keyring.SubjectKey) Sealer { return k }
