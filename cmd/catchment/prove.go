@@ -12,10 +12,10 @@ import (
 )
 
 type proveCmd struct {
-	Name    string `arg:"" optional:"" default:"all" help:"first-lead, kill, sql-away, disk-full, sealed, tenants, rights, edge, move, roles, revoke, attack, reports, import, flood, bench, or all."`
+	Name    string `arg:"" optional:"" default:"all" help:"first-lead, kill, sql-away, disk-full, sealed, tenants, rights, edge, move, roles, revoke, attack, reports, lists, import, flood, bench, or all."`
 	Seconds int    `help:"How long to load, or to keep away what is taken away; each proof's own when 0."`
 	Rounds  int    `help:"How often to kill, or to revoke." default:"20"`
-	Leads   int    `help:"How many leads there are before a move, or in reports; each proof's own when 0."`
+	Leads   int    `help:"How many leads there are before a move, in reports or in lists; each proof's own when 0."`
 	CSVRows int    `name:"rows" help:"How many rows an import has." default:"100000"`
 	Engine  string `help:"${enum}" enum:"sqlite,postgres,both" default:"both"`
 	Answer  int    `help:"Bytes that bare-server answers." default:"700" hidden:""`

@@ -62,6 +62,9 @@ func SessionIDFrom(b [16]byte) SessionID { return ident.From[sessionKind](b) }
 
 // FirstPolicy and PoolOfFirst go between a pool and its first policy, which is
 // not stored and has the pool's own number.
+// ParsePoolID reads the text form of a pool's id.
+func ParsePoolID(s string) (PoolID, error) { return ident.Parse[poolKind](s) }
+
 func FirstPolicy(p PoolID) PolicyID { return ident.From[policyKind](p.UUID()) }
 func PoolOfFirst(p PolicyID) PoolID { return ident.From[poolKind](p.UUID()) }
 

@@ -9,7 +9,6 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
-	"catchment/internal/problem"
 	"catchment/internal/routing"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
@@ -18,45 +17,6 @@ import (
 )
 
 const tagLeads = "leads"
-
-type leadsIn struct {
-	web.Page
-	Project  string   `query:"project" doc:"Only leads of this project (its id)."`
-	Source   string   `query:"source" doc:"Only leads whose first enquiry came by this source (its id)."`
-	Stage    string   `query:"stage" doc:"Only leads in this stage (its id)."`
-	Category string   `query:"category" enum:"new,follow-up,won,dropped" doc:"Only leads in a stage of this category."`
-	Owner    string   `query:"owner" doc:"Only leads that this user owns: an id, or me."`
-	State    string   `query:"state" enum:"waiting,offered,owned,unrouted" doc:"Only leads whose move it is like this."`
-	Person   string   `query:"person" doc:"Only leads of this person (its id)."`
-	Tag      string   `query:"tag" maxLength:"40" doc:"Only leads with this tag."`
-	List     string   `query:"list" enum:"overdue,due-today,no-next-action,missed,re-engaged,new-without-contact" doc:"One of the lists that a team works off: open leads, what waits longest first. Of the other filters it takes owner alone."`
-	Test     bool     `query:"test" doc:"Test leads too."`
-	Include  []string `query:"include" enum:"person" doc:"person: with the persons, opened on the record as one entry."`
-}
-
-func (in leadsIn) filter(v *web.Visit) (f leads.LeadFilter, err error) {
-	f.Category, f.RouteState, f.Test, f.Tag = lead.Category(in.Category), lead.RouteState(in.State), in.Test, in.Tag
-	if f.Project, err = filterID("project", in.Project, account.ParseProjectID); err != nil {
-		return f, err
-	}
-	if f.Source, err = filterID("source", in.Source, account.ParseSourceID); err != nil {
-		return f, err
-	}
-	if f.Stage, err = filterID("stage", in.Stage, lead.ParseStageID); err != nil {
-		return f, err
-	}
-	if f.Person, err = filterID("person", in.Person, lead.ParsePersonID); err != nil {
-		return f, err
-	}
-	if in.Owner == "me" {
-		if f.Owner = v.User; v.User.IsZero() { // "nobody" would ask for every lead
-			err = problem.InvalidField("owner", "not_a_user", "A key owns no leads. Send a user's id, or leave owner out.")
-		}
-		return f, err
-	}
-	f.Owner, err = filterID("owner", in.Owner, account.ParseUserID)
-	return f, err
-}
 
 func (d *Desk) leadRoutes() {
 	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads", Name: "list-leads", Tag: tagLeads, Opens: true, Permission: account.ReadLeads,
@@ -80,7 +40,7 @@ func (d *Desk) leadRoutes() {
 }
 
 func (d *Desk) listLeads(ctx context.Context, v *web.Visit, in *leadsIn) (*web.List[Lead], error) {
-	f, err := in.filter(v)
+	asked, err := in.filter(v)
 	if err != nil {
 		return nil, err
 	}
@@ -93,13 +53,17 @@ func (d *Desk) listLeads(ctx context.Context, v *web.Visit, in *leadsIn) (*web.L
 	var page *album
 	err = d.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
 		page = &album{}
+		f := asked
+		if err := in.named(tx, &f); err != nil {
+			return err
+		}
 		found, timed, err := in.find(tx, v, f, from)
 		if err != nil {
 			return err
 		}
 		cut := web.NewList(in.Page, found, func(l leads.Lead) web.Place { return web.Place{At: timed(l), ID: l.ID.UUID()} })
 		cut.Items = slices.DeleteFunc(cut.Items, func(l leads.Lead) bool {
-			return !f.Owner.IsZero() && l.Owner != f.Owner || !v.Reads(l.Owner, l.Project)
+			return len(f.Owners) > 0 && !slices.Contains(f.Owners, l.Owner) || !v.Reads(l.Owner, l.Project)
 		})
 		list, err = leadList(tx, v, cut, func(l leads.Lead) bool { return with && v.Reaches(account.OpenPersons, l.Owner, l.Project) }, page)
 		return err
@@ -114,10 +78,15 @@ func (d *Desk) listLeads(ctx context.Context, v *web.Visit, in *leadsIn) (*web.L
 // not look at the owner, so the caller leaves out what the visitor may not read.
 func listFor(tx *store.Tx, v *web.Visit, f leads.LeadFilter, from web.Place, limit int) ([]leads.Lead, error) {
 	of, ok := whose(v)
-	if !ok || !narrow(&of, f.Owner) {
+	if !ok {
 		return nil, nil
 	}
-	f.Owner, f.TeamsOf = of.Owner, of.TeamsOf
+	if f.TeamsOf = of.TeamsOf; !of.Owner.IsZero() {
+		if len(f.Owners) > 0 && !slices.Contains(f.Owners, of.Owner) {
+			return nil, nil
+		}
+		f.Owners = []account.UserID{of.Owner}
+	}
 	return leads.ListLeads(tx, f, leads.LeadPage{CreatedAt: from.At, ID: web.IDAt[lead.ID](from)}, limit)
 }
 

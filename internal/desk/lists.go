@@ -21,13 +21,13 @@ func (in *leadsIn) find(tx *store.Tx, v *web.Visit, f leads.LeadFilter, from web
 		return found, func(l leads.Lead) time.Time { return l.CreatedAt }, err
 	}
 	w := leads.WorkList(in.List)
-	owner := f.Owner
-	f.Owner = account.UserID{}
-	if f != (leads.LeadFilter{}) {
+	owners := f.Owners
+	f.Owners = nil
+	if !f.Plain() || len(owners) > 1 {
 		return nil, w.TimeOf, problem.InvalidField("list", "not_with_filters", "A list takes owner and no other filter.")
 	}
 	of, ok := whose(v)
-	if !ok || !narrow(&of, owner) {
+	if !ok || len(owners) == 1 && !narrow(&of, owners[0]) {
 		return nil, w.TimeOf, nil
 	}
 	start, end := v.At, v.At

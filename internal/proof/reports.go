@@ -26,34 +26,11 @@ func proveReports(ctx context.Context, t *trial) error {
 }
 
 func (t *trial) reportsOn(ctx context.Context, e Engine) error {
-	i, err := t.fresh(ctx, e)
-	if err != nil {
-		return err
-	}
-	if err := i.manySources(ctx); err != nil {
-		return err
-	}
-	if err := i.stop(); err != nil {
-		return err
-	}
-	s, err := openSeeded(ctx, i)
+	i, s, n, err := t.grown(ctx, e)
 	if err != nil {
 		return err
 	}
 	defer s.db.Close()
-	n := t.Leads
-	if n == 0 {
-		n = 1_000_000
-	}
-	if err := t.sow(ctx, s, n); err != nil {
-		return err
-	}
-	if err := t.makeFigures(ctx, s, n); err != nil {
-		return err
-	}
-	if err := i.again(ctx); err != nil {
-		return err
-	}
 	if err := t.compareReports(ctx, i, s); err != nil {
 		return err
 	}

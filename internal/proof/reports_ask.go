@@ -49,6 +49,7 @@ type figureRow struct {
 		P99      *int64  `json:"p99_ms"`
 		Spread   []struct {
 			From  int64   `json:"from_ms"`
+			Below int64   `json:"below_ms"`
 			Leads float64 `json:"leads"`
 		} `json:"spread"`
 	} `json:"clocks"`

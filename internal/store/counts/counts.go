@@ -150,10 +150,14 @@ var (
 	shareDrop = store.Register("counts.share.drop", `DELETE FROM figure_share WHERE account_id = $1`)
 )
 
+// wholeName names the row; the number goes up when the form of what is kept changes.
+// 2: what a lead's link named stands in lead_origin, too.
+func wholeName(follower string) string { return "whole/" + follower + "/2" }
+
 // Whole says whether what a follower keeps of the account is whole.
 func Whole(tx *store.Tx, follower string) (bool, error) {
 	var name string
-	err := tx.Row(wholeGet, "whole/"+follower).Scan(&name)
+	err := tx.Row(wholeGet, wholeName(follower)).Scan(&name)
 	if errors.Is(err, store.ErrNone) {
 		return false, nil
 	}
@@ -162,13 +166,13 @@ func Whole(tx *store.Tx, follower string) (bool, error) {
 
 // SetWhole says that it is, from this transaction on.
 func SetWhole(tx *store.Tx, follower string) error {
-	_, err := tx.Exec(wholeSet, "whole/"+follower, []byte{})
+	_, err := tx.Exec(wholeSet, wholeName(follower), []byte{})
 	return err
 }
 
 // NotWhole says that it is not: all of it is counted anew.
 func NotWhole(tx *store.Tx, follower string) error {
-	_, err := tx.Exec(wholeDrop, "whole/"+follower)
+	_, err := tx.Exec(wholeDrop, wholeName(follower))
 	return err
 }
 

@@ -217,6 +217,8 @@ func UnpackShare(b []byte) (s Share, err error) {
 var (
 	shareSet = store.Bulk("counts.share.set", `INSERT INTO figure_share (account_id, lead_id, share) VALUES`,
 		`($1, $2, $3)`, `ON CONFLICT (account_id, lead_id) DO UPDATE SET share = excluded.share`)
+	originAdd = store.Bulk("counts.origin.add", `INSERT INTO lead_origin (account_id, dim, key, created_at, lead_id) VALUES`,
+		`($1, $2, $3, $4, $5)`, `ON CONFLICT DO NOTHING`)
 	shareOf = store.List("counts.share.of", `SELECT lead_id, share FROM figure_share WHERE account_id = $1 AND lead_id IN (LIST)`)
 )
 
@@ -232,7 +234,7 @@ func Account(tx *store.Tx, facts []Facts) error {
 	if err != nil {
 		return err
 	}
-	change, rows := Figures{}, make([][]any, 0, len(facts))
+	change, rows, from := Figures{}, make([][]any, 0, len(facts)), [][]any(nil)
 	for _, f := range facts {
 		s := ShareOf(f)
 		packed := s.Pack()
@@ -243,6 +245,7 @@ func Account(tx *store.Tx, facts []Facts) error {
 		rows = append(rows, []any{f.Lead, packed})
 		change.Add(s, 1)
 		if !had {
+			from = append(from, originRows(f, s)...)
 			continue
 		}
 		was, err := UnpackShare(old)
@@ -254,7 +257,24 @@ func Account(tx *store.Tx, facts []Facts) error {
 	if _, err := tx.Bulk(shareSet, rows); err != nil {
 		return err
 	}
+	if _, err := tx.Bulk(originAdd, from); err != nil {
+		return err
+	}
 	return Change(tx, change)
+}
+
+// originRows are where the lead is found again by what its first enquiry's link
+// named, which never changes: a campaign's figure leads to its leads.
+func originRows(f Facts, s Share) (rows [][]any) {
+	for _, x := range [...]struct {
+		dim Dim
+		key string
+	}{{OfOrigin, s.Origin}, {OfCampaign, s.Campaign}} {
+		if x.key != "" {
+			rows = append(rows, []any{string(x.dim), x.key, f.CreatedAt.UnixMicro(), f.Lead})
+		}
+	}
+	return rows
 }
 
 func sharesOf(tx *store.Tx, ids []lead.ID) (map[lead.ID][]byte, error) {

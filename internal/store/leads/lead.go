@@ -71,26 +71,6 @@ func named(prefix, list string) string {
 	return strings.Join(columns, ", ")
 }
 
-// leadFilter goes with leadArgs; a parameter that is NULL asks for nothing.
-// The casts tell PostgreSQL the types.
-const leadFilter = `(CAST($4 AS uuid) IS NULL OR project_id = $4) AND (CAST($5 AS uuid) IS NULL OR source_id = $5)
-	AND (CAST($6 AS text) IS NULL OR category = $6) AND (CAST($7 AS uuid) IS NULL OR stage_id = $7)
-	AND (CAST($8 AS text) IS NULL OR route_state = $8) AND ($9 OR NOT test) AND (created_at, lead_id) < ($2, $3)`
-
-const leadOrder = ` ORDER BY created_at DESC, lead_id DESC LIMIT $10`
-
-// ofTeams are the leads of a user's teams, and their own. COALESCE keeps SQLite
-// off the indexes of both halves: it would gather every lead of a large team
-// and sort them (4 s of 200,000), where the list's own index has them in order.
-func ofTeams(alias, user string) string {
-	return `(` + alias + `owner_id = ` + user + ` OR ` + store.InTeam(`COALESCE(`+alias+`project_id, `+alias+`lead_id)`, user) + `)`
-}
-
-// inSight is ofTeams unless the parameter is NULL.
-func inSight(alias, user string) string {
-	return `(CAST(` + user + ` AS uuid) IS NULL OR ` + ofTeams(alias, user) + `)`
-}
-
 var (
 	addLead = store.Bulk("leads.lead.add", `INSERT INTO lead (account_id, lead_id, person_id, project_id, source_id, test, stage_id, category,
 		reason, route_state, waiting_at, decided, offers_made, enquiries, previous_id, version, created_at, enquired_at, next_what, owner_id, closed_at, history) VALUES`,
@@ -101,16 +81,7 @@ var (
 		WHERE account_id = $1 AND lead_id = $2 AND COALESCE(closed_at, 0) = 0`)
 	personsLeads = store.List("leads.lead.of_persons", `SELECT lead_id, person_id, project_id, created_at, closed_at FROM lead
 		WHERE account_id = $1 AND person_id IN (LIST)`)
-	getLead   = store.List("leads.lead.get", `SELECT `+leadColumns+` FROM lead WHERE account_id = $1 AND lead_id IN (LIST)`)
-	listLeads = store.Register("leads.lead.list", `SELECT `+leadColumns+` FROM lead WHERE account_id = $1 AND `+leadFilter+leadOrder)
-	listTeams = store.Register("leads.lead.list_teams", `SELECT `+leadColumns+` FROM lead
-		WHERE account_id = $1 AND `+leadFilter+` AND `+ofTeams("lead.", "$11")+leadOrder)
-	listProject = store.Register("leads.lead.list_project", `SELECT `+leadColumns+` FROM lead
-		WHERE account_id = $1 AND project_id = $11 AND `+leadFilter+leadOrder)
-	listOwned = store.Register("leads.lead.list_owned", `SELECT `+leadColumns+` FROM lead
-		WHERE account_id = $1 AND owner_id = $11 AND `+leadFilter+` AND `+inSight("lead.", "$12")+leadOrder)
-	listPersons = store.Register("leads.lead.list_person", `SELECT `+leadColumns+` FROM lead
-		WHERE account_id = $1 AND person_id = $11 AND `+leadFilter+` AND `+inSight("lead.", "$12")+leadOrder)
+	getLead = store.List("leads.lead.get", `SELECT `+leadColumns+` FROM lead WHERE account_id = $1 AND lead_id IN (LIST)`)
 )
 
 // AddLeads inserts leads with what a new one has: ID to Stage, Category,
@@ -178,65 +149,6 @@ func LeadByID(tx *store.Tx, id lead.ID) (Lead, error) {
 // LeadsByID returns those leads that exist, in no order.
 func LeadsByID(tx *store.Tx, ids ...lead.ID) (out []Lead, err error) {
 	err = tx.QueryList(getLead, nil, anys(ids), func(scan func(...any) error) error {
-		l, err := scanLead(scan)
-		out = append(out, l)
-		return err
-	})
-	return out, err
-}
-
-// LeadFilter says which leads to list; zero values ask for nothing.
-type LeadFilter struct {
-	Project    account.ProjectID
-	Source     account.SourceID
-	Category   lead.Category
-	Stage      lead.StageID
-	RouteState lead.RouteState
-	Owner      account.UserID
-	Person     lead.PersonID
-	Tag        string
-	Test       bool // test leads too
-	// TeamsOf keeps to leads of the projects whose team the user is in, and to
-	// the user's own.
-	TeamsOf account.UserID
-}
-
-// LeadPage is the place after which a list goes on; the zero value begins it.
-type LeadPage struct {
-	CreatedAt time.Time
-	ID        lead.ID
-}
-
-// ListLeads returns up to limit leads, newest first.
-func ListLeads(tx *store.Tx, f LeadFilter, after LeadPage, limit int) (out []Lead, err error) {
-	if f.ofTeamsAlone() {
-		return listOfTeams(tx, f, after, limit)
-	}
-	return listLeadsBy(tx, f, after, limit)
-}
-
-// listLeadsBy lists by the statement whose index fits the filter.
-func listLeadsBy(tx *store.Tx, f LeadFilter, after LeadPage, limit int) (out []Lead, err error) {
-	at := after.CreatedAt.UnixMicro()
-	if after.CreatedAt.IsZero() {
-		at, after.ID = endOfTime, lead.NewID()
-	}
-	args := []any{at, after.ID, f.Project, f.Source, textOrNull(string(f.Category)), f.Stage, textOrNull(string(f.RouteState)), f.Test, limit}
-	st := listLeads
-	switch {
-	case f.Tag != "":
-		st, args = listTagged, append(args, f.Tag, f.Person, f.Owner, f.TeamsOf)
-	case !f.Person.IsZero():
-		st, args = listPersons, append(args, f.Person, f.TeamsOf)
-	case !f.Owner.IsZero():
-		st, args = listOwned, append(args, f.Owner, f.TeamsOf)
-	case !f.TeamsOf.IsZero():
-		st, args = listTeams, append(args, f.TeamsOf)
-	case !f.Project.IsZero():
-		st, args = listProject, append(args, f.Project)
-	}
-	rows, err := tx.Query(st, args...)
-	err = store.Each(rows, err, func(scan func(...any) error) error {
 		l, err := scanLead(scan)
 		out = append(out, l)
 		return err

@@ -44,6 +44,9 @@ func some(n int) (all []*leads.Lead, owners []account.UserID) {
 		l := &leads.Lead{ID: lead.NewID(), Person: lead.NewPersonID(), Project: pick(r, projects), Source: pick(r, sources), Test: r.IntN(5) == 0,
 			Stage: pick(r, stages), Category: pick(r, lead.Categories()), RouteState: pick(r, []lead.RouteState{lead.Waiting, lead.Unrouted}),
 			Enquiries: 1, CreatedAt: base.Add(time.Duration(r.IntN(n/3)) * time.Second), EnquiredAt: base, Owner: pick(r, owners)}
+		if l.RouteState == lead.Waiting {
+			l.WaitingAt = l.CreatedAt
+		}
 		all = append(all, l)
 	}
 	all[3].Person, all[5].Person = person, person
@@ -71,8 +74,10 @@ func TestListLeadsByPages(t *testing.T) {
 		})
 		x := all[3]
 		filters := map[string]leads.LeadFilter{"all": {Test: true}, "real": {}, "project": {Project: x.Project}, "source": {Source: x.Source, Test: true},
-			"category": {Category: lead.Won}, "stage": {Stage: x.Stage}, "state": {RouteState: lead.Waiting}, "owner": {Owner: owners[1], Test: true},
-			"person": {Person: x.Person, Test: true}, "several": {Project: x.Project, Stage: x.Stage, Owner: owners[2]}}
+			"category": {Category: lead.Won}, "stage": {Stages: []lead.StageID{x.Stage}}, "state": {RouteState: lead.Waiting}, "owner": {Owners: owners[1:2], Test: true},
+			"person": {Person: x.Person, Test: true}, "several": {Project: x.Project, Stages: []lead.StageID{x.Stage}, Owners: owners[2:]},
+			"of two": {Stages: []lead.StageID{x.Stage, all[0].Stage, all[1].Stage, all[2].Stage}, Owners: owners[1:], Test: true},
+			"since":  {From: x.CreatedAt}, "until": {To: x.CreatedAt, Test: true}, "between": {From: base.Add(3 * time.Second), To: x.CreatedAt, Source: x.Source}}
 		for name, f := range filters {
 			got := pages(t, db, s, f)
 			want := expected(all, f)
@@ -112,7 +117,7 @@ func expected(all []*leads.Lead, f leads.LeadFilter) (out []lead.ID) {
 	var kept []*leads.Lead
 	for _, l := range all {
 		if (f.Project.IsZero() || l.Project == f.Project) && (f.Source.IsZero() || l.Source == f.Source) && (f.Category == "" || l.Category == f.Category) &&
-			(f.Stage.IsZero() || l.Stage == f.Stage) && (f.RouteState == "" || l.RouteState == f.RouteState) && (f.Owner.IsZero() || l.Owner == f.Owner) &&
+			(len(f.Stages) == 0 || slices.Contains(f.Stages, l.Stage)) && !l.CreatedAt.Before(f.From) && (f.To.IsZero() || l.CreatedAt.Before(f.To)) && (f.RouteState == "" || l.RouteState == f.RouteState) && (len(f.Owners) == 0 || slices.Contains(f.Owners, l.Owner)) &&
 			(f.Person.IsZero() || l.Person == f.Person) && (f.Test || !l.Test) {
 			kept = append(kept, l)
 		}

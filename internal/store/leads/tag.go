@@ -6,15 +6,6 @@ import (
 )
 
 var (
-	listTagged = store.Register("leads.lead.list_tagged", `SELECT `+qualified("l.")+` FROM lead_tag t
-		JOIN lead l ON l.account_id = $1 AND l.lead_id = t.lead_id
-		WHERE t.account_id = $1 AND t.tag = $11 AND (t.lead_created_at, t.lead_id) < ($2, $3)
-		AND (CAST($4 AS uuid) IS NULL OR l.project_id = $4) AND (CAST($5 AS uuid) IS NULL OR l.source_id = $5)
-		AND (CAST($6 AS text) IS NULL OR l.category = $6) AND (CAST($7 AS uuid) IS NULL OR l.stage_id = $7)
-		AND (CAST($8 AS text) IS NULL OR l.route_state = $8) AND ($9 OR NOT l.test)
-		AND (CAST($12 AS uuid) IS NULL OR l.person_id = $12) AND (CAST($13 AS uuid) IS NULL OR l.owner_id = $13)
-		AND `+inSight("l.", "$14")+`
-		ORDER BY t.lead_created_at DESC, t.lead_id DESC LIMIT $10`)
 	addTags = store.Bulk("leads.tag.add", `INSERT INTO lead_tag (account_id, lead_id, tag, lead_created_at) VALUES`,
 		`($1, $2, $3, $4)`, `ON CONFLICT DO NOTHING`)
 	dropTags = store.List("leads.tag.drop", `DELETE FROM lead_tag WHERE account_id = $1 AND lead_id = $2 AND tag IN (LIST)`)

@@ -22,7 +22,7 @@ var teamsOf = store.Register("leads.lead.teams_of", `SELECT DISTINCT tp.project_
 
 // ofTeamsAlone reports whether nothing narrower than the teams leads to an index.
 func (f LeadFilter) ofTeamsAlone() bool {
-	return !f.TeamsOf.IsZero() && f.Tag == "" && f.Person.IsZero() && f.Owner.IsZero()
+	return !f.TeamsOf.IsZero() && f.Tag == "" && f.Campaign == "" && f.Person.IsZero() && len(f.Owners) == 0
 }
 
 func listOfTeams(tx *store.Tx, f LeadFilter, after LeadPage, limit int) ([]Lead, error) {
@@ -31,11 +31,11 @@ func listOfTeams(tx *store.Tx, f LeadFilter, after LeadPage, limit int) ([]Lead,
 		return nil, err
 	}
 	if len(projects) > mostTeams {
-		return listLeadsBy(tx, f, after, limit)
+		return listLeadsBy(tx, f.leading(), f, after, limit)
 	}
 	own := f
-	own.Owner, own.TeamsOf = f.TeamsOf, account.UserID{}
-	out, err := listLeadsBy(tx, own, after, limit)
+	own.Owners, own.TeamsOf = []account.UserID{f.TeamsOf}, account.UserID{}
+	out, err := listLeadsBy(tx, listOwned, own, after, limit)
 	for _, p := range projects {
 		if err != nil {
 			return nil, err
@@ -46,7 +46,7 @@ func listOfTeams(tx *store.Tx, f LeadFilter, after LeadPage, limit int) ([]Lead,
 		team := f
 		team.Project, team.TeamsOf = p, account.UserID{}
 		var more []Lead
-		more, err = listLeadsBy(tx, team, after, limit)
+		more, err = listLeadsBy(tx, listProject, team, after, limit)
 		out = append(out, more...)
 	}
 	return newest(out, limit), err

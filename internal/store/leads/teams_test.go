@@ -56,7 +56,7 @@ func TestListLeadsOfTeams(t *testing.T) {
 				}
 				return join(tx, mine, me, true)
 			})
-			for name, f := range map[string]leads.LeadFilter{"all": {Test: true}, "one project": {Project: mine}, "a stage": {Stage: all[0].Stage, Test: true}, "another's": {Owner: owners[2], Test: true}} {
+			for name, f := range map[string]leads.LeadFilter{"all": {Test: true}, "one project": {Project: mine}, "a stage": {Stages: []lead.StageID{all[0].Stage}, Test: true}, "another's": {Owners: owners[2:], Test: true}} {
 				want := expected(all, f)
 				want = slices.DeleteFunc(want, func(id lead.ID) bool {
 					l := all[slices.IndexFunc(all, func(l *leads.Lead) bool { return l.ID == id })]
