@@ -356,6 +356,10 @@ func (h *house) buildDoors() error {
 	h.desk = desk.New(desk.Parts{
 		API: api, DB: h.db, Directory: h.directory, Signin: h.signin, Auth: h.directory, Routing: h.routing, Notify: h.notify, PushKey: h.ring.PushKey().Public(),
 		Followup: followup.New(h.events, h.jobs, h.accounts), Persons: h.intake, Opener: opener, Feed: h.feed, Log: h.log,
+		SignReceipt: func(at time.Time, message []byte) ([]byte, string) {
+			s := h.ring.ReceiptSignerAt(at)
+			return s.Sign(message), s.KeyID
+		},
 	})
 	console.New(console.Parts{
 		API: api, DB: h.db, Directory: h.directory, Signin: h.signin, Routing: h.routing, Events: h.events, Replayer: h.intake, Carrier: h.carrier, Opener: opener, Mail: h.mail,

@@ -111,6 +111,14 @@ func textID(table string, id [16]byte) string {
 		return account.UserIDFrom(id).String()
 	case "session":
 		return account.SessionIDFrom(id).String()
+	case "submission":
+		return lead.SubmissionIDFrom(id).String()
+	case "site_visit":
+		return lead.VisitIDFrom(id).String()
+	case "suppression":
+		return lead.SuppressionIDFrom(id).String()
+	case "device":
+		return account.DeviceIDFrom(id).String()
 	}
 	return uuid.UUID(id).String()
 }

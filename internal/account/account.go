@@ -57,6 +57,9 @@ func UserIDFrom(b [16]byte) UserID { return ident.From[userKind](b) }
 // PushIDFrom gives 16 bytes of a push subscription their kind back.
 func PushIDFrom(b [16]byte) PushID { return ident.From[pushKind](b) }
 
+// DeviceIDFrom gives 16 bytes of a device their kind back.
+func DeviceIDFrom(b [16]byte) DeviceID { return ident.From[deviceKind](b) }
+
 // SessionIDFrom gives 16 bytes of a session their kind back.
 func SessionIDFrom(b [16]byte) SessionID { return ident.From[sessionKind](b) }
 

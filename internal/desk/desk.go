@@ -43,6 +43,10 @@ type Parts struct {
 	Feed      *events.Feed
 	Log       *slog.Logger
 	Timing    Timing
+
+	// SignReceipt signs with the key that signed receipts at that time, and
+	// names it.
+	SignReceipt func(at time.Time, message []byte) (signature []byte, keyID string)
 }
 
 // Timing of the stream of events; zero values take the defaults.
@@ -77,6 +81,7 @@ func New(p Parts) *Desk {
 	d.pushRoutes()
 	d.leadRoutes()
 	d.enquiryRoutes()
+	d.submissionRoutes()
 	d.workRoutes()
 	d.visitRoutes()
 	d.bookingRoutes()

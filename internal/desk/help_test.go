@@ -105,8 +105,12 @@ func openTo(t *testing.T, db *store.DB, services ...*pushService) *doors {
 		Notify: d.notify, PushKey: d.ring.PushKey().Public(),
 		Persons: intake.New(intake.Options{DB: db, Accounts: d.ring.Accounts, Jobs: d.list, Events: emits}),
 		Opener:  d.opener(),
-		Feed:    events.NewFeed(db, waker, log),
-		Timing:  desk.Timing{Heartbeat: 100 * time.Millisecond, Recheck: 50 * time.Millisecond, Write: time.Second},
+		SignReceipt: func(at time.Time, message []byte) ([]byte, string) {
+			s := d.ring.ReceiptSignerAt(at)
+			return s.Sign(message), s.KeyID
+		},
+		Feed:   events.NewFeed(db, waker, log),
+		Timing: desk.Timing{Heartbeat: 100 * time.Millisecond, Recheck: 50 * time.Millisecond, Write: time.Second},
 	})
 	d.ok(d.api.ServeDocument())
 	server := httptest.NewUnstartedServer(web.Wrap(d.api.Mux(), log))

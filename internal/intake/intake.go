@@ -137,8 +137,13 @@ func (in *Intake) Handle(ctx context.Context, d journal.Delivery) error {
 	careful := false
 	for _, m := range d.Messages {
 		careful = careful || m.Redelivered
-		for _, r := range m.Entries {
-			entries = append(entries, Entry{Seq: m.Seq, Place: r.Index, Box: r.Box, Data: r.Data, Err: r.Err})
+		paths := m.Paths()
+		for i, r := range m.Entries {
+			e := Entry{Seq: m.Seq, Place: r.Index, Box: r.Box, Data: r.Data, Err: r.Err}
+			if paths != nil {
+				e.Leaf, e.Size, e.Path = r.Leaf, len(m.Entries), paths[i]
+			}
+			entries = append(entries, e)
 		}
 	}
 	return in.take(ctx, entries, careful)
@@ -151,6 +156,11 @@ type Entry struct {
 	Box   []byte
 	Data  []byte
 	Err   error // the journal found it damaged
+
+	// Where it stood in the tree of its commit; Size 0: that is not known.
+	Leaf [32]byte
+	Size int
+	Path [][32]byte
 }
 
 func (in *Intake) take(ctx context.Context, entries []Entry, careful bool) error {

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
+	"catchment/internal/receipt"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
 	"catchment/internal/store/people"
@@ -366,7 +368,7 @@ func (it *item) takeTexts(sub *submission.Submission, p *submission.Payload, sou
 	it.custom, t.custom = sub.SplitCustom(func(name string) bool { return source.NonPersonal[name] })
 	t.consent = consentJSON(sub.Consent)
 	t.raw = vault.Hide(string(p.Body))
-	t.trace = traceJSON(p, sub.Attribution)
+	t.trace = traceJSON(p, sub.Attribution, it.receipt(p))
 }
 
 // consentJSON is the evidence as it is sealed.
@@ -388,15 +390,28 @@ func consentJSON(c submission.Consent) vault.Personal {
 	return hideJSON(out)
 }
 
-// traceJSON is what was seen of the sender, as it is sealed.
-func traceJSON(p *submission.Payload, a submission.Attribution) vault.Personal {
+// receipt is what has to be kept to write the submission's receipt again; nil
+// when the entry is not the one that its leaf stands for.
+func (it *item) receipt(p *submission.Payload) *receipt.Kept {
+	at := receipt.FormatTime(it.head.ReceivedAt)
+	if it.Size == 0 || receipt.Leaf(p.Salt, it.head.Enquiry, sha256.Sum256(p.Body), at) != it.Leaf {
+		return nil
+	}
+	return &receipt.Kept{Salt: p.Salt, Index: uint64(it.Place), Size: uint64(it.Size), Path: receipt.Hashes(it.Path)}
+}
+
+// traceJSON is what was seen of the sender, as it is sealed, with what the
+// receipt needs: its salt would help to guess the body.
+func traceJSON(p *submission.Payload, a submission.Attribution, kept *receipt.Kept) vault.Personal {
 	return hideJSON(struct {
 		IP          string `json:"ip,omitempty"`
 		UserAgent   string `json:"user_agent,omitempty"`
 		Referer     string `json:"referer,omitempty"` // the header
 		LandingPage string `json:"landing_page,omitempty"`
 		Referrer    string `json:"referrer,omitempty"` // as the page reported it
-	}{reveal.Text(p.IP), reveal.Text(p.UserAgent), reveal.Text(p.Referrer), reveal.Text(a.LandingPage), reveal.Text(a.Referrer)})
+
+		Receipt *receipt.Kept `json:"receipt,omitempty"`
+	}{reveal.Text(p.IP), reveal.Text(p.UserAgent), reveal.Text(p.Referrer), reveal.Text(a.LandingPage), reveal.Text(a.Referrer), kept})
 }
 
 func hideJSON(v any) vault.Personal {

@@ -30,6 +30,28 @@ type Message struct {
 	Entries     []Record
 }
 
+// Paths gives the way of each entry's leaf up the commit's tree, as the writer
+// had it for the receipts; nil when an entry is damaged, because then nobody
+// knows the tree.
+func (m Message) Paths() [][][32]byte {
+	leaves := make([][32]byte, len(m.Entries))
+	for i, r := range m.Entries {
+		if r.Err != nil || r.Index != i {
+			return nil
+		}
+		leaves[i] = r.Leaf
+	}
+	if len(leaves) == 0 {
+		return nil
+	}
+	t := newTree(leaves)
+	out := make([][][32]byte, len(leaves))
+	for i := range out {
+		out[i] = t.path(i)
+	}
+	return out
+}
+
 const (
 	ackWait = 10 * time.Second
 	// maxAckPending bounds the messages in hand of all readers of one name, and

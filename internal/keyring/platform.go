@@ -178,6 +178,19 @@ func (k *doorKeys) receiptPublicKeys() []PublicKey {
 // ReceiptSigner returns the signer with the newest receipt key.
 func (k *Keyring) ReceiptSigner() Signer { return k.keys().receiptSigner() }
 
+// ReceiptSignerAt returns the signer that signed receipts at that time.
+func (k *Keyring) ReceiptSignerAt(t time.Time) Signer {
+	keys := k.keys().Receipt
+	at := keys[0]
+	for _, r := range keys[1:] {
+		if !r.NotBefore.After(t) {
+			at = r
+		}
+	}
+	key := ed25519.NewKeyFromSeed(at.Seed)
+	return Signer{keyID(key.Public().(ed25519.PublicKey)), hide(&key)}
+}
+
 // ReceiptPublicKeys lists the keys for /.well-known/catchment-receipt-keys.json, oldest first.
 func (k *Keyring) ReceiptPublicKeys() []PublicKey { return k.keys().receiptPublicKeys() }
 

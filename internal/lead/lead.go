@@ -75,6 +75,10 @@ func ParseAttemptID(s string) (AttemptID, error) { return ident.Parse[attemptKin
 func PersonIDFrom(b [16]byte) PersonID { return ident.From[personKind](b) }
 func EnquiryIDOf(b [16]byte) EnquiryID { return ident.From[enquiryKind](b) }
 func NoteIDFrom(b [16]byte) NoteID     { return ident.From[noteKind](b) }
+func VisitIDFrom(b [16]byte) VisitID   { return ident.From[visitKind](b) }
+
+func SubmissionIDFrom(b [16]byte) SubmissionID   { return ident.From[submissionKind](b) }
+func SuppressionIDFrom(b [16]byte) SuppressionID { return ident.From[suppressionKind](b) }
 
 // EnquiryIDFrom reads the 16 bytes of an enquiry's id.
 func EnquiryIDFrom(b []byte) (EnquiryID, error) { return ident.FromBytes[enquiryKind](b) }
