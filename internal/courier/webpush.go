@@ -32,6 +32,7 @@ const (
 	PushOffer Kind = "push-offer"
 	PushAlarm Kind = "push-alarm"
 	PushWipe  Kind = "push-wipe"
+	PushTest  Kind = "push-test"
 )
 
 // PushHosts are the push services that pushes may go to: a host, a host with a

@@ -24,6 +24,7 @@ import (
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
 	"catchment/internal/notify"
+	"catchment/internal/notify/notifytest"
 	"catchment/internal/routing"
 	"catchment/internal/signin/signintest"
 	"catchment/internal/store"
@@ -63,7 +64,7 @@ func open(t *testing.T, db *store.DB) *doors {
 }
 
 // openTo is open, with pushes to these services.
-func openTo(t *testing.T, db *store.DB, services ...*pushService) *doors {
+func openTo(t *testing.T, db *store.DB, services ...*notifytest.Service) *doors {
 	t.Helper()
 	d := &doors{T: t, db: db}
 	d.ring = directorytest.Open(t, db)
@@ -87,9 +88,9 @@ func openTo(t *testing.T, db *store.DB, services ...*pushService) *doors {
 	t.Cleanup(d.dir.Close)
 	hosts := courier.PushHosts{}
 	for _, s := range services {
-		hosts = append(hosts, s.host())
+		hosts = append(hosts, s.Host())
 	}
-	d.notify = notify.New(notify.Options{DB: db, Jobs: d.list, Carrier: courier.NewWebPush(hosts, d.ring.PushKey(), "mailto:leads@example.com"), Opener: d.opener(),
+	d.notify = notify.New(notify.Options{DB: db, Jobs: d.list, Carrier: courier.NewWebPush(hosts, d.ring.PushKey(), contact), Opener: d.opener(),
 		TokenMAC: d.ring.TokenMAC, Pushed: d.router.Pushed, Acked: d.router.Acked,
 		Seal: func(tx *store.Tx, u account.UserID) (func(vault.Binding, vault.Personal) vault.Sealed, error) {
 			return d.dir.SealerOf(tx, u)

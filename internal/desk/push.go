@@ -25,6 +25,7 @@ type PushSubscribed struct {
 	Subscribed bool       `json:"subscribed"`
 	Alarms     bool       `json:"alarms" doc:"Also the account's alarms."`
 	Since      *time.Time `json:"since"`
+	AnsweredAt *time.Time `json:"answered_at" doc:"When this browser last said that it had a push."`
 }
 
 // PushAnswer is what an acknowledged push was about, as it is now.
@@ -62,6 +63,8 @@ func (d *Desk) pushRoutes() {
 	web.Meet(d.API, op(http.MethodPut, "/v1/me/push", "put-push", account.UseOwnSession, "Have your offers pushed to this browser",
 		"In the place of what this session or this browser had. Known push services alone. A push holds an id and a kind, encrypted for the browser."), d.putPush)
 	web.Meet(d.API, op(http.MethodDelete, "/v1/me/push", "delete-push", account.UseOwnSession, "No pushes to this browser any more", ""), d.deletePush)
+	web.Meet(d.API, op(http.MethodPost, "/v1/me/push/test", "test-push", account.UseOwnSession, "Send a push to this browser, to try it",
+		"Of the kind test. answered_at says that it came. 409 no_pushes: this session has none."), d.testPush)
 	web.Meet(d.API, op(http.MethodPost, "/v1/push/acks", "ack-push", account.Public, "Say that a push came",
 		"With the ack of the push, which only the browser can read; no session is asked for. Counts as a device that answered, and its offer is acked. 404: it is none, or the browser is not subscribed any more."), d.ackPush)
 }
@@ -73,7 +76,7 @@ func (d *Desk) pushKey(context.Context, *web.Visit, *struct{}) (*PushServerKey, 
 // pushing runs f for a session of a user of an account.
 func (d *Desk) pushing(ctx context.Context, v *web.Visit, write bool, f func(*store.Tx) error) error {
 	if v.Session.IsZero() || !v.Scope.Valid() {
-		return problem.Conflict("no_session", "Only a user's session of an account has pushes.")
+		return noPushes()
 	}
 	if write {
 		return d.DB.Write(ctx, v.Scope, f)
@@ -94,7 +97,9 @@ func (d *Desk) getPush(ctx context.Context, v *web.Visit, _ *struct{}) (out *Pus
 	})
 }
 
-func subscribed(p devices.Push) *PushSubscribed { return &PushSubscribed{true, p.Alarms, &p.CreatedAt} }
+func subscribed(p devices.Push) *PushSubscribed {
+	return &PushSubscribed{true, p.Alarms, &p.CreatedAt, web.TimeOrNull(p.AnsweredAt)}
+}
 
 func (d *Desk) putPush(ctx context.Context, v *web.Visit, in *pushIn) (out *PushSubscribed, err error) {
 	if in.Body.Alarms && v.Reach(account.ReadLeads) != rights.All {
@@ -114,6 +119,20 @@ func (d *Desk) deletePush(ctx context.Context, v *web.Visit, _ *struct{}) (*Push
 		_, err := d.Notify.Unsubscribe(tx, v.User, v.Session)
 		return err
 	})
+}
+
+func (d *Desk) testPush(ctx context.Context, v *web.Visit, _ *struct{}) (*PushSubscribed, error) {
+	if v.Session.IsZero() || !v.Scope.Valid() {
+		return nil, noPushes()
+	}
+	if err := d.Notify.Try(ctx, v.Scope, v.User, v.Session); err != nil {
+		return nil, err
+	}
+	return d.getPush(ctx, v, nil)
+}
+
+func noPushes() error {
+	return problem.Conflict("no_session", "Only a user's session of an account has pushes.")
 }
 
 func (d *Desk) ackPush(ctx context.Context, _ *web.Visit, in *ackIn) (*PushAnswer, error) {

@@ -36,8 +36,9 @@ const (
 
 const (
 	actor      = "system:notify"
-	again      = 10 * time.Second    // then a job looks whether its pushes went out
-	alarmLife  = 15 * time.Minute    // how long an alarm is worth a push
+	again      = 10 * time.Second // then a job looks whether its pushes went out
+	alarmLife  = 15 * time.Minute // how long an alarm is worth a push
+	testLife   = time.Minute
 	wipeLife   = 28 * 24 * time.Hour // what push services keep at most
 	wipeAgain  = time.Minute
 	mostPlaces = 10_000 // that are kept open
@@ -234,8 +235,8 @@ type errand struct {
 // Payload is what the page's worker gets.
 type Payload struct {
 	Version int    `json:"v"`
-	Kind    string `json:"kind"` // offer, alarm, wipe
-	ID      string `json:"id"`   // of the offer; of the alarm, or the project whose queue it is about
+	Kind    string `json:"kind"` // offer, alarm, wipe, test
+	ID      string `json:"id"`   // of the offer; of the alarm, or the project whose queue it is about; else the subscription's
 	Ack     string `json:"ack"`  // POST it to /v1/push/acks
 }
 

@@ -94,6 +94,29 @@ func (n *Notifier) Unsubscribe(tx *store.Tx, user account.UserID, session accoun
 	return any, audit.Write(tx, n.now(), audit.Entry{Actor: user.String(), Action: "push.unsubscribe", About: session.String()})
 }
 
+// Try sends a push of the kind test to a session's browser, once and without a
+// job. 409: the session has no pushes.
+func (n *Notifier) Try(ctx context.Context, s account.Scope, user account.UserID, session account.SessionID) error {
+	var out []errand
+	err := n.o.DB.Read(ctx, s, func(tx *store.Tx) error {
+		out = nil
+		had, err := n.Own(tx, user)
+		for _, p := range had {
+			if p.Session == session {
+				out = append(out, errand{push: p, kind: courier.PushTest, about: p.ID.String(), until: n.now().Add(testLife)})
+			}
+		}
+		return err
+	})
+	if err == nil && len(out) == 0 {
+		err = problem.Conflict("no_pushes", "This browser has no pushes. Turn them on first.")
+	}
+	if err != nil {
+		return err
+	}
+	return n.send(ctx, s, out)
+}
+
 // Wiped has a user's revoked browsers told, after the transaction.
 func (n *Notifier) Wiped(tx *store.Tx, user account.UserID) error {
 	return n.o.Jobs.Add(tx, KindWipe, user.String(), n.now())

@@ -19,6 +19,8 @@ type Push struct {
 	Alarms    bool
 	CreatedAt time.Time
 	WipeAt    time.Time // zero: it is in use
+
+	AnsweredAt time.Time // when it last said that it had a push; zero: never
 }
 
 // SealedPlace is the place as an Opener takes it.
@@ -31,7 +33,7 @@ func PushBinding(id account.PushID) vault.Binding {
 	return vault.Binding{Table: "push_subscription", Row: id.UUID(), Field: vault.Pushing}
 }
 
-const pushColumns = `p.push_id, p.user_id, p.session_id, p.place, p.alarms, p.created_at, p.wipe_at`
+const pushColumns = `p.push_id, p.user_id, p.session_id, p.place, p.alarms, p.created_at, p.wipe_at, p.answered_at`
 
 // live: the session that subscribed was not ended. (NOT … <> keeps the planner
 // from the primary key, which has no account.)
@@ -102,7 +104,7 @@ func scanPushes(rows store.Rows, err error) (out []Push, _ error) {
 }
 
 func (p *Push) dest() []any {
-	return []any{&p.ID, &p.User, &p.Session, &p.Place, &p.Alarms, store.Time(&p.CreatedAt), store.Time(&p.WipeAt)}
+	return []any{&p.ID, &p.User, &p.Session, &p.Place, &p.Alarms, store.Time(&p.CreatedAt), store.Time(&p.WipeAt), store.Time(&p.AnsweredAt)}
 }
 
 // Offered is an open offer and a browser of the one who is asked.
