@@ -47,6 +47,7 @@ require (
 	github.com/go-webauthn/x v0.3.1 // indirect
 	github.com/philhofer/fwd v1.2.0 // indirect
 	github.com/tinylib/msgp v1.6.4 // indirect
+	golang.org/x/mod v0.42.0 // indirect
 )
 
 require (

@@ -80,6 +80,7 @@ type house struct {
 	runner    *jobs.Runner
 	carrier   *carry.Carrier
 	sequencer *events.Sequencer
+	tree      *audit.Sequencer
 	insight   *insight.Insight
 	desk      *desk.Desk
 	follower  *follower // while a move copies what stands on SQL
@@ -338,6 +339,7 @@ func (h *house) buildStages(ctx context.Context) error {
 	h.privacy.Register(h.runner)
 	h.runner.Handle(intake.ReplayJob, h.intake.HandleReplay)
 	h.sequencer = events.NewSequencer(h.db, h.journal, h.log)
+	h.tree = h.newTree()
 	h.carrier = h.newCarrier()
 	h.carrier.Register(h.runner)
 	h.insight = insight.New(h.db, h.feed, h.log)
@@ -371,6 +373,7 @@ func (h *house) buildDoors() error {
 		return err
 	}
 	screens.Register(h.mux)
+	h.mux.HandleFunc("GET "+recordKeysPath, h.recordKeys)
 	api.Describe(web.Fragment(capture.OpenAPI()))
 	return api.ServeDocument()
 }
@@ -402,6 +405,7 @@ func (h *house) tryStart(ctx, run context.Context) bool {
 	}
 	if h.role("work") {
 		h.sequencer.Start()
+		h.tree.Start()
 		h.runner.Start()
 		h.insight.Start()
 		h.work.Go(func() { h.takeIn(run) })
@@ -490,6 +494,9 @@ func (h *house) closeSQL() (log string) {
 	h.dismissCouriers()
 	if h.directory != nil {
 		h.directory.Close()
+	}
+	if h.ready.Load() && h.tree != nil && h.role("work") {
+		h.tree.Stop() // last: what the others wrote is signed
 	}
 	log = h.unfollow()
 	if h.db != nil {

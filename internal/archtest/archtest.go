@@ -22,6 +22,7 @@ var floors = []struct {
 		"store/members", "store/mover", "store/offers", "store/people", "store/policies", "store/published", "store/record", "store/setup", "store/work"}},
 	{"cellars", []string{"store", "journal", "courier", "limits", "ledger", "password"}},
 	{"keys to rooms", []string{"account/admit", "vault/reveal"}},
+	{"words about the record", []string{"checkpoint"}},
 	{"words about leads and rights", []string{"submission", "receipt", "rights"}},
 	{"vault", []string{"vault"}},
 	{"words", []string{"lead", "account", "problem"}},
@@ -32,7 +33,7 @@ var floors = []struct {
 var permissions = map[string][]string{
 	// Who makes a Scope: each has just checked a credential, or takes the
 	// account from a row that an admitted caller wrote.
-	"account/admit": {"directory", "signin", "notify", "jobs", "events", "intake", "privacy", "cmd/catchment"},
+	"account/admit": {"directory", "signin", "notify", "jobs", "events", "audit", "intake", "privacy", "cmd/catchment"},
 	// Who reads a Personal: those who seal, and those who answer a screen.
 	"vault/reveal": {"keyring", "intake", "desk", "console", "directory", "carry", "courier", "signin"},
 	// Who sees across accounts (store.Dir) is listed by the guard test.

@@ -164,6 +164,8 @@ var unbound = []string{
 	"devices.ended-by-token",
 	// the platform's record
 	"record.platform.add", "record.platform.list", "record.platform.one", "record.platform.unsigned", "record.platform.unsigned.count", "record.platform.sign-off",
+	// whose record has entries to place, a tree to sign, a checkpoint to export
+	"record.accounts.unexported", "record.accounts.unsigned", "record.accounts.waiting",
 	// how far SQL has taken the journal
 	"cursor.load", "cursor.save",
 	// events get their positions, followers find accounts that have new ones

@@ -2,6 +2,10 @@
 // entry is written in the action's own transaction: no entry, no action. It is
 // never changed or removed. It holds ids, names of fields and counts, and
 // nothing personal.
+//
+// Each entry is in a chain of its writer, and within a second in the account's
+// tree, of which signed checkpoints go where SQL does not reach: whoever
+// changes the record by SQL is found out (docs/audit.md).
 package audit
 
 import (
@@ -49,13 +53,14 @@ type Record struct {
 	Detail  json.RawMessage `json:"detail,omitempty"`
 }
 
-// Write records the entry in the account of the transaction.
+// Write records the entry in the account of the transaction, at its end.
 func Write(tx *store.Tx, at time.Time, e Entry) error {
 	row, err := e.row(at)
 	if err != nil {
 		return err
 	}
-	return record.Add(tx, row, e.Things...)
+	gatheredIn(tx).add(tx, row, e.Things)
+	return nil
 }
 
 func (e Entry) row(at time.Time) (record.Row, error) {
@@ -65,7 +70,7 @@ func (e Entry) row(at time.Time) (record.Row, error) {
 	if e.Purpose != "" && !e.Purpose.Valid() {
 		return record.Row{}, errors.New("audit: the purpose cannot be put on the record")
 	}
-	row := record.Row{ID: record.NewID(), At: at, Actor: e.Actor, Action: e.Action, Purpose: string(e.Purpose), About: e.About}
+	row := record.Row{ID: record.NewID(), At: store.Clock(at), Actor: e.Actor, Action: e.Action, Purpose: string(e.Purpose), About: e.About}
 	if !e.ID.IsZero() {
 		row.ID = e.ID
 	}

@@ -30,8 +30,8 @@ type Keys []Key
 // signed, maybe across the change of keys, and nodes' clocks differ a little.
 const leeway = 5 * time.Minute
 
-// covers reports whether a receipt of this time may carry the key's signature.
-func (k Key) covers(at time.Time) bool {
+// Covers reports whether what is of this time may carry the key's signature.
+func (k Key) Covers(at time.Time) bool {
 	if at.Before(k.NotBefore.Add(-leeway)) {
 		return false
 	}

@@ -137,7 +137,7 @@ func Verify(r *Receipt, keys Keys) error {
 	if !ok || len(key.PublicKey) != ed25519.PublicKeySize {
 		return fmt.Errorf("%w: its key_id is not in the document", ErrKey)
 	}
-	if !key.covers(at) {
+	if !key.Covers(at) {
 		return fmt.Errorf("%w: received_at lies outside the key's time", ErrKey)
 	}
 	if !ed25519.Verify(key.PublicKey, SignedMessage(r.Stream, r.Seq, r.Size, r.Root), r.Signature[:]) {

@@ -236,11 +236,11 @@ func TestKeyTimes(t *testing.T) {
 		day.Add(-leeway): true, day.Add(-leeway - time.Millisecond): false,
 		day.Add(time.Hour + leeway): true, day.Add(time.Hour + leeway + time.Millisecond): false,
 	} {
-		if k.covers(at) != want {
+		if k.Covers(at) != want {
 			t.Errorf("%s: %v", at, !want)
 		}
 	}
-	if k.NotAfter = (time.Time{}); !k.covers(day.AddDate(50, 0, 0)) {
+	if k.NotAfter = (time.Time{}); !k.Covers(day.AddDate(50, 0, 0)) {
 		t.Error("a key without an end ended")
 	}
 }

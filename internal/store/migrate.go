@@ -162,6 +162,7 @@ var directoryTables = map[string]bool{
 	"code_flow": true, "code_sent": true, "platform_event": true, "second_factor": true, "recovery_code": true,
 	"sso_domain": true, "sso_flow": true, "platform_sign_off": true,
 	"passkey": true, "passkey_flow": true, "device": true,
+	"audit_waiting": true, "audit_head": true, // whose record has entries to place, to sign and to export
 }
 
 // unbound tables have no account_id to check.
@@ -171,7 +172,7 @@ var unbound = map[string]bool{"journal_cursor": true, "operator": true, "code_fl
 var directoryOnly = map[string]bool{"operator": true, "code_flow": true, "platform_event": true, "platform_sign_off": true, "passkey_flow": true}
 
 // insertOnly is what nobody can rewrite.
-var insertOnly = map[string]bool{"audit_event": true, "audit_about": true, "platform_event": true, "platform_sign_off": true}
+var insertOnly = map[string]bool{"audit_event": true, "audit_about": true, "audit_leaf": true, "audit_checkpoint": true, "platform_event": true, "platform_sign_off": true}
 
 // protect gives the two roles their rights and forces row-level security.
 // A setting that was never made reads as ”, hence nullif; the scalar

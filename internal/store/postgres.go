@@ -174,6 +174,12 @@ const pgChunk = 64
 
 func (s *pgSession) bulk(ctx context.Context, st *Stmt, rows [][]any) (int64, error) {
 	var b pgx.Batch
+	st.queue(&b, rows)
+	return s.send(ctx, &b)
+}
+
+// queue adds a Bulk's statements to a batch.
+func (st *Stmt) queue(b *pgx.Batch, rows [][]any) {
 	_ = chunks(len(rows), pgChunk, func(from, to int) error {
 		args := make([]any, 0, (to-from)*len(st.bulkRow))
 		for _, r := range rows[from:to] {
@@ -184,7 +190,6 @@ func (s *pgSession) bulk(ctx context.Context, st *Stmt, rows [][]any) (int64, er
 		b.Queue(st.many(to-from, false), args...)
 		return nil
 	})
-	return s.send(ctx, &b)
 }
 
 func (s *pgSession) commit(ctx context.Context) error {

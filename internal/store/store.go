@@ -19,6 +19,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"catchment/internal/account"
@@ -111,8 +112,9 @@ type session interface {
 
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
-	b   backend
-	log *slog.Logger
+	b      backend
+	log    *slog.Logger
+	shared sync.Map
 }
 
 // Open connects. It does not change the schema: see Migrate.
@@ -202,10 +204,18 @@ func (db *DB) once(ctx context.Context, m mode, f func(*base) error) (again bool
 	if err != nil {
 		return false, err
 	}
-	b := &base{ctx: ctx, s: s}
-	defer s.rollback() // does nothing after a commit; a panic in f gives the connection back too
+	b := &base{ctx: ctx, s: s, db: db}
+	end := RolledBack
+	defer func() {
+		s.rollback() // does nothing after a commit; a panic in f gives the connection back too
+		for _, g := range b.ended {
+			g(end)
+		}
+	}()
 	if err = b.finish(f(b)); err == nil {
+		end = Unknown
 		if err = s.commit(ctx); err == nil {
+			end = Committed
 			for _, g := range b.after {
 				g()
 			}
@@ -223,9 +233,11 @@ func (db *DB) once(ctx context.Context, m mode, f func(*base) error) (again bool
 type base struct {
 	ctx    context.Context // a transaction lives no longer than the call that made it
 	s      session
+	db     *DB
 	scope  account.Scope // last admitted
 	before []func() error
 	after  []func()
+	ended  []func(End)
 	kept   map[any]any
 }
 
@@ -303,23 +315,6 @@ func (tx *Tx) BeforeCommit(f func() error) { tx.before = append(tx.before, f) }
 // AfterCommit has f run once after the commit.
 func (tx *Tx) AfterCommit(f func()) { tx.after = append(tx.after, f) }
 
-// Keep returns what make made for this key, the account and the transaction:
-// where a keep gathers what it writes at the end (events).
-func (tx *Tx) Keep(key any, make func() any) any {
-	type perAccount struct {
-		key any
-		id  account.ID
-	}
-	k := perAccount{key, tx.Account()}
-	if tx.kept == nil {
-		tx.kept = map[any]any{}
-	}
-	if _, ok := tx.kept[k]; !ok {
-		tx.kept[k] = make()
-	}
-	return tx.kept[k]
-}
-
 // Exec runs a statement; args are $2, $3, … It returns the number of rows
 // changed.
 func (tx *Tx) Exec(st *Stmt, args ...any) (int64, error) {
@@ -356,29 +351,6 @@ func (tx *Tx) Query(st *Stmt, args ...any) (Rows, error) {
 func (tx *Tx) Row(st *Stmt, args ...any) Row {
 	rows, err := tx.Query(st, args...)
 	return Row{rows, err}
-}
-
-// Bulk runs an insert for many rows, each row's values being $2, $3, … in a
-// few statements. It returns the number of rows inserted.
-func (tx *Tx) Bulk(st *Stmt, rows [][]any) (int64, error) {
-	if len(rows) == 0 {
-		return 0, nil
-	}
-	if err := tx.admit(tx.own); err != nil {
-		return 0, err
-	}
-	if st.row == "" || st.unbound {
-		return 0, fmt.Errorf("store: %s is not registered by Bulk", st.name)
-	}
-	id := tx.Account()
-	for i, r := range rows {
-		if len(r) != st.params-1 {
-			return 0, fmt.Errorf("store: %s takes %d values a row, got %d", st.name, st.params-1, len(r))
-		}
-		rows[i] = append([]any{id}, r...)
-	}
-	n, err := tx.s.bulk(tx.ctx, st, rows)
-	return n, st.wrap(err)
 }
 
 func (tx *Tx) bind(st *Stmt, args []any) ([]any, error) {

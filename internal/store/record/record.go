@@ -31,7 +31,24 @@ type Row struct {
 	At                            time.Time
 	Actor, Action, Purpose, About string
 	Detail                        string // JSON, "" when there is nothing to add
+
+	Writer WriterID // whose chain it is in; zero: from before there were any
+	N      int64    // its place there, from 1
+	Prev   []byte   // leaf hash of the one before it; nil: it is the first
+	Salt   []byte
 }
+
+// WriterID identifies a chain: of one account and one process, and of one
+// transaction of that process at a time.
+type WriterID = ident.ID[writerKind]
+
+type writerKind struct{}
+
+// Prefix implements ident.Kind.
+func (writerKind) Prefix() string { return "wrt" }
+
+// NewWriterID returns a fresh one.
+func NewWriterID() WriterID { return ident.New[writerKind]() }
 
 const columns = `e.event_id, e.at, e.actor, e.action, e.purpose, e.about, e.detail`
 
@@ -40,10 +57,11 @@ const within = ` AND e.at >= $4 AND ($5 = '' OR e.action = $5) AND ($6 = '' OR e
 		ORDER BY e.at DESC, e.event_id DESC LIMIT $7`
 
 var (
-	add = store.Register("record.add", `INSERT INTO audit_event (account_id, event_id, at, actor, action, purpose, about, detail)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`)
-	addAbout = store.Bulk("record.about.add", `INSERT INTO audit_about (account_id, thing, at, event_id) VALUES`, `($1, $2, $3, $4)`, `ON CONFLICT DO NOTHING`)
-	list     = store.Register("record.list", `SELECT `+columns+` FROM audit_event e
+	add = store.Bulk("record.add", `INSERT INTO audit_event (account_id, event_id, at, actor, action, purpose, about, detail, writer_id, n, prev, salt) VALUES`,
+		`($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`, ``)
+	addWaiting = store.Bulk("record.waiting.add", `INSERT INTO audit_waiting (account_id, writer_id, n, count) VALUES`, `($1, $2, $3, $4)`, ``)
+	addAbout   = store.Bulk("record.about.add", `INSERT INTO audit_about (account_id, thing, at, event_id) VALUES`, `($1, $2, $3, $4)`, `ON CONFLICT DO NOTHING`)
+	list       = store.Register("record.list", `SELECT `+columns+` FROM audit_event e
 		WHERE e.account_id = $1 AND (e.at, e.event_id) < ($2, $3)`+within)
 	listActor = store.Register("record.list.actor", `SELECT `+columns+` FROM audit_event e
 		WHERE e.account_id = $1 AND e.actor = $8 AND (e.at, e.event_id) < ($2, $3)`+within)
@@ -54,22 +72,30 @@ var (
 		ORDER BY a.at DESC, a.event_id DESC LIMIT $7`)
 )
 
-// Add writes an entry that is found by what it is about and by the other
-// things (the texts of their ids).
-func Add(tx *store.Tx, r Row, things ...string) error {
-	if err := tx.Must(add, r.ID, r.At.UnixMicro(), r.Actor, r.Action, r.Purpose, r.About, r.Detail); err != nil {
-		return err
-	}
-	var rows [][]any
-	seen := map[string]bool{"": true}
-	for _, thing := range append([]string{r.About}, things...) {
-		if !seen[thing] {
-			seen[thing] = true
-			rows = append(rows, []any{thing, r.At.UnixMicro(), r.ID})
+// Add writes entries that follow each other in one writer's chain; things are
+// the texts of ids that each is found by. They wait for their places in the tree.
+func Add(tx *store.Tx, rows []Row, things [][]string) error {
+	var entries, abouts [][]any
+	for i, r := range rows {
+		entries = append(entries, []any{r.ID, r.At.UnixMicro(), r.Actor, r.Action, r.Purpose, r.About, r.Detail, r.Writer, r.N, null(r.Prev), r.Salt})
+		seen := map[string]bool{"": true}
+		for _, thing := range append([]string{r.About}, things[i]...) {
+			if !seen[thing] {
+				seen[thing] = true
+				abouts = append(abouts, []any{thing, r.At.UnixMicro(), r.ID})
+			}
 		}
 	}
-	_, err := tx.Bulk(addAbout, rows)
-	return err
+	waiting := [][]any{{rows[0].Writer, rows[0].N, len(rows)}}
+	return tx.BulkAll(store.Insert{Stmt: add, Rows: entries}, store.Insert{Stmt: addAbout, Rows: abouts}, store.Insert{Stmt: addWaiting, Rows: waiting})
+}
+
+// null is NULL for what is not there.
+func null(b []byte) any {
+	if b == nil {
+		return nil
+	}
+	return b
 }
 
 // Filter chooses entries; what is empty chooses all.
