@@ -92,7 +92,8 @@ func TestTheExamplesAreWhatTheServerAnswers(t *testing.T) {
 	sam.post("/v1/leads/"+a.lead.String()+"/attempts", request).want(t, 201)
 	lead := sam.get("/v1/leads/"+a.lead.String()).want(t, 200)
 	enquiry := boss.get("/v1/enquiries/"+a.enquiry.String()+"?include=person,message").want(t, 200)
-	for name, got := range map[string]map[string]any{"lead": lead.body, "offer": offer.body, "enquiry": enquiry.body, "event": event} {
+	corrected := sam.correct(a.person, map[string]any{"phone": "+442079460188"}).want(t, 200)
+	for name, got := range map[string]map[string]any{"lead": lead.body, "offer": offer.body, "enquiry": enquiry.body, "event": event, "correction": corrected.body} {
 		for _, d := range differences(name, want[name], got) {
 			t.Errorf("docs/api.md and the server: %s", d)
 		}

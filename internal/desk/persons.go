@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/intake"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
 	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
 	"catchment/internal/store/people"
+	"catchment/internal/vault"
 	"catchment/internal/web"
 )
 
@@ -24,6 +26,7 @@ type Persons interface {
 	Keep(tx *store.Tx, id lead.EnquiryID, actor string) error
 	Merge(tx *store.Tx, kept, merged lead.PersonID, actor string) (lead.MergeID, error)
 	Unmerge(tx *store.Tx, id lead.MergeID, actor string) error
+	Correct(tx *store.Tx, c intake.Correction) ([]vault.Field, error)
 }
 
 // PersonCard is a person with what surrounds them.
@@ -35,14 +38,15 @@ type PersonCard struct {
 	Duplicates []MaybeSame   `json:"possible_duplicates" nullable:"false" doc:"Who else it may be."`
 	Leads      []PersonsLead `json:"leads" nullable:"false" doc:"Those that you may read, newest first."`
 	Suppressed []Suppression `json:"suppressions" nullable:"false" doc:"When the person must or must not have been contacted, newest first."`
+	Corrected  []Corrected   `json:"corrections" nullable:"false" doc:"What stood there before it was corrected, newest first."`
 	Person     *Person       `json:"person,omitempty" doc:"Only with a purpose."`
 }
 
 // MaybeSame is another person who may be the same human.
 type MaybeSame struct {
 	PersonID  string    `json:"person_id"`
-	Kind      string    `json:"kind" enum:"possible_duplicate"`
-	EnquiryID string    `json:"enquiry_id" doc:"The enquiry that named both."`
+	Kind      string    `json:"kind" enum:"possible_duplicate,corrected" doc:"An enquiry named both; or one of the two was corrected to what the other is found by."`
+	EnquiryID string    `json:"enquiry_id" doc:"The enquiry that named both; of corrected, the latest one of who was corrected."`
 	At        time.Time `json:"at"`
 }
 
@@ -81,6 +85,10 @@ type undoIn struct {
 func (d *Desk) personRoutes() {
 	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/persons/{id}", Name: "get-person", Tag: "persons", Opens: true, Permission: account.ReadLeads,
 		Summary: "A person, who else they may be, and their leads", Detail: "Salespeople read the persons of leads that they own."}, d.getPerson)
+	web.Meet(d.API, web.Op{Method: http.MethodPatch, Path: "/v1/persons/{id}", Name: "correct-person", Tag: "persons", Opens: true, Permission: account.WorkLeads,
+		Summary: "Correct a name, a phone or an e-mail address",
+		Detail: "What is left out stays; an empty text takes a value away. Whoever works a lead of the person and may open it can. What stood there is opened for it, on the record, and kept sealed in `corrections`. " +
+			"A number that is another person's stays theirs: the two are linked, and whoever may know both can merge them."}, d.correctPerson)
 	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/persons/{id}/merge", Name: "merge-persons", Tag: "persons", Permission: account.MoveLeads, Status: http.StatusCreated,
 		Summary: "Say that two persons are one", Detail: "Nothing is moved: enquiries of the other lead here from now on. It can be undone."}, d.merge)
 	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/merges/{id}/undo", Name: "undo-merge", Tag: "persons", Permission: account.MoveLeads,
@@ -142,14 +150,18 @@ func personCard(tx *store.Tx, v *web.Visit, id lead.PersonID, page *album) (*Per
 	if out.Suppressed, err = suppressionsOf(tx, id, opens, page); err != nil {
 		return nil, err
 	}
+	if out.Corrected, err = correctionsOf(tx, id, opens, page); err != nil {
+		return nil, err
+	}
 	if opens {
 		err = page.persons(tx, []lead.PersonID{id}, func(_ int, p *Person) { out.Person = p })
 	}
 	return out, err
 }
 
-// duplicates lists who else the person may be; of teams, those that the visitor
-// may know, and by an enquiry that they may read.
+// duplicates lists who else the person may be: those that the visitor may know,
+// and by an enquiry that they may read. Else whoever corrects a number would
+// learn that the account knows it.
 func duplicates(tx *store.Tx, v *web.Visit, id lead.PersonID) ([]MaybeSame, error) {
 	out := []MaybeSame{}
 	links, err := people.Links(tx, id)
@@ -157,7 +169,7 @@ func duplicates(tx *store.Tx, v *web.Visit, id lead.PersonID) ([]MaybeSame, erro
 		return nil, err
 	}
 	for _, k := range links {
-		if v.Reach(account.ReadLeads) == rights.Teams {
+		if v.Reach(account.ReadLeads) != rights.All {
 			known, err := knows(tx, v, account.ReadLeads, k.Other)
 			if err != nil {
 				return nil, err

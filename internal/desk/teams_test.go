@@ -145,7 +145,7 @@ func TestNothingOfAnotherTeam(t *testing.T) {
 		enq, err := lead.ParseEnquiryID(there.ids["enquiries"])
 		c.ok(err)
 		c.write(func(tx *store.Tx) error {
-			_, err := people.PossibleDuplicate(tx, prsn(here), prsn(there), enq, store.Clock(time.Now()))
+			_, err := people.PossibleDuplicate(tx, prsn(here), prsn(there), people.LinkedByEnquiry, enq, store.Clock(time.Now()))
 			return err
 		})
 

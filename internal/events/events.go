@@ -61,6 +61,7 @@ const (
 	LeadTagged         Kind = "lead.tagged"
 	PersonSuppressed   Kind = "person.suppressed"
 	PersonUnsuppressed Kind = "person.unsuppressed"
+	PersonCorrected    Kind = "person.corrected"
 	EnquiryQuarantined Kind = "enquiry.quarantined"
 	EnquiryReleased    Kind = "enquiry.released"
 	EnquiryKept        Kind = "enquiry.kept"

@@ -481,7 +481,7 @@ func (b *batch) saveErased(it *item) error {
 }
 
 func (b *batch) saveLink(l link) error {
-	fresh, err := people.PossibleDuplicate(b.tx, l.a.id, l.b.id, l.because.head.Enquiry, b.now)
+	fresh, err := people.PossibleDuplicate(b.tx, l.a.id, l.b.id, people.LinkedByEnquiry, l.because.head.Enquiry, b.now)
 	if err != nil || !fresh {
 		return err
 	}

@@ -43,7 +43,7 @@ var (
 	addIndex   = store.Bulk("people.add_index",
 		`INSERT INTO person_index (account_id, field, mac, person_id) VALUES`, `($1, $2, $3, $4)`, `ON CONFLICT DO NOTHING`)
 	addLink = store.Register("people.link", `INSERT INTO person_link (account_id, person_id, other_id, kind, enquiry_id, created_at)
-		VALUES ($1, $2, $3, 'possible_duplicate', $4, $5) ON CONFLICT DO NOTHING`)
+		VALUES ($1, $2, $3, $6, $4, $5) ON CONFLICT DO NOTHING`)
 	links = store.Register("people.links", `SELECT other_id, kind, enquiry_id, created_at FROM person_link
 		WHERE account_id = $1 AND person_id = $2 ORDER BY created_at, other_id`)
 )
@@ -117,17 +117,17 @@ func MergedInto(tx *store.Tx, ids []lead.PersonID) (out []lead.PersonID, err err
 type Link struct {
 	Other   lead.PersonID
 	Kind    string
-	Enquiry lead.EnquiryID // that gave the hint
+	Enquiry lead.EnquiryID // that gave the hint; of a correction, the latest one of who was corrected
 	At      time.Time
 }
 
 // PossibleDuplicate links two persons, both ways; false when they were already.
-func PossibleDuplicate(tx *store.Tx, a, b lead.PersonID, because lead.EnquiryID, at time.Time) (bool, error) {
-	n, err := tx.Exec(addLink, a, b, because, store.Micro(at))
+func PossibleDuplicate(tx *store.Tx, a, b lead.PersonID, kind string, because lead.EnquiryID, at time.Time) (bool, error) {
+	n, err := tx.Exec(addLink, a, b, because, store.Micro(at), kind)
 	if err != nil {
 		return false, err
 	}
-	_, err = tx.Exec(addLink, b, a, because, store.Micro(at))
+	_, err = tx.Exec(addLink, b, a, because, store.Micro(at), kind)
 	return n == 1, err
 }
 

@@ -1,7 +1,7 @@
 // Package people keeps persons: their sealed values, their wrapped keys, the
 // blind indexes they are found by, and what links them to each other. It alone
-// writes the tables person, person_key, person_index, person_link, merge and
-// withheld.
+// writes the tables person, person_key, person_past, person_index, person_link,
+// merge and withheld.
 package people
 
 import (

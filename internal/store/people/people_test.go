@@ -187,7 +187,7 @@ func TestLinks(t *testing.T) {
 		a, b := lead.NewPersonID(), lead.NewPersonID()
 		write(t, db, s, func(tx *store.Tx) error {
 			for i, pair := range [][2]lead.PersonID{{a, b}, {a, b}, {b, a}} {
-				fresh, err := people.PossibleDuplicate(tx, pair[0], pair[1], lead.NewEnquiryID(), at)
+				fresh, err := people.PossibleDuplicate(tx, pair[0], pair[1], people.LinkedByEnquiry, lead.NewEnquiryID(), at)
 				if err != nil || fresh != (i == 0) {
 					t.Errorf("%d: %v %v", i, fresh, err)
 				}
