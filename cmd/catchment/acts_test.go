@@ -36,6 +36,12 @@ var verbsTried = map[string]struct {
 	"account recover":   {args: []string{"--data", "DATA", "--account", "ACCOUNT", "--email", "ada@example.com"}, action: "user.recover"},
 	"keys door":         {args: []string{"--data", "DATA", "--out", "FRESH"}, action: "keys.door"},
 	"keys revoke":       {args: []string{"--data", "DATA", "key_01h455vb4pex5vsknk084sn02q"}, action: "key.revoked"},
+	"keys status":       {args: []string{"--data", "DATA"}},
+	"keys rotate":       {args: []string{"--data", "DATA", "account"}, action: "keys.rotate"},
+	"keys rewrap":       {args: []string{"--data", "DATA"}, action: "keys.rewrap"},
+	"keys expire":       {args: []string{"--data", "DATA"}, action: "keys.expire"},
+	"keys recovery":     {args: []string{"--data", "DATA", "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"}, action: "keys.recovery"},
+	"keys recover":      {args: []string{"--data", "DATA", "--recovery", "DATA/identity.txt"}, action: "keys.recover"},
 	"receipt verify":    {not: "it reads a receipt, and no installation"},
 	"operator create":   {args: []string{"--data", "DATA", "--name", "Olga Example", "--email", "olga@example.com"}, action: "operator.create"},
 	"operator recover":  {args: []string{"--data", "DATA", "--email", "otto@example.com"}, action: "operator.recover"},
@@ -90,6 +96,8 @@ func tryVerb(t *testing.T, name, args []string, action string) {
 			args[i] = dir
 		case "ACCOUNT":
 			args[i] = idLine.FindStringSubmatch(out.String())[1]
+		case "DATA/identity.txt":
+			args[i] = filepath.Join(dir, "identity.txt")
 		case "FRESH":
 			args[i] = filepath.Join(t.TempDir(), "door")
 		case "POSTGRES":

@@ -45,6 +45,7 @@ func (c doctorCmd) Run(w *world) error {
 		defer d.h.closeOffline()
 		d.deadLetters()
 		d.keys()
+		d.locks()
 		d.domains()
 		d.unsigned()
 	}
@@ -169,6 +170,42 @@ func (d *doctor) keys() {
 		d.bad("keys: %v", err)
 	} else if !said {
 		d.ok("no key ends within two weeks")
+	}
+}
+
+// locks tells of the keys that seal: what is overdue, and whether a lost root is
+// lost for good.
+func (d *doctor) locks() {
+	now, said := time.Now(), false
+	for _, k := range d.h.ring.Held() {
+		switch due, refused := k.Late(now); {
+		case refused:
+			d.bad("%s key %s ended on %s: no account can be made; catchment keys rotate %s", k.Kind, k.ID, k.Ends.Format(time.DateOnly), k.Kind)
+		case due:
+			d.warn("%s key %s was due on %s: catchment keys rotate %s", k.Kind, k.ID, k.Due.Format(time.DateOnly), k.Kind)
+		default:
+			continue
+		}
+		said = true
+	}
+	err := d.h.eachAccount(d.w.ctx, func(id account.ID) error {
+		a, err := d.h.smith().Status(d.w.ctx, admit.To(id))
+		if err != nil {
+			return err
+		}
+		if newest := a.Generations[len(a.Generations)-1]; now.After(newest.Due) {
+			d.warn("generation %d of %s was due on %s: a running server rotates it within the hour, or catchment keys rotate account --account %s", newest.Number, id, newest.Due.Format(time.DateOnly), id)
+			said = true
+		}
+		return nil
+	})
+	if err != nil {
+		d.bad("keys of accounts: %v", err)
+	} else if !said {
+		d.ok("no key that seals or signs is overdue")
+	}
+	if len(d.h.ring.Recovery()) == 0 {
+		d.warn("no recovery: when identity, passphrase or key service are lost, every lead is lost; catchment keys recovery age1…")
 	}
 }
 

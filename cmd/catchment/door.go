@@ -13,6 +13,13 @@ import (
 type keysCmd struct {
 	Door   keysDoorCmd   `cmd:"" help:"Write the keys of a door, for a machine that runs --role capture."`
 	Revoke keysRevokeCmd `cmd:"" help:"Revoke a key at every door, also while SQL is away."`
+
+	Status   keysStatusCmd   `cmd:"" help:"What keys there are, since when and until when."`
+	Rotate   keysRotateCmd   `cmd:"" help:"Make new keys: root, account or receipt."`
+	Rewrap   keysRewrapCmd   `cmd:"" help:"Wrap the small keys by the newest ones, beside a working server."`
+	Expire   keysExpireCmd   `cmd:"" help:"Destroy old keys under which nothing is left."`
+	Recovery keysRecoveryCmd `cmd:"" help:"Name who can open the keyring when all else is lost."`
+	Recover  keysRecoverCmd  `cmd:"" help:"Make the keyring anew, by a recovery identity."`
 }
 
 type keysDoorCmd struct {
@@ -42,7 +49,7 @@ func (c keysDoorCmd) Run(w *world) error {
 	fmt.Fprintf(w.out, `%s and %s are written.
 Move both to the data folder of the machine that captures, over a safe way, and start there:
   catchment serve --role capture --nats-url …
-They sign receipts and open no lead. Write them anew after the receipt key was changed.
+They sign receipts and open no lead. Write them anew after the receipt key was rotated.
 `, filepath.Join(c.Out, keyring.DoorFile), filepath.Join(c.Out, keyring.IdentityFile))
 	return nil
 }

@@ -161,6 +161,7 @@ func (h *house) openSQL(ctx, run context.Context) (err error) {
 		}
 	}
 	h.work.Go(func() { h.keepRevoking(run) })
+	h.work.Go(func() { h.keepReading(run) })
 	if h.capture != nil {
 		h.work.Go(func() { h.keepTellingUses(run) })
 	}
@@ -238,10 +239,10 @@ func trimNewline(b []byte) []byte {
 }
 
 func (h *house) openJournal(ctx context.Context) (err error) {
-	sign := h.door.ReceiptSigner()
 	o := h.c.journalOptions()
 	o.Logger = h.log
 	o.Seal = func(stream string, seq uint64, size int, root [32]byte) ([]byte, string, error) {
+		sign := h.door.ReceiptSigner() // it is rotated while we serve
 		return sign.Sign(signedMessage(stream, seq, size, root)), sign.KeyID, nil
 	}
 	h.journal, err = journal.Open(ctx, o)
@@ -286,7 +287,7 @@ func (h *house) openDoor(ctx context.Context) error {
 		return nil
 	}
 	h.sealer = keyring.NewSealer(h.snapshot.DropBox)
-	h.capture, err = capture.New(capture.Options{Journal: h.journal, Snapshot: h.snapshot, Sealer: h.sealer, Keys: h.receiptKeys(), Limits: h.limits, Unknown: h.unknown, Log: h.log})
+	h.capture, err = capture.New(capture.Options{Journal: h.journal, Snapshot: h.snapshot, Sealer: h.sealer, Keys: h.receiptKeys, Limits: h.limits, Unknown: h.unknown, Log: h.log})
 	if err != nil {
 		return err
 	}

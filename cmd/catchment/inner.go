@@ -269,7 +269,7 @@ func (h *house) tidyOnce(ctx context.Context, hourly bool) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(h.signin.Tidy(ctx, scopes), h.signin.RecheckDomains(ctx)); err != nil {
+	if err := errors.Join(h.signin.Tidy(ctx, scopes), h.signin.RecheckDomains(ctx), h.turnKeys(ctx, scopes)); err != nil {
 		return err
 	}
 	for _, scope := range scopes {

@@ -30,7 +30,7 @@ type verbs struct {
 	Demo       demoCmd       `cmd:"" help:"Run the whole system with two example companies, simulated visitors and salespeople."`
 	Account    accountCmd    `cmd:"" help:"Create accounts."`
 	Operator   operatorCmd   `cmd:"" help:"Make operators of the platform."`
-	Keys       keysCmd       `cmd:"" help:"Write the keys of a door that runs apart; revoke a key."`
+	Keys       keysCmd       `cmd:"" help:"Status, rotation and recovery of keys; the keys of a door that runs apart; revoke a key."`
 	Receipt    receiptCmd    `cmd:"" help:"Check a receipt, offline."`
 	Deadletter deadletterCmd `cmd:"" help:"List and replay dead letters: accepted leads that could not be processed."`
 	Doctor     doctorCmd     `cmd:"" help:"Check an installation and say what to do."`

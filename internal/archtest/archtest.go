@@ -15,7 +15,7 @@ var floors = []struct {
 	{"gate house", []string{"edge"}},
 	{"doors", []string{"capture", "desk", "console", "operate", "app"}},
 	{"hall", []string{"web"}},
-	{"stages", []string{"intake", "routing", "followup", "insight", "publish", "carry", "signin", "notify", "privacy"}},
+	{"stages", []string{"intake", "routing", "followup", "insight", "publish", "carry", "signin", "notify", "privacy", "locksmith"}},
 	{"keeps", []string{"keyring", "directory", "events", "audit", "jobs", "snapshot"}},
 	{"cellars: tables", []string{
 		"store/access", "store/answers", "store/carry", "store/counts", "store/cursor", "store/devices", "store/eventlog", "store/keys", "store/leads",

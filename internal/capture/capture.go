@@ -42,8 +42,8 @@ type Options struct {
 	Journal  Journal
 	Snapshot *snapshot.Reader
 	Sealer   Sealer
-	Keys     receipt.Keys // published for those who check receipts
-	Log      *slog.Logger // default slog.Default()
+	Keys     func() receipt.Keys // published for those who check receipts; asked each time, as they are rotated
+	Log      *slog.Logger        // default slog.Default()
 
 	Now         func() time.Time // default time.Now
 	Limits      *limits.Limits   // of an account's leads; nil for none
@@ -58,7 +58,6 @@ type Door struct {
 	window *window
 	stats  Stats
 	uses   uses
-	keys   []byte // the published document
 
 	leads   *limits.Turns[account.ID] // places of leads that are sealed and wait for their commit
 	batches *limits.Turns[account.ID] // of batches that are decoded
@@ -91,11 +90,10 @@ func New(o Options) (*Door, error) {
 	if o.Window == 0 {
 		o.Window = 200_000
 	}
-	keys, err := receipt.MarshalKeys(o.Keys)
-	if err != nil {
+	if _, err := receipt.MarshalKeys(o.Keys()); err != nil {
 		return nil, fmt.Errorf("capture: %w", err)
 	}
-	return &Door{o: o, window: newWindow(o.Window), keys: keys,
+	return &Door{o: o, window: newWindow(o.Window),
 		leads:   limits.NewTurns[account.ID](leadsAtOnce, leadsEach, patience),
 		batches: limits.NewTurns[account.ID](batchesAtOnce, batchesEach, patience)}, nil
 }
@@ -190,10 +188,14 @@ func (d *Door) problem(err error) *problem.Problem {
 }
 
 func (d *Door) receiptKeys(w http.ResponseWriter, r *http.Request) error {
+	keys, err := receipt.MarshalKeys(d.o.Keys())
+	if err != nil {
+		return err
+	}
 	h := w.Header()
 	h["Content-Type"] = jsonType
 	h["Access-Control-Allow-Origin"] = []string{"*"}
 	h["Cache-Control"] = []string{"public, max-age=300"}
-	_, _ = w.Write(d.keys) // the caller has gone
+	_, _ = w.Write(keys) // the caller has gone
 	return nil
 }

@@ -147,7 +147,7 @@ func (h *house) openDoor(t testing.TB, cs ...change) {
 	t.Helper()
 	sealer := keyring.NewSealer(h.reader.DropBox)
 	t.Cleanup(sealer.Close)
-	o := capture.Options{Journal: h.journal, Snapshot: h.reader, Sealer: sealer, Keys: h.receiptKeys(),
+	o := capture.Options{Journal: h.journal, Snapshot: h.reader, Sealer: sealer, Keys: h.receiptKeys,
 		Log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	for _, c := range cs {
 		if c.door != nil {

@@ -138,6 +138,7 @@ type State struct {
 	OldestUnacked time.Duration // age; 0 when nothing is pending
 	FreeDisk      int64         // above the watermark; -1 with an external server
 	Missing       uint64        // messages gone from the middle
+	Since         time.Time     // when the oldest message came; zero without one
 }
 
 // State asks the server.
@@ -150,6 +151,9 @@ func (j *Journal) State(ctx context.Context) (State, error) {
 	s := State{
 		First: info.State.FirstSeq, Last: info.State.LastSeq, Messages: info.State.Msgs,
 		Bytes: int64(info.State.Bytes), Missing: uint64(info.State.NumDeleted), FreeDisk: -1,
+	}
+	if s.Messages > 0 {
+		s.Since = info.State.FirstTime
 	}
 	if j.server != nil {
 		s.FreeDisk = j.queue.freeNow()

@@ -10,25 +10,28 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"catchment/internal/account"
 	"catchment/internal/vault"
 )
 
 // keysetContent is an account's keyset before it is wrapped, as JSON. A
-// rotation adds a generation and drops none; the other keys stay as they are,
-// because what they hashed stays in the tables.
+// rotation adds a generation, and Shed takes keys out of old ones; the other
+// keys stay as they are, because what they hashed stays in the tables.
 type keysetContent struct {
 	Version     int          `json:"v"`
 	Generations []generation `json:"generations"` // oldest first; the last one seals
 	Index       []byte       `json:"index"`       // the blind-index keys are derived from it
 	CaptureID   []byte       `json:"capture_id"`  // HMAC-SHA-256 key of enquiry ids
+	Born        time.Time    `json:"made_at,omitzero"`
 }
 
 type generation struct {
-	Number  uint32 `json:"n"`        // in wrapped subject keys and drop boxes
-	Wrap    []byte `json:"wrap"`     // AES-256-GCM key over subject keys
-	DropBox []byte `json:"drop_box"` // HPKE private key (RFC 9180, 7.1.2)
+	Number  uint32    `json:"n"`                  // in wrapped subject keys and drop boxes
+	Wrap    []byte    `json:"wrap,omitempty"`     // AES-256-GCM key over subject keys; none: destroyed
+	DropBox []byte    `json:"drop_box,omitempty"` // HPKE private key (RFC 9180, 7.1.2); none: destroyed
+	Born    time.Time `json:"made_at,omitzero"`   // zero: before this was noted
 }
 
 // AccountKeys is an account's keyset, ready for use.
@@ -37,6 +40,7 @@ type AccountKeys struct {
 	newest  uint32
 	dropBox vault.DropBox
 	secrets hidden[accountSecrets]
+	newer   func(generation uint32) *AccountKeys // of a cached keyset: one that has the generation, or nil
 }
 
 type accountSecrets struct {
@@ -53,11 +57,15 @@ func dropBoxKEM() hpke.KEM { return hpke.MLKEM768X25519() }
 // NewAccount makes the keyset of a new account. The caller stores wrapped
 // under AccountKeys.Version before it seals anything.
 func (k *Keyring) NewAccount(ctx context.Context, id account.ID) (wrapped []byte, keys *AccountKeys, err error) {
+	if k.rootEnded(time.Now()) {
+		return nil, nil, ErrEnded
+	}
 	g, err := newGeneration(1)
 	if err != nil {
 		return nil, nil, err
 	}
 	return k.wrapAccount(ctx, id, keysetContent{
+		Born:        g.Born,
 		Version:     formatVersion,
 		Generations: []generation{g},
 		Index:       newKey(),
@@ -87,7 +95,7 @@ func newGeneration(n uint32) (generation, error) {
 	if err != nil {
 		return generation{}, fmt.Errorf("keyring: new drop box: %w", err)
 	}
-	return generation{Number: n, Wrap: newKey(), DropBox: box}, nil
+	return generation{Number: n, Wrap: newKey(), DropBox: box, Born: time.Now().UTC().Truncate(time.Second)}, nil
 }
 
 func (k *Keyring) wrapAccount(ctx context.Context, id account.ID, content keysetContent) ([]byte, *AccountKeys, error) {
@@ -103,7 +111,7 @@ func (k *Keyring) wrapAccount(ctx context.Context, id account.ID, content keyset
 	if err != nil {
 		return nil, nil, fmt.Errorf("keyring: keyset of %s: %w", id, err)
 	}
-	wrapped, err := k.root.EncryptWithContext(ctx, plain, keysetAAD(id))
+	wrapped, err := k.root().EncryptWithContext(ctx, plain, keysetAAD(id))
 	if err != nil {
 		return nil, nil, fmt.Errorf("keyring: wrap the keyset of %s: %w", id, err)
 	}
@@ -116,7 +124,7 @@ func (k *Keyring) wrapAccount(ctx context.Context, id account.ID, content keyset
 // ErrDamaged when wrapped was changed, or wrapped by another keyring or for
 // another account.
 func (k *Keyring) LoadAccount(ctx context.Context, id account.ID, wrapped []byte) (*AccountKeys, error) {
-	plain, err := k.root.DecryptWithContext(ctx, wrapped, keysetAAD(id))
+	plain, err := k.root().DecryptWithContext(ctx, wrapped, keysetAAD(id))
 	if errors.Is(err, ErrDamaged) {
 		return nil, fmt.Errorf("the keyset of %s was changed, or wrapped by another keyring: %w", id, err)
 	}
@@ -159,6 +167,9 @@ func parseKeyset(id account.ID, plain []byte) (*AccountKeys, error) {
 			return nil, err
 		}
 	}
+	if secrets.wraps[keys.newest] == nil || secrets.boxes[keys.newest] == nil {
+		return nil, errors.New("the newest generation lacks a key")
+	}
 	for _, f := range []vault.IndexField{vault.ByPhone, vault.ByEmail, vault.ByRawPhone, vault.ByRawEmail} {
 		secrets.index[f] = secrets.deriveIndex(f)
 	}
@@ -166,15 +177,20 @@ func parseKeyset(id account.ID, plain []byte) (*AccountKeys, error) {
 }
 
 func (a *AccountKeys) add(g generation) error {
-	if g.Number <= a.newest || len(g.Wrap) != 32 {
+	if g.Number <= a.newest || len(g.Wrap) != 32 && len(g.Wrap) != 0 {
 		return errors.New("the key generations are not in order")
+	}
+	a.newest = g.Number
+	if len(g.Wrap) > 0 {
+		a.secrets().wraps[g.Number] = mustGCM(g.Wrap)
+	}
+	if len(g.DropBox) == 0 {
+		return nil
 	}
 	private, err := dropBoxKEM().NewPrivateKey(g.DropBox)
 	if err != nil {
 		return errors.New("a drop-box key cannot be read")
 	}
-	a.newest = g.Number
-	a.secrets().wraps[g.Number] = mustGCM(g.Wrap)
 	a.secrets().boxes[g.Number] = private
 	a.dropBox = vault.DropBox{Account: a.id, KeyID: g.Number, Public: private.PublicKey().Bytes()}
 	return nil

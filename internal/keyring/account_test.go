@@ -57,7 +57,7 @@ func TestAKeyServiceThatIsAwayIsNotDamage(t *testing.T) {
 	k := memoryKeyring(t)
 	wrapped, keys := testAccount(t, k)
 	away := errors.New("key service away")
-	k.root = brokenRoot{away}
+	k.now.Store(&opened{root: brokenRoot{away}, keys: hide(k.keys())})
 	if _, err := k.LoadAccount(t.Context(), keys.ID(), wrapped); !errors.Is(err, away) || errors.Is(err, ErrDamaged) {
 		t.Errorf("got %v", err)
 	}

@@ -2,6 +2,8 @@ package keyring
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -13,7 +15,8 @@ import (
 
 const (
 	accountsCached = 4096             // some ten kilobytes each
-	accountsFor    = 10 * time.Minute // after which a rotation elsewhere is seen
+	accountsFor    = 10 * time.Minute // that a keyset serves while it cannot be read again
+	accountsFresh  = 10 * time.Second // after which a rotation elsewhere is seen
 	loadTimeout    = 10 * time.Second // of a load that several callers may wait for
 )
 
@@ -29,8 +32,9 @@ type Accounts struct {
 }
 
 type cachedKeys struct {
-	keys  *AccountKeys
-	until time.Time
+	keys *AccountKeys
+	sum  [sha256.Size]byte // of the wrapped keyset
+	read time.Time
 }
 
 // NewAccounts returns a cache over load, which gives the newest wrapped keyset
@@ -42,7 +46,7 @@ func NewAccounts(k *Keyring, load func(context.Context, account.ID) (wrapped []b
 // Get returns the account's keys. Several callers for one account wait for one
 // load, which none of them cancels for the others.
 func (a *Accounts) Get(ctx context.Context, id account.ID) (*AccountKeys, error) {
-	if keys := a.cached(id); keys != nil {
+	if keys := a.cached(id, accountsFresh); keys != nil {
 		return keys, nil
 	}
 	done := a.flight.DoChan(id.String(), func() (any, error) {
@@ -61,34 +65,73 @@ func (a *Accounts) Get(ctx context.Context, id account.ID) (*AccountKeys, error)
 	}
 }
 
-func (a *Accounts) cached(id account.ID) *AccountKeys {
+func (a *Accounts) cached(id account.ID, within time.Duration) *AccountKeys {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	c, ok := a.cache.get(id)
-	if !ok || time.Now().After(c.until) {
+	if !ok || time.Since(c.read) > within {
 		return nil
 	}
 	return c.keys
 }
 
+// fetch reads the keyset. One that is as it was is not unwrapped again; while
+// none can be read, the last one serves for accountsFor.
 func (a *Accounts) fetch(ctx context.Context, id account.ID) (*AccountKeys, error) {
 	a.mu.Lock()
 	begun := a.epoch
+	old, _ := a.cache.get(id)
 	a.mu.Unlock()
 	wrapped, err := a.load(ctx, id)
 	if err != nil {
+		if keys := a.cached(id, accountsFor); keys != nil {
+			return keys, nil
+		}
 		return nil, fmt.Errorf("keyring: load the keyset of %s: %w", id, err)
 	}
-	keys, err := a.keyring.LoadAccount(ctx, id, wrapped)
-	if err != nil {
-		return nil, err
+	sum, keys := sha256.Sum256(wrapped), old.keys
+	if keys == nil || sum != old.sum {
+		if keys, err = a.unwrap(ctx, id, wrapped); err != nil {
+			return nil, err
+		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.epoch == begun {
-		a.cache.put(id, cachedKeys{keys, time.Now().Add(accountsFor)})
+		a.cache.put(id, cachedKeys{keys, sum, time.Now()})
 	}
 	return keys, nil
+}
+
+// unwrap opens a keyset, also one that was wrapped by a root key that came
+// after the keyring was read.
+func (a *Accounts) unwrap(ctx context.Context, id account.ID, wrapped []byte) (*AccountKeys, error) {
+	keys, err := a.keyring.LoadAccount(ctx, id, wrapped)
+	if errors.Is(err, ErrDamaged) && a.keyring.now.Load().digest != [sha256.Size]byte{} {
+		if changed, _ := a.keyring.Reload(); changed {
+			keys, err = a.keyring.LoadAccount(ctx, id, wrapped)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	keys.newer = func(generation uint32) *AccountKeys { return a.having(id, generation) }
+	return keys, nil
+}
+
+// having is the account's keyset if it has the generation, read anew unless
+// somebody has done that already.
+func (a *Accounts) having(id account.ID, generation uint32) *AccountKeys {
+	if keys := a.cached(id, accountsFresh); keys != nil && keys.secrets().wraps[generation] != nil {
+		return keys
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
+	defer cancel()
+	keys, err := a.Renew(ctx, id)
+	if err != nil {
+		return nil
+	}
+	return keys
 }
 
 // Forget drops the account's keys: after a rotation, or when it was deleted.

@@ -168,9 +168,11 @@ func (l lock) write(path string, plain []byte) error {
 	return createFile(path, sealed)
 }
 
-func (l lock) seal(plain []byte) ([]byte, error) {
+func (l lock) seal(plain []byte) ([]byte, error) { return sealFor(plain, l.recipient) }
+
+func sealFor(plain []byte, to ...age.Recipient) ([]byte, error) {
 	var out bytes.Buffer
-	w, err := age.Encrypt(&out, l.recipient)
+	w, err := age.Encrypt(&out, to...)
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ func memoryKeyring(t testing.TB) *Keyring {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Keyring{root, hide(keys)}
+	return newKeyring(Options{}, root, keys)
 }
 
 func testAccount(t testing.TB, k *Keyring) (wrapped []byte, keys *AccountKeys) {

@@ -28,6 +28,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tink-crypto/tink-go/v2/tink"
 
@@ -48,6 +49,9 @@ var (
 	// ErrUnknownKey: a ciphertext names a key generation that this keyset does
 	// not have; a keyset cached before a rotation says so too.
 	ErrUnknownKey = errors.New("keyring: no key of this generation")
+	// ErrEnded: the root key is past its end, see LifeOf. What it wrapped opens;
+	// no account is made under it.
+	ErrEnded = errors.New("keyring: the root key has ended: run catchment keys rotate root")
 )
 
 // Names of the files in Options.Dir.
@@ -76,9 +80,25 @@ type Options struct {
 
 // Keyring is an opened keyring file: the local root and the platform's keys.
 type Keyring struct {
-	root Root
-	keys hidden[platformKeys]
+	from Options
+	now  *atomic.Pointer[opened] // replaced by Reload
 }
+
+// opened is one state of the file.
+type opened struct {
+	root   Root
+	keys   hidden[platformKeys]
+	digest [sha256.Size]byte // of the file, to tell whether it was changed
+}
+
+func newKeyring(o Options, root Root, keys *platformKeys) *Keyring {
+	k := &Keyring{from: o, now: new(atomic.Pointer[opened])}
+	k.now.Store(&opened{root: root, keys: hide(keys)})
+	return k
+}
+
+func (k *Keyring) keys() *platformKeys { return k.now.Load().keys() }
+func (k *Keyring) root() Root          { return k.now.Load().root }
 
 // Open reads the keyring of o.Dir, or makes one there at the first start. Two
 // processes that start at once get the same one. What was just made has been
@@ -98,6 +118,17 @@ func Open(o Options) (*Keyring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keyring: %w", err)
 	}
+	now, err := o.parse(path, data)
+	if err != nil {
+		return nil, err
+	}
+	k := &Keyring{from: o, now: new(atomic.Pointer[opened])}
+	k.now.Store(now)
+	return k, nil
+}
+
+// parse opens what was read from the file at path.
+func (o Options) parse(path string, data []byte) (*opened, error) {
 	plain, err := o.unseal(path, data)
 	if err != nil {
 		return nil, err
@@ -107,7 +138,7 @@ func Open(o Options) (*Keyring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keyring: %s: %w", path, err)
 	}
-	return &Keyring{root, hide(keys)}, nil
+	return &opened{root, hide(keys), sha256.Sum256(data)}, nil
 }
 
 // create makes the file unless another process makes it first.
@@ -152,7 +183,11 @@ func mac(key []byte, text string) []byte {
 }
 
 // localRoot gives tink's local AEAD the shape of one over the network.
-type localRoot struct{ aead tink.AEAD }
+type localRoot struct {
+	aead    tink.AEAD
+	primary uint32
+	ids     []uint32 // of all its keys
+}
 
 func (r localRoot) EncryptWithContext(_ context.Context, plain, aad []byte) ([]byte, error) {
 	return r.aead.Encrypt(plain, aad)

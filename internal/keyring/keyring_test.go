@@ -314,7 +314,7 @@ func TestSnapshot(t *testing.T) {
 
 func TestADoorCannotForgeASnapshot(t *testing.T) {
 	k := memoryKeyring(t)
-	forger := &Keyring{keys: hide(&platformKeys{doorKeys: *k.Door().keys(), SnapshotSeed: newKey()})}
+	forger := newKeyring(Options{}, nil, &platformKeys{doorKeys: *k.Door().keys(), SnapshotSeed: newKey()})
 	_, err := k.OpenSnapshot("sources", forger.SealSnapshot("sources", []byte("state")))
 	wantDamaged(t, "signed by another key", err)
 }
@@ -396,7 +396,7 @@ func FuzzParsePlatform(f *testing.F) {
 	f.Add([]byte(`{"v":1,"root":{},"receipt_signing":[]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if k, root, err := parsePlatform(b); err == nil {
-			(&Keyring{root, hide(k)}).SealSnapshot("s", nil) // what was taken can be used
+			newKeyring(Options{}, root, k).SealSnapshot("s", nil) // what was taken can be used
 		}
 		if k, err := parseDoor(b); err == nil {
 			(&Door{hide(k)}).ReceiptSigner()

@@ -26,11 +26,17 @@ type platformKeys struct {
 	SnapshotSeed []byte `json:"snapshot_signing"` // Ed25519 seed
 	LoginIndex   []byte `json:"login_index"`      // HMAC-SHA-256 key
 	Token        []byte `json:"token"`            // HMAC-SHA-256 key
+
+	// Born says when keys were made, by their names; of a keyring from before
+	// this was noted, the first receipt key tells.
+	Born map[string]time.Time `json:"born,omitempty"`
+	// Recovery are the age recipients for whom recovery.age is written.
+	Recovery []string `json:"recovery,omitempty"`
 }
 
 // doorKeys is what a door needs of it; alone, the content of door.age.
 type doorKeys struct {
-	Receipt        []receiptKey `json:"receipt_signing"`  // oldest first, the last one signs
+	Receipt        []receiptKey `json:"receipt_signing"`  // oldest first; the last whose time has come signs
 	SnapshotSeal   []byte       `json:"snapshot_sealing"` // AES-256-GCM key
 	SnapshotPublic []byte       `json:"snapshot_public"`  // Ed25519 public key
 }
@@ -52,18 +58,19 @@ func newPlatform() ([]byte, error) {
 	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&root)); err != nil {
 		return nil, fmt.Errorf("keyring: new root key: %w", err)
 	}
-	seed := newKey()
+	seed, now := newKey(), time.Now().UTC().Truncate(time.Second)
 	k := platformKeys{
 		Version: formatVersion,
 		Root:    root.Bytes(),
 		doorKeys: doorKeys{
-			Receipt:        []receiptKey{{Seed: newKey(), NotBefore: time.Now().UTC().Truncate(time.Second)}},
+			Receipt:        []receiptKey{{Seed: newKey(), NotBefore: now}},
 			SnapshotSeal:   newKey(),
 			SnapshotPublic: ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey),
 		},
 		SnapshotSeed: seed,
 		LoginIndex:   newKey(),
 		Token:        newKey(),
+		Born:         map[string]time.Time{RootKey(handle.KeysetInfo().GetPrimaryKeyId()): now, "snapshot": now, "login": now, "tokens": now},
 	}
 	return json.Marshal(k)
 }
@@ -94,7 +101,11 @@ func parsePlatform(plain []byte) (*platformKeys, Root, error) {
 	}
 	clear(k.Root)
 	k.Root = nil
-	return &k, localRoot{primitive}, nil
+	var ids []uint32
+	for _, key := range handle.KeysetInfo().GetKeyInfo() {
+		ids = append(ids, key.GetKeyId())
+	}
+	return &k, localRoot{primitive, handle.KeysetInfo().GetPrimaryKeyId(), ids}, nil
 }
 
 func (k *platformKeys) check() error {
@@ -161,8 +172,16 @@ func keyID(public ed25519.PublicKey) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-func (k *doorKeys) receiptSigner() Signer {
-	key := ed25519.NewKeyFromSeed(k.Receipt[len(k.Receipt)-1].Seed)
+// receiptSigner is of the newest key whose time has come: a new one is
+// published for a while before it signs.
+func (k *doorKeys) receiptSigner(now time.Time) Signer {
+	at := 0
+	for i, r := range k.Receipt {
+		if !r.NotBefore.After(now) {
+			at = i
+		}
+	}
+	key := ed25519.NewKeyFromSeed(k.Receipt[at].Seed)
 	return Signer{keyID(key.Public().(ed25519.PublicKey)), hide(&key)}
 }
 
@@ -175,8 +194,8 @@ func (k *doorKeys) receiptPublicKeys() []PublicKey {
 	return out
 }
 
-// ReceiptSigner returns the signer with the newest receipt key.
-func (k *Keyring) ReceiptSigner() Signer { return k.keys().receiptSigner() }
+// ReceiptSigner returns the signer with the newest receipt key that may sign by now.
+func (k *Keyring) ReceiptSigner() Signer { return k.keys().receiptSigner(time.Now()) }
 
 // ReceiptSignerAt returns the signer that signed receipts at that time.
 func (k *Keyring) ReceiptSignerAt(t time.Time) Signer {
@@ -196,13 +215,13 @@ func (k *Keyring) ReceiptPublicKeys() []PublicKey { return k.keys().receiptPubli
 
 // Door returns what a process that only captures may hold: it signs receipts
 // and reads snapshots, and neither makes a snapshot nor opens a lead.
-func (k *Keyring) Door() *Door { return &Door{hide(&k.keys().doorKeys)} }
+func (k *Keyring) Door() *Door { return &Door{func() *doorKeys { return &k.keys().doorKeys }} }
 
 // Door holds a door's keys.
 type Door struct{ keys hidden[doorKeys] }
 
-// ReceiptSigner returns the signer with the newest receipt key.
-func (d *Door) ReceiptSigner() Signer { return d.keys().receiptSigner() }
+// ReceiptSigner returns the signer with the newest receipt key that may sign by now.
+func (d *Door) ReceiptSigner() Signer { return d.keys().receiptSigner(time.Now()) }
 
 // ReceiptPublicKeys lists the keys that verify receipts, oldest first.
 func (d *Door) ReceiptPublicKeys() []PublicKey { return d.keys().receiptPublicKeys() }

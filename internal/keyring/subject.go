@@ -29,12 +29,15 @@ func (a *AccountKeys) NewSubjectKey(subject vault.Subject) (wrapped []byte, key 
 	var fresh [32]byte
 	rand.Read(fresh[:])
 	defer clear(fresh[:])
-	wrapped = make([]byte, wrappedHeader, wrappedHeader+len(fresh)+28)
+	return a.wrapSubject(subject, fresh[:]), a.subjectKey(subject, fresh[:])
+}
+
+func (a *AccountKeys) wrapSubject(subject vault.Subject, fresh []byte) []byte {
+	wrapped := make([]byte, wrappedHeader, wrappedHeader+len(fresh)+28)
 	wrapped[0] = formatVersion
 	binary.BigEndian.PutUint32(wrapped[1:], a.newest)
 	var aad [subjectAADSize]byte
-	wrapped = a.secrets().wraps[a.newest].Seal(wrapped, nil, fresh[:], a.subjectAAD(aad[:0], subject))
-	return wrapped, a.subjectKey(subject, fresh[:])
+	return a.secrets().wraps[a.newest].Seal(wrapped, nil, fresh, a.subjectAAD(aad[:0], subject))
 }
 
 // OpenSubjectKey unwraps what NewSubjectKey gave for this subject. The error
@@ -43,17 +46,50 @@ func (a *AccountKeys) OpenSubjectKey(subject vault.Subject, wrapped []byte) (Sub
 	if len(wrapped) < wrappedHeader || wrapped[0] != formatVersion {
 		return SubjectKey{}, fmt.Errorf("subject key: %w", ErrDamaged)
 	}
-	aead, ok := a.secrets().wraps[binary.BigEndian.Uint32(wrapped[1:])]
+	fresh, err := a.unwrapSubject(subject, wrapped)
+	if err != nil {
+		return SubjectKey{}, err
+	}
+	defer clear(fresh)
+	return a.subjectKey(subject, fresh), nil
+}
+
+// unwrapSubject gives the key's 32 bytes. A keyset that was cached before a
+// rotation asks for a newer one.
+func (a *AccountKeys) unwrapSubject(subject vault.Subject, wrapped []byte) ([]byte, error) {
+	generation := binary.BigEndian.Uint32(wrapped[1:])
+	aead, ok := a.secrets().wraps[generation]
+	if !ok && a.newer != nil {
+		if next := a.newer(generation); next != nil {
+			aead, ok = next.secrets().wraps[generation]
+		}
+	}
 	if !ok {
-		return SubjectKey{}, fmt.Errorf("subject key: %w", ErrUnknownKey)
+		return nil, fmt.Errorf("subject key: %w", ErrUnknownKey)
 	}
 	var aad [subjectAADSize]byte
 	fresh, err := aead.Open(nil, nil, wrapped[wrappedHeader:], a.subjectAAD(aad[:0], subject))
 	if err != nil || len(fresh) != 32 {
-		return SubjectKey{}, fmt.Errorf("subject key: %w", ErrDamaged)
+		return nil, fmt.Errorf("subject key: %w", ErrDamaged)
+	}
+	return fresh, nil
+}
+
+// RewrapSubject wraps a subject's key anew, by the newest generation; nil when
+// it is of that already. What the key seals stays as it is.
+func (a *AccountKeys) RewrapSubject(subject vault.Subject, wrapped []byte) ([]byte, error) {
+	if len(wrapped) < wrappedHeader || wrapped[0] != formatVersion {
+		return nil, fmt.Errorf("subject key: %w", ErrDamaged)
+	}
+	if binary.BigEndian.Uint32(wrapped[1:]) == a.newest {
+		return nil, nil
+	}
+	fresh, err := a.unwrapSubject(subject, wrapped)
+	if err != nil {
+		return nil, err
 	}
 	defer clear(fresh)
-	return a.subjectKey(subject, fresh), nil
+	return a.wrapSubject(subject, fresh), nil
 }
 
 func (a *AccountKeys) subjectKey(subject vault.Subject, key []byte) SubjectKey {

@@ -73,6 +73,7 @@ func ParseAttemptID(s string) (AttemptID, error) { return ident.Parse[attemptKin
 
 // PersonIDFrom and its siblings give 16 bytes their kind back.
 func PersonIDFrom(b [16]byte) PersonID { return ident.From[personKind](b) }
+func ImportIDFrom(b [16]byte) ImportID { return ident.From[importKind](b) }
 func EnquiryIDOf(b [16]byte) EnquiryID { return ident.From[enquiryKind](b) }
 func NoteIDFrom(b [16]byte) NoteID     { return ident.From[noteKind](b) }
 func VisitIDFrom(b [16]byte) VisitID   { return ident.From[visitKind](b) }

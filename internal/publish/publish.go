@@ -18,6 +18,7 @@ import (
 	"catchment/internal/snapshot"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
+	keysets "catchment/internal/store/keys"
 	"catchment/internal/store/published"
 	"catchment/internal/store/setup"
 	"catchment/internal/vault"
@@ -89,31 +90,38 @@ func (p *Publisher) PublishAll(ctx context.Context) error {
 // run is the job. Its lease keeps other publishers off the account. One that
 // lost it may have put an older entry over a newer: it asks for another.
 func (p *Publisher) run(ctx context.Context, j jobs.Job) error {
-	if err := p.publish(ctx, j.Scope); err != nil {
+	box, err := p.publish(ctx, j.Scope)
+	if err != nil {
 		return err
 	}
-	err := p.o.DB.Write(ctx, j.Scope, j.Done)
+	err = p.o.DB.Write(ctx, j.Scope, func(tx *store.Tx) error {
+		if err := j.Done(tx); err != nil || box == 0 {
+			return err
+		}
+		return keysets.Published(tx, box, p.o.Now())
+	})
 	if errors.Is(err, jobs.ErrLost) {
 		return errors.Join(err, p.o.DB.Write(ctx, j.Scope, p.Changed))
 	}
 	return err
 }
 
-func (p *Publisher) publish(ctx context.Context, scope account.Scope) error {
+// publish returns which drop box the doors have now; 0 when there is no account.
+func (p *Publisher) publish(ctx context.Context, scope account.Scope) (box uint32, err error) {
 	id := scope.Account()
 	keys, err := p.o.Keys(ctx, id)
 	if err != nil {
-		return fmt.Errorf("publish: keys: %w", err)
+		return 0, fmt.Errorf("publish: keys: %w", err)
 	}
 	entry := snapshot.Account{ID: id, DropBox: keys.DropBox(), CaptureIDKey: keys.CaptureIDKey()}
 	err = p.o.DB.Write(ctx, scope, func(tx *store.Tx) error { return p.read(tx, &entry) })
 	if errors.Is(err, store.ErrNone) {
-		return p.o.Writer.Remove(ctx, id)
+		return 0, p.o.Writer.Remove(ctx, id)
 	}
 	if err != nil {
-		return fmt.Errorf("publish: read the set-up: %w", err)
+		return 0, fmt.Errorf("publish: read the set-up: %w", err)
 	}
-	return p.o.Writer.Put(ctx, entry)
+	return entry.DropBox.KeyID, p.o.Writer.Put(ctx, entry)
 }
 
 // read fills the entry. It may run again from the start.

@@ -55,6 +55,13 @@ type Binding struct {
 // Both are 16-byte ids with a row in person_key or member_key.
 type Subject [16]byte
 
+// Wrapped is a subject's key as it stands in its table: sealed by a generation
+// of the account's keyset.
+type Wrapped struct {
+	Subject Subject
+	Key     []byte
+}
+
 // Sealed is ciphertext together with what is needed to open it. Data holds a
 // version byte, a nonce, and AES-256-GCM output; the empty Data stands for an
 // empty value.

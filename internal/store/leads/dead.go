@@ -1,6 +1,7 @@
 package leads
 
 import (
+	"encoding/binary"
 	"time"
 
 	"catchment/internal/lead"
@@ -100,4 +101,21 @@ func scanDead(scan func(...any) error, d *DeadLetter) error {
 	err := scan(&d.ID, &d.Enquiry, &d.Stream, &seq, &d.Place, &d.Reason, store.Time(&d.ReceivedAt), &d.State, &d.Tries, store.Time(&d.ChangedAt))
 	d.Seq = uint64(seq)
 	return err
+}
+
+var deadBoxes = store.Register("dead.boxes", `SELECT DISTINCT substr(box, 1, 5) FROM dead_letter WHERE account_id = $1 AND state = 'open'`)
+
+// DeadBoxes lists the generations of drop boxes that open dead letters are
+// sealed to.
+func DeadBoxes(tx *store.Tx) (out []uint32, err error) {
+	rows, err := tx.Query(deadBoxes)
+	err = store.Each(rows, err, func(scan func(...any) error) error {
+		var head []byte
+		err := scan(&head)
+		if len(head) == 5 {
+			out = append(out, binary.BigEndian.Uint32(head[1:]))
+		}
+		return err
+	})
+	return out, err
 }

@@ -1,0 +1,370 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"catchment/internal/account"
+	"catchment/internal/account/admit"
+	"catchment/internal/keyring"
+	"catchment/internal/locksmith"
+	"catchment/internal/publish"
+	"catchment/internal/store"
+)
+
+// smith makes the locksmith of this house. Whether drop boxes are empty can be
+// told where the journal is.
+func (h *house) smith() *locksmith.Locksmith {
+	o := locksmith.Options{DB: h.db, Ring: h.ring, Changed: func(tx *store.Tx) error { return h.jobs.Add(tx, publish.Kind, publish.Snapshot, time.Now()) }}
+	if h.journal != nil {
+		o.BoxesClear = h.boxesClear
+	}
+	return locksmith.New(o)
+}
+
+// boxesClear reports whether everything in the journal came when all doors had
+// sealed to the present drop box for an epoch: what was sealed to an older one
+// was taken in and trimmed.
+func (h *house) boxesClear(ctx context.Context, since time.Time) (bool, error) {
+	s, err := h.journal.State(ctx)
+	if err != nil {
+		return false, err
+	}
+	known := since.Add(keyring.EpochAge + time.Minute) // clocks differ
+	return time.Now().After(known) && (s.Since.IsZero() || s.Since.After(known)), nil
+}
+
+// turnKeys does each hour what is due: accounts get another generation of
+// keys before the old one is overdue, and what nothing needs is destroyed.
+func (h *house) turnKeys(ctx context.Context, scopes []account.Scope) error {
+	l := h.smith()
+	for _, s := range scopes {
+		a, err := l.Status(ctx, s)
+		if err != nil {
+			return err
+		}
+		if newest := a.Generations[len(a.Generations)-1]; !newest.Due.IsZero() && time.Now().After(newest.Due) {
+			if _, err := l.Rotate(ctx, s, turner); err != nil && !errors.Is(err, locksmith.ErrRaced) {
+				return err
+			}
+		} else if len(a.Generations) == 1 {
+			continue
+		}
+		if _, err := l.Rewrap(ctx, s, turner, nil); err != nil {
+			return err
+		}
+		if _, err := l.Expire(ctx, s, turner, locksmith.Settled); err != nil && !errors.Is(err, locksmith.ErrRaced) {
+			return err
+		}
+	}
+	return nil
+}
+
+const turner = "system:locksmith"
+
+// keepReading has the keyring see what a command changed in its file.
+func (h *house) keepReading(run context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for failed := false; ; {
+		select {
+		case <-run.Done():
+			return
+		case <-tick.C:
+		}
+		changed, err := h.ring.Reload()
+		if changed {
+			h.log.Info("the keyring was changed, and is read anew")
+		}
+		if err != nil && !failed {
+			h.log.Error("the keyring was changed and does not open; the keys from before serve on", "error", err)
+		}
+		failed = err != nil
+	}
+}
+
+type keysStatusCmd struct {
+	config  `embed:""`
+	Account string `help:"One account's id; all when empty."`
+}
+
+// Run tells what keys there are, since when, until when, and what is under them.
+func (c keysStatusCmd) Run(w *world) error {
+	return c.each(w, c.Account, func(h *house) error {
+		now := time.Now()
+		fmt.Fprintf(w.out, "%-9s %-18s %-11s %-11s %s\n", "kind", "id", "made", "due", "")
+		for _, k := range h.ring.Held() {
+			fmt.Fprintf(w.out, "%-9s %-18s %-11s %-11s %s\n", k.Kind, k.ID, dated(k.Born), dated(k.Due), heldState(k, now))
+		}
+		if len(h.ring.Recovery()) == 0 {
+			fmt.Fprintln(w.out, "\nNO RECOVERY: when identity, passphrase or key service are lost, every lead is. Name an age recipient: catchment keys recovery age1…")
+		}
+		return nil
+	}, func(h *house, s account.Scope) error {
+		a, err := h.smith().Status(w.ctx, s)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w.out, "\n%s  made %s, wrapped by %s\n", a.ID, dated(a.Born), keyring.RootKey(a.Root))
+		for _, g := range a.Generations {
+			fmt.Fprintf(w.out, "  generation %d  made %s  due %s  %s\n", g.Number, dated(g.Born), dated(g.Due), generationState(g))
+		}
+		return nil
+	})
+}
+
+func dated(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Format(time.DateOnly)
+}
+
+func heldState(k keyring.Held, now time.Time) string {
+	due, refused := k.Late(now)
+	switch {
+	case refused:
+		return "ENDED: it makes no new accounts; rotate it"
+	case due:
+		return "overdue: rotate it"
+	case k.Until.After(now):
+		return "signs from " + k.Until.Format(time.RFC3339)
+	case !k.Uses:
+		return "opens what it sealed; seals nothing new"
+	case k.Due.IsZero():
+		return "stays: what it hashed or signed is in use"
+	}
+	return "in use"
+}
+
+func generationState(g locksmith.Generation) string {
+	text := fmt.Sprintf("%d keys", g.Keys)
+	if !g.Wraps {
+		text = "wrapping key destroyed"
+	}
+	if !g.Opens {
+		text += ", drop box destroyed"
+	}
+	return text
+}
+
+// each opens the keys and the database, and calls f for the accounts.
+func (c config) each(w *world, only string, first func(*house) error, f func(*house, account.Scope) error) error {
+	h, err := offline(w.ctx, w, c)
+	if err != nil {
+		return err
+	}
+	defer h.closeOffline()
+	if first != nil {
+		if err := first(h); err != nil {
+			return err
+		}
+	}
+	if only != "" {
+		id, err := account.ParseID(only)
+		if err != nil {
+			return usage("--account: %v", err)
+		}
+		return f(h, admit.To(id))
+	}
+	return h.eachAccount(w.ctx, func(id account.ID) error { return f(h, admit.To(id)) })
+}
+
+type keysRotateCmd struct {
+	config  `embed:""`
+	What    string        `arg:"" help:"${enum}: root wraps accounts' keys; account is a new generation of their keys with its drop box; receipt signs receipts." enum:"root,account,receipt"`
+	Account string        `help:"One account's id; all when empty."`
+	From    time.Duration `help:"How long a receipt key is published before it signs: as long as those who check receipts keep the list." default:"10m"`
+}
+
+// Run makes new keys. What they replace goes on opening; rewrap and expire end it.
+func (c keysRotateCmd) Run(w *world) error {
+	if c.From < 0 {
+		return usage("--from %s: want a time from now", c.From)
+	}
+	if err := c.act(w, "keys.rotate", c.Account, map[string]any{"what": c.What}); err != nil {
+		return err
+	}
+	if c.What == "account" {
+		return c.each(w, c.Account, nil, func(h *house, s account.Scope) error {
+			g, err := h.smith().Rotate(w.ctx, s, commandLine)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(w.out, "%s  generation %d seals from now on; catchment keys rewrap moves the rest\n", s.Account(), g)
+			return nil
+		})
+	}
+	ring, err := c.openRing()
+	if err != nil {
+		return err
+	}
+	if c.What == "receipt" {
+		from := time.Now().Add(c.From)
+		id, err := ring.RotateReceipt(from)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w.out, "receipt key %s signs from %s; it is published now, and the older ones stay published\n", id, from.Format(time.RFC3339))
+		return c.copies(w)
+	}
+	id, err := ring.RotateRoot()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w.out, "%s wraps from now on; catchment keys rewrap moves the accounts' keysets\n", keyring.RootKey(id))
+	return c.copies(w)
+}
+
+// copies says what other machines need.
+func (c config) copies(w *world) error {
+	if c.NATSURL != "" || c.DatabaseURL != "" {
+		fmt.Fprintf(w.out, "Other machines: copy %s to each before anything else is done with keys, and write door.age anew for doors apart (catchment keys door).\n", keyring.KeyringFile)
+	}
+	return nil
+}
+
+// openRing opens the keyring that is there, for a command that needs no SQL.
+func (c config) openRing() (*keyring.Keyring, error) {
+	o := c.keyringOptions()
+	o.MustExist = true
+	return keyring.Open(o)
+}
+
+type keysRewrapCmd struct {
+	config  `embed:""`
+	Account string `help:"One account's id; all when empty."`
+}
+
+// Run wraps keysets by the present root and persons' keys by the newest
+// generation, beside a working server. Stopped, it goes on where it was.
+func (c keysRewrapCmd) Run(w *world) error {
+	if err := c.act(w, "keys.rewrap", c.Account, nil); err != nil {
+		return err
+	}
+	began, total := time.Now(), locksmith.Progress{}
+	err := c.each(w, c.Account, nil, func(h *house, s account.Scope) error {
+		changed, n, err := h.smith().RewrapRoot(w.ctx, s, commandLine)
+		if err != nil {
+			return err
+		}
+		if changed {
+			total.Keys, total.Bytes = total.Keys+1, total.Bytes+int64(n)
+		}
+		said := time.Now()
+		p, err := h.smith().Rewrap(w.ctx, s, commandLine, func(p locksmith.Progress) {
+			if time.Since(said) > time.Second {
+				said = time.Now()
+				fmt.Fprintf(w.err, "%s  %s: %d keys\n", s.Account(), p.Table, p.Keys)
+			}
+		})
+		total.Keys, total.Bytes, total.Bad = total.Keys+p.Keys, total.Bytes+p.Bytes, total.Bad+p.Bad
+		if p.Bad > 0 {
+			fmt.Fprintf(w.err, "%s: %d keys do not open and stay as they are; their generation is kept\n", s.Account(), p.Bad)
+		}
+		return err
+	})
+	fmt.Fprintf(w.out, "%d keys wrapped anew, %d bytes, in %s\n", total.Keys, total.Bytes, time.Since(began).Round(time.Millisecond))
+	return err
+}
+
+type keysExpireCmd struct {
+	config  `embed:""`
+	Account string        `help:"One account's id; all when empty."`
+	Settled time.Duration `help:"How long after a rotation processes may still use the older keys; a minute at least." default:"1h"`
+}
+
+// Run destroys old keys under which nothing is left.
+func (c keysExpireCmd) Run(w *world) error {
+	if err := c.act(w, "keys.expire", c.Account, nil); err != nil {
+		return err
+	}
+	used := map[uint32]bool{}
+	var ring *keyring.Keyring
+	err := c.each(w, c.Account, nil, func(h *house, s account.Scope) error {
+		ring = h.ring
+		out, err := h.smith().Expire(w.ctx, s, commandLine, c.Settled)
+		if err != nil {
+			return err
+		}
+		for _, g := range out.Wraps {
+			fmt.Fprintf(w.out, "%s  generation %d: its wrapping key is destroyed\n", s.Account(), g)
+		}
+		for _, g := range out.Boxes {
+			fmt.Fprintf(w.out, "%s  generation %d: its drop box is destroyed\n", s.Account(), g)
+		}
+		for _, why := range out.Kept {
+			fmt.Fprintf(w.out, "%s  kept: %s\n", s.Account(), why)
+		}
+		a, err := h.smith().Status(w.ctx, s)
+		used[a.Root] = true
+		return err
+	})
+	if err != nil || c.Account != "" || ring == nil {
+		return err
+	}
+	return dropRoots(w, ring, used)
+}
+
+// dropRoots destroys the root keys that wrap no account's keyset any more.
+func dropRoots(w *world, ring *keyring.Keyring, used map[uint32]bool) error {
+	idle := slices.DeleteFunc(ring.Roots(), func(id uint32) bool { return used[id] || id == ring.Root() })
+	if len(idle) == 0 {
+		return nil
+	}
+	if err := ring.DropRoots(idle...); err != nil {
+		return err
+	}
+	for _, id := range idle {
+		fmt.Fprintf(w.out, "%s is destroyed\n", keyring.RootKey(id))
+	}
+	return nil
+}
+
+type keysRecoveryCmd struct {
+	config     `embed:""`
+	Recipients []string `arg:"" help:"age recipients (age1…) who can open the keyring when all else is lost."`
+}
+
+// Run writes recovery.age beside the keyring, now and at each change.
+func (c keysRecoveryCmd) Run(w *world) error {
+	if err := c.act(w, "keys.recovery", "", map[string]any{"recipients": c.Recipients}); err != nil {
+		return err
+	}
+	ring, err := c.openRing()
+	if err != nil {
+		return err
+	}
+	if err := ring.SetRecovery(c.Recipients...); err != nil {
+		return err
+	}
+	fmt.Fprintf(w.out, "%s is written for %d recipients, now and whenever the keyring changes. Keep their identities away from this machine.\n", keyring.RecoveryFile, len(c.Recipients))
+	return nil
+}
+
+type keysRecoverCmd struct {
+	config   `embed:""`
+	Recovery string `help:"The age identity file of a recovery recipient." required:"" type:"existingfile" placeholder:"FILE"`
+}
+
+// Run makes the keyring anew from recovery.age, under the lock that the
+// settings name now.
+func (c keysRecoverCmd) Run(w *world) error {
+	if err := c.act(w, "keys.recover", "", nil); err != nil {
+		return err
+	}
+	f, err := os.Open(c.Recovery)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := keyring.Recover(c.keyringOptions(), f); err != nil {
+		return err
+	}
+	fmt.Fprintf(w.out, "%s is written anew. Start the server; then rotate the root (catchment keys rotate root, rewrap, expire), because somebody may have the lost one.\n", keyring.KeyringFile)
+	return nil
+}

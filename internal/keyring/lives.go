@@ -1,0 +1,109 @@
+package keyring
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Kind says what a key of the platform is for.
+type Kind string
+
+// The kinds, as the operator's page names them.
+const (
+	RootKind     Kind = "root"     // wraps account keysets
+	ReceiptKind  Kind = "receipt"  // signs receipts
+	SnapshotKind Kind = "snapshot" // signs and seals what the doors know
+	LoginKind    Kind = "login"    // finds users at sign-in
+	TokensKind   Kind = "tokens"   // codes, links, flows, apps
+	AccountKind  Kind = "account"  // a generation: wraps persons' keys, and is the drop box
+	IndexKind    Kind = "index"    // finds persons of an account
+)
+
+// Life is how long keys of a kind serve: warned of after Due, refused after
+// End. The zero End never refuses: a lead that came is not refused because
+// nobody changed a lock.
+type Life struct{ Due, End time.Duration }
+
+const day = 24 * time.Hour
+
+// LifeOf tells the life of a kind. A zero Due says that the key stays: what it
+// hashed is in the tables, and changing it would need every value opened.
+func LifeOf(k Kind) Life {
+	switch k {
+	case RootKind:
+		return Life{365 * day, 730 * day}
+	case ReceiptKind:
+		return Life{Due: 365 * day}
+	case AccountKind:
+		return Life{Due: 180 * day}
+	}
+	return Life{}
+}
+
+// Held is one key of the platform: its name, never its bytes.
+type Held struct {
+	Kind  Kind
+	ID    string
+	Born  time.Time // zero: before this was noted
+	Uses  bool      // it seals, signs or wraps what is new; else it only reads
+	Due   time.Time // zero: it has no end
+	Ends  time.Time // zero: it is never refused
+	Until time.Time // of a receipt key that waits: when it begins
+}
+
+// Late reports whether the key is overdue, and refused.
+func (h Held) Late(now time.Time) (due, refused bool) {
+	return h.Uses && !h.Due.IsZero() && now.After(h.Due), h.Uses && !h.Ends.IsZero() && now.After(h.Ends)
+}
+
+// lived fills in the dates of a key that was born then.
+func (h Held) lived() Held {
+	if l := LifeOf(h.Kind); !h.Born.IsZero() {
+		if l.Due > 0 {
+			h.Due = h.Born.Add(l.Due)
+		}
+		if l.End > 0 {
+			h.Ends = h.Born.Add(l.End)
+		}
+	}
+	return h
+}
+
+// Held lists the platform's keys, by kind and birth.
+func (k *Keyring) Held() []Held {
+	p := k.keys()
+	born := func(name string) time.Time {
+		if at, ok := p.Born[name]; ok {
+			return at
+		}
+		return p.Receipt[0].NotBefore // made in the same moment as the keyring
+	}
+	var out []Held
+	for _, id := range k.Roots() {
+		name := RootKey(id)
+		out = append(out, Held{Kind: RootKind, ID: strings.TrimPrefix(name, "root "), Born: born(name), Uses: id == k.Root()}.lived())
+	}
+	signs := k.ReceiptSigner().KeyID
+	for _, r := range k.ReceiptPublicKeys() {
+		out = append(out, Held{Kind: ReceiptKind, ID: r.KeyID, Born: r.NotBefore, Uses: r.KeyID == signs, Until: r.NotBefore}.lived())
+	}
+	out = append(out,
+		Held{Kind: SnapshotKind, ID: keyID(p.SnapshotPublic), Born: born("snapshot"), Uses: true}.lived(),
+		Held{Kind: LoginKind, ID: "login", Born: born("login"), Uses: true}.lived(),
+		Held{Kind: TokensKind, ID: "tokens", Born: born("tokens"), Uses: true}.lived())
+	slices.SortStableFunc(out, func(a, b Held) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), a.Born.Compare(b.Born)) })
+	return out
+}
+
+// rootEnded reports that the root key is past its end: it opens what it
+// wrapped, and wraps nothing new.
+func (k *Keyring) rootEnded(now time.Time) bool {
+	for _, h := range k.Held() {
+		if _, refused := h.Late(now); refused && h.Kind == RootKind {
+			return true
+		}
+	}
+	return false
+}
