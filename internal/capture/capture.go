@@ -42,7 +42,7 @@ type Options struct {
 	Journal  Journal
 	Snapshot *snapshot.Reader
 	Sealer   Sealer
-	Keys     func() receipt.Keys // published for those who check receipts; asked each time, as they are rotated
+	Keys     func() receipt.Keys // published for those who check receipts; asked each time, as they are rotated; none when nil
 	Log      *slog.Logger        // default slog.Default()
 
 	Now         func() time.Time // default time.Now
@@ -89,6 +89,9 @@ func New(o Options) (*Door, error) {
 	}
 	if o.Window == 0 {
 		o.Window = 200_000
+	}
+	if o.Keys == nil {
+		o.Keys = func() receipt.Keys { return nil }
 	}
 	if _, err := receipt.MarshalKeys(o.Keys()); err != nil {
 		return nil, fmt.Errorf("capture: %w", err)
