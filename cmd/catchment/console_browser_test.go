@@ -68,6 +68,11 @@ func TestConsoleInTheBrowser(t *testing.T) {
 	page.See("Is it still free?")
 	page.See("Offered to Ravi Example")
 	page.See("Eligible, and next by the rule")
+	page.See("Who opened its data")
+	page.See("to look after the work")
+	page.Press("Receipt")
+	page.See("Valid") // checked in the browser, by the published keys and the body
+	page.See("Save the receipt")
 }
 
 // sellSome has the invited salesperson come in and be offered leads that are

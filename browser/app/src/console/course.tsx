@@ -11,6 +11,7 @@ import { Rows } from '../ui/skeleton'
 import { When } from '../ui/time'
 import { all, type Lead, useUsers } from './data'
 import { Sorry } from './page'
+import { Receipts } from './receipts'
 import { lasted } from './story'
 
 interface Step {
@@ -110,14 +111,15 @@ function stepsOf(k: Known, l: Lead, name: Name): Step[] {
     ...k.notes.map((n): Step => ({ at: n.created_at, icon: 'note', title: t('console.story.note', { name: name(n.by) }), more: <p className="whitespace-pre-wrap text-ink">{n.text ?? t('console.lead.erased')}</p> })),
     ...k.visits.map((v): Step => ({ at: v.created_at, icon: 'calendar', title: t(`console.story.visit.${v.state}`), more: <><When at={v.at} />{v.place && ` · ${v.place}`}</> })),
     ...k.bookings.map((b): Step => ({ at: b.booked_at, icon: 'check', tone: b.cancelled_at ? 'lost' : 'good', title: t(b.cancelled_at ? 'console.story.bookingGone' : 'console.story.booking', { value: money(b.value_minor, b.currency) }), more: [b.unit, name(b.user_id)].filter(Boolean).join(' · ') })),
-    ...k.entries.filter((r) => !told.has(r.action)).map((r): Step => ({ at: r.at, icon: 'book', title: t('console.story.record', { name: name(r.actor), action: r.action }), more: r.purpose })),
+    ...k.entries.filter((r) => !told.has(r.action)).map((r): Step => ({ at: r.at, icon: 'book', title: t('console.story.record', { name: name(r.actor), action: tOf('console.action', r.action.replace('.', '-')) }), more: r.purpose && tOf('console.purpose', r.purpose) })),
     ...(l.queued_at ? [{ at: l.queued_at, icon: 'warn' as const, tone: 'lost' as const, title: t('console.story.queued') }] : []),
   ]
 }
 // What the record says that the story has already.
-const told = new Set(['lead.accepted', 'lead.claimed', 'lead.transferred', 'lead.stage_changed', 'attempt.made', 'note.added', 'leads.offered', 'lead.handed_over'])
+const told = new Set(['opened', 'lead.accepted', 'lead.claimed', 'lead.transferred', 'lead.stage_changed', 'attempt.made', 'note.added', 'leads.offered', 'lead.handed_over'])
 
 function EnquiryWords({ e }: { e: Schemas['Enquiry'] }) {
+  const may = useMay()
   const from = [e.attribution.utm_source, e.attribution.utm_medium, e.attribution.utm_campaign].filter(Boolean).join(' · ')
   const custom = Object.entries({ ...e.custom, ...e.personal_custom })
   return (
@@ -127,6 +129,7 @@ function EnquiryWords({ e }: { e: Schemas['Enquiry'] }) {
       {custom.length > 0 && <p>{custom.map(([k, v]) => `${k}: ${String(v)}`).join(' · ')}</p>}
       {e.flags.length > 0 && <p className="text-soft">{e.flags.map((f) => tOf('console.flag', f)).join(' · ')}</p>}
       <p className="text-xs text-faint">{t('console.story.receipt')} <span dir="ltr" className="font-mono">{e.id}</span></p>
+      {may('persons:open') && <Receipts enquiry={e.id} />}
     </div>
   )
 }

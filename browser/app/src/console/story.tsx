@@ -23,6 +23,7 @@ import { type Lead, useFresh } from './data'
 import { Page, Part, Sorry } from './page'
 import { LeadState, Stage } from './states'
 import { Course } from './course'
+import { Openings } from './openings'
 
 const here = getRouteApi('/inside/console/leads/$id')
 
@@ -30,6 +31,7 @@ const here = getRouteApi('/inside/console/leads/$id')
 export function Story() {
   const { id } = here.useParams()
   const path = { path: { id } }
+  const may = useMay()
   const lead = useQuery({ queryKey: ['lead', id], queryFn: () => ok(api.GET('/v1/leads/{id}', { params: path, headers: { 'Catchment-Purpose': purpose() } })) })
   useFresh(/^(lead|offer|attempt|note|enquiry|visit|booking|person|alarm)\./, ['lead', id], ['course', id])
   if (lead.isError && faultOf(lead.error).status === 404) return <Nowhere />
@@ -55,6 +57,7 @@ export function Story() {
         <div className="min-w-0 space-y-8">
           <Person lead={l} />
           <Facts lead={l} />
+          {may('record:read') && <Openings lead={l.id} />}
         </div>
       </div>
     </Page>
