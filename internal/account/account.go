@@ -158,6 +158,7 @@ const (
 	PublishContent Permission = "content:publish"  // have it shown
 	ManagePeople   Permission = "people:manage"    // users and roles
 	ManageKeys     Permission = "keys:manage"      // publishable and secret keys
+	ManagePrivacy  Permission = "privacy:manage"   // what people ask about their data: copies, erasure
 	ReadRecord     Permission = "record:read"      // who opened what, when and why
 	UseOwnSession  Permission = "session:own"      // one's own session and profile
 	RunPlatform    Permission = "platform:run"     // accounts and health, nothing personal

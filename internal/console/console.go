@@ -20,6 +20,7 @@ import (
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
 	"catchment/internal/limits"
+	"catchment/internal/privacy"
 	"catchment/internal/routing"
 	"catchment/internal/signin"
 	"catchment/internal/store"
@@ -49,6 +50,7 @@ type Parts struct {
 	Replayer  Replayer
 	Carrier   *carry.Carrier
 	Opener    Opener
+	Privacy   *privacy.Privacy
 	Mail      *courier.Courier // carries invitations; nil: none
 	Limits    *limits.Limits   // what accounts may have; nil: without limits
 	PublicURL string           // where the doors are, for snippets: "https://leads.example"
@@ -81,6 +83,7 @@ func New(p Parts) *Console {
 	c.recordRoutes()
 	c.reportRoutes()
 	c.carryRoutes()
+	c.privacyRoutes()
 	return c
 }
 

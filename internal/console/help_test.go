@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,6 +22,8 @@ import (
 	"catchment/internal/jobs"
 	"catchment/internal/jobs/jobstest"
 	"catchment/internal/lead"
+	"catchment/internal/ledger"
+	"catchment/internal/privacy"
 	"catchment/internal/routing"
 	"catchment/internal/signin/signintest"
 	"catchment/internal/store"
@@ -38,6 +41,7 @@ type house struct {
 	*testing.T
 	db      *store.DB
 	dir     *directory.Directory
+	ring    *directorytest.Ring
 	door    *signintest.Desk
 	letters courier.Outbox
 	router  *routing.Router
@@ -73,9 +77,15 @@ func open(t *testing.T, db *store.DB) *house {
 	mail := courier.New(courier.Options{Carrier: &h.letters})
 	t.Cleanup(mail.Close)
 	h.api = web.New(web.Options{DB: db, Auth: h.dir, Version: "test"})
+	h.ring = ring
+	gone, err := ledger.Open(ledger.Options{Path: filepath.Join(t.TempDir(), "deleted.log")})
+	h.ok(err)
+	t.Cleanup(func() { _ = gone.Close() })
+	erasing := privacy.New(privacy.Options{DB: db, Jobs: list, Events: h.events, Accounts: ring.Accounts, Ledger: gone})
+	erasing.Register(h.runner)
 	console.New(console.Parts{API: h.api, DB: db, Directory: h.dir, Signin: h.door.Signin, Routing: h.router, Events: h.events, PublicURL: "https://leads.example",
 		Replayer: intake.New(intake.Options{DB: db, Accounts: ring.Accounts, Jobs: list, Events: h.events}),
-		Mail:     mail, Opener: ring.Opener()})
+		Mail:     mail, Opener: ring.Opener(), Privacy: erasing})
 	server := httptest.NewServer(h.gate(web.Wrap(h.api.Mux(), log)))
 	t.Cleanup(server.Close)
 	h.url = server.URL

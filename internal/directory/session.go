@@ -329,7 +329,7 @@ func equip(tx *store.Tx, p *Principal) (err error) {
 // second factor, whatever the account says: they give rights to others, or take
 // every person's data out.
 func compulsory(r rights.Rights) bool {
-	return administers(r) || r.May(account.ExportLeads)
+	return administers(r) || r.May(account.ExportLeads) || r.May(account.ManagePrivacy)
 }
 
 func (d *Directory) equip(ctx context.Context, p *Principal) error {

@@ -73,6 +73,11 @@ func (m *matrix) list(ctx context.Context, i *instance, a *api, c company, out m
 	if err := m.passkey(ctx, c, out); err != nil {
 		return err
 	}
+	var asked struct{ ID string }
+	if err := a.post(ctx, "/v1/subject-requests", map[string]any{"kind": "access", "person_id": out["person"]}, &asked); err != nil {
+		return err
+	}
+	out["request"] = asked.ID
 	return m.alarm(ctx, a, out)
 }
 

@@ -42,8 +42,8 @@ func (d Definition) fault(p account.Permission) (code, detail string) {
 		return "needs_all_leads", "It is about every lead of the account, and leads:read is not. Widen that, or leave this out."
 	case p == account.ReadReports && reads == Teams && d[p] > Teams:
 		return "beyond_reading", "Who reads the leads of teams sees the counts of teams."
-	case p == account.ExportLeads && (reads != All || d[account.OpenPersons] != All):
-		return "needs_all_leads", "A file has every lead with its person: it takes leads:read and persons:open of all."
+	case (p == account.ExportLeads || p == account.ManagePrivacy) && (reads != All || d[account.OpenPersons] != All):
+		return "needs_all_leads", "It is about every lead with its person: it takes leads:read and persons:open of all."
 	}
 	return "", ""
 }

@@ -91,6 +91,7 @@ var words = []Word{
 	{Permission: account.PublishContent, Reaches: whole, Coming: true, Words: "Publishes content"},
 	{Permission: account.ManagePeople, Reaches: whole, Words: "Invites and changes users, makes roles, sets the rules of signing in"},
 	{Permission: account.ManageKeys, Reaches: whole, Words: "Makes, rotates and revokes keys"},
+	{Permission: account.ManagePrivacy, Reaches: whole, Words: "Answers what people ask about their data: copies, erasure"},
 	{Permission: account.ReadRecord, Reaches: whole, Words: "Reads who opened what, when and why"},
 	{Permission: account.UseOwnSession, Words: "Has a session and a profile"},
 	{Permission: account.RunPlatform, Words: "Runs the platform: accounts and health, nothing personal"},

@@ -10,7 +10,7 @@ export type Me = Schemas['Me']
 export type Reach = 'mine' | 'teams' | 'all'
 export type Permission =
   | 'leads:read' | 'persons:open' | 'leads:work' | 'leads:move' | 'leads:export' | 'leads:import' | 'reports:read' | 'routing:manage' | 'offers:answer' | 'events:follow'
-  | 'capture' | 'setup:read' | 'setup:manage' | 'spend:enter' | 'people:manage' | 'keys:manage' | 'record:read' | 'platform:run' | 'platform:record'
+  | 'capture' | 'setup:read' | 'setup:manage' | 'spend:enter' | 'people:manage' | 'keys:manage' | 'privacy:manage' | 'record:read' | 'platform:run' | 'platform:record'
 
 export const useMe = () => useQuery({ queryKey: ['me'], queryFn: () => ok(api.GET('/v1/me')) })
 

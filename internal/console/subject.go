@@ -1,0 +1,258 @@
+package console
+
+import (
+	"context"
+	"time"
+
+	"catchment/internal/lead"
+	"catchment/internal/store"
+	"catchment/internal/store/leads"
+	"catchment/internal/store/people"
+	"catchment/internal/vault/reveal"
+	"catchment/internal/web"
+)
+
+// SubjectData is everything that is kept of a human.
+type SubjectData struct {
+	At        time.Time          `json:"at" doc:"As of when."`
+	Persons   []SubjectPerson    `json:"persons" nullable:"false" doc:"More than one where persons were merged."`
+	Leads     []SubjectLead      `json:"leads" nullable:"false"`
+	Enquiries []SubjectEnquiry   `json:"enquiries" nullable:"false" doc:"Also those in quarantine."`
+	Requests  []SubjectRequest   `json:"requests" nullable:"false"`
+	NotToCall []SubjectRestraint `json:"suppressions" nullable:"false"`
+}
+
+// SubjectPerson is a person of somebody's data.
+type SubjectPerson struct {
+	ID        string    `json:"id" example:"prsn_01h455vb4pex5vsknk084sn02q"`
+	Name      *string   `json:"name"`
+	Phone     *string   `json:"phone"`
+	Email     *string   `json:"email"`
+	Country   string    `json:"country" doc:"Of the phone, ISO 3166; empty when unknown."`
+	CreatedAt time.Time `json:"created_at"`
+	Erased    bool      `json:"erased"`
+}
+
+// SubjectLead is a lead of somebody's data.
+type SubjectLead struct {
+	ID        string        `json:"id" example:"lead_01h455vb4pex5vsknk084sn02q"`
+	ProjectID string        `json:"project_id"`
+	Category  string        `json:"category" enum:"new,follow-up,won,dropped"`
+	Reason    string        `json:"reason" doc:"A code, of the last change of stage."`
+	OwnerID   *string       `json:"owner_id"`
+	CreatedAt time.Time     `json:"created_at"`
+	ClosedAt  *time.Time    `json:"closed_at"`
+	Attempts  []SubjectCall `json:"attempts" nullable:"false"`
+	Notes     []SubjectNote `json:"notes" nullable:"false"`
+	Visits    []SubjectSpot `json:"visits" nullable:"false"`
+}
+
+// SubjectCall is an attempt to reach somebody.
+type SubjectCall struct {
+	Channel     string    `json:"channel"`
+	Disposition string    `json:"disposition"`
+	Reached     bool      `json:"reached"`
+	StartedAt   time.Time `json:"started_at"`
+}
+
+// SubjectNote is what was written about somebody.
+type SubjectNote struct {
+	Text      *string   `json:"text"`
+	By        string    `json:"by"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// SubjectSpot is a site visit of somebody.
+type SubjectSpot struct {
+	Place     *string   `json:"place"`
+	State     string    `json:"state"`
+	PlannedAt time.Time `json:"planned_at"`
+}
+
+// SubjectEnquiry is an enquiry of somebody's data, with what came in for it.
+type SubjectEnquiry struct {
+	ID          string              `json:"id" example:"enq_01h455vb4pex5vsknk084sn02q"`
+	State       string              `json:"state" enum:"attached,quarantined,dead,erased"`
+	SourceID    string              `json:"source_id"`
+	ReceivedAt  time.Time           `json:"received_at"`
+	Attribution string              `json:"attribution" doc:"JSON object, as text."`
+	NonPersonal string              `json:"custom_non_personal" doc:"JSON object, as text."`
+	Message     *string             `json:"message"`
+	Custom      *string             `json:"custom" doc:"JSON object, as text."`
+	Consent     *string             `json:"consent" doc:"JSON object, as text."`
+	Submissions []SubjectSubmission `json:"submissions" nullable:"false"`
+}
+
+// SubjectSubmission is what came in, as it came.
+type SubjectSubmission struct {
+	Format     string    `json:"format" enum:"json,form"`
+	Raw        *string   `json:"raw"`
+	Trace      *string   `json:"trace" doc:"What was seen of the sender: a JSON object, as text."`
+	ReceivedAt time.Time `json:"received_at"`
+}
+
+// SubjectRestraint is a time in which somebody was not to be contacted.
+type SubjectRestraint struct {
+	Reason   string     `json:"reason"`
+	Evidence *string    `json:"evidence"`
+	From     time.Time  `json:"from"`
+	Until    *time.Time `json:"until"`
+}
+
+// manyOf is more than anybody leaves of one kind; the answer would not say that
+// there is more.
+const manyOf = 10_000
+
+func gatherSubject(tx *store.Tx, id lead.PersonID, now time.Time, texts *opening) (*SubjectData, error) {
+	out := &SubjectData{At: now, Persons: []SubjectPerson{}, Leads: []SubjectLead{}, Enquiries: []SubjectEnquiry{}, Requests: []SubjectRequest{}, NotToCall: []SubjectRestraint{}}
+	ids, err := people.Same(tx, id)
+	if err != nil {
+		return nil, err
+	}
+	briefs, err := leads.LeadsOfPersons(tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	var of []lead.ID
+	for _, b := range briefs {
+		of = append(of, b.ID)
+	}
+	for _, step := range []func() error{
+		func() error { return out.persons(tx, ids, texts) },
+		func() error { return out.leads(tx, of, texts) },
+		func() error { return out.enquiries(tx, of, ids, texts) },
+	} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (d *SubjectData) persons(tx *store.Tx, ids []lead.PersonID, texts *opening) error {
+	all, err := people.Get(tx, ids...)
+	if err != nil {
+		return err
+	}
+	d.Persons = make([]SubjectPerson, len(all))
+	for i, p := range all {
+		to := &d.Persons[i]
+		*to = SubjectPerson{ID: p.ID.String(), Country: p.Country, CreatedAt: p.CreatedAt, Erased: !p.ErasedAt.IsZero()}
+		texts.add(p.Name, &to.Name)
+		texts.add(p.Phone, &to.Phone)
+		texts.add(p.Email, &to.Email)
+		if err := d.personsOwn(tx, p.ID, texts); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// personsOwn adds what hangs on one person rather than on a lead.
+func (d *SubjectData) personsOwn(tx *store.Tx, id lead.PersonID, texts *opening) error {
+	asked, err := people.RequestsOf(tx, id)
+	if err != nil {
+		return err
+	}
+	for _, r := range asked {
+		d.Requests = append(d.Requests, requestView(d.At)(r))
+	}
+	marks, err := people.Suppressions(tx, id, manyOf)
+	if err != nil {
+		return err
+	}
+	for _, s := range marks {
+		evidence := new(*string)
+		texts.add(s.Evidence, evidence)
+		texts.then(func() {
+			d.NotToCall = append(d.NotToCall, SubjectRestraint{Reason: s.Reason, Evidence: *evidence, From: s.From, Until: web.TimeOrNull(s.Until)})
+		})
+	}
+	return nil
+}
+
+func (d *SubjectData) leads(tx *store.Tx, ids []lead.ID, texts *opening) error {
+	all, err := leads.LeadsByID(tx, ids...)
+	if err != nil {
+		return err
+	}
+	d.Leads = make([]SubjectLead, len(all))
+	for i, l := range all {
+		to := &d.Leads[i]
+		*to = SubjectLead{ID: l.ID.String(), ProjectID: l.Project.String(), Category: string(l.Category), Reason: l.Reason, OwnerID: web.OrNull(l.Owner.String()),
+			CreatedAt: l.CreatedAt, ClosedAt: web.TimeOrNull(l.ClosedAt), Attempts: []SubjectCall{}}
+		tries, err := leads.WorkAttempts(tx, l.ID, time.Time{}, lead.AttemptID{}, manyOf)
+		if err != nil {
+			return err
+		}
+		for _, a := range tries {
+			to.Attempts = append(to.Attempts, SubjectCall{string(a.Channel), string(a.Disposition), a.Reached, a.StartedAt})
+		}
+		notes, err := leads.WorkNotes(tx, l.ID, time.Time{}, lead.NoteID{}, manyOf)
+		if err != nil {
+			return err
+		}
+		to.Notes = make([]SubjectNote, len(notes))
+		for n, note := range notes {
+			to.Notes[n] = SubjectNote{By: note.By, CreatedAt: note.CreatedAt}
+			texts.add(note.Text, &to.Notes[n].Text)
+		}
+		visits, err := leads.ListVisits(tx, leads.VisitFilter{Lead: l.ID}, time.Time{}, lead.VisitID{}, manyOf)
+		if err != nil {
+			return err
+		}
+		to.Visits = make([]SubjectSpot, len(visits))
+		for n, v := range visits {
+			to.Visits[n] = SubjectSpot{State: string(v.State), PlannedAt: v.At}
+			texts.add(v.Place, &to.Visits[n].Place)
+		}
+	}
+	return nil
+}
+
+func (d *SubjectData) enquiries(tx *store.Tx, of []lead.ID, persons []lead.PersonID, texts *opening) error {
+	ids, err := leads.EnquiriesOfPersons(tx, of, persons)
+	if err != nil {
+		return err
+	}
+	all, err := leads.EnquiriesByID(tx, ids)
+	if err != nil {
+		return err
+	}
+	d.Enquiries = make([]SubjectEnquiry, len(ids))
+	for i, id := range ids {
+		e, to := all[id], &d.Enquiries[i]
+		*to = SubjectEnquiry{ID: e.ID.String(), State: string(e.State), SourceID: e.Source.String(), ReceivedAt: e.ReceivedAt, Attribution: e.Attribution, NonPersonal: e.Custom}
+		texts.add(e.Message, &to.Message)
+		texts.add(e.CustomSeal, &to.Custom)
+		texts.add(e.Consent, &to.Consent)
+		came, err := leads.Submissions(tx, id)
+		if err != nil {
+			return err
+		}
+		to.Submissions = make([]SubjectSubmission, len(came))
+		for n, s := range came {
+			to.Submissions[n] = SubjectSubmission{Format: s.Format, ReceivedAt: s.ReceivedAt}
+			texts.add(s.Raw, &to.Submissions[n].Raw)
+			texts.add(s.Trace, &to.Submissions[n].Trace)
+		}
+	}
+	return nil
+}
+
+func (o *opening) then(f func()) { o.last = append(o.last, f) }
+
+// open writes the record and fills what was added.
+func (o *opening) open(ctx context.Context, by Opener, v *web.Visit) error {
+	opened, err := by.Open(ctx, v.Scope, v.Actor, v.Purpose, o.sealed...)
+	if err != nil {
+		return err
+	}
+	for i, to := range o.put {
+		*to = web.OrNull(reveal.Text(opened.Values[i]))
+	}
+	for _, f := range o.last {
+		f()
+	}
+	return nil
+}
