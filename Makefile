@@ -6,7 +6,7 @@ GOFLAGS_BUILD = -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 DATA ?= ./demo-data
 LISTEN ?= 127.0.0.1:8080
 
-.PHONY: build app screenshots demo test fast race lint bench properties policies prove fuzz api deps clean
+.PHONY: build app screenshots demo test fast race lint bench seal-cost properties policies prove fuzz api deps clean
 
 build: app
 	go build $(GOFLAGS_BUILD) -o bin/catchment ./cmd/catchment
@@ -56,6 +56,13 @@ lint:
 
 bench: build
 	./bin/catchment prove bench
+
+# What sealing adds to a capture (alternating pairs with a door that leaves the
+# text in clear), and what opening a page of fifty leads costs.
+PAIRS ?= 10
+seal-cost:
+	go test -count=1 -v -run '^TestSealCost$$' ./internal/capture -seal-pairs $(PAIRS) | grep -v '^='
+	go test -count=1 -v -run '^TestOpenCost$$' ./internal/directory -open-pages 500 | grep -v '^='
 
 # The promises about leads as properties, on both engines, each with controls:
 # the same checks of a sabotaged system must notice. Prints one table.
