@@ -26,10 +26,10 @@ type deskDemo struct {
 	project string
 }
 
-func openDeskDemo(t *testing.T) *deskDemo {
+func openDeskDemo(t *testing.T, flags ...string) *deskDemo {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "demo")
-	made := awaitDemo(t, start(t, "demo", "--quiet", "--data", dir, "--listen", "127.0.0.1:0", "--inner", "", "--watermark", "32"), dir, "")
+	made := awaitDemo(t, start(t, append([]string{"demo", "--quiet", "--data", dir, "--listen", "127.0.0.1:0", "--inner", "", "--watermark", "32"}, flags...)...), dir, "")
 	a := made.Accounts[0]
 	d := &deskDemo{t: t, url: made.URL, page: api{t, made.URL, a.Publishable}, reader: api{t, made.URL, a.Secret}, source: a.Sources[0].Slug, project: a.Sources[0].Project}
 	for _, u := range a.Users {

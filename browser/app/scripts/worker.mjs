@@ -10,7 +10,7 @@ const here = new URL('..', import.meta.url).pathname
 const dist = join(here, '../../internal/app/dist')
 const manifest = JSON.parse(readFileSync(join(dist, 'manifest.json'), 'utf8'))
 
-const files = new Set(['index.html', 'sign.svg'])
+const files = new Set(['index.html', 'sign.svg', 'icon-192.png', 'badge-96.png'])
 const walked = new Set()
 function keep(key) {
   const chunk = manifest[key]

@@ -6,6 +6,7 @@ import { signOut } from './lib/me'
 import { useSession } from './lib/session'
 import { setTheme, useTheme } from './lib/theme'
 import { speak, t, useLanguage } from './lib/words'
+import { onTold } from './lib/worker'
 import { Button } from './ui/button'
 import { Empty } from './ui/empty'
 import { Newer } from './ui/newer'
@@ -19,6 +20,7 @@ export function Root() {
   const [open, show] = useState<'palette' | 'keys' | null>(null)
   useOwnActs(show)
   useLeaving()
+  useOpening()
   return (
     <div key={language}>
       <Outlet />
@@ -40,6 +42,21 @@ function useLeaving() {
   useEffect(() => {
     if (!session && path !== '/sign-in' && path !== '/join') void go({ to: '/sign-in', replace: true })
   }, [session, path, go])
+}
+
+/** A notification was tapped while the app was open. */
+function useOpening() {
+  const go = useNavigate()
+  useEffect(
+    () =>
+      onTold((m) => {
+        if (m.kind !== 'open') return
+        if (m.about === 'offer') void go({ to: '/desk', search: { offer: m.id } })
+        else if (m.about === 'alarm') void go({ to: '/desk/team' })
+        else if (m.about === 'test') void go({ to: '/me' })
+      }),
+    [go],
+  )
 }
 
 function useOwnActs(show: (what: 'palette' | 'keys') => void) {

@@ -199,7 +199,7 @@ export type ListName = (typeof lists)[number]
 const day = createRoute({
   getParentRoute: () => desk,
   path: '/',
-  validateSearch: (s: Record<string, unknown>): { list?: ListName } => ({ list: oneOf(lists, s.list) }),
+  validateSearch: (s: Record<string, unknown>): { list?: ListName; offer?: string } => ({ list: oneOf(lists, s.list), offer: text(s.offer) }),
   component: lazyRouteComponent(() => import('./desk/day'), 'Day'),
 })
 const search = createRoute({

@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 
@@ -72,6 +73,8 @@ type Page struct {
 	t   testing.TB
 	ctx context.Context
 
+	workers map[target.ID]context.Context
+
 	mu     sync.Mutex
 	faults []string
 }
@@ -81,7 +84,7 @@ func (b *Browser) Page() *Page {
 	b.t.Helper()
 	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
 	ctx, stop := context.WithTimeout(ctx, 5*time.Minute)
-	p := &Page{t: b.t, ctx: ctx}
+	p := &Page{t: b.t, ctx: ctx, workers: map[target.ID]context.Context{}}
 	b.t.Cleanup(func() {
 		if b.t.Failed() {
 			b.t.Logf("the page at the end:\n%s", p.Text())

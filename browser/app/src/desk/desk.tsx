@@ -6,6 +6,7 @@ import { t } from '../lib/words'
 import { cx } from '../ui/cx'
 import { Icon, type IconName } from '../ui/icon'
 import { Sign } from '../ui/sign'
+import { useTold } from './called'
 import { useLive } from './live'
 import { OfferScreen } from './offer'
 import { PresenceSwitch } from './presence'
@@ -14,6 +15,7 @@ import { PresenceSwitch } from './presence'
 /** The frame of the desk: a place for the thumb below, for the eyes above; on a desk a rail at the side. */
 export function Desk() {
   useLive()
+  useTold()
   const may = useMay()
   const offered = !!may('offers:answer')
   const team = !!may('reports:read')

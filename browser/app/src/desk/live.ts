@@ -1,11 +1,16 @@
 import { useEffect, useRef } from 'react'
 import { follow, type Happened, useHappened } from '../lib/events'
+import { comeBack } from '../lib/push'
 import { queries } from '../lib/query'
 import { session } from '../lib/session'
 
 /** Follows what happens, and has the screens read anew what it changed. */
 export function useLive() {
   useEffect(() => follow(), [])
+  useEffect(() => {
+    const soon = setTimeout(() => void comeBack(), 3000) // after what the screen needs
+    return () => clearTimeout(soon)
+  }, [])
   const soon = useSoon()
   useHappened((e) => {
     const me = session.get()?.user_id

@@ -5,6 +5,7 @@ import { serverNow, useNow } from '../lib/clock'
 import { useHappened } from '../lib/events'
 import { type Fault, faultOf } from '../lib/fault'
 import { span } from '../lib/format'
+import { tidy } from '../lib/push'
 import { queries } from '../lib/query'
 import { t } from '../lib/words'
 import { Button } from '../ui/button'
@@ -14,6 +15,7 @@ import { Sign } from '../ui/sign'
 import { veil } from '../ui/surface'
 import { Countdown } from '../ui/time'
 import { acceptOffer, ackOffer, declineOffer, leadQuery, type Offer, seenOffer, useOffers } from './data'
+import { useCalled } from './called'
 import { ring } from './ring'
 
 type End = 'lost' | 'expired'
@@ -40,6 +42,18 @@ export function OfferScreen() {
       ring()
     }
   }, [waiting])
+
+  // What the screen says now, no notification has to say.
+  useEffect(() => {
+    if (offers.data) void tidy(new Set(waiting.filter(open).map((o) => o.id)))
+  }, [waiting, offers.data])
+
+  const called = useCalled()
+  useEffect(() => {
+    if (!called || done.current.has(called.id)) return
+    show((now) => now ?? called)
+    close(called.state === 'lost' ? 'lost' : 'expired')
+  }, [called])
 
   useEffect(() => {
     if (shown) return

@@ -21,7 +21,7 @@ export const languages = { en: 'English', ar: 'العربية' } as const
 export type Language = keyof typeof languages
 
 const place = 'catchment.language'
-const files = import.meta.glob<{ default: object }>(['../i18n/*.json', '../*/words.*.json'])
+const files = import.meta.glob<{ default: object }>(['../i18n/*.json', '../*/words.*.json', '!../worker/*'])
 const areas = new Set<string>()
 const listeners = new Set<() => void>()
 let language: Language = chosen()
@@ -53,6 +53,8 @@ export async function startWords() {
 }
 
 function mark() {
+  // The service worker has no localStorage, and words of its own (worker/say.ts).
+  if ('caches' in globalThis) void caches.open('settings').then((c) => c.put('/app/language', new Response(language))).catch(() => {})
   document.documentElement.lang = language
   document.documentElement.dir = dir()
 }

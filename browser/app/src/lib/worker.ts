@@ -5,7 +5,7 @@ import { useSyncExternalStore } from 'react'
 import { workerURL } from './trusted'
 
 /** What the worker tells its pages. */
-export type Told = { kind: string; id?: string }
+export type Told = { kind: 'push' | 'open'; about: string; id: string } | { kind: 'wipe' }
 
 const hearers = new Set<(m: Told) => void>()
 const watchers = new Set<() => void>()

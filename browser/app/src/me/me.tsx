@@ -8,6 +8,7 @@ import { Icon } from '../ui/icon'
 import { Select } from '../ui/select'
 import { Devices } from './devices'
 import { Factors } from './factors'
+import { Pushes } from './pushes'
 import { Section } from './section'
 
 /** Oneself: where one is signed in, by what, and how the app looks. */
@@ -27,6 +28,7 @@ export function Profile() {
       <p className="mt-1 text-soft">
         {[tOf('role', session?.role ?? ''), me.data?.account_name].filter(Boolean).join(' · ')}
       </p>
+      <Pushes />
       <Devices />
       <Factors />
       <Section title={t('me.looks')}>

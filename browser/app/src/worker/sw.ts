@@ -1,5 +1,7 @@
 // The service worker: the app's own files for when there is no server, and
-// nothing else. What the server says is never kept here, and nothing personal.
+// pushes for when no page is open. What the server says is never kept here, and
+// nothing personal.
+import { pushed, tapped } from './push'
 import { worker } from './scope'
 import { answer, clean, keep } from './shell'
 
@@ -9,6 +11,8 @@ worker.addEventListener('fetch', (e) => {
   const said = answer(e.request)
   if (said) e.respondWith(said)
 })
+worker.addEventListener('push', (e) => e.waitUntil(pushed(e.data?.text())))
+worker.addEventListener('notificationclick', (e) => e.waitUntil(tapped(e.notification)))
 worker.addEventListener('message', (e) => {
   if ((e.data as { kind?: string } | null)?.kind === 'take-over') e.waitUntil(worker.skipWaiting())
 })
