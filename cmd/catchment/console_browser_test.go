@@ -73,6 +73,7 @@ func TestConsoleInTheBrowser(t *testing.T) {
 	page.Press("Receipt")
 	page.See("Valid") // checked in the browser, by the published keys and the body
 	page.See("Save the receipt")
+	comesIn(t, page, web.url, admin)
 }
 
 // sellSome has the invited salesperson come in and be offered leads that are

@@ -132,6 +132,8 @@ var screens = []screen{
 		p.Key("\r")
 		p.See("<form method")
 	}},
+	{name: "console-keys", as: "admin", path: "/app/console/keys", shows: "Demo pages"},
+	{name: "console-files", as: "admin", path: "/app/console/files", shows: "No file was brought in yet"},
 	{name: "console-held", as: "manager", path: "/app/console/held", shows: "Dead letters"},
 	{name: "console-platform", as: "operator", path: "/app/console/platform", shows: "Saltmarsh"},
 	{name: "console-platform-record", as: "operator", path: "/app/console/platform/record", shows: "operator.create"},

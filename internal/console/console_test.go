@@ -38,6 +38,9 @@ func TestProjectsAndSources(t *testing.T) {
 		if !strings.Contains(curl, `"source":"spring-form"`) || !strings.Contains(curl, `it'\''s`) {
 			t.Error(curl)
 		}
+		if script := snippet["fetch"].(string); !strings.Contains(script, `fetch("https://leads.example/v1/leads"`) || strings.Contains(script, "<b>") || !strings.Contains(script, `"source":"spring-form"`) {
+			t.Error(script)
+		}
 		s2 := c.admin.ask("PATCH", "/v1/sources/"+s.str("id"), map[string]any{"mapping": map[string]string{}, "active": false}).want(t, 200)
 		if m, _ := s2.body["mapping"].(map[string]any); len(m) != 0 || s2.body["active"] != false || len(s2.body["non_personal"].([]any)) != 3 {
 			t.Error(s2.text)

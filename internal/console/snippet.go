@@ -10,8 +10,9 @@ import (
 
 // Snippet is a source, ready to be put into a page or a program.
 type Snippet struct {
-	HTML string `json:"html" doc:"A plain form. It works without JavaScript; put a new UUID into _key for each view of the page, or leave it out."`
-	Curl string `json:"curl" doc:"One lead by curl. Put a key in the place of $KEY."`
+	HTML  string `json:"html" doc:"A plain form. It works without JavaScript; put a new UUID into _key for each view of the page, or leave it out."`
+	Fetch string `json:"fetch" doc:"One lead by a page's own script, with a publishable key that names the page's origin."`
+	Curl  string `json:"curl" doc:"One lead by curl. Put a key in the place of $KEY."`
 }
 
 // Written for the reader of the page it goes into: it says which field is
@@ -44,10 +45,12 @@ func snippet(url, id, slug string, fields []string) (Snippet, error) {
 	if err := formHTML.Execute(&form, map[string]any{"URL": url, "ID": id, "Fields": fields}); err != nil {
 		return Snippet{}, err
 	}
-	return Snippet{HTML: form.String(), Curl: curl(url, slug, fields)}, nil
+	lead := exampleLead(slug, fields)
+	return Snippet{HTML: form.String(), Fetch: byFetch(url, lead), Curl: curl(url, lead)}, nil
 }
 
-func curl(url, slug string, fields []string) string {
+// exampleLead is a lead of the source, of somebody invented.
+func exampleLead(slug string, fields []string) any {
 	body := struct {
 		Source  string            `json:"source"`
 		Person  map[string]string `json:"person"`
@@ -57,15 +60,45 @@ func curl(url, slug string, fields []string) string {
 	for _, f := range fields {
 		body.Custom[f] = "…"
 	}
+	return body
+}
+
+// inScript is v as JSON for a script, which HTML around it does not end.
+func inScript(v any) string {
+	b, _ := json.Marshal(v) // of strings: always succeeds
+	return string(b)
+}
+
+func inShell(v any) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(body) // of strings: always succeeds
+	_ = e.Encode(v) // of strings: always succeeds
+	return strings.TrimSpace(b.String())
+}
+
+// byFetch puts the lead into a script. Each view of the page sends one key, so
+// that a second press is the same enquiry.
+func byFetch(url string, lead any) string {
+	return "const once = crypto.randomUUID()\n" +
+		"const answer = await fetch(" + inScript(url+"/v1/leads") + ", {\n" +
+		"  method: 'POST',\n" +
+		"  headers: {\n" +
+		"    'Authorization': 'Bearer cpk_…', // a publishable key of this page\n" +
+		"    'Content-Type': 'application/json',\n" +
+		"    'Idempotency-Key': once,\n" +
+		"  },\n" +
+		"  body: JSON.stringify(" + inScript(lead) + "),\n" +
+		"})\n" +
+		"if (!answer.ok) throw new Error((await answer.json()).detail)\n"
+}
+
+func curl(url string, lead any) string {
 	return "curl -X POST " + quoted(url+"/v1/leads") + " \\\n" +
 		"  -H \"Authorization: Bearer $KEY\" \\\n" +
 		"  -H 'Content-Type: application/json' \\\n" +
 		"  -H \"Idempotency-Key: $(cat /proc/sys/kernel/random/uuid)\" \\\n" +
-		"  --data " + quoted(strings.TrimSpace(b.String())) + "\n"
+		"  --data " + quoted(inShell(lead)) + "\n"
 }
 
 // quoted is one word for a POSIX shell, whatever is in it.

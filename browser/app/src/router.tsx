@@ -167,6 +167,7 @@ const sources = createRoute({
 const source = createRoute({
   getParentRoute: () => desktop,
   path: '/sources/$id',
+  beforeLoad: () => useArea('inlet'),
   component: lazyRouteComponent(() => import('./console/sources'), 'SourcePage'),
 })
 const held = createRoute({
@@ -174,6 +175,19 @@ const held = createRoute({
   path: '/held',
   validateSearch: (s: Record<string, unknown>): { tab?: 'held' | 'kept' | 'released' | 'dead' } => ({ tab: oneOf(['held', 'kept', 'released', 'dead'], s.tab) }),
   component: lazyRouteComponent(() => import('./console/held'), 'Held'),
+})
+const keys = createRoute({
+  getParentRoute: () => desktop,
+  path: '/keys',
+  beforeLoad: () => useArea('inlet'),
+  component: lazyRouteComponent(() => import('./inlet/keys'), 'Keys'),
+})
+const files = createRoute({
+  getParentRoute: () => desktop,
+  path: '/files',
+  validateSearch: (s: Record<string, unknown>): { import?: string } => ({ import: text(s.import) }),
+  beforeLoad: () => useArea('inlet'),
+  component: lazyRouteComponent(() => import('./inlet/files'), 'Files'),
 })
 const platform = createRoute({
   getParentRoute: () => desktop,
@@ -223,7 +237,7 @@ const tree = root.addChildren([
   start,
   signIn,
   join,
-  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, sources, source, held, platform, platformRecord])]),
+  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, sources, source, held, keys, files, platform, platformRecord])]),
 ])
 
 export const router = createRouter({

@@ -1,9 +1,9 @@
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { getRouteApi, useNavigate } from '@tanstack/react-router'
-import { type FormEvent, useRef, useState } from 'react'
+import { type FormEvent, useState } from 'react'
 import { api, ok, type Schemas } from '../lib/api'
 import { type Fault, faultOf } from '../lib/fault'
-import { useActs, useListKeys } from '../lib/keys'
+import { useActs } from '../lib/keys'
 import { useMay } from '../lib/me'
 import { queries } from '../lib/query'
 import { t, tOf } from '../lib/words'
@@ -13,12 +13,11 @@ import { Empty } from '../ui/empty'
 import { Field } from '../ui/field'
 import { Select } from '../ui/select'
 import { Sheet } from '../ui/sheet'
-import { Rows } from '../ui/skeleton'
-import { Table } from '../ui/table'
 import { Ago } from '../ui/time'
 import { sayFault } from '../ui/toast'
 import { type User, useProjects, useUsers } from './data'
-import { Page, Sorry } from './page'
+import { Listing } from './listing'
+import { Page } from './page'
 import { Copy, joinAddress } from './start'
 import { Presence } from './states'
 
@@ -47,8 +46,6 @@ export function People() {
   const pool = useQuery({ queryKey: ['pool', project], enabled: !!project, queryFn: () => ok(api.GET('/v1/projects/{id}/pool', { params: { path: { id: project! } } })) })
   const [inviting, invite] = useState(false)
   const manage = !!may('people:manage')
-  const box = useRef<HTMLDivElement>(null)
-  useListKeys(box, { next: t('console.people.next'), before: t('console.people.before') })
   useActs(manage ? [{ id: 'people.invite', words: t('console.people.invite'), keys: 'n', group: t('console.nav.people'), run: () => invite(true) }] : [])
   const shown = (users.data ?? []).filter((u) => (!role || u.role === role) && (!project || !pool.data || pool.data.members.some((m) => m.user_id === u.id)))
   return (
@@ -62,26 +59,22 @@ export function People() {
         </>
       }
     >
-      {users.isError && !users.data ? <Sorry error={users.error} again={() => void users.refetch()} /> : users.isPending ? <Rows n={10} /> : shown.length === 0 ? (
-        <Empty title={t('console.people.none')} words={t('console.people.noneWords')} />
-      ) : (
-        <div ref={box} className="-mx-4 flex min-h-0 flex-1 flex-col md:-mx-8">
-          <Table
-            label={t('console.nav.people')}
-            rows={shown}
-            rowKey={(u) => u.id}
-            onOpen={(u) => void go({ to: '/console/people/$id', params: { id: u.id } })}
-            className="min-h-0 flex-1 border-t border-line px-1 md:px-5"
-            columns={[
-              { id: 'name', width: 'minmax(180px,2fr)', head: t('console.person.name'), cell: (u: User) => <span className="font-medium">{u.name}</span> },
-              { id: 'role', width: 'minmax(130px,1fr)', head: t('console.col.role'), cell: (u: User) => named.name(u.role) },
-              { id: 'state', width: '150px', head: t('console.col.state'), cell: (u: User) => <UserState state={u.state} /> },
-              { id: 'presence', width: '150px', head: t('console.col.presence'), cell: (u: User) => (u.state === 'active' ? <Presence state={u.presence} /> : <span className="text-faint">–</span>) },
-              { id: 'since', width: '100px', end: true, head: t('console.col.since'), cell: (u: User) => <Ago at={u.state === 'active' ? u.presence_since : u.created_at} /> },
-            ]}
-          />
-        </div>
-      )}
+      <Listing
+        query={users}
+        rows={shown}
+        empty={<Empty title={t('console.people.none')} words={t('console.people.noneWords')} />}
+        keys={{ next: t('console.people.next'), before: t('console.people.before') }}
+        label={t('console.nav.people')}
+        rowKey={(u) => u.id}
+        onOpen={(u) => void go({ to: '/console/people/$id', params: { id: u.id } })}
+        columns={[
+          { id: 'name', width: 'minmax(180px,2fr)', head: t('console.person.name'), cell: (u: User) => <span className="font-medium">{u.name}</span> },
+          { id: 'role', width: 'minmax(130px,1fr)', head: t('console.col.role'), cell: (u: User) => named.name(u.role) },
+          { id: 'state', width: '150px', head: t('console.col.state'), cell: (u: User) => <UserState state={u.state} /> },
+          { id: 'presence', width: '150px', head: t('console.col.presence'), cell: (u: User) => (u.state === 'active' ? <Presence state={u.presence} /> : <span className="text-faint">–</span>) },
+          { id: 'since', width: '100px', end: true, head: t('console.col.since'), cell: (u: User) => <Ago at={u.state === 'active' ? u.presence_since : u.created_at} /> },
+        ]}
+      />
       <Sheet open={inviting} onClose={() => invite(false)} title={t('console.people.invite')}>
         {inviting && <Invite onClose={() => invite(false)} />}
       </Sheet>

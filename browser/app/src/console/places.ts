@@ -3,7 +3,7 @@ import type { Key } from '../lib/words'
 import type { IconName } from '../ui/icon'
 
 export interface Place {
-  to: '/console/start' | '/console/board' | '/console/leads' | '/console/routing' | '/console/reports' | '/console/people' | '/console/sources' | '/console/held' | '/console/platform' | '/console/platform/record'
+  to: '/console/start' | '/console/board' | '/console/leads' | '/console/routing' | '/console/reports' | '/console/people' | '/console/sources' | '/console/held' | '/console/keys' | '/console/files' | '/console/platform' | '/console/platform/record'
   words: Key
   icon: IconName
   /** The letter after g. */
@@ -20,6 +20,8 @@ export const places: Place[] = [
   { to: '/console/routing', words: 'console.nav.routing', icon: 'route', letter: 'r', may: ['setup:read'] },
   { to: '/console/people', words: 'console.nav.people', icon: 'people', letter: 'u', may: ['setup:read'] },
   { to: '/console/sources', words: 'console.nav.sources', icon: 'inlet', letter: 'o', may: ['setup:read'] },
+  { to: '/console/keys', words: 'console.nav.keys', icon: 'key', letter: 'k', may: ['keys:manage'] },
+  { to: '/console/files', words: 'console.nav.files', icon: 'swap', letter: 'i', may: ['leads:import', 'leads:export'] },
   { to: '/console/start', words: 'console.nav.start', icon: 'steps', letter: 's', may: ['setup:manage'] },
   { to: '/console/platform', words: 'console.nav.platform', icon: 'server', letter: 'h', may: ['platform:run'] },
   { to: '/console/platform/record', words: 'console.nav.platformRecord', icon: 'book', letter: 'e', may: ['platform:record'] },

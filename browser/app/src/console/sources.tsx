@@ -1,9 +1,8 @@
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
-import { type FormEvent, useRef, useState } from 'react'
+import { type FormEvent, useState } from 'react'
 import { api, ok } from '../lib/api'
 import { type Fault, faultOf } from '../lib/fault'
-import { useListKeys } from '../lib/keys'
 import { useMay } from '../lib/me'
 import { queries } from '../lib/query'
 import { t } from '../lib/words'
@@ -16,10 +15,11 @@ import { Field } from '../ui/field'
 import { Select } from '../ui/select'
 import { Sheet } from '../ui/sheet'
 import { Rows } from '../ui/skeleton'
-import { Table } from '../ui/table'
 import { Ago } from '../ui/time'
 import { say, sayFault } from '../ui/toast'
 import { type Source, useFresh, useProjects, useSources } from './data'
+import { Mapping } from '../inlet/mapping'
+import { Listing } from './listing'
 import { Page, Part, Sorry } from './page'
 import { Snippet } from './start'
 import { Fact } from './story'
@@ -36,32 +36,26 @@ export function Sources() {
   const sources = useSources()
   const projects = useProjects().data
   const [making, make] = useState(false)
-  const box = useRef<HTMLDivElement>(null)
-  useListKeys(box, { next: t('console.source.next'), before: t('console.source.before') })
   const shown = sources.data?.filter((s) => !project || s.project_id === project) ?? []
   useFresh(/^lead\.created$/, ['sources', 'last'])
   return (
     <Page full title={t('console.nav.sources')} action={may('setup:manage') && <Button look="primary" icon="plus" onClick={() => make(true)}>{t('console.source.new')}</Button>}>
-      {sources.isError && !sources.data ? <Sorry error={sources.error} again={() => void sources.refetch()} /> : sources.isPending ? <Rows n={8} /> : shown.length === 0 ? (
-        <Empty title={t('console.source.none')} words={t('console.start.source.words')} />
-      ) : (
-        <div ref={box} className="-mx-4 flex min-h-0 flex-1 flex-col md:-mx-8">
-          <Table
-            label={t('console.nav.sources')}
-            rows={shown}
-            rowKey={(s) => s.id}
-            onOpen={(s) => void go({ to: '/console/sources/$id', params: { id: s.id } })}
-            className="min-h-0 flex-1 border-t border-line px-1 md:px-5"
-            columns={[
-              { id: 'name', width: 'minmax(170px,2fr)', head: t('console.col.source'), cell: (s: Source) => <span className="font-medium">{s.name}</span> },
-              { id: 'project', width: 'minmax(140px,1.4fr)', head: t('console.col.project'), cell: (s: Source) => projects?.find((p) => p.id === s.project_id)?.name },
-              { id: 'kind', width: '120px', head: t('console.source.kind'), cell: (s: Source) => t(`console.source.${s.kind}`) },
-              { id: 'state', width: '170px', head: t('console.col.state'), cell: (s: Source) => <Active on={s.active} /> },
-              ...(may('leads:read') ? [{ id: 'last', width: '130px', end: true, head: t('console.source.last'), cell: (s: Source) => <Last source={s.id} /> }] : []),
-            ]}
-          />
-        </div>
-      )}
+      <Listing
+        query={sources}
+        rows={shown}
+        empty={<Empty title={t('console.source.none')} words={t('console.start.source.words')} />}
+        keys={{ next: t('console.source.next'), before: t('console.source.before') }}
+        label={t('console.nav.sources')}
+        rowKey={(s) => s.id}
+        onOpen={(s) => void go({ to: '/console/sources/$id', params: { id: s.id } })}
+        columns={[
+          { id: 'name', width: 'minmax(170px,2fr)', head: t('console.col.source'), cell: (s: Source) => <span className="font-medium">{s.name}</span> },
+          { id: 'project', width: 'minmax(140px,1.4fr)', head: t('console.col.project'), cell: (s: Source) => projects?.find((p) => p.id === s.project_id)?.name },
+          { id: 'kind', width: '120px', head: t('console.source.kind'), cell: (s: Source) => t(`console.source.${s.kind}`) },
+          { id: 'state', width: '170px', head: t('console.col.state'), cell: (s: Source) => <Active on={s.active} /> },
+          ...(may('leads:read') ? [{ id: 'last', width: '130px', end: true, head: t('console.source.last'), cell: (s: Source) => <Last source={s.id} /> }] : []),
+        ]}
+      />
       <Sheet open={making} onClose={() => make(false)} title={t('console.source.new')}>{making && <New project={project} />}</Sheet>
     </Page>
   )
@@ -131,7 +125,7 @@ export function SourcePage() {
   const submit = (e: FormEvent<HTMLFormElement>) => {
     e.preventDefault()
     const f = new FormData(e.currentTarget)
-    change.mutate({ name: String(f.get('name')).trim(), thanks_url: String(f.get('thanks')).trim(), non_personal: String(f.get('plain')).split(',').map((x) => x.trim()).filter(Boolean) })
+    change.mutate({ name: String(f.get('name')).trim(), thanks_url: String(f.get('thanks')).trim() })
   }
   return (
     <Page
@@ -151,7 +145,6 @@ export function SourcePage() {
             <form key={s.id} onSubmit={submit} className="grid gap-4">
               <Field name="name" label={t('console.start.source.name')} defaultValue={s.name} required fault={faults.name} autoComplete="off" />
               <Field name="thanks" type="url" label={t('console.source.thanks')} help={t('console.source.thanksHelp')} defaultValue={s.thanks_url} fault={faults.thanks_url} inputClass="ltr" autoComplete="off" />
-              <Field name="plain" label={t('console.source.plain')} help={t('console.source.plainHelp')} defaultValue={s.non_personal.join(', ')} fault={faults.non_personal} inputClass="ltr" autoComplete="off" />
               <div><Button type="submit" busy={change.isPending}>{t('console.source.save')}</Button></div>
             </form>
           ) : (
@@ -159,10 +152,11 @@ export function SourcePage() {
           )}
           <dl className="mt-6 space-y-2.5">
             <Fact words={t('console.source.slug')}><span dir="ltr" className="font-mono text-xs">{s.slug}</span></Fact>
-            {Object.entries(s.mapping).map(([from, to]) => <Fact key={from} words={from}><span dir="ltr" className="font-mono text-xs">{to}</span></Fact>)}
+            {!may('setup:manage') && Object.entries(s.mapping).map(([from, to]) => <Fact key={from} words={from}><span dir="ltr" className="font-mono text-xs">{to}</span></Fact>)}
           </dl>
         </Part>
       </div>
+      {may('setup:manage') && <Part className="mt-10" title={t('inlet.mapping.title')}><Mapping key={s.id + JSON.stringify(s.mapping)} source={s} /></Part>}
       <Confirm open={ask} onClose={() => show(false)} title={t('console.source.stopAsk', { name: s.name })} words={t('console.source.stopWords')} verb={t('console.source.stop')} busy={change.isPending} onYes={() => change.mutate({ active: false })} />
     </Page>
   )

@@ -141,13 +141,13 @@ export const joinAddress = (link: string) => `${location.origin}/app/join#${link
 /** What goes into the page, or to whoever builds it. */
 export function Snippet({ id }: { id: string }) {
   const full = useQuery({ queryKey: ['sources', id], queryFn: () => ok(api.GET('/v1/sources/{id}', { params: { path: { id } } })) })
-  const [as, show] = useState<'html' | 'curl'>('html')
+  const [as, show] = useState<'html' | 'fetch' | 'curl'>('html')
   const text = full.data?.snippet?.[as]
   if (!text) return <Rows n={2} />
   return (
     <div>
       <div className="mb-2 flex flex-wrap items-center justify-between gap-2">
-        <Select hideLabel label={t('console.snippet.kind')} value={as} onChange={show} choices={[{ value: 'html', label: t('console.snippet.html') }, { value: 'curl', label: t('console.snippet.curl') }]} className="min-w-56" />
+        <Select hideLabel label={t('console.snippet.kind')} value={as} onChange={show} choices={[{ value: 'html', label: t('console.snippet.html') }, { value: 'fetch', label: t('console.snippet.fetch') }, { value: 'curl', label: t('console.snippet.curl') }]} className="min-w-56" />
         <Copy text={text} />
       </div>
       <pre dir="ltr" tabIndex={0} className="max-h-64 overflow-auto rounded bg-sunken p-4 text-start font-mono text-xs leading-relaxed text-ink">{text}</pre>

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"catchment/internal/app/apptest"
+)
+
+// comesIn is what an admin does for what comes in: a key that is shown once, a
+// sample of somebody else's fields, and a file that is tried before it is taken.
+func comesIn(t *testing.T, page *apptest.Page, url string, admin api) {
+	t.Helper()
+	page.Go(url + "/app/console/keys")
+	page.Press("Make a key")
+	page.Type("Name", "Second page")
+	page.Type("From which pages", "https://homes.example")
+	page.Press("Make the key")
+	page.See("shown this once")
+	if text := apptest.Eval[string](page, `document.querySelector('[role=dialog] p.font-mono').innerText`); !strings.HasPrefix(text, "cpk_") {
+		t.Errorf("the key's text: %q", text)
+	}
+	if got := admin.want(200, "GET", "/v1/keys", nil); !strings.Contains(string(got.body), `"origins":["https://homes.example"]`) {
+		t.Errorf("keys: %s", got.body)
+	}
+
+	page.Go(url + "/app/console/sources")
+	page.See("Website form")
+	page.Key("j")
+	page.Key("\r")
+	page.Type("Try it with a sample", "q1=Asha+Example&tel=%2B12025550141")
+	page.See("+12025550141")
+	page.Press("Save the mapping")
+	page.See("Saved.")
+
+	page.Go(url + "/app/console/files")
+	page.Press("Bring a file in")
+	page.See("Website form") // there is one source alone
+	apptest.Eval[bool](page, `(() => { const d = new DataTransfer(); d.items.add(new File(['name,phone,email\nAsha Example,+442079460142,\nNobody,,\n'], 'leads.csv', { type: 'text/csv' }));
+		const i = document.getElementById('leads-file'); i.files = d.files; return i.dispatchEvent(new Event('change', { bubbles: true })) })()`)
+	page.See("Where its columns go")
+	page.Press("Send and try it")
+	page.See("Would be taken")
+	page.See("A lead needs a phone or an e-mail")
+	page.Press("Bring it in")
+	page.See("Brought in")
+	page.See("Done")
+	done := admin.want(200, "GET", "/v1/imports", nil).items()[0].(fields)
+	if done["state"] != "done" || done["taken"] != 1.0 || done["refused"] != 1.0 {
+		t.Errorf("the import: %v", done)
+	}
+}
