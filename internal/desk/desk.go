@@ -80,6 +80,7 @@ func New(p Parts) *Desk {
 	d.offerRoutes()
 	d.pushRoutes()
 	d.leadRoutes()
+	d.searchRoutes()
 	d.enquiryRoutes()
 	d.submissionRoutes()
 	d.workRoutes()

@@ -19,7 +19,7 @@ import (
 	"catchment/internal/web"
 )
 
-// Persons merges persons, and judges what is in quarantine, on a human's word.
+// Persons finds, corrects and merges persons, and judges what is in quarantine, on a human's word.
 // intake does, because it alone decides who is who and what becomes a lead.
 type Persons interface {
 	Release(tx *store.Tx, id lead.EnquiryID, actor string) error
@@ -27,6 +27,7 @@ type Persons interface {
 	Merge(tx *store.Tx, kept, merged lead.PersonID, actor string) (lead.MergeID, error)
 	Unmerge(tx *store.Tx, id lead.MergeID, actor string) error
 	Correct(tx *store.Tx, c intake.Correction) ([]vault.Field, error)
+	Find(tx *store.Tx, text vault.Personal) ([]lead.PersonID, error)
 }
 
 // PersonCard is a person with what surrounds them.

@@ -224,7 +224,7 @@ func listLeadsBy(tx *store.Tx, st *store.Stmt, f LeadFilter, after LeadPage, lim
 		}
 	}
 	if len(stages)*len(owners) > 1 {
-		out = newest(out, limit)
+		out = Newest(out, limit)
 	}
 	return out, nil
 }

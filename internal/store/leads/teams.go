@@ -49,7 +49,7 @@ func listOfTeams(tx *store.Tx, f LeadFilter, after LeadPage, limit int) ([]Lead,
 		more, err = listLeadsBy(tx, listProject, team, after, limit)
 		out = append(out, more...)
 	}
-	return newest(out, limit), err
+	return Newest(out, limit), err
 }
 
 // teamProjects lists the projects whose team the user is in, one more than are
@@ -65,8 +65,8 @@ func teamProjects(tx *store.Tx, user account.UserID) (out []account.ProjectID, e
 	return out, err
 }
 
-// newest puts pages that overlap into one.
-func newest(all []Lead, limit int) []Lead {
+// Newest lays lists that overlap together, newest first, up to limit.
+func Newest(all []Lead, limit int) []Lead {
 	slices.SortFunc(all, func(a, b Lead) int {
 		if c := b.CreatedAt.Compare(a.CreatedAt); c != 0 {
 			return c

@@ -13,6 +13,7 @@ var (
 		WHERE account_id = $1 AND person_id IN (LIST)`)
 	eraseIndex    = store.List("people.erase.index", `DELETE FROM person_index WHERE account_id = $1 AND field = $2 AND mac IN (LIST)`)
 	eraseWithheld = store.List("people.erase.withheld", `DELETE FROM withheld WHERE account_id = $1 AND person_id IN (LIST)`)
+	erasePast     = store.List("people.erase.past", `DELETE FROM person_past WHERE account_id = $1 AND person_id IN (LIST)`)
 	eraseEvidence = store.List("people.erase.evidence", `UPDATE suppression SET evidence = NULL WHERE account_id = $1 AND person_id IN (LIST)`)
 	notErased     = store.List("people.erase.left", `SELECT p.person_id FROM person p WHERE p.account_id = $1 AND p.person_id IN (LIST) AND (p.erased_at IS NULL
 		OR EXISTS (SELECT 1 FROM person_key k WHERE k.account_id = $1 AND k.person_id = p.person_id))`)
@@ -63,7 +64,7 @@ func Erase(tx *store.Tx, ids []lead.PersonID, at time.Time) error {
 	if _, err := tx.ExecList(eraseRow, []any{store.Micro(at)}, list); err != nil {
 		return err
 	}
-	for _, st := range []*store.ListStmt{eraseKey, eraseWithheld, eraseEvidence} {
+	for _, st := range []*store.ListStmt{eraseKey, eraseWithheld, erasePast, eraseEvidence} {
 		if _, err := tx.ExecList(st, nil, list); err != nil {
 			return err
 		}

@@ -205,3 +205,45 @@ func TestLinks(t *testing.T) {
 		}
 	})
 }
+
+// What was corrected is kept in its order, another account sees none of it, and
+// erasing takes it away.
+func TestPastOfAPerson(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s, stranger := storetest.Account(), storetest.Account()
+		id := add(t, db, s, 1)[0]
+		fix := func(was, now []byte, after time.Duration) error {
+			return db.Write(t.Context(), s, func(tx *store.Tx) error {
+				p := people.Past{Person: id, Field: vault.Phone, Was: vault.Sealed{Data: was}, By: "user_x", At: at.Add(after)}
+				return people.Correct(tx, p, now, "IN")
+			})
+		}
+		if err := errors.Join(fix([]byte{1}, []byte{2}, 1*time.Second), fix([]byte{2}, nil, 2*time.Second), fix(nil, []byte{3}, 3*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if err := fix([]byte{2}, []byte{4}, 4*time.Second); !errors.Is(err, store.ErrAgain) {
+			t.Errorf("what stood there no longer was corrected: %v", err)
+		}
+		past := func(s account.Scope) (all []people.Past, p people.Person) {
+			_ = db.Read(t.Context(), s, func(tx *store.Tx) (err error) {
+				if all, err = people.Pasts(tx, id, 10); err == nil {
+					p, _ = people.One(tx, id)
+				}
+				return err
+			})
+			return all, p
+		}
+		all, p := past(s)
+		if len(all) != 3 || !all[0].Was.Empty() || string(all[1].Was.Data) != "\x02" || string(all[2].Was.Data) != "\x01" || all[2].By != "user_x" ||
+			all[2].Was.Binding != people.Place(id, vault.Phone) || string(p.Phone.Data) != "\x03" || p.Country != "IN" {
+			t.Errorf("%+v of %+v", all, p)
+		}
+		if all, _ := past(stranger); len(all) != 0 {
+			t.Error("another account sees it")
+		}
+		write(t, db, s, func(tx *store.Tx) error { return people.Erase(tx, []lead.PersonID{id}, at) })
+		if all, _ := past(s); len(all) != 0 {
+			t.Error("erasing leaves it")
+		}
+	})
+}
