@@ -41,6 +41,7 @@ type config struct {
 	limitsConfig
 	courierConfig
 	pushConfig
+	backupConfig
 }
 
 func (c config) storeOptions() store.Options {
@@ -56,6 +57,9 @@ func (c config) check() error {
 		return err
 	}
 	if err := c.checkLimits(); err != nil {
+		return err
+	}
+	if err := c.checkBackup(); err != nil {
 		return err
 	}
 	if _, err := c.pushHosts(); err != nil {

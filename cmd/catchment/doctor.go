@@ -50,6 +50,7 @@ func (c doctorCmd) Run(w *world) error {
 		d.unsigned()
 	}
 	d.journal()
+	d.backups()
 	d.messages()
 	if d.fail {
 		return errFailed

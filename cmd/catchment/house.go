@@ -396,6 +396,10 @@ func (h *house) tryStart(ctx, run context.Context) bool {
 		h.log.Warn("what was deleted could not be taken from this database; nothing is served from it", "error", err)
 		return false
 	}
+	if err := h.rewindAfterRestore(ctx); err != nil {
+		h.log.Warn("the journal could not be begun again after the restore", "error", err)
+		return false
+	}
 	if err := h.checkCursor(ctx); err != nil {
 		h.log.Warn("the journal's place in the database cannot be read", "error", err)
 		return false
@@ -415,6 +419,7 @@ func (h *house) tryStart(ctx, run context.Context) bool {
 		h.work.Go(func() { h.indexPhones(run) })
 		h.work.Go(func() { h.analyze(run) })
 		h.work.Go(func() { h.keepScrubbing(run) })
+		h.work.Go(func() { h.keepBackingUp(run) })
 	}
 	h.ready.Store(true)
 	return true

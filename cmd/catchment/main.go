@@ -35,6 +35,9 @@ type verbs struct {
 	Deadletter deadletterCmd `cmd:"" help:"List and replay dead letters: accepted leads that could not be processed."`
 	Doctor     doctorCmd     `cmd:"" help:"Check an installation and say what to do."`
 	Migrate    migrateCmd    `cmd:"" help:"Bring the database's schema to this version."`
+	Backup     backupCmd     `cmd:"" help:"Make a sealed backup of the database now, beside the working server."`
+	Restore    restoreCmd    `cmd:"" help:"Fill an empty database from a backup, without what was deleted since."`
+	Drill      drillCmd      `cmd:"" help:"Restore a backup into a scratch database and compare."`
 	Move       moveCmd       `cmd:"" help:"Carry a grown SQLite over to PostgreSQL, beside the working server."`
 	Prove      proveCmd      `cmd:"" help:"Prove a promise against a fresh instance: load, faults, and a count of every receipt."`
 	Hash       hashCmd       `cmd:"" name:"hash-passwords" hidden:"" help:"Hash passwords for a server that started this."`

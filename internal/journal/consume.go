@@ -368,3 +368,14 @@ func scanWith(ctx context.Context, pull jetstream.Consumer, n int, last uint64, 
 		}
 	}
 }
+
+// Rewind has the durable reader of this name begin again at the first message
+// that is kept, for when what it had handed over is lost. Call it before
+// Consume.
+func (j *Journal) Rewind(ctx context.Context, name string) error {
+	err := j.stream.DeleteConsumer(ctx, name)
+	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return fmt.Errorf("journal: rewind %s: %w", name, err)
+	}
+	return nil
+}

@@ -41,6 +41,15 @@ func OpenFile(path string) (*sql.DB, error) {
 	return sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+v.Encode())
 }
 
+// OpenForFill opens a SQLite file that a dump is written into: one connection.
+func OpenForFill(path string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", sqliteDSN(path, false))
+	if err == nil {
+		db.SetMaxOpenConns(1)
+	}
+	return db, err
+}
+
 // Pools are a PostgreSQL's connections under the application's and the
 // directory's role.
 func Pools(ctx context.Context, o Options, conns int) (app, dir *pgxpool.Pool, err error) {

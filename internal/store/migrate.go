@@ -39,6 +39,20 @@ func Migrate(ctx context.Context, o Options) (from, to int64, err error) {
 	return from, to, err
 }
 
+// MigrateTo brings an empty database's schema to an earlier version of this
+// program, for a dump of that time.
+func MigrateTo(ctx context.Context, o Options, version int64) error {
+	p, db, err := provider(o)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if _, err = p.UpTo(ctx, version); err != nil {
+		return fmt.Errorf("store: migrate to %d: %w", version, err)
+	}
+	return nil
+}
+
 // Versions returns the version of the database and the one this program has.
 func Versions(ctx context.Context, o Options) (have, want int64, err error) {
 	p, db, err := provider(o)

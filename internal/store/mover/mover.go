@@ -12,6 +12,9 @@
 // pauses, writes only what has changed since. It still reads all of the source;
 // where SQLite tells which rows it changes (store.DB.Follow), rounds of Touch
 // take the place of further passes and look at those rows alone.
+//
+// Dump and Fill carry the tables of either engine out into a stream and back:
+// backups.
 package mover
 
 import (
