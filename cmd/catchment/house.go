@@ -366,7 +366,7 @@ func (h *house) buildDoors() error {
 	})
 	console.New(console.Parts{
 		API: api, DB: h.db, Directory: h.directory, Signin: h.signin, Routing: h.routing, Events: h.events, Replayer: h.intake, Carrier: h.carrier, Opener: opener, Privacy: h.privacy, Mail: h.mail,
-		Limits: h.limits, PublicURL: h.c.publicURL(),
+		Limits: h.limits, Tree: h.tree, PublicURL: h.c.publicURL(),
 	})
 	h.operate(api)
 	screens, err := app.New()

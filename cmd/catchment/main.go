@@ -32,6 +32,7 @@ type verbs struct {
 	Operator   operatorCmd   `cmd:"" help:"Make operators of the platform."`
 	Keys       keysCmd       `cmd:"" help:"Status, rotation and recovery of keys; the keys of a door that runs apart; revoke a key."`
 	Receipt    receiptCmd    `cmd:"" help:"Check a receipt, offline."`
+	Audit      auditCmd      `cmd:"" help:"Check an account's record, offline; export it."`
 	Deadletter deadletterCmd `cmd:"" help:"List and replay dead letters: accepted leads that could not be processed."`
 	Doctor     doctorCmd     `cmd:"" help:"Check an installation and say what to do."`
 	Migrate    migrateCmd    `cmd:"" help:"Bring the database's schema to this version."`

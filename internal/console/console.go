@@ -39,7 +39,7 @@ type Replayer interface {
 	AskReplay(tx *store.Tx, id lead.DeadID, actor string) error
 }
 
-// Parts is what the console is made of. All but Mail and Limits are needed.
+// Parts is what the console is made of. All but Mail, Limits and Tree are needed.
 type Parts struct {
 	API       *web.API
 	DB        *store.DB
@@ -53,6 +53,7 @@ type Parts struct {
 	Privacy   *privacy.Privacy
 	Mail      *courier.Courier // carries invitations; nil: none
 	Limits    *limits.Limits   // what accounts may have; nil: without limits
+	Tree      *audit.Sequencer // what makes the record verifiable
 	PublicURL string           // where the doors are, for snippets: "https://leads.example"
 }
 

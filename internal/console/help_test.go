@@ -24,6 +24,7 @@ import (
 	"catchment/internal/lead"
 	"catchment/internal/ledger"
 	"catchment/internal/privacy"
+	"catchment/internal/receipt"
 	"catchment/internal/routing"
 	"catchment/internal/signin/signintest"
 	"catchment/internal/store"
@@ -49,10 +50,12 @@ type house struct {
 	places  *events.Sequencer
 	events  *events.Log
 	insight *insight.Insight
-	api     *web.API
-	url     string
-	at      atomic.Pointer[netip.Addr] // where requests come from; nil: from where they do
-	ahead   atomic.Int64               // how much the clock of routing and its jobs was moved, in nanoseconds
+
+	recordKeys receipt.Keys
+	api        *web.API
+	url        string
+	at         atomic.Pointer[netip.Addr] // where requests come from; nil: from where they do
+	ahead      atomic.Int64               // how much the clock of routing and its jobs was moved, in nanoseconds
 }
 
 func each(t *testing.T, f func(t *testing.T, h *house)) {
@@ -76,6 +79,7 @@ func open(t *testing.T, db *store.DB) *house {
 	h.door = signintest.New(t, db, h.dir, ring)
 	mail := courier.New(courier.Options{Carrier: &h.letters})
 	t.Cleanup(mail.Close)
+	h.recordKeys = recordKeys(ring)
 	h.api = web.New(web.Options{DB: db, Auth: h.dir, Version: "test"})
 	h.ring = ring
 	gone, err := ledger.Open(ledger.Options{Path: filepath.Join(t.TempDir(), "deleted.log")})
@@ -85,7 +89,7 @@ func open(t *testing.T, db *store.DB) *house {
 	erasing.Register(h.runner)
 	console.New(console.Parts{API: h.api, DB: db, Directory: h.dir, Signin: h.door.Signin, Routing: h.router, Events: h.events, PublicURL: "https://leads.example",
 		Replayer: intake.New(intake.Options{DB: db, Accounts: ring.Accounts, Jobs: list, Events: h.events}),
-		Mail:     mail, Opener: ring.Opener(), Privacy: erasing})
+		Mail:     mail, Opener: ring.Opener(), Privacy: erasing, Tree: tree(t, db, ring)})
 	server := httptest.NewServer(h.gate(web.Wrap(h.api.Mux(), log)))
 	t.Cleanup(server.Close)
 	h.url = server.URL

@@ -39,6 +39,9 @@ type recordIn struct {
 func (c *Console) recordRoutes() {
 	web.See(c.API, web.Op{Method: "GET", Path: "/v1/record", Name: "list-record", Tag: "record", Permission: account.ReadRecord,
 		Summary: "Who did what to whose data, when and why", Detail: "Newest first. Every opening of personal data is here, and every change of the set-up. Nobody can change or remove an entry."}, listRecord)
+	if c.Tree != nil {
+		c.verifyRoutes()
+	}
 }
 
 func listRecord(_ *web.Visit, tx *store.Tx, in *recordIn) (*web.List[RecordEntry], error) {
