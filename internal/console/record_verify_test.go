@@ -36,7 +36,7 @@ func TestTheRecordIsExported(t *testing.T) {
 		if s := state(); s["waiting"] == 0.0 || s["checkpoint"] != nil {
 			t.Errorf("before anything is placed: %v", s)
 		}
-		export := func(query string) string { return c.admin.get("/v1/record/export" + query).want(t, 200).text }
+		export := func(query string) string { return c.admin.get("/v1/record/export"+query).want(t, 200).text }
 		whole := export("")
 		r, err := checkpoint.Verify(strings.NewReader(whole), h.recordKeys)
 		if err != nil || len(r.Faults) > 0 || !strings.Contains(whole, `"project.created"`) || !strings.Contains(whole, `"record.exported"`) {
