@@ -2,7 +2,7 @@
 // keeps: all that the desk is made of, and what comes before it. The console's
 // files are not in it: it is no use without the server.
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'vite'
 
@@ -22,6 +22,20 @@ function keep(key) {
   for (const k of [...(chunk.imports ?? []), ...(chunk.dynamicImports ?? [])]) keep(k)
 }
 keep('index.html')
+
+// The page asks at once for what the desk's first screen is made of, instead of learning it step by step.
+const page = join(dist, 'index.html')
+const first = new Set()
+function need(key) {
+  const chunk = manifest[key]
+  if (!chunk || first.has(chunk.file)) return
+  first.add(chunk.file)
+  for (const k of chunk.imports ?? []) need(k)
+}
+for (const key of ['src/i18n/en.json', 'src/desk/words.en.json', 'src/desk/desk.tsx', 'src/desk/day.tsx']) need(key)
+const html = readFileSync(page, 'utf8')
+const links = [...first].filter((f) => !html.includes(f)).map((f) => `<link rel="modulepreload" crossorigin href="/app/${f}">`)
+writeFileSync(page, html.replace('</head>', links.join('\n') + '\n</head>'))
 
 const list = [...files].sort()
 // Names say what assets hold; the others count by their content.

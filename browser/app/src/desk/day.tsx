@@ -1,5 +1,5 @@
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
-import { useRef } from 'react'
+import { lazy, Suspense, useRef } from 'react'
 import { faultOf } from '../lib/fault'
 import { useListKeys } from '../lib/keys'
 import { type ListName, lists } from '../router'
@@ -9,8 +9,9 @@ import { Rows } from '../ui/skeleton'
 import { Tabs } from '../ui/tabs'
 import { faultWords } from '../ui/toast'
 import { type Lead, useDay } from './data'
-import { Nudge } from './nudge'
 import { LeadRow } from './row'
+
+const Nudge = lazy(() => import('./nudge').then((m) => ({ default: m.Nudge })))
 
 /** What there is to do, the most pressing list first. */
 export function Day() {
@@ -22,7 +23,7 @@ export function Day() {
   useListKeys(box, { next: t('desk.list.next'), before: t('desk.list.before') })
   return (
     <main className="mx-auto max-w-200 md:pt-6">
-      <Nudge />
+      <Suspense><Nudge /></Suspense>
       <h1 className="px-4 pt-5 pb-2 text-xl font-semibold tracking-tight">{t('desk.nav.day')}</h1>
       <Tabs
         label={t('desk.list.label')}

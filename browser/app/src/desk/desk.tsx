@@ -1,4 +1,5 @@
 import { Link, Outlet, useNavigate } from '@tanstack/react-router'
+import { lazy, Suspense } from 'react'
 import { useLine } from '../lib/events'
 import { useActs } from '../lib/keys'
 import { useMay } from '../lib/me'
@@ -8,9 +9,10 @@ import { Icon, type IconName } from '../ui/icon'
 import { Sign } from '../ui/sign'
 import { useTold } from './called'
 import { useLive } from './live'
-import { OfferScreen } from './offer'
 import { PresenceSwitch } from './presence'
 
+// After the first screen, and before anything else.
+const OfferScreen = lazy(() => import('./offer').then((m) => ({ default: m.OfferScreen })))
 
 /** The frame of the desk: a place for the thumb below, for the eyes above; on a desk a rail at the side. */
 export function Desk() {
@@ -42,7 +44,7 @@ export function Desk() {
       <nav aria-label={t('desk.nav.label')} className="fixed inset-x-0 bottom-0 z-20 flex border-t border-line bg-ground pb-[env(safe-area-inset-bottom)] md:hidden">
         <Places team={team} />
       </nav>
-      {offered && <OfferScreen />}
+      {offered && <Suspense><OfferScreen /></Suspense>}
     </div>
   )
 }

@@ -1,19 +1,19 @@
-import { useState } from 'react'
+import { lazy, Suspense, useState } from 'react'
 import { useActs } from '../lib/keys'
 import { useMe } from '../lib/me'
 import { t, tOf } from '../lib/words'
 import { cx } from '../ui/cx'
 import { Icon } from '../ui/icon'
-import { Sheet } from '../ui/sheet'
 import { type Presence, usePresence } from './data'
 
-const states: Presence[] = ['available', 'engaged', 'away', 'logged-off']
+const Choices = lazy(() => import('./presences').then((m) => ({ default: m.Choices })))
 
 /** Whether one gets offers: one tap between available and away, the others behind the arrow. */
 export function PresenceSwitch() {
   const me = useMe()
   const set = usePresence()
   const [choosing, choose] = useState(false)
+  const [chosen, was] = useState(false) // the sheet is loaded when it is first wanted
   const now = me.data?.presence
   const there = now === 'available'
   const flip = () => set.mutate(there ? 'away' : 'available')
@@ -31,30 +31,10 @@ export function PresenceSwitch() {
         <Mark state={now} />
         {tOf('desk.presence.is', now)}
       </button>
-      <button type="button" aria-haspopup="dialog" aria-label={t('desk.presence.choose')} onClick={() => choose(true)} className="grid w-9 place-items-center rounded-e-full outline-none focus-visible:outline-2 focus-visible:outline-accent">
+      <button type="button" aria-haspopup="dialog" aria-label={t('desk.presence.choose')} onClick={() => (was(true), choose(true))} className="grid w-9 place-items-center rounded-e-full outline-none focus-visible:outline-2 focus-visible:outline-accent">
         <Icon name="down" className="size-4" />
       </button>
-      <Sheet open={choosing} onClose={() => choose(false)} title={t('desk.presence.choose')}>
-        <ul className="-mx-5">
-          {states.map((s) => (
-            <li key={s}>
-              <button
-                type="button"
-                aria-pressed={s === now}
-                onClick={() => {
-                  set.mutate(s)
-                  choose(false)
-                }}
-                className="flex min-h-14 w-full items-center gap-3.5 border-b border-line px-5 text-start text-base font-medium hover:bg-hover focus-visible:outline-2 focus-visible:-outline-offset-2 focus-visible:outline-accent"
-              >
-                <Mark state={s} />
-                <span className="flex-1">{tOf('desk.presence.is', s)}</span>
-                {s === now && <Icon name="check" className="text-accent" />}
-              </button>
-            </li>
-          ))}
-        </ul>
-      </Sheet>
+      {chosen && <Suspense><Choices now={now} open={choosing} onClose={() => choose(false)} onChoose={set.mutate} /></Suspense>}
     </div>
   )
 }
