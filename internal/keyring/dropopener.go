@@ -57,7 +57,8 @@ func (o *DropOpener) Open(keys *AccountKeys, box, data, aad []byte) ([]byte, err
 		}
 	}
 	key := opened.key(int(binary.BigEndian.Uint16(data[1:])))
-	plain, err := singleUse(&key).Open(nil, zeroNonce[:], data[dataHeader:], aad)
+	_, aead := singleUse(&key)
+	plain, err := aead.Open(nil, zeroNonce[:], data[dataHeader:], aad)
 	clear(key[:])
 	if err != nil {
 		return nil, fmt.Errorf("drop box: %w", ErrDamaged)

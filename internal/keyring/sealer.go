@@ -1,7 +1,6 @@
 package keyring
 
 import (
-	"crypto/hpke"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -74,7 +73,9 @@ func (s *Sealer) Seal(id account.ID, plaintext, aad []byte) (box, data []byte, e
 		if err != nil {
 			return nil, nil, err
 		}
-		key, index, ok, err := e.take()
+		scrub()
+		data, ok, err := e.seal(plaintext, aad)
+		scrub()
 		if err != nil {
 			return nil, nil, err
 		}
@@ -82,13 +83,22 @@ func (s *Sealer) Seal(id account.ID, plaintext, aad []byte) (box, data []byte, e
 			s.retire(id, e)
 			continue
 		}
-		data = make([]byte, dataHeader, dataHeader+len(plaintext)+16)
-		data[0] = formatVersion
-		binary.BigEndian.PutUint16(data[1:], uint16(index))
-		data = singleUse(&key).Seal(data, zeroNonce[:], plaintext, aad)
-		clear(key[:])
 		return e.box, data, nil
 	}
+}
+
+// seal seals the epoch's next lead; !ok says that the epoch is over.
+//
+//go:noinline
+func (e *epoch) seal(plaintext, aad []byte) (data []byte, ok bool, err error) {
+	key, index, ok, err := e.take()
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	data = make([]byte, dataHeader, dataHeader+len(plaintext)+16)
+	data[0] = formatVersion
+	binary.BigEndian.PutUint16(data[1:], uint16(index))
+	return sealOnce(data, &key, plaintext, aad), true, nil
 }
 
 // Close ends and wipes all epochs; Seal fails afterwards.
@@ -169,29 +179,6 @@ func (e *epoch) wipe() {
 	if start := e.state(); start != nil {
 		clear(start[:])
 	}
-}
-
-// encapsulate begins an epoch: a fresh secret that the drop box's private key
-// finds again in the box (RFC 9180, 5.3, secret export). HPKE's own context is
-// dropped here; the ratchet takes its place.
-func encapsulate(drop vault.DropBox) (box []byte, start *ratchet, err error) {
-	public, err := dropBoxKEM().NewPublicKey(drop.Public)
-	if err != nil {
-		return nil, nil, fmt.Errorf("keyring: drop box of %s: %w", drop.Account, err)
-	}
-	enc, sender, err := hpke.NewSender(public, hpke.HKDFSHA256(), hpke.AES256GCM(), dropBoxInfo(drop.Account, drop.KeyID))
-	if err != nil {
-		return nil, nil, fmt.Errorf("keyring: drop box of %s: %w", drop.Account, err)
-	}
-	secret, err := sender.Export(epochContext, len(ratchet{}))
-	if err != nil {
-		return nil, nil, fmt.Errorf("keyring: drop box of %s: %w", drop.Account, err)
-	}
-	start = (*ratchet)(secret)
-	box = make([]byte, boxHeader, boxHeader+len(enc))
-	box[0] = formatVersion
-	binary.BigEndian.PutUint32(box[1:], drop.KeyID)
-	return append(box, enc...), start, nil
 }
 
 // dropBoxInfo binds an epoch to its account and key.

@@ -40,7 +40,8 @@ func thiefOpens(memory [][]byte, leads []sealedLead) (opened int) {
 
 func thiefOpensOne(memory [][]byte, l sealedLead) bool {
 	try := func(key [32]byte) bool {
-		_, err := singleUse(&key).Open(nil, zeroNonce[:], l.data[dataHeader:], []byte("aad"))
+		_, aead := singleUse(&key)
+		_, err := aead.Open(nil, zeroNonce[:], l.data[dataHeader:], []byte("aad"))
 		return err == nil
 	}
 	for _, m := range memory {

@@ -109,7 +109,8 @@ func (r *rotation) turn(ctx context.Context) error {
 		if out, err = r.keys(ctx, "rewrap"); err != nil {
 			return err
 		}
-		t.say("     %s", firstLine(out))
+		out = lastLine(out) // progress comes before it
+		t.say("     %s", out)
 		var keys, bytes float64
 		if _, err := fmt.Sscanf(out, "%f keys wrapped anew, %f bytes", &keys, &bytes); err != nil {
 			return fmt.Errorf("%q: %w", out, err)
@@ -139,6 +140,11 @@ func (r *rotation) turn(ctx context.Context) error {
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
 	return line
+}
+
+func lastLine(s string) string {
+	s = strings.TrimSpace(s)
+	return s[strings.LastIndexByte(s, '\n')+1:]
 }
 
 // read opens pages of persons until ctx ends.
@@ -216,7 +222,7 @@ func (r *rotation) killed(ctx context.Context, l *load) error {
 		return err
 	}
 	var rest int
-	_, _ = fmt.Sscanf(out, "%d keys", &rest)
+	_, _ = fmt.Sscanf(lastLine(out), "%d keys", &rest)
 	t.check(r.label+"called again it does the rest, and no more", rest > 0 && rest <= of-done+len(l.book.acks), "%d, after %d", rest, done)
 	return nil
 }

@@ -18,7 +18,15 @@ import (
 
 // proveSealed posts personal data that it knows, lets it be worked on, and
 // then looks for it in every file that was written.
+//
+// Then it is a thief, with a copy of every file, and with a door's memory.
 func proveSealed(ctx context.Context, t *trial) error {
+	if err := t.robbed(ctx); err != nil {
+		return err
+	}
+	if err := t.dumped(ctx); err != nil {
+		return err
+	}
 	return t.on(ctx, func(ctx context.Context, e Engine) error {
 		i, err := t.fresh(ctx, e)
 		if err != nil {
