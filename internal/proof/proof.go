@@ -101,6 +101,7 @@ func proofs() []proof {
 		{"tenants", "an account reaches nothing of another's", proveTenants},
 		{"rights", "every route answers every kind of credential as docs/rights.md says, and shows nothing that is not theirs", proveRights},
 		{"edge", "scanners find nothing at the doors, and nobody can keep others waiting", proveEdge},
+		{"delete", "a person who was erased is in no file, and a backup from before does not bring them back", proveDelete},
 		{"move", "a grown SQLite goes over to PostgreSQL while leads come in", proveMove},
 		{"roles", "three processes of each role: kill any, nothing is lost, one winner per offer", proveRoles},
 		{"revoke", "what is revoked is refused on every node within 5 s, also without SQL", proveRevoke},
