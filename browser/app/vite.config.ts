@@ -1,11 +1,15 @@
 /// <reference types="vitest/config" />
 import tailwindcss from '@tailwindcss/vite'
 import react from '@vitejs/plugin-react'
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vite'
 
 export default defineConfig({
   base: '/app/',
   plugins: [react(), tailwindcss()],
+  // Without the package's wrapper, which would bring a second worker.
+  resolve: { alias: [{ find: /^@evolu\/sqlite-wasm$/, replacement: fileURLToPath(new URL('node_modules/@evolu/sqlite-wasm/sqlite-wasm/jswasm/sqlite3-bundler-friendly.mjs', import.meta.url)) }] },
+  worker: { format: 'es' },
   build: {
     outDir: '../../internal/app/dist',
     emptyOutDir: false, // unbuilt.html is committed there; scripts/pack.mjs clears the rest

@@ -24,14 +24,17 @@ type deskDemo struct {
 	mateAPI api
 	source  string
 	project string
+	process *process
+	file    string // demo.json
 }
 
 func openDeskDemo(t *testing.T, flags ...string) *deskDemo {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "demo")
-	made := awaitDemo(t, start(t, append([]string{"demo", "--quiet", "--data", dir, "--listen", "127.0.0.1:0", "--inner", "", "--watermark", "32"}, flags...)...), dir, "")
+	running := start(t, append([]string{"demo", "--quiet", "--data", dir, "--listen", "127.0.0.1:0", "--inner", "", "--watermark", "32"}, flags...)...)
+	made := awaitDemo(t, running, dir, "")
 	a := made.Accounts[0]
-	d := &deskDemo{t: t, url: made.URL, page: api{t, made.URL, a.Publishable}, reader: api{t, made.URL, a.Secret}, source: a.Sources[0].Slug, project: a.Sources[0].Project}
+	d := &deskDemo{t: t, process: running, file: filepath.Join(dir, "demo.json"), url: made.URL, page: api{t, made.URL, a.Publishable}, reader: api{t, made.URL, a.Secret}, source: a.Sources[0].Slug, project: a.Sources[0].Project}
 	for _, u := range a.Users {
 		if u.Role != "salesperson" && u.Role != "manager" {
 			continue

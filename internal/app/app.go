@@ -34,6 +34,10 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 	"manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
 	"require-trusted-types-for 'script'; trusted-types workers"
 
+// The worker with the desk's sealed database may compile WebAssembly, and not
+// more; its page may not even that. A worker has the policy of its own answer.
+var sealedPolicy = strings.Replace(policy, "script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'", 1)
+
 const (
 	index   = "index.html"
 	unbuilt = "unbuilt.html"
@@ -45,6 +49,7 @@ type file struct {
 	forms  map[string][]byte // by content coding; "" is the file as it is
 	tags   map[string]string // each form's ETag
 	hashed bool              // its name changes with its content
+	policy string            // Content-Security-Policy
 }
 
 // Door serves the app under /app/ and leads there from /.
@@ -100,7 +105,10 @@ func (d *Door) add(name string, text []byte) {
 	}
 	f := d.files[name]
 	if f == nil {
-		f = &file{kind: kindOf(name), forms: map[string][]byte{}, tags: map[string]string{}, hashed: strings.HasPrefix(name, "assets/")}
+		f = &file{kind: kindOf(name), forms: map[string][]byte{}, tags: map[string]string{}, hashed: strings.HasPrefix(name, "assets/"), policy: policy}
+		if strings.HasPrefix(name, "assets/sealed-") {
+			f.policy = sealedPolicy
+		}
 		d.files[name] = f
 	}
 	sum := sha256.Sum256(text)
@@ -155,7 +163,7 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", f.kind)
-	h.Set("Content-Security-Policy", policy)
+	h.Set("Content-Security-Policy", f.policy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-cache")
 	if f.hashed {

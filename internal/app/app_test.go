@@ -12,16 +12,17 @@ import (
 func built(t *testing.T) *httptest.Server {
 	t.Helper()
 	d, err := open(fstest.MapFS{
-		"unbuilt.html":       {Data: []byte("how to build")},
-		"index.html":         {Data: []byte("the app")},
-		"index.html.br":      {Data: []byte("B")},
-		"index.html.gz":      {Data: []byte("G")},
-		"assets/a-1f.js":     {Data: []byte("script")},
-		"assets/a-1f.js.gz":  {Data: []byte("Z")},
-		"assets/f.woff2":     {Data: []byte("font")},
-		"sign.svg":           {Data: []byte("<svg/>")},
-		"sw.js":              {Data: []byte("worker")},
-		"assets/noext-hash1": {Data: []byte("x")},
+		"unbuilt.html":        {Data: []byte("how to build")},
+		"index.html":          {Data: []byte("the app")},
+		"index.html.br":       {Data: []byte("B")},
+		"index.html.gz":       {Data: []byte("G")},
+		"assets/a-1f.js":      {Data: []byte("script")},
+		"assets/a-1f.js.gz":   {Data: []byte("Z")},
+		"assets/f.woff2":      {Data: []byte("font")},
+		"assets/sealed-3d.js": {Data: []byte("worker")},
+		"sign.svg":            {Data: []byte("<svg/>")},
+		"sw.js":               {Data: []byte("worker")},
+		"assets/noext-hash1":  {Data: []byte("x")},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -66,6 +67,7 @@ func TestWhatIsServedWhere(t *testing.T) {
 		{"/app/desk/leads/lead_01kb4n8xrpe5ztvq2m6dh8s3cw", "", "the app", "", "text/html; charset=utf-8", "no-cache"},
 		{"/app/assets/a-1f.js", "", "script", "", "text/javascript; charset=utf-8", "public, max-age=31536000, immutable"},
 		{"/app/assets/a-1f.js", "br, gzip", "Z", "gzip", "text/javascript; charset=utf-8", "public, max-age=31536000, immutable"},
+		{"/app/assets/sealed-3d.js", "", "worker", "", "text/javascript; charset=utf-8", "public, max-age=31536000, immutable"},
 		{"/app/assets/f.woff2", "br, gzip", "font", "", "font/woff2", "public, max-age=31536000, immutable"},
 		{"/app/sign.svg", "", "<svg/>", "", "image/svg+xml", "no-cache"},
 		{"/app/sw.js", "br, gzip", "worker", "", "text/javascript; charset=utf-8", "no-cache"},
@@ -75,7 +77,11 @@ func TestWhatIsServedWhere(t *testing.T) {
 		if resp.StatusCode != 200 || text != c.text || h.Get("Content-Encoding") != c.coding || h.Get("Content-Type") != c.kind || h.Get("Cache-Control") != c.cache {
 			t.Errorf("%s for %q: %d %q %v", c.path, c.accept, resp.StatusCode, text, h)
 		}
-		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Content-Security-Policy") != policy {
+		want := policy
+		if strings.Contains(c.path, "/sealed-") { // and no other file
+			want = sealedPolicy
+		}
+		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Content-Security-Policy") != want {
 			t.Errorf("%s: headers %v", c.path, h)
 		}
 		if again, _ := get(t, s.URL+c.path, "Accept-Encoding", c.accept, "If-None-Match", h.Get("ETag")); again.StatusCode != http.StatusNotModified {
@@ -114,6 +120,9 @@ func TestThePolicyIsStrict(t *testing.T) {
 		if !strings.Contains(policy, must) {
 			t.Errorf("the policy lacks %q", must)
 		}
+	}
+	if strings.Replace(sealedPolicy, " 'wasm-unsafe-eval'", "", 1) != policy || sealedPolicy == policy {
+		t.Errorf("the database's worker has the policy %q", sealedPolicy)
 	}
 }
 

@@ -4,6 +4,7 @@
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
+import { mentioned } from './mentioned.mjs'
 
 const dist = new URL('../../../internal/app/dist/', import.meta.url).pathname
 const budget = 200 * 1024 // gzip, at the first screen
@@ -13,12 +14,11 @@ const kept = new Set()
 for (const chunk of Object.values(manifest)) {
   for (const name of [chunk.file, ...(chunk.css ?? []), ...(chunk.assets ?? [])]) kept.add(name)
 }
+mentioned(dist, kept)
 const sizes = {}
-for (const name of readdirSync(join(dist, 'assets'))) {
-  const path = join(dist, 'assets', name)
-  if (!kept.has('assets/' + name)) rmSync(path)
-  else pack('assets/' + name)
-}
+// First away with what is old: its compressed forms have the names of new ones.
+for (const name of readdirSync(join(dist, 'assets'))) if (!kept.has('assets/' + name)) rmSync(join(dist, 'assets', name))
+for (const name of kept) if (name.startsWith('assets/')) pack(name)
 for (const name of readdirSync(dist)) {
   if (/\.(br|gz)$/.test(name)) rmSync(join(dist, name))
 }
@@ -27,7 +27,7 @@ for (const name of readdirSync(dist)) {
 }
 
 function pack(name) {
-  if (!/\.(js|css|svg|html|webmanifest|json)$/.test(name)) return
+  if (!/\.(js|css|svg|html|webmanifest|json|wasm)$/.test(name)) return
   const text = readFileSync(join(dist, name))
   const gz = gzipSync(text, { level: 9 })
   const br = brotliCompressSync(text, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: text.length } })

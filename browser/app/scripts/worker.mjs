@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'vite'
+import { mentioned } from './mentioned.mjs'
 
 const here = new URL('..', import.meta.url).pathname
 const dist = join(here, '../../internal/app/dist')
@@ -22,6 +23,7 @@ function keep(key) {
   for (const k of [...(chunk.imports ?? []), ...(chunk.dynamicImports ?? [])]) keep(k)
 }
 keep('index.html')
+mentioned(dist, files)
 
 // The page asks at once for what the desk's first screen is made of, instead of learning it step by step.
 const page = join(dist, 'index.html')

@@ -2,10 +2,10 @@ import { Link, Outlet, useLocation, useNavigate, useRouter } from '@tanstack/rea
 import { lazy, Suspense, useEffect, useState } from 'react'
 import { faultOf } from './lib/fault'
 import { useActs } from './lib/keys'
-import { signOut } from './lib/me'
+import { signOut, useLeavingAsked } from './lib/me'
 import { useSession } from './lib/session'
 import { setTheme, useTheme } from './lib/theme'
-import { speak, t, useLanguage } from './lib/words'
+import { speak, t, useArea, useLanguage } from './lib/words'
 import { onTold } from './lib/worker'
 import { Button } from './ui/button'
 import { Empty } from './ui/empty'
@@ -14,6 +14,7 @@ import { faultWords } from './ui/toast'
 
 const Palette = lazy(() => import('./ui/palette').then((m) => ({ default: m.Palette })))
 const AllKeys = lazy(() => import('./ui/palette').then((m) => ({ default: m.AllKeys })))
+const Leaving = lazy(() => useArea('desk/local').then(() => import('./ui/leaving')))
 
 export function Root() {
   const language = useLanguage()
@@ -21,10 +22,12 @@ export function Root() {
   useOwnActs(show)
   useLeaving()
   useOpening()
+  const unsent = useLeavingAsked()
   return (
     <div key={language}>
       <Outlet />
       <Newer />
+      {unsent > 0 && <Suspense><Leaving unsent={unsent} /></Suspense>}
       {open && (
         <Suspense>
           {open === 'palette' ? <Palette open onClose={() => show(null)} /> : <AllKeys open onClose={() => show(null)} />}

@@ -49,6 +49,7 @@ export const inside = createRoute({
 const me = createRoute({
   getParentRoute: () => inside,
   path: '/me',
+  beforeLoad: () => useArea('desk/local'),
   component: lazyRouteComponent(() => import('./me/me'), 'Profile'),
 })
 
@@ -229,6 +230,7 @@ const team = createRoute({
 const lead = createRoute({
   getParentRoute: () => desk,
   path: '/leads/$id',
+  beforeLoad: () => useArea('desk/local'),
   validateSearch: (s: Record<string, unknown>): { accepted?: boolean } => (s.accepted ? { accepted: true } : {}),
   component: lazyRouteComponent(() => import('./desk/lead'), 'LeadPage'),
 })

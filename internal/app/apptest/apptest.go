@@ -30,8 +30,9 @@ const patience = 20 * time.Second
 
 // Browser is a Chromium of the test's own, with an empty profile.
 type Browser struct {
-	t   testing.TB
-	ctx context.Context
+	t       testing.TB
+	ctx     context.Context
+	profile string
 }
 
 // Open starts it, and skips the test where Chromium or the built app is
@@ -56,8 +57,9 @@ func start(t testing.TB) *Browser {
 	if path == "" {
 		t.Skip("Chromium is not installed: make deps")
 	}
+	profile := t.TempDir()
 	flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1440, 1000), // what lies beyond the window gets no clicks
+		chromedp.UserDataDir(profile), chromedp.WindowSize(1440, 1000), // what lies beyond the window gets no clicks
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("lang", "en-GB"))
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), flags...)
 	ctx, cancelBrowser := chromedp.NewContext(ctx)
@@ -65,7 +67,7 @@ func start(t testing.TB) *Browser {
 	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
 		t.Fatalf("Chromium does not start: %v", err)
 	}
-	return &Browser{t, ctx}
+	return &Browser{t, ctx, profile}
 }
 
 // Page is a tab. Its methods fail the test.
@@ -79,10 +81,31 @@ type Page struct {
 	faults []string
 }
 
+// Own opens a tab that keeps what it keeps in the browser's profile, on disk.
+func (b *Browser) Own() *Page {
+	b.t.Helper()
+	return b.page()
+}
+
+// End closes the browser, so that all that it keeps is on disk, and gives the
+// folder of its profile.
+func (b *Browser) End() (profile string) {
+	b.t.Helper()
+	if err := chromedp.Cancel(b.ctx); err != nil {
+		b.t.Fatalf("Chromium does not end: %v", err)
+	}
+	return b.profile
+}
+
 // Page opens a tab with storage of its own: another device.
 func (b *Browser) Page() *Page {
 	b.t.Helper()
-	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
+	return b.page(chromedp.WithNewBrowserContext())
+}
+
+func (b *Browser) page(how ...chromedp.ContextOption) *Page {
+	b.t.Helper()
+	ctx, cancel := chromedp.NewContext(b.ctx, how...)
 	ctx, stop := context.WithTimeout(ctx, 5*time.Minute)
 	p := &Page{t: b.t, ctx: ctx, workers: map[target.ID]context.Context{}}
 	b.t.Cleanup(func() {
@@ -186,7 +209,7 @@ func (p *Page) Authenticator() {
 	p.must(err)
 	_, err = chromedp.Call(p.ctx, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
 		Protocol: webauthn.AuthenticatorProtocolCtap2, Transport: webauthn.AuthenticatorTransportInternal,
-		HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, AutomaticPresenceSimulation: true}})
+		HasResidentKey: true, HasUserVerification: true, HasPrf: true, IsUserVerified: true, AutomaticPresenceSimulation: true}})
 	p.must(err)
 }
 

@@ -1,12 +1,22 @@
-// All that the desk reads and writes. Screens know only what is here: what is
-// seen is kept in memory now, and a sealed database can go under it.
+// All that the desk reads and writes. Screens know only what is here. What is
+// read goes through to what this device keeps while the server is away; what
+// can be told later goes through the outbox.
 import { queryOptions, useMutation, useQuery } from '@tanstack/react-query'
-import { api, ok, type Schemas } from '../lib/api'
+import { api, ok, send, type Schemas } from '../lib/api'
+import { serverNow } from '../lib/clock'
+import { Fault } from '../lib/fault'
+import { setLook, through } from '../lib/kept'
 import type { Me } from '../lib/me'
 import { queries } from '../lib/query'
 import { purpose, session } from '../lib/session'
 import type { ListName } from '../router'
 import { sayFault } from '../ui/toast'
+import { asIf } from './local/asif'
+import { type Entry, type Kind, local, useLocal } from './local/state'
+
+// Loaded when it is first needed: with the first answer that does not come, or after the first screen.
+export const keeper = () => import('./local/keeper')
+setLook(async (key) => (await keeper()).kept(key))
 
 export type Lead = Schemas['Lead']
 export type Offer = Schemas['Offer']
@@ -44,11 +54,20 @@ const mine = () => (session.get()?.role === 'salesperson' ? {} : { owner: sessio
 
 /** One list of the day. With names it is an opening on the record, so only the list that is looked at has them. */
 export const useDay = (list: ListName, names: boolean) =>
-  useQuery({ queryKey: ['day', list, names], queryFn: () => leadsOf({ list: serverList[list], ...mine(), ...(names ? { include: ['person' as const] } : {}), limit: 100 }), staleTime: 30_000 })
+  useQuery({
+    queryKey: ['day', list, names],
+    queryFn: ({ queryKey }) => through(queryKey, () => leadsOf({ list: serverList[list], ...mine(), ...(names ? { include: ['person' as const] } : {}), limit: 100 })),
+    staleTime: 30_000,
+  })
 
 /** One's own leads with their persons, newest first: what search looks through. */
 export const useOwnLeads = (on: boolean) =>
-  useQuery({ queryKey: ['day', 'all'], enabled: on, staleTime: 60_000, queryFn: () => leadsOf({ include: ['person'], limit: 500, ...(session.get()?.role === 'salesperson' ? { state: 'owned' as const } : {}) }) })
+  useQuery({
+    queryKey: ['day', 'all'],
+    enabled: on,
+    staleTime: 60_000,
+    queryFn: ({ queryKey }) => through(queryKey, () => leadsOf({ include: ['person'], limit: 500, ...(session.get()?.role === 'salesperson' ? { state: 'owned' as const } : {}) })),
+  })
 
 export const useWaiting = () => useQuery({ queryKey: ['team', 'waiting'], queryFn: () => leadsOf({ state: 'waiting', limit: 100 }), refetchInterval: 20_000 })
 export const useBoard = () => useQuery({ queryKey: ['team', 'board'], queryFn: () => ok(api.GET('/v1/board')), refetchInterval: 20_000 })
@@ -59,8 +78,12 @@ export const useAlarms = () =>
 export const useOffers = (on: boolean) =>
   useQuery({ queryKey: ['offers'], enabled: on, queryFn: () => ok(api.GET('/v1/offers')), refetchInterval: 10_000, staleTime: 0 })
 
-export const leadQuery = (id: string) => queryOptions({ queryKey: ['lead', id], queryFn: () => ok(api.GET('/v1/leads/{id}', { params: { ...byId(id), header: stated() } })) })
-export const useLead = (id: string) => useQuery(leadQuery(id))
+export const leadQuery = (id: string) => queryOptions({ queryKey: ['lead', id], queryFn: ({ queryKey }) => through(queryKey, () => ok(api.GET('/v1/leads/{id}', { params: { ...byId(id), header: stated() } }))) })
+/** The lead, as it will be once the server has heard what waits here. */
+export function useLead(id: string) {
+  const { entries } = useLocal()
+  return useQuery({ ...leadQuery(id), select: (l) => asIf(l, entries) })
+}
 
 export interface Story {
   enquiries: Schemas['Enquiry'][]
@@ -75,7 +98,7 @@ export interface Story {
 export const useStory = (id: string) =>
   useQuery({
     queryKey: ['lead', id, 'story'],
-    queryFn: async (): Promise<Story> => {
+    queryFn: ({ queryKey }) => through(queryKey, async (): Promise<Story> => {
       const params = { ...byId(id), header: stated() }
       const [enquiries, attempts, notes, history, visits, bookings] = await Promise.all([
         ok(api.GET('/v1/leads/{id}/enquiries', { params: { ...params, query: { include: ['message'], limit: 50 } } })),
@@ -86,7 +109,7 @@ export const useStory = (id: string) =>
         ok(api.GET('/v1/leads/{id}/bookings', { params: byId(id) })),
       ])
       return { enquiries: enquiries.items, attempts: attempts.items, notes: notes.items, history, visits: visits.items, bookings: bookings.items }
-    },
+    }),
   })
 
 const again = (id: string) => {
@@ -127,16 +150,49 @@ export interface Result {
   stage?: Schemas['StageIn']
 }
 
-/** The result of an attempt that was begun here; one whose beginning did not get through is told whole. */
-export async function tellResult(lead: string, tried: { id?: string; channel: Channel; at: string }, result: Result) {
-  if (tried.id) return ok(api.POST('/v1/attempts/{id}/result', { params: byId(tried.id), body: result }))
-  return ok(api.POST('/v1/leads/{id}/attempts', { params: byId(lead), body: { channel: tried.channel, started_at: tried.at, ...result } }))
+/** It was written down on this device, and is sent when the server is back. */
+export const later = Symbol('later')
+export type Told<R> = R | typeof later
+
+interface Telling {
+  kind: Kind
+  lead: string
+  path: string
+  body: object
 }
 
-function useChange<V, R>(id: string, f: (v: V) => Promise<R>, done?: (r: R) => void) {
+/** Tells by way of the outbox, where this device has one. */
+async function tell<R>({ kind, lead, path, body }: Telling): Promise<Told<R>> {
+  const at = new Date().toISOString() // by this device's clock; the server corrects it
+  const entry: Entry = {
+    id: crypto.randomUUID(),
+    at,
+    kind,
+    lead,
+    who: queries.getQueryData<Lead>(['lead', lead])?.person?.name ?? '',
+    path,
+    body: { ...body, happened_at: at },
+  }
+  if (local.get().state.is === 'open') return ((await (await import('./local/outbox')).tell(entry)) as R | undefined) ?? later
+  const answer = await send(path, entry.body, { 'Idempotency-Key': entry.id, 'Catchment-Clock': new Date().toISOString() })
+  if (!answer.ok) throw await Fault.of(answer)
+  return (await answer.json()) as R
+}
+
+/** The moment by this device's clock: what an attempt has is by the server's, as far as it is known. */
+const ownTime = (at: string) => new Date(Date.parse(at) - (serverNow() - Date.now())).toISOString()
+
+/** The result of an attempt that was begun here; one whose beginning did not get through is told whole. */
+function tellResult(lead: string, tried: { id?: string; channel: Channel; at: string }, result: Result) {
+  if (tried.id) return tell<Schemas['AttemptMade']>({ kind: 'result', lead, path: `/v1/attempts/${tried.id}/result`, body: result })
+  return tell<Schemas['AttemptMade']>({ kind: 'attempt', lead, path: `/v1/leads/${lead}/attempts`, body: { channel: tried.channel, started_at: ownTime(tried.at), ...result } })
+}
+
+function useChange<V, R>(id: string, f: (v: V) => Promise<Told<R>>, done?: (r: R) => void) {
   return useMutation({
     mutationFn: f,
     onSuccess: (r) => {
+      if (r === later) return
       done?.(r)
       again(id)
     },
@@ -144,14 +200,16 @@ function useChange<V, R>(id: string, f: (v: V) => Promise<R>, done?: (r: R) => v
   })
 }
 
+const lead = (id: string, what: string) => `/v1/leads/${id}/${what}`
+
 export const useResult = (id: string) =>
   useChange(id, (v: { tried: { id?: string; channel: Channel; at: string }; result: Result }) => tellResult(id, v.tried, v.result), (r) => took(r.lead))
-export const useNext = (id: string) => useChange(id, (body: Next) => ok(api.POST('/v1/leads/{id}/next-action', { params: byId(id), body })), took)
-export const useNote = (id: string) => useChange(id, (text: string) => ok(api.POST('/v1/leads/{id}/notes', { params: byId(id), body: { text } })))
-export const useStage = (id: string) => useChange(id, (body: Schemas['StageIn']) => ok(api.POST('/v1/leads/{id}/stage', { params: byId(id), body })), took)
-export const usePlan = (id: string) => useChange(id, (body: Schemas['PlanInBody']) => ok(api.POST('/v1/leads/{id}/visits', { params: byId(id), body })))
+export const useNext = (id: string) => useChange(id, (body: Next) => tell<Lead>({ kind: 'next', lead: id, path: lead(id, 'next-action'), body }), took)
+export const useNote = (id: string) => useChange(id, (text: string) => tell<Schemas['NoteMade']>({ kind: 'note', lead: id, path: lead(id, 'notes'), body: { text } }))
+export const useStage = (id: string) => useChange(id, (body: Schemas['StageIn']) => tell<Lead>({ kind: 'stage', lead: id, path: lead(id, 'stage'), body }), took)
+export const usePlan = (id: string) => useChange(id, (body: Schemas['PlanInBody']) => tell<Schemas['SiteVisit']>({ kind: 'visit', lead: id, path: lead(id, 'visits'), body }))
 export const useVisit = (id: string) =>
-  useChange(id, (v: { visit: string; state: 'done' | 'no-show' | 'cancelled' }) => ok(api.POST('/v1/visits/{id}', { params: byId(v.visit), body: { state: v.state } })))
+  useChange(id, (v: { visit: string; state: 'done' | 'no-show' | 'cancelled' }) => tell<Schemas['SiteVisit']>({ kind: 'visited', lead: id, path: `/v1/visits/${v.visit}`, body: { state: v.state } }))
 export const useBook = (id: string) => useChange(id, (body: Schemas['BookInBody']) => ok(api.POST('/v1/leads/{id}/bookings', { params: byId(id), body })))
 export const useGiveBack = (id: string) => useChange(id, (note: string) => ok(api.POST('/v1/leads/{id}/handover', { params: byId(id), body: { pool: true, ...(note ? { note } : {}) } })))
 export const useSuppress = (id: string, person: string) =>

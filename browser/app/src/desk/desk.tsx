@@ -1,23 +1,31 @@
 import { Link, Outlet, useNavigate } from '@tanstack/react-router'
-import { lazy, Suspense } from 'react'
-import { useLine } from '../lib/events'
+import { lazy, Suspense, useEffect } from 'react'
 import { useActs } from '../lib/keys'
 import { useMay } from '../lib/me'
-import { t } from '../lib/words'
+import { useAway } from '../lib/reach'
+import { t, useArea } from '../lib/words'
 import { cx } from '../ui/cx'
 import { Icon, type IconName } from '../ui/icon'
 import { Sign } from '../ui/sign'
 import { useTold } from './called'
+import { keeper } from './data'
 import { useLive } from './live'
+import { useLocal } from './local/state'
 import { PresenceSwitch } from './presence'
 
 // After the first screen, and before anything else.
 const OfferScreen = lazy(() => import('./offer').then((m) => ({ default: m.OfferScreen })))
+const Line = lazy(() => useArea('desk/local').then(() => import('./local/line')))
+const Gate = lazy(() => useArea('desk/local').then(() => import('./local/gate')))
 
 /** The frame of the desk: a place for the thumb below, for the eyes above; on a desk a rail at the side. */
 export function Desk() {
   useLive()
   useTold()
+  useKeeper()
+  const { state, entries } = useLocal()
+  const away = useAway()
+  const shut = state.is === 'locked' || state.is === 'over'
   const may = useMay()
   const offered = !!may('offers:answer')
   const team = !!may('reports:read')
@@ -40,11 +48,14 @@ export function Desk() {
         <Connection />
         {offered ? <PresenceSwitch /> : <span className="h-14" />}
       </header>
-      <div className="pb-[calc(64px+env(safe-area-inset-bottom))] md:pb-0"><Outlet /></div>
+      <div className="pb-[calc(64px+env(safe-area-inset-bottom))] md:pb-0">
+        <Suspense>{(away || entries.length > 0) && !shut && <Line />}</Suspense>
+        {shut ? <Suspense><Gate state={state} /></Suspense> : <Outlet />}
+      </div>
       <nav aria-label={t('desk.nav.label')} className="fixed inset-x-0 bottom-0 z-20 flex border-t border-line bg-ground pb-[env(safe-area-inset-bottom)] md:hidden">
         <Places team={team} />
       </nav>
-      {offered && <Suspense><OfferScreen /></Suspense>}
+      {offered && !shut && <Suspense><OfferScreen /></Suspense>}
     </div>
   )
 }
@@ -71,16 +82,24 @@ function Places({ team, side }: { team: boolean; side?: boolean }) {
   )
 }
 
-/** Says when the line is down: then what is shown may be old. */
+/** Says in the head when the server does not answer; the line below says what that means. */
 function Connection() {
-  const line = useLine()
-  if (line !== 'away') return null
+  if (!useAway()) return null
   return (
-    <p role="status" className="flex items-center gap-1.5 px-2 text-sm text-soft">
+    <p className="flex items-center gap-1.5 px-2 text-sm text-warm">
       <Icon name="warn" className="size-4" />
       {t('desk.away')}
     </p>
   )
+}
+
+/** Once the first screen stands, what is seen is kept sealed on this device. */
+function useKeeper() {
+  useEffect(() => {
+    const begin = () => void keeper().then((k) => k.start())
+    const timer = setTimeout(begin, 1200)
+    return () => clearTimeout(timer)
+  }, [])
 }
 
 function useDeskActs(team: boolean) {

@@ -6,7 +6,7 @@ import { Field, TextField } from '../ui/field'
 import { Select } from '../ui/select'
 import { Sheet } from '../ui/sheet'
 import { say } from '../ui/toast'
-import { type Lead, useBook, useGiveBack, useNext, useNote, usePlan, useStage, useSuppress } from './data'
+import { later, type Lead, useBook, useGiveBack, useNext, useNote, usePlan, useStage, useSuppress } from './data'
 import { TimePicker } from './picker'
 import { localInput, suggestions } from './times'
 
@@ -16,8 +16,9 @@ interface Props {
   onClose: () => void
 }
 
-const kept = (onClose: () => void) => () => {
-  say(t('desk.form.kept'), { kind: 'good' })
+const kept = (onClose: () => void) => (told?: unknown) => {
+  if (told === later) say(t('desk.local.later'), { kind: 'good', words: t('desk.local.laterWords') })
+  else say(t('desk.form.kept'), { kind: 'good' })
   onClose()
 }
 
@@ -35,7 +36,7 @@ export function NextSheet({ lead, open, onClose }: Props) {
 export function NoteSheet({ lead, open, onClose }: Props) {
   const [text, write] = useState('')
   const add = useNote(lead.id)
-  const send = () => add.mutate(text.trim(), { onSuccess: () => { write(''); kept(onClose)() } })
+  const send = () => add.mutate(text.trim(), { onSuccess: (told) => { write(''); kept(onClose)(told) } })
   return (
     <Sheet open={open} onClose={onClose} title={t('desk.do.note')} actions={<Button look="primary" wide busy={add.isPending} disabled={!text.trim()} onClick={send}>{t('desk.form.keep')}</Button>}>
       <TextField label={t('desk.form.note')} rows={6} autoFocus value={text} onChange={(e) => write(e.target.value)} help={t('desk.form.noteHelp')} fault={add.error ? faultOf(add.error).fields.text : undefined} />

@@ -6,6 +6,8 @@ import { Icon, type IconName } from '../ui/icon'
 import { Block } from '../ui/skeleton'
 import { When } from '../ui/time'
 import { type Lead, type Story, useVisit } from './data'
+import { contentOf } from './local/content'
+import { useLocal } from './local/state'
 
 const marks = { utm_source: 'source', utm_medium: 'medium', utm_campaign: 'campaign', utm_term: 'term', utm_content: 'content' } as const
 
@@ -55,8 +57,9 @@ interface Entry {
 /** Everything that happened, newest first. */
 export function History({ lead, story, canWork }: { lead: Lead; story?: Story; canWork: boolean }) {
   const visit = useVisit(lead.id)
+  const waiting = useWaiting(lead.id)
   if (!story) return <Block className="mx-4 mt-8 h-40" />
-  const entries = entriesOf(story)
+  const entries = [...waiting, ...entriesOf(story)]
   const planned = story.visits.filter((v) => v.state === 'planned')
   return (
     <section className="mx-4 mt-8">
@@ -91,6 +94,15 @@ export function History({ lead, story, canWork }: { lead: Lead; story?: Story; c
       </ol>
     </section>
   )
+}
+
+/** What was done here and the server has not heard of yet, newest first. */
+function useWaiting(lead: string): Entry[] {
+  const { entries } = useLocal()
+  return entries
+    .filter((e) => e.lead === lead)
+    .map((e) => ({ key: e.id, at: e.at, icon: e.refused ? ('warn' as const) : ('clock' as const), title: `${t(`desk.local.kind.${e.kind}`)} · ${e.refused ? t('desk.local.notTaken') : t('desk.local.notYet')}`, words: contentOf(e) }))
+    .reverse()
 }
 
 const channelIcon: Record<string, IconName> = { call: 'phone', whatsapp: 'chat', sms: 'message', email: 'mail', 'in-person': 'person' }

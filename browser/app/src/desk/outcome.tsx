@@ -9,7 +9,7 @@ import { Icon } from '../ui/icon'
 import { Sheet } from '../ui/sheet'
 import { Running } from '../ui/time'
 import { say } from '../ui/toast'
-import { type Channel, type Disposition, type Lead, type Result, useResult } from './data'
+import { type Channel, type Disposition, later, type Lead, type Result, useResult } from './data'
 import { TimePicker } from './picker'
 import { finish, type Trying } from './trying'
 
@@ -30,8 +30,9 @@ export function OutcomeSheet({ lead, trying }: { lead: Lead; trying: Trying }) {
     tell.mutate(
       { tried: trying, result },
       {
-        onSuccess: () => {
-          say(t('desk.outcome.kept'), { kind: 'good', words: rest.next?.at ? t('desk.outcome.next', { at: when(rest.next.at) }) : undefined })
+        onSuccess: (told) => {
+          if (told === later) say(t('desk.local.later'), { kind: 'good', words: t('desk.local.laterWords') })
+          else say(t('desk.outcome.kept'), { kind: 'good', words: rest.next?.at ? t('desk.outcome.next', { at: when(rest.next.at) }) : undefined })
           finish()
         },
       },

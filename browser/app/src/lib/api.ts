@@ -5,6 +5,8 @@ import createClient from 'openapi-fetch'
 import type { components, paths } from '../api/schema'
 import { noteServerTime } from './clock'
 import { Fault } from './fault'
+import { revoked } from './leave'
+import { reach } from './reach'
 import { session } from './session'
 
 export type Schemas = components['schemas']
@@ -22,6 +24,7 @@ async function once(r: Request, token?: string): Promise<Response> {
   if (token) headers.set('Authorization', 'Bearer ' + token)
   const answer = await fetch(new Request(r, { headers, cache: 'no-store', referrerPolicy: 'no-referrer' }))
   noteServerTime(answer.headers.get('Date'))
+  reach.note(true)
   return answer
 }
 
@@ -35,7 +38,11 @@ async function patiently(r: Request, token?: string): Promise<Response> {
       await pause(wait * 1000)
     } catch (e) {
       if (r.signal.aborted) throw e
-      if (tries > 1 || !navigator.onLine) throw Fault.offline()
+      // Once it is known to be away, each asks once: the rest is the stream's.
+      if (tries > 1 || !navigator.onLine || reach.away()) {
+        reach.note(false)
+        throw Fault.offline()
+      }
       await pause(tries ? 1500 : 300)
     }
   }
@@ -55,12 +62,20 @@ async function asSession(input: Request): Promise<Response> {
   for (let asked = 0; ; asked++) {
     const token = session.get()?.token
     const answer = await patiently(r, token)
+    if (answer.status === 401 && (await Fault.of(answer.clone())).code === 'device_revoked') {
+      revoked()
+      return answer
+    }
     const what = answer.status === 401 ? 'signIn' : answer.status === 403 ? inTheWay[(await Fault.of(answer.clone())).code] : undefined
     if (!what || asked > 1) return answer
     // Another request may have been through it meanwhile.
     if (session.get()?.token === token && !(await ask(what))) return answer
   }
 }
+
+/** A change as whoever is signed in, told by its path: for what was written down and is sent later. */
+export const send = (path: string, body: unknown, headers: Record<string, string>) =>
+  asSession(new Request(new URL(path, location.origin), { method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json', ...headers } }))
 
 /** As whoever is signed in. */
 export const api = createClient<paths>({ baseUrl: location.origin, fetch: asSession })

@@ -3,6 +3,9 @@
 // had, and says how it is.
 import { useEffect, useRef, useSyncExternalStore } from 'react'
 import { noteServerTime } from './clock'
+import { Fault } from './fault'
+import { revoked } from './leave'
+import { reach } from './reach'
 import { session } from './session'
 import { reader } from './sse'
 
@@ -38,6 +41,8 @@ async function read(stop: AbortSignal): Promise<'again' | 'ended'> {
   if (last) headers['Last-Event-ID'] = last
   const answer = await fetch('/v1/events', { headers, signal: stop, cache: 'no-store' })
   noteServerTime(answer.headers.get('Date'))
+  reach.note(true)
+  if (answer.status === 401 && (await Fault.of(answer)).code === 'device_revoked') revoked()
   if (answer.status === 401 || answer.status === 403) return 'ended'
   if (!answer.ok || !answer.body) throw new Error(String(answer.status))
   become('live')
@@ -45,9 +50,12 @@ async function read(stop: AbortSignal): Promise<'again' | 'ended'> {
   let ended = false
   const take = reader((e) => {
     if (e.id) last = e.id
-    if (e.event === 'end') ended = true
-    else if (e.event === 'reset') tell({ kind: 'reset', at: new Date().toISOString() })
-    else if (e.data && e.event !== 'message') tell(JSON.parse(e.data) as Happened)
+    if (e.event === 'end') {
+      ended = true
+      if (e.data.includes('device_revoked')) revoked()
+    }
+    if (e.event === 'reset') tell({ kind: 'reset', at: new Date().toISOString() })
+    else if (e.data && e.event !== 'message' && e.event !== 'end') tell(JSON.parse(e.data) as Happened)
   })
   const text = answer.body.pipeThrough(new TextDecoderStream()).getReader()
   for (;;) {
@@ -82,8 +90,8 @@ async function run(stop: AbortSignal) {
         become('away')
         return tell({ kind: 'session.ended', at: new Date().toISOString() })
       }
-    } catch {
-      // away: below
+    } catch (e) {
+      if (e instanceof TypeError) reach.note(false) // no answer at all
     }
     if (stop.aborted) return
     if (Date.now() - begun > 30_000) wait = 500
@@ -121,6 +129,9 @@ export function follow(): () => void {
     last = ''
   }
 }
+
+/** Calls back for each event, for good. */
+export const hear = (f: (e: Happened) => void) => void hearers.add(f)
 
 export function useHappened(f: (e: Happened) => void) {
   const latest = useRef(f)

@@ -1,6 +1,8 @@
 import { useQuery } from '@tanstack/react-query'
-import { useCallback } from 'react'
+import { useCallback, useSyncExternalStore } from 'react'
 import { api, door, ok, type Schemas } from './api'
+import { through } from './kept'
+import { leave } from './leave'
 import { queries } from './query'
 import { session } from './session'
 
@@ -12,7 +14,7 @@ export type Permission =
   | 'leads:read' | 'persons:open' | 'leads:work' | 'leads:move' | 'leads:export' | 'leads:import' | 'reports:read' | 'routing:manage' | 'offers:answer' | 'events:follow'
   | 'capture' | 'setup:read' | 'setup:manage' | 'spend:enter' | 'people:manage' | 'keys:manage' | 'privacy:manage' | 'record:read' | 'platform:run' | 'platform:record'
 
-export const useMe = () => useQuery({ queryKey: ['me'], queryFn: () => ok(api.GET('/v1/me')) })
+export const useMe = () => useQuery({ queryKey: ['me'], queryFn: ({ queryKey }) => through(queryKey, () => ok(api.GET('/v1/me'))) })
 
 /** Asks whether the visitor may do something; until that is known, not. */
 export function useMay() {
@@ -31,10 +33,37 @@ export function renew(r: { token: string; expires_at: string; level: number }) {
   session.renew({ ...r, needs: r.level >= 2 ? [] : session.get()?.needs })
 }
 
-export async function signOut() {
-  const token = session.get()?.token
-  session.end()
-  queries.clear()
-  // The device forgets at once; the server is told if it can be reached.
-  if (token) await door.DELETE('/v1/sessions/current', { headers: { Authorization: 'Bearer ' + token } }).catch(() => {})
+// How much would be lost; the desk knows it.
+let unsent = () => 0
+export const setUnsent = (f: () => number) => void (unsent = f)
+let asking: ((go: boolean) => void) | null = null
+const listeners = new Set<() => void>()
+const tell = () => {
+  for (const f of listeners) f()
 }
+
+/** Signs out here. What was not sent yet would be deleted with the rest: then the person is asked first. */
+export async function signOut() {
+  if (unsent() > 0 && !(await new Promise<boolean>((go) => { asking = go; tell() }))) return
+  const token = session.get()?.token
+  // The device forgets at once; the server is told if it can be reached.
+  const left = leave()
+  if (token) await door.DELETE('/v1/sessions/current', { headers: { Authorization: 'Bearer ' + token } }).catch(() => {})
+  await left
+}
+
+export const answerLeaving = (go: boolean) => {
+  asking?.(go)
+  asking = null
+  tell()
+}
+
+/** How many unsent entries somebody is asked about before signing out; 0: nobody is asked. */
+export const useLeavingAsked = () =>
+  useSyncExternalStore(
+    (f) => {
+      listeners.add(f)
+      return () => void listeners.delete(f)
+    },
+    () => (asking ? unsent() : 0),
+  )

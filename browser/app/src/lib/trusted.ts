@@ -1,6 +1,8 @@
 // The one Trusted Types policy of the app: the browser takes the address of a
 // worker only through it, and it gives only addresses that stand in this file.
-const workers = { service: '/app/sw.js' } as const
+import desk from '../desk/local/sealed?worker&url'
+
+const workers = { service: '/app/sw.js', desk } as const
 
 interface Policy {
   createScriptURL(name: string): string

@@ -3,6 +3,7 @@
 // a plain function; a change of language draws everything anew.
 import i18next from 'i18next'
 import { useSyncExternalStore } from 'react'
+import type local from '../desk/local/words.en.json'
 import type desk from '../desk/words.en.json'
 import type app from '../i18n/en.json'
 
@@ -14,6 +15,7 @@ type Leaf<T, P extends string = ''> = {
 export interface Areas {
   app: typeof app
   desk: typeof desk
+  'desk/local': typeof local
 }
 export type Key = { [A in keyof Areas]: Leaf<Areas[A]> }[keyof Areas]
 
@@ -21,7 +23,7 @@ export const languages = { en: 'English', ar: 'العربية' } as const
 export type Language = keyof typeof languages
 
 const place = 'catchment.language'
-const files = import.meta.glob<{ default: object }>(['../i18n/*.json', '../*/words.*.json', '!../worker/*'])
+const files = import.meta.glob<{ default: object }>(['../i18n/*.json', '../*/words.*.json', '../desk/local/words.*.json', '!../worker/*'])
 const areas = new Set<string>()
 const listeners = new Set<() => void>()
 let language: Language = chosen()

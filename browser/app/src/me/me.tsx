@@ -9,7 +9,11 @@ import { Select } from '../ui/select'
 import { Devices } from './devices'
 import { Factors } from './factors'
 import { Pushes } from './pushes'
+import { Keeping } from './keeping'
 import { Section } from './section'
+
+/** Who has a desk to keep something of. */
+const worksLeads = (role?: string) => role === 'salesperson' || role === 'manager' || !!role?.startsWith('role_')
 
 /** Oneself: where one is signed in, by what, and how the app looks. */
 export function Profile() {
@@ -31,6 +35,7 @@ export function Profile() {
       <Pushes />
       <Devices />
       <Factors />
+      {worksLeads(session?.role) && <Keeping />}
       <Section title={t('me.looks')}>
         <div className="grid gap-4 sm:grid-cols-2">
           <Select<Theme> label={t('me.theme.label')} value={theme} onChange={setTheme} choices={themes} />

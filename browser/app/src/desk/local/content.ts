@@ -1,0 +1,19 @@
+import { when } from '../../lib/format'
+import { tOf } from '../../lib/words'
+import type { Entry } from './state'
+
+interface Said {
+  text?: string
+  note?: string
+  disposition?: string
+  at?: string | null
+  state?: string
+  next?: { at?: string | null }
+}
+
+/** What was to be told, as it was written. */
+export function contentOf(e: Entry): string {
+  const b = e.body as Said
+  const at = b.next?.at ?? b.at
+  return [b.disposition && tOf('desk.disposition', b.disposition), b.state && tOf('desk.visit', b.state), at && when(at), b.text ?? b.note].filter(Boolean).join(' · ')
+}

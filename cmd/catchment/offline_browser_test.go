@@ -1,0 +1,186 @@
+package main
+
+import (
+	"encoding/base64"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"catchment/internal/app/apptest"
+)
+
+// awayDemo is the quiet demo whose server can be stopped and started again at
+// the same address.
+type awayDemo struct {
+	*deskDemo
+	args    []string
+	dir     string
+	process *process
+}
+
+func openAwayDemo(t *testing.T) *awayDemo {
+	t.Helper()
+	d := openDeskDemo(t)
+	at, err := url.Parse(d.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A passkey is of a name.
+	d.url = "http://localhost:" + at.Port()
+	dir := filepath.Dir(d.file)
+	return &awayDemo{d, []string{"demo", "--quiet", "--data", dir, "--listen", at.Host, "--inner", "", "--watermark", "32"}, dir, d.process}
+}
+
+// stop kills the server: nothing answers any more.
+func (d *awayDemo) stop() { d.process.kill() }
+
+// again starts it at the same address.
+func (d *awayDemo) again() {
+	d.t.Helper()
+	d.process = start(d.t, d.args...).await(d.t)
+}
+
+// waits until script is true in the page.
+func waits(p *apptest.Page, t *testing.T, what, script string) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if apptest.Eval[bool](p, script) {
+			return
+		}
+	}
+	t.Fatalf("%s did not come; the page says:\n%s", what, p.Text())
+}
+
+// What the salesperson wrote and read, which is to be found nowhere.
+const (
+	offName    = "Ashavati Exampleson"
+	offPhone   = "+442079460177"
+	offMessage = "Is the two-room flat with the lemon tree still free?"
+	offNote    = "Wants the corner flat, her sister Emeraude decides."
+)
+
+func TestOfflineInTheBrowser(t *testing.T) {
+	t.Parallel()
+	b := apptest.Open(t)
+	d := openAwayDemo(t)
+	phone := b.Own().Phone().Dark(false)
+	phone.Authenticator()
+
+	// Online: in, with a passkey that can make keys; two leads are seen.
+	phone.Go(d.url + "/app/sign-in")
+	phone.Press("Use a password")
+	phone.Type("E-mail", d.me.Email)
+	phone.Type("Password", d.me.Password)
+	phone.Press("Sign in")
+	phone.See("My day")
+	phone.Press("Away")
+	phone.See("Available")
+	lead := d.enquireWith(fields{"source": d.source, "message": offMessage, "person": fields{"name": offName, "phone": offPhone}})
+	phone.See("New lead")
+	phone.Press("Accept")
+	phone.See(offName)
+	phone.See(offMessage)
+	phone.Press("Me")
+	phone.See("Open. 0 entries wait")
+	phone.See("Unlocked by your face")
+	phone.Press("Set up") // of the passkey, which stands first
+	phone.Press("Make a passkey")
+	phone.Press("Send a code to my phone")
+	phone.Type("Six-digit code", d.code(d.me.Phone))
+	phone.See("Keep these ten recovery codes")
+	phone.Press("I have kept them")
+	waits(phone, t, "the wrapped key", `new Promise((good, bad) => { const r = indexedDB.open('catchment'); r.onerror = bad; r.onsuccess = () => {
+		const q = r.result.transaction('device').objectStore('device').get('me'); q.onsuccess = () => { r.result.close(); good(!!q.result?.wrapped) } } })`)
+	phone.Press("Back")
+	phone.See(offName)
+	waits(phone, t, "the service worker", `navigator.serviceWorker.ready.then(r => !!r.active && !!navigator.serviceWorker.controller)`)
+
+	// The server is stopped; the page is loaded anew, and shut.
+	d.stop()
+	phone.Go(d.url + "/app/desk/leads/" + lead)
+	phone.See("Your passkey opens it")
+	if strings.Contains(phone.Text(), offName) {
+		t.Error("what is kept is on the screen before it was unlocked")
+	}
+	phone.Press("Unlock")
+	phone.See(offName)
+	phone.See(offMessage)
+	phone.See("No connection.")
+
+	// Work, without a server.
+	phone.Outside()
+	phone.Press("Call")
+	phone.Press("How did it go?")
+	phone.Press("Interested")
+	phone.Press("Tomorrow")
+	phone.See("Kept on this device")
+	phone.Press("Note")
+	phone.Type("Note", offNote)
+	phone.Press("Keep")
+	phone.See(offNote)
+	phone.See("2 to be sent")
+	phone.See("not sent yet")
+
+	// And again through a restart of the app, the way a phone throws it away.
+	phone.Go(d.url + "/app/desk")
+	phone.Press("Unlock")
+	phone.See("2 to be sent")
+
+	// Back: the first answer to the note is lost on the way, so that it is sent twice.
+	apptest.Eval[bool](phone, `(() => { const ask = window.fetch; window.notes = 0; window.fetch = async r => {
+		const a = await ask(r); if (/\/notes$/.test(r.url ?? r) && r.method === 'POST' && window.notes++ === 0) throw new TypeError('lost'); return a } })(), true`)
+	d.again()
+	phone.Gone("to be sent")
+	if n := apptest.Eval[int](phone, `window.notes`); n < 2 {
+		t.Errorf("the note was sent %d times: the control is none", n)
+	}
+	notes := d.reader.want(200, "GET", "/v1/leads/"+lead+"/notes", nil, "Catchment-Purpose", "test").items()
+	if len(notes) != 1 || notes[0].(fields)["text"] != offNote {
+		t.Errorf("notes: %v", notes)
+	}
+	tried := d.reader.want(200, "GET", "/v1/leads/"+lead+"/attempts", nil).items()
+	if len(tried) != 1 || tried[0].(fields)["disposition"] != "interested" || tried[0].(fields)["channel"] != "call" {
+		t.Errorf("attempts: %v", tried)
+	}
+	if l := d.reader.want(200, "GET", "/v1/leads/"+lead, nil); l.text("next_what") != "call" || l.text("stage", "category") != "follow-up" {
+		t.Errorf("the lead: %s", l.body)
+	}
+
+	sealed := sealedFile(t, phone)
+	if strings.HasPrefix(string(sealed), "SQLite format 3") {
+		t.Error("the file is not sealed")
+	}
+
+	// Revoked: gone at once, and said.
+	me := api{t, d.url, apptest.Eval[string](phone, `JSON.parse(localStorage.getItem('catchment.session')).token`)}
+	for _, dev := range me.want(200, "GET", "/v1/me/devices", nil).items() {
+		me.want(200, "DELETE", "/v1/me/devices/"+dev.(fields)["id"].(string), nil)
+	}
+	phone.See("This device was revoked")
+	waits(phone, t, "the end of what was kept", `(async () => {
+		const left = []; for await (const name of (await navigator.storage.getDirectory()).keys()) left.push(name)
+		const boxes = (await indexedDB.databases()).map(d => d.name)
+		return left.length === 0 && boxes.length === 0 && localStorage.getItem('catchment.session') === null })()`)
+}
+
+// sealedFile copies the database out of the origin's private file system: of
+// the pool's files, the one that has pages, without the pool's head of 4096 bytes.
+func sealedFile(t *testing.T, p *apptest.Page) []byte {
+	t.Helper()
+	text := apptest.Eval[string](p, `(async () => {
+		const pool = await (await (await navigator.storage.getDirectory()).getDirectoryHandle('.catchment-desk')).getDirectoryHandle('.opaque')
+		for await (const h of pool.values()) {
+			const bytes = new Uint8Array(await (await h.getFile()).arrayBuffer())
+			if (bytes.length < 8192 || !new TextDecoder().decode(bytes.subarray(0, 64)).startsWith('/desk.db\0')) continue
+			let s = ''; for (const b of bytes.subarray(4096)) s += String.fromCharCode(b)
+			return btoa(s)
+		}
+		return '' })()`)
+	bytes, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(bytes) < 4096 || len(bytes)%4096 != 0 {
+		t.Fatalf("the sealed file has %d bytes: %v", len(bytes), err)
+	}
+	return bytes
+}
