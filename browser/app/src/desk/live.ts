@@ -4,8 +4,15 @@ import { comeBack } from '../lib/push'
 import { queries } from '../lib/query'
 import { session } from '../lib/session'
 
+// Whether somebody was elsewhere in the app, where nobody followed.
+let left = false
+
 /** Follows what happens, and has the screens read anew what it changed. */
 export function useLive() {
+  useEffect(() => {
+    if (left) void queries.invalidateQueries()
+    return () => void (left = true)
+  }, [])
   useEffect(() => follow(), [])
   useEffect(() => {
     const soon = setTimeout(() => void comeBack(), 3000) // after what the screen needs
