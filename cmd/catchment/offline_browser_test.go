@@ -148,7 +148,7 @@ func TestOfflineInTheBrowser(t *testing.T) {
 		t.Errorf("the lead: %s", l.body)
 	}
 
-	sealed := sealedFile(t, phone)
+	sealed := copyOfSealed(t, phone)
 	if strings.HasPrefix(string(sealed), "SQLite format 3") {
 		t.Error("the file is not sealed")
 	}
@@ -165,9 +165,9 @@ func TestOfflineInTheBrowser(t *testing.T) {
 		return left.length === 0 && boxes.length === 0 && localStorage.getItem('catchment.session') === null })()`)
 }
 
-// sealedFile copies the database out of the origin's private file system: of
+// copyOfSealed copies the database out of the origin's private file system: of
 // the pool's files, the one that has pages, without the pool's head of 4096 bytes.
-func sealedFile(t *testing.T, p *apptest.Page) []byte {
+func copyOfSealed(t *testing.T, p *apptest.Page) []byte {
 	t.Helper()
 	text := apptest.Eval[string](p, `(async () => {
 		const pool = await (await (await navigator.storage.getDirectory()).getDirectoryHandle('.catchment-desk')).getDirectoryHandle('.opaque')
