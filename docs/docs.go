@@ -8,3 +8,8 @@ import _ "embed"
 //
 //go:embed rights.md
 var Rights string
+
+// AuditVerify is the second verifier of a record, for Node.
+//
+//go:embed audit-verify.mjs
+var AuditVerify []byte

@@ -105,6 +105,7 @@ func proofs() []proof {
 		{"move", "a grown SQLite goes over to PostgreSQL while leads come in", proveMove},
 		{"roles", "three processes of each role: kill any, nothing is lost, one winner per offer", proveRoles},
 		{"revoke", "what is revoked is refused on every node within 5 s, also without SQL", proveRevoke},
+		{"tamper", "a record that was changed by SQL is found out by two verifiers", proveTamper},
 		{"attack", "guessing, spraying, pumping, fixation, foreign pages, false headers: each tried, stopped, and on the record", proveAttack},
 		{"reports", "figures of a million leads are what a recount gives, in milliseconds", proveReports},
 		{"lists", "a page of leads among a million comes in less than 100 ms by every filter, and is what the figures count", proveLists},

@@ -10,7 +10,7 @@ import (
 // built and run as a process.
 func TestProofsHold(t *testing.T) {
 	program := build(t)
-	for _, name := range []string{"first-lead", "kill", "sealed", "tenants", "attack"} {
+	for _, name := range []string{"first-lead", "kill", "sealed", "tenants", "tamper", "attack"} {
 		t.Run(name, func(t *testing.T) { holds(t, program, name) })
 	}
 }
