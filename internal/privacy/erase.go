@@ -138,8 +138,26 @@ func (p *Privacy) write(tx *store.Tx, id lead.PersonID, w whole, at time.Time) e
 	if err := finishErasures(tx, w.persons, at); err != nil {
 		return err
 	}
-	p.o.Events.Emit(tx, events.Event{Kind: events.PersonErased, At: at, Data: map[string]any{"person_id": id.String()}})
+	if err := p.tell(tx, id, w.leads, at); err != nil {
+		return err
+	}
 	return audit.Write(tx, at, audit.Entry{Actor: Actor, Action: "person.erased", About: id.String(), Detail: count})
+}
+
+// tell says it once for each lead, so that it reaches whoever has one on a
+// phone, and once where there is none.
+func (p *Privacy) tell(tx *store.Tx, id lead.PersonID, of []lead.ID, at time.Time) error {
+	e := events.Event{Kind: events.PersonErased, At: at, Data: map[string]any{"person_id": id.String()}}
+	all, err := leads.LeadsByID(tx, of...)
+	if err != nil || len(all) == 0 {
+		p.o.Events.Emit(tx, e)
+		return err
+	}
+	for _, l := range all {
+		e.Lead, e.Project, e.Source, e.Test = l.ID, l.Project, l.Source, l.Test
+		p.o.Events.Emit(tx, e)
+	}
+	return nil
 }
 
 // dropExports destroys files of leads that were not fetched yet: they may hold

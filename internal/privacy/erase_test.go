@@ -48,6 +48,9 @@ func TestErasingAPerson(t *testing.T) {
 		if w.count(countJobs, string(kindWithdraw)) != 1 {
 			t.Error("routing was not told that the lead is closed")
 		}
+		if told := w.count(eventsOf, `%"person.erased"%"`+gone.lead.String()+`"%`); told != 1 {
+			t.Errorf("whoever has the lead on a phone was told %d times", told)
+		}
 		if n := w.count(countAudit, "person.erased"); n != 1 {
 			t.Errorf("%d entries on the record", n)
 		}

@@ -32,6 +32,7 @@ var (
 	countRaw   = store.Register("privacytest.raw", `SELECT count(*) FROM submission WHERE account_id = $1`)
 	countJobs  = store.Register("privacytest.jobs", `SELECT count(*) FROM job WHERE account_id = $1 AND kind = $2`)
 	countAudit = store.Register("privacytest.audit", `SELECT count(*) FROM audit_event WHERE account_id = $1 AND action = $2`)
+	eventsOf   = store.Register("privacytest.events", `SELECT count(*) FROM event_batch WHERE account_id = $1 AND events LIKE $2`)
 	openKeys   = store.Register("privacytest.exports", `SELECT count(*) FROM export WHERE account_id = $1 AND wrapped IS NOT NULL`)
 )
 
