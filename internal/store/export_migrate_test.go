@@ -5,8 +5,8 @@ import (
 	"database/sql"
 )
 
-// MigrateTo brings a database to an older version: what a test begins with.
-func MigrateTo(ctx context.Context, o Options, version int64) (*sql.DB, error) {
+// OpenAt brings a database to an older version: what a test begins with.
+func OpenAt(ctx context.Context, o Options, version int64) (*sql.DB, error) {
 	p, db, err := provider(o)
 	if err != nil {
 		return nil, err

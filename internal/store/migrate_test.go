@@ -12,7 +12,7 @@ import (
 // pool has no policy, its members owe and are owed nothing.
 func TestVersionOneSurvives(t *testing.T) {
 	o := store.Options{Path: filepath.Join(t.TempDir(), "old.db")}
-	old, err := store.MigrateTo(t.Context(), o, 1)
+	old, err := store.OpenAt(t.Context(), o, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestVersionOneSurvives(t *testing.T) {
 	if from, to, err := store.Migrate(t.Context(), o); err != nil || from != 1 || to < 2 {
 		t.Fatalf("from %d to %d: %v", from, to, err)
 	}
-	db, err := store.MigrateTo(t.Context(), o, 1) // nothing to do: it only opens the file
+	db, err := store.OpenAt(t.Context(), o, 1) // nothing to do: it only opens the file
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 // few rows they find; and a new index is foretold too.
 func TestLaterMigrationsCountNothing(t *testing.T) {
 	o := store.Options{Path: t.TempDir() + "/old.db"}
-	db, err := store.MigrateTo(t.Context(), o, 1)
+	db, err := store.OpenAt(t.Context(), o, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func foretold(t *testing.T, db *sql.DB) map[string]string {
 func TestEveryTableSurvives(t *testing.T) {
 	for engine, o := range map[store.Engine]store.Options{store.SQLite: {Path: t.TempDir() + "/old.db"}, store.Postgres: storetest.EmptyPostgres(t)} {
 		t.Run(string(engine), func(t *testing.T) {
-			db, err := store.MigrateTo(t.Context(), o, 1)
+			db, err := store.OpenAt(t.Context(), o, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
