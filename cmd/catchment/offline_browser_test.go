@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"catchment/internal/app/apptest"
+	"catchment/internal/proof"
 )
 
 // awayDemo is the quiet demo whose server can be stopped and started again at
@@ -153,6 +154,9 @@ func TestOfflineInTheBrowser(t *testing.T) {
 		t.Error("the file is not sealed")
 	}
 
+	// In the profile's files there is none of it, in no form, while it is kept and after it is gone.
+	nothingIn(t, b.Profile())
+
 	// Revoked: gone at once, and said.
 	me := api{t, d.url, apptest.Eval[string](phone, `JSON.parse(localStorage.getItem('catchment.session')).token`)}
 	for _, dev := range me.want(200, "GET", "/v1/me/devices", nil).items() {
@@ -163,6 +167,37 @@ func TestOfflineInTheBrowser(t *testing.T) {
 		const left = []; for await (const name of (await navigator.storage.getDirectory()).keys()) left.push(name)
 		const boxes = (await indexedDB.databases()).map(d => d.name)
 		return left.length === 0 && boxes.length === 0 && localStorage.getItem('catchment.session') === null })()`)
+	nothingIn(t, b.End())
+
+	// The control: a page that keeps one of them in the clear is found out.
+	leak := apptest.Open(t)
+	page := leak.Own()
+	page.Go(d.url + "/app/sign.svg")
+	apptest.Eval[bool](page, `localStorage.setItem('a', '`+offName+`'), true`)
+	if got := searched(t, leak.End()); len(got.Hits) == 0 {
+		t.Errorf("a name in localStorage was not found in %d files", got.Files)
+	}
+}
+
+func searched(t *testing.T, profile string) proof.Swept {
+	t.Helper()
+	got, err := proof.SearchTree(profile, map[string]string{"name": offName, "phone": offPhone, "message": offMessage, "note": offNote})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func nothingIn(t *testing.T, profile string) {
+	t.Helper()
+	got := searched(t, profile)
+	t.Logf("%d files of the profile, %d bytes: %d finds", got.Files, got.Bytes, len(got.Hits))
+	for _, h := range got.Hits {
+		t.Errorf("in the profile: %s", h)
+	}
+	if got.Files < 20 {
+		t.Errorf("only %d files: that is no profile", got.Files)
+	}
 }
 
 // copyOfSealed copies the database out of the origin's private file system: of

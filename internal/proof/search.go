@@ -342,3 +342,30 @@ func (s *searcher) recall(noise []byte) (found, of int, err error) {
 	}
 	return found, len(s.needles), err
 }
+
+// Swept is what a search of a folder went through, and what it found, in words.
+type Swept struct {
+	Files int
+	Bytes int64
+	Hits  []string
+}
+
+// SearchTree looks below dir for every text, each under what it is (a phone is
+// looked for in all the ways in which numbers are written), in all the forms
+// that texts take in files. A text has eight bytes or more.
+func SearchTree(dir string, texts map[string]string) (Swept, error) {
+	var all []canary
+	for kind, text := range texts {
+		all = append(all, canary{kind, text})
+	}
+	s, err := newSearcher(all)
+	if err != nil {
+		return Swept{}, err
+	}
+	got, err := s.tree(dir, func(string) bool { return false })
+	out := Swept{Files: got.files, Bytes: got.bytes}
+	for _, h := range got.hits {
+		out.Hits = append(out.Hits, h.String())
+	}
+	return out, err
+}

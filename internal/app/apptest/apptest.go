@@ -87,6 +87,10 @@ func (b *Browser) Own() *Page {
 	return b.page()
 }
 
+// Profile is the folder of what the browser keeps; some of it is written only
+// when it ends.
+func (b *Browser) Profile() string { return b.profile }
+
 // End closes the browser, so that all that it keeps is on disk, and gives the
 // folder of its profile.
 func (b *Browser) End() (profile string) {
