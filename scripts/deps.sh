@@ -1,7 +1,7 @@
 #!/bin/sh
-# What the tests need besides Go and Node: PostgreSQL's server, and Chromium for
-# the web app. Installed on Debian when they are missing and this is root; else
-# the line to run is printed.
+# What the tests need besides Go and Node: PostgreSQL's server, Chromium for the
+# web app, and a C compiler for a reader of its sealed file. Installed on Debian
+# when they are missing and this is root; else the line to run is printed.
 set -eu
 # With the argument prove also the scanners that prove edge runs.
 if [ "${1:-}" = prove ] && ! { command -v slowhttptest && { command -v testssl || command -v testssl.sh; }; } >/dev/null 2>&1; then
@@ -16,6 +16,8 @@ fi
 missing=
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || missing=postgresql
 command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || missing="$missing chromium"
+# SQLCipher is built from its source, to read what the web app seals.
+command -v gcc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   echo "installing what the tests use: $missing"
@@ -30,4 +32,4 @@ fi
 case $missing in
 *postgresql*) echo "The tests need PostgreSQL's server: sudo apt-get install postgresql   (or: make fast, which leaves it out)" >&2; exit 1 ;;
 esac
-echo "The web app is not tried in a browser without: sudo apt-get install chromium" >&2
+echo "Some tests of the web app are left out without: sudo apt-get install$missing" >&2

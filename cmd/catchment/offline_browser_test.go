@@ -1,8 +1,13 @@
 package main
 
 import (
+	"crypto/hkdf"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"net/url"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -149,10 +154,7 @@ func TestOfflineInTheBrowser(t *testing.T) {
 		t.Errorf("the lead: %s", l.body)
 	}
 
-	sealed := copyOfSealed(t, phone)
-	if strings.HasPrefix(string(sealed), "SQLite format 3") {
-		t.Error("the file is not sealed")
-	}
+	genuinelySealed(t, phone, d.url)
 
 	// In the profile's files there is none of it, in no form, while it is kept and after it is gone.
 	nothingIn(t, b.Profile())
@@ -198,6 +200,60 @@ func nothingIn(t *testing.T, profile string) {
 	if got.Files < 20 {
 		t.Errorf("only %d files: that is no profile", got.Files)
 	}
+}
+
+// genuinelySealed has SQLCipher itself read the file, by a key that is made here
+// anew: of the server's share, and what the page's secret signs.
+func genuinelySealed(t *testing.T, p *apptest.Page, url string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "desk.db")
+	if err := os.WriteFile(file, copyOfSealed(t, p), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := exec.LookPath("gcc"); err != nil {
+		t.Log("SQLCipher is not built without gcc: make deps")
+		return
+	}
+	reader := filepath.Join(t.TempDir(), "sqlcipher")
+	build := exec.Command("go", "build", "-C", "../../internal/app/apptest/sqlcipher", "-o", reader, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=1")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	key := keyOfSealed(t, p, url)
+	out, err := exec.Command(reader, file, hex.EncodeToString(key)).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "cipher_version 4.") || !strings.Contains(string(out), offMessage) {
+		t.Errorf("SQLCipher with the key: %v\n%.600s", err, out)
+	}
+	key[0] ^= 1
+	if out, err := exec.Command(reader, file, hex.EncodeToString(key)).CombinedOutput(); err == nil || strings.Contains(string(out), offMessage) {
+		t.Errorf("SQLCipher with another key: %v\n%.600s", err, out)
+	}
+}
+
+func keyOfSealed(t *testing.T, p *apptest.Page, url string) []byte {
+	t.Helper()
+	signed := apptest.Eval[[]string](p, `new Promise((good, bad) => { const r = indexedDB.open('catchment'); r.onerror = bad; r.onsuccess = () => {
+		const q = r.result.transaction('device').objectStore('device').get('me')
+		q.onsuccess = async () => {
+			r.result.close()
+			const mac = await crypto.subtle.sign('HMAC', q.result.secret, new TextEncoder().encode('catchment desk database v1\n' + q.result.id))
+			good([q.result.id, btoa(String.fromCharCode(...new Uint8Array(mac)))])
+		} } })`)
+	me := api{t, url, apptest.Eval[string](p, `JSON.parse(localStorage.getItem('catchment.session')).token`)}
+	share, err := base64.RawURLEncoding.DecodeString(me.want(200, "POST", "/v1/me/device", fields{"device_id": signed[0]}).text("share"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mac, err := base64.StdEncoding.DecodeString(signed[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := hkdf.Key(sha256.New, append(share, mac...), []byte(signed[0]), "catchment desk database v1", 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 // copyOfSealed copies the database out of the origin's private file system: of
