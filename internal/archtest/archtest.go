@@ -40,4 +40,4 @@ var permissions = map[string][]string{
 }
 
 // testOnly are helpers for tests, scratch servers for tests and proofs.
-var testOnly = []string{"keyring/keyringtest", "archtest", "store/storetest", "store/scratch", "propertytest/table"}
+var testOnly = []string{"keyring/keyringtest", "archtest", "store/storetest", "store/scratch", "propertytest/table", "app/apptest/sqlcipher"}
