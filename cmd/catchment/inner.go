@@ -150,7 +150,7 @@ func (r refusals) Collect(c chan<- prometheus.Metric) {
 func (h *house) operate(api *web.API) {
 	operate.New(operate.Parts{
 		API: api, Version: version, Started: h.started, Engine: string(h.db.Engine()),
-		Accounts: h.operatorAccounts, Journal: h.operatorJournal, Jobs: h.operatorJobs, Events: h.operatorEvents, Database: h.db.Ping,
+		Accounts: h.operatorAccounts, Journal: h.operatorJournal, Jobs: h.operatorJobs, Events: h.operatorEvents, Database: h.db.Ping, Keys: h.operatorKeys,
 		Limits: h.readLimits, SetLimits: h.setLimits, Counts: h.limits,
 		Record: audit.NewPlatform(h.db),
 	})

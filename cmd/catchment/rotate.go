@@ -12,6 +12,7 @@ import (
 	"catchment/internal/account/admit"
 	"catchment/internal/keyring"
 	"catchment/internal/locksmith"
+	"catchment/internal/operate"
 	"catchment/internal/publish"
 	"catchment/internal/store"
 )
@@ -85,6 +86,16 @@ func (h *house) keepReading(run context.Context) {
 		}
 		failed = err != nil
 	}
+}
+
+// operatorKeys is what the operator's door shows of the platform's keys.
+func (h *house) operatorKeys() operate.PlatformKeys {
+	out, now := operate.PlatformKeys{Recipients: len(h.ring.Recovery())}, time.Now()
+	for _, k := range h.ring.Held() {
+		late, refused := k.Late(now)
+		out.Keys = append(out.Keys, operate.Key{Kind: string(k.Kind), ID: k.ID, Born: k.Born, Due: k.Due, Ends: k.Ends, Uses: k.Uses, Late: late, Refused: refused})
+	}
+	return out
 }
 
 type keysStatusCmd struct {

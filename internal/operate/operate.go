@@ -64,6 +64,7 @@ type Parts struct {
 	Jobs     func(ctx context.Context) (Jobs, error)
 	Events   func(ctx context.Context) (Events, error)
 	Database func(ctx context.Context) error // does it answer?
+	Keys     func() PlatformKeys
 	// Limits reads what an account may have of its own, SetLimits stores it, on
 	// both records. 404 when there is no such account.
 	Limits    func(ctx context.Context, id account.ID) (limits.Own, error)
@@ -134,6 +135,7 @@ func New(p Parts) {
 		Summary: "The accounts", Detail: "Newest first. Ids, names and counts of the set-up; nothing of a lead."}, p.accounts)
 	web.Meet(p.API, web.Op{Method: "GET", Path: "/v1/operator/health", Name: "operator-health", Tag: "operator", Permission: account.RunPlatform,
 		Summary: "How the machine is", Detail: "Figures over all accounts; nothing of a lead, an account or a person. Answers 200 also when something is wrong: look at ok."}, p.health)
+	p.keyRoutes()
 	p.limitRoutes()
 	p.recordRoutes()
 }

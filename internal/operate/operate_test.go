@@ -42,6 +42,7 @@ type platform struct {
 	list    *jobs.List
 	log     *events.Log
 	journal operate.Journal
+	keys    operate.PlatformKeys
 	broken  error // of the journal
 	url     string
 	token   string
@@ -65,6 +66,7 @@ func open(t *testing.T, db *store.DB) *platform {
 	feed := events.NewFeed(db, waker, quiet)
 	api := web.New(web.Options{DB: db, Auth: p.dir, Version: "test"})
 	operate.New(operate.Parts{API: api, Version: "v1", Started: time.Now(), Engine: string(db.Engine()), Database: db.Ping,
+		Keys:   func() operate.PlatformKeys { return p.keys },
 		Record: audit.NewPlatform(db),
 		Accounts: func(ctx context.Context, after web.Place, limit int) ([]operate.Account, error) {
 			return p.accounts(ctx, after, limit)
@@ -179,7 +181,7 @@ func TestAccounts(t *testing.T) {
 func TestOnlyTheOperator(t *testing.T) {
 	each(t, func(t *testing.T, p *platform) {
 		admin := p.company("First").Token
-		for _, path := range []string{"/v1/operator/accounts", "/v1/operator/health"} {
+		for _, path := range []string{"/v1/operator/accounts", "/v1/operator/health", "/v1/operator/keys"} {
 			p.get(path, "cst_"+strings.Repeat("A", 43), 401)
 			p.get(path, admin, 403)
 			p.get(path, p.token, 200)
@@ -213,6 +215,27 @@ func TestHealth(t *testing.T) {
 		p.broken, p.journal = nil, operate.Journal{Closed: true, Why: "disk_full"}
 		if h = p.get("/v1/operator/health", p.token, 200); h["ok"] != false || h["journal"].(map[string]any)["why"] != "disk_full" {
 			t.Errorf("the journal is closed: %v", h)
+		}
+	})
+}
+
+// A key that is late, and a keyring that nobody could recover, show.
+func TestKeysOfThePlatform(t *testing.T) {
+	each(t, func(t *testing.T, p *platform) {
+		born := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+		p.keys = operate.PlatformKeys{Recipients: 1, Keys: []operate.Key{{Kind: "root", ID: "b8d373b9", Born: born, Due: born.AddDate(1, 0, 0), Uses: true}, {Kind: "login", ID: "login"}}}
+		out := p.get("/v1/operator/keys", p.token, 200)
+		first, second := out["items"].([]any)[0].(map[string]any), out["items"].([]any)[1].(map[string]any)
+		if out["ok"] != true || first["due_at"] != "2027-03-02T09:00:00Z" || first["in_use"] != true || second["due_at"] != nil || second["ends_at"] != nil {
+			t.Error(out)
+		}
+		p.keys.Keys[0].Late = true
+		if out = p.get("/v1/operator/keys", p.token, 200); out["ok"] != false {
+			t.Error("a key is late, and all is well")
+		}
+		p.keys.Keys[0].Late, p.keys.Recipients = false, 0
+		if out = p.get("/v1/operator/keys", p.token, 200); out["ok"] != false {
+			t.Error("nobody can recover the keyring, and all is well")
 		}
 	})
 }
