@@ -112,6 +112,7 @@ func proofs() []proof {
 		{"import", "a long file comes in once, through kills, in flat memory; history is not offered, and captured leads do not wait behind a live one", proveImport},
 		{"rotate", "every key is rotated under load, and whoever does it is killed: no request fails, no lead is lost", proveRotate},
 		{"flood", "attackers at the doors do not keep others waiting", proveFlood},
+		{"desk", "from a lead's POST to its offer on the screen, at a thousand leads a second", proveDesk},
 		{"bench", "how much the door and the offers cost", proveBench},
 	}
 }

@@ -24,12 +24,21 @@ func (i *instance) site(ctx context.Context, team int) (site, error) {
 
 // layOut makes it through the API, as an admin would.
 func (i *instance) layOut(ctx context.Context, team int) (site, error) {
+	s, err := i.project(ctx, "proof")
+	if err != nil {
+		return s, err
+	}
+	return s, i.team(ctx, i.api(i.world.Accounts[0].SecretKey), s, team)
+}
+
+// project makes a project of this slug, with a source and nobody yet.
+func (i *instance) project(ctx context.Context, slug string) (site, error) {
 	a := i.api(i.world.Accounts[0].SecretKey)
 	var s site
 	var made struct {
 		ID string `json:"id"`
 	}
-	if err := a.post(ctx, "/v1/projects", map[string]any{"name": "Proof", "slug": "proof", "time_zone": "UTC"}, &made); err != nil {
+	if err := a.post(ctx, "/v1/projects", map[string]any{"name": "Proof", "slug": slug, "time_zone": "UTC"}, &made); err != nil {
 		return s, err
 	}
 	s.project = made.ID
@@ -37,11 +46,11 @@ func (i *instance) layOut(ctx context.Context, team int) (site, error) {
 	if err := a.call(ctx, http.MethodPut, "/v1/projects/"+s.project+"/pool", pool, nil); err != nil {
 		return s, err
 	}
-	if err := a.post(ctx, "/v1/sources", map[string]any{"project_id": s.project, "name": "Proof", "slug": "proof-api"}, &made); err != nil {
+	if err := a.post(ctx, "/v1/sources", map[string]any{"project_id": s.project, "name": "Proof", "slug": slug + "-api"}, &made); err != nil {
 		return s, err
 	}
 	s.source = made.ID
-	return s, i.team(ctx, a, s, team)
+	return s, nil
 }
 
 // team hires salespeople, a few at a time: each chooses a password, which

@@ -18,4 +18,3 @@ func (p *Page) Slow(times, bits, latency float64) {
 		MatchedNetworkConditions: []*network.Conditions{{Latency: latency, DownloadThroughput: bits / 8, UploadThroughput: bits / 8}}})
 	p.must(err)
 }
-

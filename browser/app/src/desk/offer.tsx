@@ -88,6 +88,7 @@ export function OfferScreen() {
         <Base.Backdrop className={veil} />
         <Base.Popup
           role="alertdialog"
+          data-offer={shown.id}
           initialFocus={title} // neither answer is a key away
           className="rises fixed inset-0 z-50 flex flex-col bg-ground px-6 pt-[max(28px,env(safe-area-inset-top))] pb-[max(28px,env(safe-area-inset-bottom))] text-center outline-none md:inset-x-0 md:inset-y-[8dvh] md:mx-auto md:max-w-110 md:rounded-xl md:border md:border-line md:bg-floating md:shadow-float"
         >
