@@ -22,6 +22,10 @@ import (
 	"catchment/internal/vault"
 )
 
+// ErrUnwritten says that something could not be put on the record, so it was
+// not done.
+var ErrUnwritten = errors.New("audit: the record cannot be written")
+
 // Entry is what is to be recorded.
 type Entry struct {
 	ID      ID            // on the platform's record: written once, however often; zero: a new one

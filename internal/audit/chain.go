@@ -2,6 +2,7 @@ package audit
 
 import (
 	"crypto/rand"
+	"fmt"
 	"sync"
 
 	"catchment/internal/account"
@@ -51,7 +52,10 @@ func (g *gathered) write(tx *store.Tx) error {
 			chains.give(tx.Account(), was)
 		} // of a chain whose end nobody knows nothing more is written
 	})
-	return record.Add(tx, rows, things)
+	if err := record.Add(tx, rows, things); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnwritten, err)
+	}
+	return nil
 }
 
 // chain is where a writer's entries of one account have got to.

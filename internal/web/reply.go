@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"catchment/internal/audit"
 	"catchment/internal/problem"
 	"catchment/internal/store"
 
@@ -28,6 +29,8 @@ func (a *API) problem(v *Visit, op Op, err error) *problem.Problem {
 		p = problem.NotFound()
 	case errors.Is(err, store.ErrAway), errors.Is(err, store.ErrAgain):
 		p = problem.Busy("database_away", 2*time.Second, "The database does not answer just now. Captured leads are safe; repeat this request.")
+	case errors.Is(err, audit.ErrUnwritten):
+		p = problem.Busy("record_away", 2*time.Second, "This could not be put on the record, so it was not done. Repeat it later, and tell whoever runs the server.")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		p = problem.Busy("timeout", time.Second, "The request took too long. Look whether it was done, or repeat it under the same Idempotency-Key.")
 	default:
