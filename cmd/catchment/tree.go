@@ -1,7 +1,13 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
 
 	"catchment/internal/audit"
 	"catchment/internal/checkpoint"
@@ -16,7 +22,33 @@ const recordKeysPath = "/.well-known/catchment-record-keys.json"
 func (h *house) newTree() *audit.Sequencer {
 	keys := h.recordKeyList()
 	return audit.NewSequencer(audit.SequencerOptions{DB: h.db, Key: h.ring.RecordKey(), Log: h.log,
-		Own: func(note string) (checkpoint.Checkpoint, error) { return checkpoint.Open(note, keys) }})
+		Own: func(note string) (checkpoint.Checkpoint, error) { return checkpoint.Open(note, keys) },
+		Export: func(_ context.Context, c checkpoint.Checkpoint, note string) error {
+			return keepCheckpoint(filepath.Join(h.c.Data, "checkpoints"), c, note, keys)
+		}})
+}
+
+// errCut says that the database has less of a record than was signed.
+var errCut = errors.New("THE RECORD IS SHORTER THAN WHAT WAS SIGNED, or is another one: entries were taken away, or an older database was restored; the file with the longer checkpoint is kept, move it away when you know why")
+
+// keepCheckpoint keeps an account's newest checkpoint in a file, where SQL does
+// not reach. It never replaces one of more entries, or of another tree.
+func keepCheckpoint(folder string, c checkpoint.Checkpoint, note string, keys receipt.Keys) error {
+	name := c.Account + ".txt"
+	text, err := os.ReadFile(filepath.Join(folder, name))
+	if err == nil {
+		kept, err := checkpoint.Open(string(text), keys)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if kept.Size > c.Size || kept.Size == c.Size && kept.Root != c.Root {
+			return fmt.Errorf("%s: %w", name, errCut)
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return leave(folder, name, []byte(note))
 }
 
 func (h *house) recordKeyList() (out receipt.Keys) {
