@@ -73,7 +73,39 @@ func TestConsoleInTheBrowser(t *testing.T) {
 	page.Press("Receipt")
 	page.See("Valid") // checked in the browser, by the published keys and the body
 	page.See("Save the receipt")
+	page.Press("Close")
+	rules(t, page, admin)
 	comesIn(t, page, web.url, admin)
+}
+
+// rules goes through what an admin sets for the people: a role of their own,
+// how a team is offered leads, and the account's rules.
+func rules(t *testing.T, page *apptest.Page, admin api) {
+	t.Helper()
+	page.Press("Roles")
+	page.See("Reads leads, without the persons")
+	page.Press("New role")
+	page.See("Save the role")
+	apptest.Settle(page)
+	page.Type("Name of the role", "Team lead")
+	page.Press("Save the role")
+	page.See("1 right")
+	if got := admin.want(200, "GET", "/v1/roles", nil); !strings.Contains(string(got.body), `"name":"Team lead"`) {
+		t.Errorf("roles: %s", got.body)
+	}
+
+	page.Press("Routing")
+	page.Press("Team and offers")
+	page.Type("Time to accept, seconds", "0") // after the 45
+	page.Press("Save")
+	project := admin.want(200, "GET", "/v1/projects", nil).items()[0].(fields)["id"].(string)
+	admin.until("the time to accept", "/v1/projects/"+project+"/pool", func(a answer) bool { return a.count("accept_seconds") == 450 })
+
+	page.Press("Settings")
+	page.See("Company sign-in")
+	page.See("Hours without us")
+	page.Press("Alarms")
+	page.See("No alarm waits")
 }
 
 // sellSome has the invited salesperson come in and be offered leads that are

@@ -66,6 +66,17 @@ var screens = []screen{
 		p.Key("\r")
 		p.See("The story")
 	}},
+	{name: "console-alarms", as: "manager", path: "/app/console/alarms", shows: "Where time ran out"},
+	{name: "console-roles", as: "admin", path: "/app/console/roles", shows: "Reads leads, without the persons"},
+	{name: "console-role-new", as: "admin", path: "/app/console/roles", act: func(p *apptest.Page) {
+		p.Press("New role")
+		p.See("Save the role")
+	}},
+	{name: "console-settings", as: "admin", path: "/app/console/settings", shows: "Company sign-in"},
+	{name: "console-team", as: "manager", path: "/app/console/routing", act: func(p *apptest.Page) {
+		p.Press("Team and offers")
+		p.See("How leads are offered")
+	}},
 	{name: "console-start", as: "admin", path: "/app/console/start", shows: "What do you sell?"},
 	{name: "day", as: "salesperson", quiet: true, path: "/app/desk", shows: "My day"},
 	{name: "day-empty", as: "salesperson", quiet: true, path: "/app/desk?list=returned", shows: "Nobody came back"},

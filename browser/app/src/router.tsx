@@ -190,6 +190,27 @@ const files = createRoute({
   beforeLoad: () => useArea('inlet'),
   component: lazyRouteComponent(() => import('./inlet/files'), 'Files'),
 })
+const alarms = createRoute({
+  getParentRoute: () => desktop,
+  path: '/alarms',
+  validateSearch: (s: Record<string, unknown>): { state?: 'cleared' } => ({ state: oneOf(['cleared'], s.state) }),
+  component: lazyRouteComponent(() => import('./console/alarms'), 'Alarms'),
+})
+const teamPage = createRoute({
+  getParentRoute: () => desktop,
+  path: '/routing/team/$project',
+  component: lazyRouteComponent(() => import('./console/team'), 'TeamPage'),
+})
+const roles = createRoute({
+  getParentRoute: () => desktop,
+  path: '/roles',
+  component: lazyRouteComponent(() => import('./console/roles'), 'Roles'),
+})
+const settings = createRoute({
+  getParentRoute: () => desktop,
+  path: '/settings',
+  component: lazyRouteComponent(() => import('./console/settings'), 'Settings'),
+})
 const platform = createRoute({
   getParentRoute: () => desktop,
   path: '/platform',
@@ -239,7 +260,7 @@ const tree = root.addChildren([
   start,
   signIn,
   join,
-  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, sources, source, held, keys, files, platform, platformRecord])]),
+  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, sources, source, held, alarms, teamPage, roles, settings, keys, files, platform, platformRecord])]),
 ])
 
 export const router = createRouter({

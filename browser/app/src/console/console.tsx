@@ -2,6 +2,7 @@ import { getRouteApi, Link, Navigate, Outlet, useLocation, useNavigate } from '@
 import { lazy, Suspense, useEffect, useState } from 'react'
 import { follow, useLine } from '../lib/events'
 import { useActs } from '../lib/keys'
+import { count } from '../lib/format'
 import { signOut, useMay, useMe } from '../lib/me'
 import { useSession } from '../lib/session'
 import { t, tOf } from '../lib/words'
@@ -12,7 +13,7 @@ import { Icon } from '../ui/icon'
 import { Menu } from '../ui/menu'
 import { Sign } from '../ui/sign'
 import { Rows } from '../ui/skeleton'
-import { useProjects } from './data'
+import { useAlarms, useFresh, useProjects } from './data'
 import { open, type Place } from './places'
 
 const here = getRouteApi('/inside/console')
@@ -96,6 +97,7 @@ function Way({ mine, wide }: { mine: Place[]; wide?: boolean }) {
               >
                 <Icon name={p.icon} className="size-4.5" />
                 <span className={name}>{t(p.words)}</span>
+                {p.to === '/console/alarms' && <Waiting wide={wide} />}
               </Link>
             </li>
           ))}
@@ -104,6 +106,15 @@ function Way({ mine, wide }: { mine: Place[]; wide?: boolean }) {
       <Self name={name} wide={wide} />
     </>
   )
+}
+
+/** How many alarms wait for a look, as far as one page tells. */
+function Waiting({ wide }: { wide?: boolean }) {
+  useFresh(/^alarm\./, ['alarms'])
+  const list = useAlarms().data
+  const n = list?.items.length
+  if (!n) return null
+  return <span title={t('console.alarm.waiting', { count: n })} className={cx('figures rounded-full bg-warm-ground px-1.5 text-xs font-semibold text-warm', wide ? 'ms-auto' : '-ms-3.5 self-start lg:ms-auto lg:self-center')}>{count(n)}{list.next_cursor && '+'}<span className="sr-only"> {t('console.alarm.waiting', { count: n })}</span></span>
 }
 
 /** Which project the screens are about. */

@@ -34,6 +34,10 @@ export const useUsers = (enabled = true) =>
 export const useStages = (enabled = true) =>
   useQuery({ ...lasting, enabled, queryKey: ['stages'], queryFn: () => ok(api.GET('/v1/stages')).then((l) => l.items.sort((a, b) => a.place - b.place)) })
 
+/** The alarms that wait for a look: the newest hundred. */
+export const useAlarms = () =>
+  useQuery({ queryKey: ['alarms', 'raised'], staleTime: 30_000, refetchInterval: 60_000, queryFn: () => ok(api.GET('/v1/alarms', { params: { query: { limit: 100 } } })) })
+
 export type Project = Schemas['Project']
 export type User = Schemas['Colleague']
 export type Source = Schemas['Source']

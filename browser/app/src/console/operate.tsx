@@ -16,6 +16,7 @@ import { TextField } from '../ui/field'
 import { Block, Rows } from '../ui/skeleton'
 import { Ago, When } from '../ui/time'
 import { sayFault } from '../ui/toast'
+import { AccountLimits } from './accountlimits'
 import { Page, Part, Sorry } from './page'
 import { lasted } from './story'
 
@@ -79,17 +80,19 @@ function Accounts() {
     getNextPageParam: (p) => p.next_cursor,
   })
   const rows = list.data?.pages.flatMap((p) => p.items) ?? []
+  const [limited, limit] = useState<{ id: string; name: string } | null>(null)
   return (
     <Part title={t('console.platform.accounts')}>
       {list.isPending ? <Rows n={4} /> : list.isError && !list.data ? <Sorry error={list.error} again={() => void list.refetch()} /> : rows.length === 0 ? <Empty title={t('console.platform.none')} words={t('console.platform.noneWords')} /> : (
         <div className="overflow-x-auto" tabIndex={0} role="group" aria-label={t('console.platform.accounts')}>
           <table className="w-full min-w-140 text-sm">
-            <thead><tr className="border-b border-line text-xs text-soft"><th scope="col" className="py-2 text-start font-medium">{t('console.platform.account')}</th>{(['projects', 'sources', 'users'] as const).map((k) => <th key={k} scope="col" className="py-2 ps-4 text-end font-medium">{t(`console.platform.${k}`)}</th>)}<th scope="col" className="py-2 ps-4 text-end font-medium">{t('console.platform.since')}</th></tr></thead>
-            <tbody>{rows.map((a) => <tr key={a.id} className="border-b border-line"><th scope="row" className="py-2.5 text-start font-medium">{a.name}<span className="block text-xs font-normal text-faint"><span className="ltr font-mono">{a.id}</span></span></th><td className="figures py-2 ps-4 text-end">{count(a.projects)}</td><td className="figures py-2 ps-4 text-end">{count(a.sources)}</td><td className="figures py-2 ps-4 text-end">{count(a.users)}</td><td className="py-2 ps-4 text-end text-soft"><When at={a.created_at} /></td></tr>)}</tbody>
+            <thead><tr className="border-b border-line text-xs text-soft"><th scope="col" className="py-2 text-start font-medium">{t('console.platform.account')}</th>{(['projects', 'sources', 'users'] as const).map((k) => <th key={k} scope="col" className="py-2 ps-4 text-end font-medium">{t(`console.platform.${k}`)}</th>)}<th scope="col" className="py-2 ps-4 text-end font-medium">{t('console.platform.since')}</th><th scope="col" className="sr-only">{t('console.platform.limits')}</th></tr></thead>
+            <tbody>{rows.map((a) => <tr key={a.id} className="border-b border-line"><th scope="row" className="py-2.5 text-start font-medium">{a.name}<span className="block text-xs font-normal text-faint"><span className="ltr font-mono">{a.id}</span></span></th><td className="figures py-2 ps-4 text-end">{count(a.projects)}</td><td className="figures py-2 ps-4 text-end">{count(a.sources)}</td><td className="figures py-2 ps-4 text-end">{count(a.users)}</td><td className="py-2 ps-4 text-end text-soft"><When at={a.created_at} /></td><td className="py-1 ps-4 text-end"><Button look="quiet" onClick={() => limit(a)}>{t('console.platform.limits')}</Button></td></tr>)}</tbody>
           </table>
           {list.hasNextPage && <Button className="mt-4" busy={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>{t('console.held.more')}</Button>}
         </div>
       )}
+      {limited && <AccountLimits account={limited} onClose={() => limit(null)} />}
     </Part>
   )
 }

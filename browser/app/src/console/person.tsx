@@ -18,6 +18,7 @@ import { Ago, When } from '../ui/time'
 import { say, sayFault } from '../ui/toast'
 import { useProjects } from './data'
 import { Page, Part, Sorry } from './page'
+import { Leave } from './leave'
 import { OneTimeLink, useRoles, UserState } from './people'
 import { ShiftForm } from './shifts'
 import { Presence } from './states'
@@ -41,6 +42,7 @@ export function Colleague() {
         <Teams user={u} />
         <ShiftForm user={u.id} may={!!may('routing:manage')} />
         {may('people:manage') && <Sessions user={u} />}
+        {may('people:manage') && <Phones user={u} />}
       </div>
     </Page>
   )
@@ -77,6 +79,7 @@ function About({ user: u }: { user: Schemas['Colleague'] }) {
         <Fact words={t('console.col.role')}>
           {may('people:manage') && !self ? <Select hideLabel className="max-w-60" label={t('console.col.role')} value={u.role} onChange={(v) => v !== u.role && setRole(v)} choices={named.choices} /> : named.name(u.role)}
         </Fact>
+        {u.state === 'invited' && u.invitation_expires_at && <Fact words={t('console.userState.invited')}>{Date.parse(u.invitation_expires_at) > Date.now() ? <>{t('console.people.invitedUntil')} <When at={u.invitation_expires_at} /></> : <span className="text-warm">{t('console.people.invitationOver')}</span>}</Fact>}
         <Fact words={t('console.start.project.zone')}><span className="ltr">{u.time_zone}</span></Fact>
         {contact.data ? (
           <>
@@ -162,6 +165,39 @@ function Sessions({ user: u }: { user: Schemas['Colleague'] }) {
   )
 }
 
+/** Phones that keep leads under a key of which we have a share; without it the file is unreadable. */
+function Phones({ user: u }: { user: Schemas['Colleague'] }) {
+  const [ask, show] = useState<string | null>(null)
+  const list = useQuery({ queryKey: ['users', u.id, 'devices'], queryFn: () => ok(api.GET('/v1/users/{id}/devices', { params: { path: { id: u.id } }, headers: { 'Catchment-Purpose': purpose() } })).then((l) => l.items) })
+  const wipe = useMutation({
+    mutationFn: (device_id: string): Promise<unknown> => ok(api.DELETE('/v1/users/{id}/devices/{device_id}', { params: { path: { id: u.id, device_id } } })),
+    onSuccess: () => say(t('console.people.wiped'), { kind: 'good' }),
+    onError: sayFault,
+    onSettled: () => {
+      show(null)
+      void list.refetch()
+    },
+  })
+  return (
+    <Part title={t('console.people.devices')}>
+      {list.isPending ? <Rows n={1} /> : !list.data?.length ? <p className="text-soft">{t('console.people.noDevices')}</p> : (
+        <ul>
+          {list.data.map((d) => (
+            <li key={d.id} className="flex min-h-13 items-center gap-3 border-b border-line py-2 text-sm">
+              <span className="min-w-0 flex-1">
+                <span className="block truncate font-medium">{d.device ?? t('me.device.unknown')}</span>
+                <span className="block text-xs text-soft">{t('console.people.lease')} <When at={d.lease_until} /></span>
+              </span>
+              <Button look="quiet" onClick={() => show(d.id)}>{t('console.people.wipe')}</Button>
+            </li>
+          ))}
+        </ul>
+      )}
+      <Confirm open={!!ask} onClose={() => show(null)} title={t('console.people.wipeAsk')} words={t('console.people.wipeWords')} verb={t('console.people.wipe')} busy={wipe.isPending} onYes={() => ask && wipe.mutate(ask)} />
+    </Part>
+  )
+}
+
 function Acts({ user: u }: { user: Schemas['Colleague'] }) {
   const self = useSession()?.user_id === u.id
   const [ask, show] = useState<'off' | 'factors' | null>(null)
@@ -172,8 +208,9 @@ function Acts({ user: u }: { user: Schemas['Colleague'] }) {
     show(null)
     renew()
   }
-  const state = useMutation({ mutationFn: (s: 'active' | 'deactivated') => ok(api.PATCH('/v1/users/{id}', { params: path, body: { state: s } })), onSuccess: () => done(t('console.people.changed')), onError: sayFault })
+  const state = useMutation({ mutationFn: () => ok(api.PATCH('/v1/users/{id}', { params: path, body: { state: 'active' } })), onSuccess: () => done(t('console.people.changed')), onError: sayFault })
   const factors = useMutation({ mutationFn: () => ok(api.DELETE('/v1/users/{id}/factors', { params: path })), onSuccess: () => done(t('console.people.factorsGone')), onError: sayFault })
+  const withdraw = useMutation({ mutationFn: () => ok(api.DELETE('/v1/users/{id}/link', { params: path })), onSuccess: () => done(t('console.people.withdrawn')), onError: sayFault })
   const fresh = useMutation({ mutationFn: () => ok(api.POST('/v1/users/{id}/link', { params: path })), onSuccess: (i) => setLink(i.link), onError: sayFault })
   if (self) return null
   return (
@@ -182,13 +219,14 @@ function Acts({ user: u }: { user: Schemas['Colleague'] }) {
         trigger={<Button icon="more" aria-label={t('console.people.more')} />}
         acts={[
           { words: t('console.people.link'), icon: 'key', disabled: u.state === 'deactivated', run: () => fresh.mutate() },
+          ...(u.state === 'invited' && u.invited_at ? [{ words: t('console.people.withdraw'), icon: 'cross' as const, run: () => withdraw.mutate() }] : []),
           { words: t('console.people.factors'), icon: 'lock', run: () => show('factors') },
           null,
-          u.state === 'deactivated' ? { words: t('console.people.on'), icon: 'check', run: () => state.mutate('active') } : { words: t('console.people.off'), icon: 'cross', lost: true, run: () => show('off') },
+          u.state === 'deactivated' ? { words: t('console.people.on'), icon: 'check', run: () => state.mutate() } : { words: t('console.people.off'), icon: 'cross', lost: true, run: () => show('off') },
         ]}
       />
       <Dialog open={!!link} onClose={() => setLink(null)} title={t('console.people.link')} actions={<Button look="primary" onClick={() => setLink(null)}>{t('common.close')}</Button>}>{link && <OneTimeLink link={link} />}</Dialog>
-      <Confirm open={ask === 'off'} onClose={() => show(null)} title={t('console.people.offAsk', { name: u.name })} words={t('console.people.offWords')} verb={t('console.people.off')} busy={state.isPending} onYes={() => state.mutate('deactivated')} />
+      {ask === 'off' && <Leave user={u} onClose={() => show(null)} onDone={() => { show(null); renew() }} />}
       <Confirm open={ask === 'factors'} onClose={() => show(null)} title={t('console.people.factorsAsk', { name: u.name })} words={t('console.people.factorsWords')} verb={t('console.people.factors')} busy={factors.isPending} onYes={() => factors.mutate()} />
     </>
   )

@@ -3,7 +3,7 @@ import type { Key } from '../lib/words'
 import type { IconName } from '../ui/icon'
 
 export interface Place {
-  to: '/console/start' | '/console/board' | '/console/leads' | '/console/routing' | '/console/reports' | '/console/people' | '/console/sources' | '/console/held' | '/console/keys' | '/console/files' | '/console/platform' | '/console/platform/record'
+  to: '/console/start' | '/console/board' | '/console/leads' | '/console/routing' | '/console/reports' | '/console/people' | '/console/sources' | '/console/held' | '/console/alarms' | '/console/roles' | '/console/settings' | '/console/keys' | '/console/files' | '/console/platform' | '/console/platform/record'
   words: Key
   icon: IconName
   /** The letter after g. */
@@ -15,6 +15,7 @@ export interface Place {
 export const places: Place[] = [
   { to: '/console/board', words: 'console.nav.board', icon: 'pulse', letter: 'b', may: ['reports:read'] },
   { to: '/console/leads', words: 'console.nav.leads', icon: 'list', letter: 'l', may: ['leads:read'] },
+  { to: '/console/alarms', words: 'console.nav.alarms', icon: 'bell', letter: 'a', may: ['leads:read'] },
   { to: '/console/held', words: 'console.nav.held', icon: 'held', letter: 'q', may: ['leads:move'] },
   { to: '/console/reports', words: 'console.nav.reports', icon: 'chart', letter: 'f', may: ['reports:read'] },
   { to: '/console/routing', words: 'console.nav.routing', icon: 'route', letter: 'r', may: ['setup:read'] },
@@ -22,6 +23,8 @@ export const places: Place[] = [
   { to: '/console/sources', words: 'console.nav.sources', icon: 'inlet', letter: 'o', may: ['setup:read'] },
   { to: '/console/keys', words: 'console.nav.keys', icon: 'key', letter: 'k', may: ['keys:manage'] },
   { to: '/console/files', words: 'console.nav.files', icon: 'swap', letter: 'i', may: ['leads:import', 'leads:export'] },
+  { to: '/console/roles', words: 'console.nav.roles', icon: 'lock', letter: 'w', may: ['people:manage'] },
+  { to: '/console/settings', words: 'console.nav.settings', icon: 'sliders', letter: 'n', may: ['people:manage'] },
   { to: '/console/start', words: 'console.nav.start', icon: 'steps', letter: 's', may: ['setup:manage'] },
   { to: '/console/platform', words: 'console.nav.platform', icon: 'server', letter: 'h', may: ['platform:run'] },
   { to: '/console/platform/record', words: 'console.nav.platformRecord', icon: 'book', letter: 'e', may: ['platform:record'] },

@@ -32,7 +32,7 @@ export function Receipts({ enquiry }: { enquiry: string }) {
   return (
     <>
       <Button look="quiet" icon="check" className="-ms-3" onClick={() => show(true)}>{t('console.receipt.show')}</Button>
-      <Dialog open={open} onClose={() => show(false)} title={t('console.receipt.title')} words={t('console.receipt.words')} className="max-w-140">{open && <List enquiry={enquiry} />}</Dialog>
+      <Dialog open={open} onClose={() => show(false)} title={t('console.receipt.title')} words={t('console.receipt.words')} className="max-w-140" actions={<Button look="primary" onClick={() => show(false)}>{t('common.close')}</Button>}>{open && <List enquiry={enquiry} />}</Dialog>
     </>
   )
 }

@@ -30,14 +30,14 @@ export function Routing() {
         <Empty title={t('console.board.noProjects')} words={t('console.board.noProjectsWords')} />
       ) : (
         <div className="space-y-12">
-          {shown.map((p) => <Of key={p.id} name={p.name} versions={policies.data.filter((v) => v.project_id === p.id)} only={!!project} />)}
+          {shown.map((p) => <Of key={p.id} id={p.id} name={p.name} versions={policies.data.filter((v) => v.project_id === p.id)} only={!!project} />)}
         </div>
       )}
     </Page>
   )
 }
 
-function Of({ name, versions, only }: { name: string; versions: Policy[]; only: boolean }) {
+function Of({ id, name, versions, only }: { id: string; name: string; versions: Policy[]; only: boolean }) {
   const may = useMay()
   const go = useNavigate()
   const users = useUsers().data
@@ -48,7 +48,10 @@ function Of({ name, versions, only }: { name: string; versions: Policy[]; only: 
     <section>
       <div className="flex flex-wrap items-center justify-between gap-3 border-b border-line pb-3">
         <h2 className="text-lg font-semibold">{name}</h2>
-        {may('routing:manage') && now && <Button icon="pen" onClick={draft}>{t('console.routing.draft')}</Button>}
+        <span className="flex flex-wrap gap-2">
+          <Button icon="people" onClick={() => void go({ to: '/console/routing/team/$project', params: { project: id } })}>{t('console.team.settings')}</Button>
+          {may('routing:manage') && now && <Button icon="pen" onClick={draft}>{t('console.routing.draft')}</Button>}
+        </span>
       </div>
       {!now ? (
         <p className="py-5 text-soft">{t('console.routing.noPool')}</p>

@@ -114,6 +114,11 @@ export function follow(): () => void {
   }
   const timer = setInterval(look, 10_000)
   document.addEventListener('visibilitychange', look)
+  // A page that the browser keeps for going back would keep its connection too, and a server has six of a browser's.
+  const leave = () => running?.abort()
+  const back = (e: PageTransitionEvent) => e.persisted && go()
+  addEventListener('pagehide', leave)
+  addEventListener('pageshow', back)
   let token = session.get()?.token
   const off = session.subscribe(() => {
     if (session.get()?.token === token) return
@@ -124,6 +129,8 @@ export function follow(): () => void {
   return () => {
     clearInterval(timer)
     document.removeEventListener('visibilitychange', look)
+    removeEventListener('pagehide', leave)
+    removeEventListener('pageshow', back)
     off()
     running?.abort()
     last = ''

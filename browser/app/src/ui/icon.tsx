@@ -44,6 +44,7 @@ const shapes = {
   pulse: 'M2.500 10.500h3.500l2-5 3.500 9 2-4h4',
   menu: 'M3 5.500h14M3 10h14M3 14.500h14',
   steps: 'M3 16h4v-4h4V8h4V4h2.500',
+  sliders: 'M3 6h8.500M15 6h2M3 14h2.500M9 14h8M13.200 4v4M7.200 12v4',
   command: 'M7 7h6v6H7zM7 7H5a2 2 0 1 1 2-2zM13 7V5a2 2 0 1 1 2 2zM13 13h2a2 2 0 1 1-2 2zM7 13v2a2 2 0 1 1-2-2z',
 } as const
 
