@@ -168,6 +168,15 @@ func TestDeskInTheBrowser(t *testing.T) {
 		t.Errorf("attempts: %v", tried)
 	}
 
+	phone.Press("More to do")
+	phone.Press("Correct name or number")
+	phone.Type("E-mail", "asha.example@example.com")
+	phone.Press("Correct")
+	phone.See("asha.example@example.com")
+	if p := d.manager.want(200, "GET", "/v1/leads/"+lead, nil); p.text("person", "email") != "asha.example@example.com" {
+		t.Errorf("the corrected person: %s", p.body)
+	}
+
 	second := d.enquire("Ben Example", "+442079460124")
 	phone.See("New lead")
 	d.manager.want(200, "POST", "/v1/leads/"+second+"/transfer", fields{"to": d.other})

@@ -97,6 +97,12 @@ var screens = []screen{
 		p.Press("Booking")
 		p.See("Unit")
 	}},
+	{name: "lead-correct", as: "salesperson", quiet: true, path: "/app/desk?list=new", shows: "My day", act: func(p *apptest.Page) {
+		firstLead(p)
+		p.Press("More to do")
+		p.Press("Correct name or number")
+		p.See("What stood there is kept")
+	}},
 	{name: "outcome", as: "salesperson", quiet: true, path: "/app/desk?list=new", shows: "My day", act: func(p *apptest.Page) {
 		firstLead(p)
 		p.Outside()

@@ -69,6 +69,18 @@ export const useOwnLeads = (on: boolean) =>
     queryFn: ({ queryKey }) => through(queryKey, () => leadsOf({ include: ['person'], limit: 500, ...(session.get()?.role === 'salesperson' ? { state: 'owned' as const } : {}) })),
   })
 
+/** A whole number or address, among all leads that one may read: the server keeps hashes of them alone. */
+export const useFound = (text: string) => {
+  const whole = text.includes('@') ? /.@.+\../.test(text) : !/\p{L}/u.test(text) && text.replace(/\D/g, '').length > 6
+  return useQuery({
+    queryKey: ['found', text],
+    enabled: whole,
+    gcTime: 60_000,
+    retry: false,
+    queryFn: () => ok(api.POST('/v1/leads/search', { params: { query: { include: ['person'], limit: 50 }, header: stated() }, body: { text } })),
+  })
+}
+
 export const useWaiting = () => useQuery({ queryKey: ['team', 'waiting'], queryFn: () => leadsOf({ state: 'waiting', limit: 100 }), refetchInterval: 20_000 })
 export const useBoard = () => useQuery({ queryKey: ['team', 'board'], queryFn: () => ok(api.GET('/v1/board')), refetchInterval: 20_000 })
 export const useAlarms = () =>
@@ -214,6 +226,15 @@ export const useBook = (id: string) => useChange(id, (body: Schemas['BookInBody'
 export const useGiveBack = (id: string) => useChange(id, (note: string) => ok(api.POST('/v1/leads/{id}/handover', { params: byId(id), body: { pool: true, ...(note ? { note } : {}) } })))
 export const useSuppress = (id: string, person: string) =>
   useChange(id, (evidence: string) => ok(api.POST('/v1/persons/{id}/suppress', { params: byId(person), body: { reason: 'asked-not-to', ...(evidence ? { evidence } : {}) } })))
+export type Correction = Schemas['CorrectInBody']
+export const useCorrect = (id: string, person: string) =>
+  useMutation({
+    mutationFn: (body: Correction) => ok(api.PATCH('/v1/persons/{id}', { params: { ...byId(person), header: stated() }, body })),
+    onSuccess: () => {
+      again(id)
+      void queries.invalidateQueries({ queryKey: ['day'] })
+    },
+  })
 export const useTransfer = () =>
   useMutation({
     mutationFn: (v: { lead: string; to: string }) => ok(api.POST('/v1/leads/{id}/transfer', { params: byId(v.lead), body: { to: v.to } })),

@@ -1,5 +1,5 @@
 import { useNavigate, useParams, useRouter, useSearch } from '@tanstack/react-router'
-import { useState } from 'react'
+import { lazy, Suspense, useState } from 'react'
 import { faultOf } from '../lib/fault'
 import { span } from '../lib/format'
 import { useActs } from '../lib/keys'
@@ -22,7 +22,9 @@ import { OutcomeSheet } from './outcome'
 import { nameOf } from './row'
 import { back, useTrying } from './trying'
 
-export type Form = 'next' | 'note' | 'visit' | 'booking' | 'close' | 'giveBack' | 'stop'
+const CorrectSheet = lazy(() => import('./correct').then((m) => ({ default: m.CorrectSheet })))
+
+export type Form = 'next' | 'note' | 'visit' | 'booking' | 'close' | 'giveBack' | 'stop' | 'correct'
 
 /** One lead: who, what they asked, what is next; the way to call at the thumb. */
 export function LeadPage() {
@@ -63,6 +65,7 @@ function Page({ lead, story }: { lead: Lead; story: ReturnType<typeof useStory> 
               { words: t('desk.do.booking'), icon: 'flag', run: () => open('booking') },
               ...(closed ? [] : [{ words: t('desk.do.close'), icon: 'cross' as const, run: () => open('close') }, { words: t('desk.do.giveBack'), icon: 'swap' as const, run: () => open('giveBack') }]),
               null,
+              { words: t('desk.do.correct'), icon: 'pen' as const, disabled: !lead.person || lead.person.erased, run: () => open('correct') },
               { words: t('desk.do.stop'), icon: 'warn', lost: true, disabled: !lead.contactable, run: () => open('stop') },
             ]}
           />
@@ -107,6 +110,7 @@ function Page({ lead, story }: { lead: Lead; story: ReturnType<typeof useStory> 
       <BookSheet lead={lead} open={form === 'booking'} onClose={close} />
       <CloseSheet lead={lead} open={form === 'close'} onClose={close} />
       <GiveBackSheet lead={lead} open={form === 'giveBack'} onClose={close} />
+      {form === 'correct' && <Suspense><CorrectSheet lead={lead} onClose={close} /></Suspense>}
       <StopSheet lead={lead} open={form === 'stop'} onClose={close} />
     </main>
   )

@@ -1,4 +1,4 @@
-import { useDeferredValue, useRef, useState } from 'react'
+import { useDeferredValue, useEffect, useRef, useState } from 'react'
 import { useListKeys } from '../lib/keys'
 import { t } from '../lib/words'
 import { Empty } from '../ui/empty'
@@ -6,7 +6,7 @@ import { boxed } from '../ui/field'
 import { cx } from '../ui/cx'
 import { Icon } from '../ui/icon'
 import { Rows } from '../ui/skeleton'
-import { type Lead, useOwnLeads } from './data'
+import { type Lead, useFound, useOwnLeads } from './data'
 import { LeadRow } from './row'
 
 /** Words of a name, or some of a number's digits, among one's own leads. */
@@ -23,6 +23,16 @@ export function found(leads: Lead[], q: string): Lead[] {
   })
 }
 
+/** The value once nothing was typed for a moment. */
+function useRested(value: string) {
+  const [rested, rest] = useState(value)
+  useEffect(() => {
+    const timer = setTimeout(() => rest(value), 400)
+    return () => clearTimeout(timer)
+  }, [value])
+  return rested
+}
+
 export function Search() {
   // Not in the address: a browser keeps addresses, and this is somebody's name.
   const [q, type] = useState('')
@@ -30,7 +40,10 @@ export function Search() {
   const leads = useOwnLeads(asked.length > 0)
   const box = useRef<HTMLUListElement>(null)
   useListKeys(box, { next: t('desk.list.next'), before: t('desk.list.before') })
-  const hits = found(leads.data?.items ?? [], asked)
+  const here = found(leads.data?.items ?? [], asked)
+  const rested = useRested(asked)
+  const there = useFound(rested)
+  const hits = rested === asked ? [...here, ...(there.data?.items ?? []).filter((l) => !here.some((h) => h.id === l.id))] : here
   return (
     <main className="mx-auto max-w-200 md:pt-6">
       <h1 className="px-4 pt-5 pb-3 text-xl font-semibold tracking-tight">{t('desk.nav.search')}</h1>
@@ -47,8 +60,9 @@ export function Search() {
         />
       </div>
       {!asked && <Empty title={t('desk.search.hint')} words={t('desk.search.words')} />}
-      {asked && leads.isPending && <Rows tall />}
-      {asked && leads.data && hits.length === 0 && <Empty title={t('desk.search.none')} words={t('desk.search.noneWords')} />}
+      {asked && (leads.isPending || (hits.length === 0 && there.isFetching)) && <Rows tall />}
+      {there.isError && <p role="status" className="px-4 pb-3 text-sm text-soft">{t('desk.search.here')}</p>}
+      {asked && leads.data && !there.isFetching && hits.length === 0 && <Empty title={t('desk.search.none')} words={t('desk.search.noneWords')} />}
       <ul ref={box} className={cx(hits.length > 0 && 'border-t border-line')}>{hits.map((l) => <LeadRow key={l.id} lead={l} />)}</ul>
     </main>
   )
