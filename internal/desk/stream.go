@@ -294,7 +294,17 @@ func (f *follower) judges(t told) bool {
 	if t.Kind != events.SetupChanged {
 		return false
 	}
-	return t.Data["what"] == "networks" || t.Data["what"] == "user" && t.User == f.v.User || t.Data["what"] == "key" && t.Data["id"] == f.v.Key.String()
+	switch t.Data["what"] {
+	case "networks", "role":
+		return true
+	case "pool": // who is in which team
+		return f.v.Rights.Teams()
+	case "user":
+		return t.User == f.v.User
+	case "key":
+		return t.Data["id"] == f.v.Key.String()
+	}
+	return false
 }
 
 // recheck ends the stream when the credential does, and follows a change of role.

@@ -257,3 +257,47 @@ func sseText(all []sse) (s string) {
 	}
 	return s
 }
+
+// Who comes into a team, or leaves it, hears of its leads from then on, or no
+// more: at once, and not when the credential is looked at next.
+func TestTheStreamFollowsTheTeams(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := open(t, db).company()
+		c.desk.Timing.Recheck = time.Hour
+		north := c.second()
+		sam, kim := c.user(account.Salesperson), north.user(account.Salesperson)
+		mona := c.teamLead()
+		here, there := c.arrive(sam.id), north.arrive(kim.id)
+		l := mona.listen("", "")
+		say := func() { // first of the other team, then of one's own
+			kim.post("/v1/leads/"+there.lead.String()+"/notes", map[string]any{"text": "x"}).want(t, 201)
+			sam.post("/v1/leads/"+here.lead.String()+"/notes", map[string]any{"text": "x"}).want(t, 201)
+		}
+		hears := func(n int) (s string) { // until so many notes of one's own team came
+			for range n {
+				s += sseText(l.next("note.added"))
+			}
+			return s
+		}
+		lead := func(leads bool) {
+			c.write(func(tx *store.Tx) error {
+				c.dir.Revoked(tx)
+				return c.router.SetLead(tx, north.pool, mona.id, leads, "test", time.Now())
+			})
+		}
+		say()
+		if got := hears(1); strings.Contains(got, there.lead.String()) || !strings.Contains(got, here.lead.String()) {
+			t.Errorf("before: %s", got)
+		}
+		lead(true)
+		say()
+		if got := hears(2); !strings.Contains(got, there.lead.String()) {
+			t.Errorf("in the team: %s", got)
+		}
+		lead(false)
+		say()
+		if got := hears(1); strings.Contains(got, there.lead.String()) || !strings.Contains(got, here.lead.String()) {
+			t.Errorf("out of the team: %s", got)
+		}
+	})
+}
