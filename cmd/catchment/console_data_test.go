@@ -45,6 +45,18 @@ func comesIn(t *testing.T, page *apptest.Page, url string, admin api) {
 	page.Press("Bring it in")
 	page.See("Brought in")
 	page.See("Done")
+	page.Go(url + "/app/console/reports?compare=true")
+	page.See("How far they came")
+	page.Press("Website form") // a row leads to its leads, of its days
+	page.See("Speed to lead")
+	if at := apptest.Eval[string](page, "location.search"); !strings.Contains(at, "source=src_") || !strings.Contains(at, "from=") || !strings.Contains(at, "to=") {
+		t.Errorf("the list behind a figure is at %s", at)
+	}
+	page.Go(url + "/app/console/leads?came=booked")
+	page.See("No lead fits this filter")
+	page.Press("Take away: Came as far as: Booked")
+	page.See("Website form")
+
 	done := admin.want(200, "GET", "/v1/imports", nil).items()[0].(fields)
 	if done["state"] != "done" || done["taken"] != 1.0 || done["refused"] != 1.0 {
 		t.Errorf("the import: %v", done)

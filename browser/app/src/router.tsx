@@ -88,11 +88,22 @@ export interface LeadFilter {
   owner?: string
   tag?: string
   list?: 'overdue' | 'due-today' | 'no-next-action' | 'missed' | 're-engaged' | 'new-without-contact'
+  /** A pool: what its members own. */
+  team?: string
+  /** When the first enquiry was received, RFC 3339. */
+  from?: string
+  to?: string
+  origin?: string
+  campaign?: string
+  came?: 'offered' | 'accepted' | 'attempted' | 'contacted' | 'visited' | 'booked'
+  /** A span of speeds to lead in milliseconds: "2048-4096". */
+  speed?: string
   test?: true
   /** With the persons' names, which goes on the record. */
   names?: true
 }
 const oneOf = <V extends string>(values: readonly V[], v: unknown) => (values.includes(v as V) ? (v as V) : undefined)
+const moment = (v: unknown) => (typeof v === 'string' && !Number.isNaN(Date.parse(v)) ? new Date(v).toISOString() : undefined)
 const yes = (v: unknown) => (v === true || v === 'true' ? (true as const) : undefined)
 
 const leads = createRoute({
@@ -106,6 +117,13 @@ const leads = createRoute({
     owner: text(s.owner),
     tag: text(s.tag),
     list: oneOf(['overdue', 'due-today', 'no-next-action', 'missed', 're-engaged', 'new-without-contact'], s.list),
+    team: text(s.team),
+    from: moment(s.from),
+    to: moment(s.to),
+    origin: text(s.origin),
+    campaign: text(s.campaign),
+    came: oneOf(['offered', 'accepted', 'attempted', 'contacted', 'visited', 'booked'], s.came),
+    speed: typeof s.speed === 'string' && /^\d{1,12}-\d{1,12}$/.test(s.speed) ? s.speed : undefined,
     test: yes(s.test),
     names: yes(s.names),
   }),
@@ -137,6 +155,8 @@ const policy = createRoute({
 export interface ReportView {
   by?: 'source' | 'campaign' | 'origin' | 'project' | 'salesperson' | 'team' | 'hour'
   days?: number
+  /** Beside the days before them. */
+  compare?: true
 }
 const reports = createRoute({
   getParentRoute: () => desktop,
@@ -144,6 +164,7 @@ const reports = createRoute({
   validateSearch: (s: Record<string, unknown>): ReportView => ({
     by: oneOf(['source', 'campaign', 'origin', 'project', 'salesperson', 'team', 'hour'], s.by),
     days: [1, 7, 28, 90].find((d) => d === Number(s.days)),
+    compare: yes(s.compare),
   }),
   component: lazyRouteComponent(() => import('./console/reports'), 'Reports'),
 })

@@ -1,11 +1,12 @@
-import { useInfiniteQuery } from '@tanstack/react-query'
+import { type InfiniteData, useInfiniteQuery } from '@tanstack/react-query'
 import { getRouteApi, useNavigate } from '@tanstack/react-router'
-import { useRef, useState } from 'react'
+import { lazy, Suspense, useRef, useState } from 'react'
 import { api, ok } from '../lib/api'
 import { useHappened } from '../lib/events'
 import { span } from '../lib/format'
 import { useActs, useListKeys } from '../lib/keys'
 import { useMay } from '../lib/me'
+import { queries } from '../lib/query'
 import { purpose } from '../lib/session'
 import { t, tOf } from '../lib/words'
 import type { LeadFilter } from '../router'
@@ -15,15 +16,32 @@ import { Icon } from '../ui/icon'
 import { Select } from '../ui/select'
 import { Rows } from '../ui/skeleton'
 import { type Column, Table } from '../ui/table'
+import { sayFault } from '../ui/toast'
 import { Ago, When } from '../ui/time'
 import { BulkTransfer } from './bulk'
 import { type Lead, useSources, useStages, useUsers } from './data'
+import { Chips, Columns, hidden, LeadViews, Times, useKept } from './leadtools'
 import { Page, Sorry } from './page'
 import { LeadState, Stage } from './states'
 
 const frame = getRouteApi('/inside/console')
 const here = getRouteApi('/inside/console/leads')
 const pageSize = 100
+/** How many pages are held: what lies further off is let go, and asked for again when it is scrolled back to. */
+const heldPages = 12
+/** How many can be chosen at once. */
+const mostPicked = 5000
+const TakeOut = lazy(() => import('../inlet/export').then((m) => ({ default: m.TakeOut })))
+
+type Param = { cursor?: string; to?: string }
+
+/** What the filter in the address is to the server. */
+function asked(filter: LeadFilter, project?: string) {
+  const { names: _, list, speed, ...rest } = filter
+  if (list) return { list, owner: filter.owner }
+  const [least, below] = speed?.split('-').map(Number) ?? []
+  return { ...rest, project, speed_from_ms: least || undefined, speed_below_ms: below || undefined }
+}
 
 /** The leads of the account or of one project, a page at a time from the newest, by the filter in the address. */
 export function Leads() {
@@ -32,17 +50,28 @@ export function Leads() {
   const may = useMay()
   const go = useNavigate()
   const names = !!filter.names && !!may('persons:open')
-  const { names: _, list, ...rest } = filter
-  const query = list ? { list, owner: filter.owner } : { ...rest, project }
+  const query = asked(filter, project)
+  const key = ['leads', 'table', query, names]
+  // Which page comes before which, and how long it was: by the cursor that it began at.
+  const way = useRef(new Map<string, { before: Param; n: number }>())
+  const page = (p: Param) =>
+    ok(api.GET('/v1/leads', {
+      params: { query: { ...query, ...(p.to && !('list' in query) ? { to: p.to } : {}), limit: pageSize, cursor: p.cursor, include: names ? ['person'] : undefined } },
+      headers: names ? { 'Catchment-Purpose': purpose() } : {},
+    }))
   const list_ = useInfiniteQuery({
-    queryKey: ['leads', 'table', query, names],
-    initialPageParam: undefined as string | undefined,
-    queryFn: ({ pageParam }) =>
-      ok(api.GET('/v1/leads', {
-        params: { query: { ...query, limit: pageSize, cursor: pageParam, include: names ? ['person'] : undefined } },
-        headers: names ? { 'Catchment-Purpose': purpose() } : {},
-      })),
-    getNextPageParam: (p) => p.next_cursor,
+    queryKey: key,
+    initialPageParam: {} as Param,
+    queryFn: ({ pageParam }) => page(pageParam),
+    maxPages: heldPages,
+    getNextPageParam: (p, _, at) => {
+      if (!p.next_cursor) return undefined
+      // What came in after the first page was read is not slipped in below the hand.
+      const newest = p.items[0]?.created_at
+      way.current.set(p.next_cursor, { before: at.cursor ? at : { to: newest && new Date(Date.parse(newest) + 1).toISOString() }, n: p.items.length })
+      return { cursor: p.next_cursor } as Param
+    },
+    getPreviousPageParam: (_, __, at) => (at.cursor ? way.current.get(at.cursor)?.before : undefined),
   })
   const [picked, pick] = useState<ReadonlyMap<string, Lead>>(new Map())
   const [giving, give] = useState(false)
@@ -52,7 +81,11 @@ export function Leads() {
     const test = (e as { test?: boolean }).test
     if (e.kind === 'lead.created' && !test && (!project || e.project_id === project) && (!filter.source || e.source_id === filter.source)) setNews((n) => n + 1)
   })
-  const rows = list_.data?.pages.flatMap((p) => p.items) ?? []
+  const rows = [...new Map(list_.data?.pages.flatMap((p) => p.items).map((l) => [l.id, l])).values()]
+  const letGo = before(list_.data, way.current)
+  const [taking, take] = useState(false)
+  const [gathering, gather] = useState<number | null>(null)
+  const kept = useKept()
   const box = useRef<HTMLDivElement>(null)
   useListKeys(box, { next: t('console.leads.next'), before: t('console.leads.before') })
   useActs([
@@ -66,7 +99,25 @@ export function Leads() {
   }
   const fresh = () => {
     setNews(0)
-    void list_.refetch()
+    way.current.clear()
+    void queries.resetQueries({ queryKey: key })
+  }
+  /** Chooses all that fit the filter, page by page, with how many so far. */
+  const pickFitting = async () => {
+    const all = new Map<string, Lead>()
+    gather(0)
+    try {
+      for (let cursor: string | undefined, more = true; more && all.size < mostPicked; more = !!cursor) {
+        const p = await ok(api.GET('/v1/leads', { params: { query: { ...query, limit: 500, cursor } } }))
+        for (const l of p.items) all.set(l.id, l)
+        gather(all.size)
+        cursor = p.next_cursor
+      }
+      pick(all)
+    } catch (e) {
+      sayFault(e)
+    }
+    gather(null)
   }
   const mayMove = !!may('leads:move')
   return (
@@ -76,6 +127,9 @@ export function Leads() {
       action={
         <>
           {news > 0 && <Button icon="inlet" onClick={fresh}>{t('console.leads.news', { count: news })}</Button>}
+          <LeadViews filter={filter} project={project} kept={kept} go={(search) => void go({ to: '/console/leads', search: search as never })} />
+          <Columns kept={kept} />
+          {may('leads:export') && <Button onClick={() => take(true)}>{t('console.leads.takeOut')}</Button>}
           {may('persons:open') && (
             <Button icon={names ? 'opened' : 'lock'} aria-pressed={names} onClick={() => set({ names: names ? undefined : true })}>{names ? t('console.leads.hideNames') : t('console.leads.showNames')}</Button>
           )}
@@ -83,6 +137,7 @@ export function Leads() {
       }
     >
       <Filters filter={filter} set={set} />
+      <Chips filter={filter} set={set} />
       {names && <p className="mb-2 flex items-center gap-1.5 text-sm text-soft"><Icon name="opened" className="size-4" />{t('console.leads.onRecord')}</p>}
       {list_.isError && !list_.data ? (
         <Sorry error={list_.error} again={() => void list_.refetch()} />
@@ -95,11 +150,13 @@ export function Leads() {
           <Table
             label={t('console.nav.leads')}
             rows={rows}
+            before={letGo}
             rowKey={(l) => l.id}
-            columns={columns(names, mayMove ? { picked, toggle } : null)}
+            columns={columns(names, mayMove ? { picked, toggle } : null).filter((c) => !hidden(kept, c.id))}
             onOpen={(l) => void go({ to: '/console/leads/$id', params: { id: l.id } })}
             more={list_.hasNextPage && !list_.isFetchNextPageError ? () => void list_.fetchNextPage() : undefined}
-            loading={list_.isFetchingNextPage}
+            less={list_.hasPreviousPage && !list_.isFetchPreviousPageError ? () => void list_.fetchPreviousPage() : undefined}
+            loading={list_.isFetchingNextPage || list_.isFetchingPreviousPage}
             className="min-h-0 flex-1 border-t border-line px-1 md:px-5"
           />
         </div>
@@ -109,9 +166,11 @@ export function Leads() {
           <p className="figures flex-1 font-medium">{t('console.leads.picked', { count: picked.size })}</p>
           <Button look="quiet" onClick={() => pick(new Map())}>{t('console.leads.unpick')}</Button>
           {picked.size < rows.length && <Button look="quiet" onClick={() => pick(new Map(rows.map((l) => [l.id, l])))}>{t('console.leads.pickAll', { count: rows.length })}</Button>}
+          {list_.hasNextPage && <Button look="quiet" busy={gathering !== null} onClick={() => void pickFitting()}>{gathering === null ? t('console.leads.pickFitting') : t('console.leads.gathering', { count: gathering })}</Button>}
           <Button look="primary" icon="swap" onClick={() => give(true)}>{t('console.bulk.go')}</Button>
         </div>
       )}
+      {taking && <Suspense><TakeOut project={project} onClose={() => take(false)} /></Suspense>}
       {giving && (
         <BulkTransfer
           leads={[...picked.values()]}
@@ -124,6 +183,18 @@ export function Leads() {
       )}
     </Page>
   )
+}
+
+/** How many rows lie before the first page that is held. */
+function before(data: InfiniteData<unknown, unknown> | undefined, way: Map<string, { before: Param; n: number }>) {
+  let n = 0
+  for (let at = data?.pageParams[0] as Param | undefined; at?.cursor; ) {
+    const w = way.get(at.cursor)
+    if (!w) break
+    n += w.n
+    at = w.before
+  }
+  return n
 }
 
 function Nothing({ filtered, clear }: { filtered: boolean; clear: () => void }) {
@@ -172,7 +243,7 @@ function Filters({ filter, set }: { filter: LeadFilter; set: (part: Partial<Lead
   const users = useUsers().data ?? []
   const without = <K extends keyof LeadFilter>(k: K, v: string, also: Partial<LeadFilter> = {}) => set({ [k]: v === any ? undefined : v, ...also })
   const choices = (word: string, list: { value: string; label: string }[]) => [{ value: any, label: word }, ...list]
-  const plain = { state: undefined, category: undefined, stage: undefined, source: undefined, tag: undefined, test: undefined }
+  const plain = { state: undefined, category: undefined, stage: undefined, source: undefined, tag: undefined, test: undefined, team: undefined, from: undefined, to: undefined, origin: undefined, campaign: undefined, came: undefined, speed: undefined }
   const set_ = Object.entries(filter).some(([k, v]) => v && k !== 'names')
   const box = 'w-40 grow md:grow-0'
   return (
@@ -191,6 +262,7 @@ function Filters({ filter, set }: { filter: LeadFilter; set: (part: Partial<Lead
       )}
       <Select hideLabel className={box} label={t('console.col.owner')} value={filter.owner ?? any} onChange={(v) => without('owner', v)}
         choices={choices(t('console.filter.anyOwner'), users.map((u) => ({ value: u.id, label: u.name })))} />
+      {!filter.list && <Times className={box} filter={filter} set={set} />}
       {!filter.list && (
         <label className="flex min-h-11 items-center gap-2 px-1 text-sm md:min-h-9">
           <input type="checkbox" className="size-4 accent-accent" checked={!!filter.test} onChange={(e) => set({ test: e.target.checked ? true : undefined })} />

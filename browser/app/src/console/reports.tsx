@@ -1,14 +1,17 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
-import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
+import { getRouteApi, useNavigate } from '@tanstack/react-router'
+import { lazy, Suspense, useState } from 'react'
 import { api, ok, type Schemas } from '../lib/api'
 import { count, money, span } from '../lib/format'
 import { useMay } from '../lib/me'
 import { locale, t, tOf } from '../lib/words'
 import type { LeadFilter, ReportView } from '../router'
+import { Button } from '../ui/button'
 import { Bars } from '../ui/chart'
 import { cx } from '../ui/cx'
 import { Empty } from '../ui/empty'
 import { Select } from '../ui/select'
+import { Sheet } from '../ui/sheet'
 import { Block, Rows } from '../ui/skeleton'
 import { Tabs } from '../ui/tabs'
 import { Page, Part, Sorry } from './page'
@@ -16,56 +19,87 @@ import { lasted } from './story'
 
 const frame = getRouteApi('/inside/console')
 const here = getRouteApi('/inside/console/reports')
+const Spend = lazy(() => import('./spend').then((m) => ({ default: m.Spend })))
 const half = 30 * 60_000
 export const sides = ['source', 'campaign', 'origin', 'project', 'salesperson', 'team', 'hour'] as const
 type Row = Schemas['FigureRow']
 
-/** The days until now, in the reader's zone; to whole half hours, as the figures are kept. */
-function period(days: number) {
+/** The days until now, or those before them up to the same hour, in the reader's zone; to whole half hours, as the figures are kept. */
+function period(days: number, ago = 0) {
   const from = new Date()
   from.setHours(0, 0, 0, 0)
-  from.setDate(from.getDate() - (days - 1))
-  return { from: new Date(Math.floor(from.getTime() / half) * half).toISOString(), to: new Date(Math.ceil((Date.now() + 1) / half) * half).toISOString() }
+  from.setDate(from.getDate() - (days - 1) - ago)
+  const to = new Date()
+  to.setDate(to.getDate() - ago)
+  return { from: new Date(Math.floor(from.getTime() / half) * half).toISOString(), to: new Date(Math.ceil((to.getTime() + 1) / half) * half).toISOString() }
 }
+
+type Behind = LeadFilter & { project?: string }
+/** Goes to the leads behind a figure of this time; undefined for who reads none. */
+function useBehind(span: { from: string; to: string }) {
+  const may = useMay()
+  const go = useNavigate()
+  if (!may('leads:read')) return undefined
+  return (search: Behind) => void go({ to: '/console/leads', search: { ...search, ...span } })
+}
+type Open = ReturnType<typeof useBehind>
 
 /** How fast leads were answered, where they came from, and what came of them. */
 export function Reports() {
   const { project } = frame.useSearch()
-  const { by = 'source', days = 7 } = here.useSearch()
+  const { by = 'source', days = 7, compare } = here.useSearch()
   const go = useNavigate()
   const set = (part: ReportView) => void go({ to: '.', search: (s: object) => ({ ...s, ...part }) as never, replace: true })
-  const query = { ...period(days), by, time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone }
+  const may = useMay()
+  const time = period(days)
+  const query = { ...time, by, time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone }
+  const earlier = { ...query, ...period(days, days) }
+  const before = useQuery({ queryKey: ['figures', earlier], enabled: !!compare, queryFn: () => ok(api.GET('/v1/reports/figures', { params: { query: earlier } })), placeholderData: keepPreviousData }).data
+  const behind = useBehind(time)
+  const [spending, spend] = useState(false)
   const report = useQuery({ queryKey: ['figures', query], queryFn: () => ok(api.GET('/v1/reports/figures', { params: { query } })), placeholderData: keepPreviousData })
   const r = report.data
   return (
     <Page
       title={t('console.nav.reports')}
       words={t('console.report.words')}
-      action={<Select hideLabel className="w-40" label={t('console.report.period')} value={String(days)} onChange={(d) => set({ days: Number(d) })} choices={['1', '7', '28', '90'].map((d) => ({ value: d, label: d === '1' ? t('console.report.today') : t('console.backtest.last', { count: Number(d) }) }))} />}
+      action={
+        <>
+          <Button aria-pressed={!!compare} icon="swap" onClick={() => set({ compare: compare ? undefined : true })}>{t('console.report.compare')}</Button>
+          {may('spend:enter') && <Button icon="plus" onClick={() => spend(true)}>{t('console.spend.go')}</Button>}
+          <Select hideLabel className="w-40" label={t('console.report.period')} value={String(days)} onChange={(d) => set({ days: Number(d) })} choices={['1', '7', '28', '90'].map((d) => ({ value: d, label: d === '1' ? t('console.report.today') : t('console.backtest.last', { count: Number(d) }) }))} />
+        </>
+      }
     >
       {report.isError && !r ? <Sorry error={report.error} again={() => void report.refetch()} /> : !r ? <><Block className="h-64 w-full" /><Rows n={5} /></> : r.total.leads === 0 && r.total.work.offers === 0 ? (
         <Empty title={t('console.report.none')} words={t('console.report.noneWords')} />
       ) : (
         <div className="space-y-12">
-          <Speed total={r.total} />
-          <Funnel total={r.total} />
+          <Speed total={r.total} before={compare ? before?.total : undefined} open={behind} />
+          <Funnel total={r.total} before={compare ? before?.total : undefined} open={behind} />
           <Part title={t('console.report.compared')}>
             {project && <p className="mb-2 text-sm text-soft">{t('console.report.allProjects')}</p>}
             <Tabs label={t('console.report.by')} value={by} onChange={(v) => set({ by: v })} tabs={sides.map((s) => ({ value: s, label: t(`console.by.${s}`) }))} className="-mx-3">
               <div className="px-3 pt-4">
                 {by === 'hour' && <Bars label={t('console.report.byHour')} across={t('console.by.hour')} bars={r.rows.map((x) => ({ label: x.name, value: x.leads }))} />}
-                <Compared rows={by === 'hour' ? r.rows.filter((x) => x.leads > 0 || x.work.offers > 0) : r.rows} by={by} more={r.more} />
+                <Compared rows={by === 'hour' ? r.rows.filter((x) => x.leads > 0 || x.work.offers > 0) : r.rows} by={by} more={r.more} before={compare ? before?.rows : undefined} open={behind} />
               </div>
             </Tabs>
           </Part>
         </div>
       )}
+      <Sheet open={spending} onClose={() => spend(false)} title={t('console.spend.go')}>{spending && <Suspense><Spend onClose={() => spend(false)} /></Suspense>}</Sheet>
     </Page>
   )
 }
 
+/** What it was in the days before, in words. */
+function Was({ words }: { words: string }) {
+  return <span className="ms-1.5 text-sm font-normal text-faint">{t('console.report.was', { n: words })}</span>
+}
+
 /** How the speed to lead is spread, the middle one written out. */
-function Speed({ total }: { total: Row }) {
+function Speed({ total, before, open }: { total: Row; before?: Row; open: Open }) {
   const c = total.clocks.speed_to_lead
   const middle = c.p50_ms
   return (
@@ -73,6 +107,7 @@ function Speed({ total }: { total: Row }) {
       <div>
         <h2 className="text-sm font-medium text-soft">{t('console.clock.speed_to_lead')}</h2>
         <p className="figures mt-1 text-hero font-semibold tracking-tight">{middle == null ? '–' : lasted(middle)}</p>
+        {before && <Was words={before.clocks.speed_to_lead.p50_ms == null ? '–' : lasted(before.clocks.speed_to_lead.p50_ms)} />}
         <p className="mt-1.5 text-sm text-soft">{middle == null ? t('console.report.notMeasured') : t('console.report.half')}</p>
         <dl className="mt-5 space-y-2 text-sm">
           {([['p90_ms', 'p90'], ['p99_ms', 'p99']] as const).map(([k, w]) => (
@@ -83,7 +118,7 @@ function Speed({ total }: { total: Row }) {
       </div>
       <div className="min-w-0">
         {c.spread.length > 0 && (
-          <Bars label={t('console.report.spread')} across={t('console.report.upTo')} bars={filled(c.spread).map((s) => ({ label: short(s.below_ms), value: s.leads, marked: middle != null && s.from_ms <= middle && middle < s.below_ms }))} />
+          <Bars label={t('console.report.spread')} across={t('console.report.upTo')} bars={filled(c.spread).map((s) => ({ label: short(s.below_ms), value: s.leads, marked: middle != null && s.from_ms <= middle && middle < s.below_ms, open: open && s.leads ? () => open({ speed: `${s.from_ms}-${s.below_ms}` }) : undefined }))} />
         )}
         {c.spread.length > 0 && <p className="mt-1 text-center text-xs text-faint">{t('console.report.spreadWords')}</p>}
       </div>
@@ -103,21 +138,24 @@ function filled(spread: Schemas['FigureSpan'][]) {
 const short = (ms: number) => (ms < 1000 ? t('console.ms', { n: ms }) : ms < 60_000 ? t('console.seconds', { n: Math.round(ms / 1000) }) : span(ms))
 
 /** What part of the leads came how far. */
-function Funnel({ total }: { total: Row }) {
-  const steps = [
-    ['leads', total.leads], ['offered', total.offered], ['accepted', total.accepted], ['attempted', total.attempted], ['contacted', total.contacted], ['won', total.categories.won],
+function Funnel({ total, before, open }: { total: Row; before?: Row; open: Open }) {
+  const stepsOf = (r: Row) => [
+    ['leads', r.leads], ['offered', r.offered], ['accepted', r.accepted], ['attempted', r.attempted], ['contacted', r.contacted], ['won', r.categories.won],
   ] as const
+  const steps = stepsOf(total)
+  const was = before && Object.fromEntries(stepsOf(before))
+  const searches = { leads: {}, offered: { came: 'offered' }, accepted: { came: 'accepted' }, attempted: { came: 'attempted' }, contacted: { came: 'contacted' }, won: { category: 'won' } } as const
   return (
     <Part title={t('console.report.funnel')}>
       <ol className="space-y-1.5">
         {steps.map(([k, n]) => (
-          <li key={k} className="grid grid-cols-[8rem_minmax(0,1fr)_9rem] items-center gap-4 text-sm">
-            <span>{t(`console.step.${k}`)}</span>
+          <li key={k} className="grid grid-cols-[7rem_minmax(0,1fr)_auto] md:grid-cols-[8rem_minmax(0,1fr)_12rem] items-center gap-4 text-sm">
+            <span>{open && n ? <button type="button" className="underline-offset-4 hover:underline" onClick={() => open(searches[k])}>{t(`console.step.${k}`)}</button> : t(`console.step.${k}`)}</span>
             <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden className="h-6 w-full rtl:-scale-x-100">
               <rect width="100" height="10" className="fill-sunken" />
               <rect width={total.leads ? (n / total.leads) * 100 : 0} height="10" className={k === 'won' ? 'fill-good' : 'fill-accent'} />
             </svg>
-            <span className="figures text-end"><span className="font-semibold">{count(n)}</span> <span className="text-soft">{percent(total.leads ? n / total.leads : null)}</span></span>
+            <span className="figures text-end"><span className="font-semibold">{count(n)}</span> <span className="text-soft">{percent(total.leads ? n / total.leads : null)}</span>{was && <> <Was words={count(was[k]!)} /></>}</span>
           </li>
         ))}
       </ol>
@@ -135,11 +173,12 @@ interface Col {
   cell: (r: Row) => string
 }
 
-function Compared({ rows, by, more }: { rows: Row[]; by: (typeof sides)[number]; more: number }) {
+function Compared({ rows, by, more, before, open }: { rows: Row[]; by: (typeof sides)[number]; more: number; before?: Row[]; open: Open }) {
+  const was = (r: Row) => before?.find((b) => (b.id ?? b.name) === (r.id ?? r.name))?.leads ?? 0
   const most = Math.max(1, ...rows.map((r) => r.leads))
   const person = by === 'salesperson' || by === 'team'
   const costs = rows.some((r) => r.costs.length > 0)
-  const cost = (r: Row, k: 'spent_minor' | 'per_lead_minor' | 'per_won_minor') => r.costs.map((c) => (c[k] == null ? '–' : money(c[k], c.currency))).join(' · ') || '–'
+  const cost = (r: Row, k: 'spent_minor' | 'per_lead_minor' | 'per_booking_minor') => r.costs.map((c) => (c[k] == null ? '–' : money(c[k], c.currency))).join(' · ') || '–'
   const cols: Col[] = [
     ...(person ? [] : [{ id: 'accepted', words: t('console.step.accepted'), cell: (r: Row) => count(r.accepted) }]),
     { id: 'contacted', words: t('console.step.contacted'), cell: (r) => `${count(r.contacted)} · ${percent(r.rates.contact)}` },
@@ -148,7 +187,7 @@ function Compared({ rows, by, more }: { rows: Row[]; by: (typeof sides)[number];
     { id: 'acceptance', words: t('console.report.acceptance'), cell: (r) => percent(r.rates.acceptance) },
     ...(person ? [{ id: 'offers', words: t('console.report.offers'), cell: (r: Row) => count(r.work.offers) }, { id: 'attempts', words: t('console.report.attempts'), cell: (r: Row) => count(r.work.attempts) }] : []),
     ...(by === 'salesperson' ? [{ id: 'available', words: t('console.presence.available'), cell: (r: Row) => (r.presence ? hours(r.presence.available_ms) : '–') }, { id: 'away', words: t('console.presence.away'), cell: (r: Row) => (r.presence ? hours(r.presence.away_ms) : '–') }] : []),
-    ...(costs ? [{ id: 'spent', words: t('console.report.spent'), cell: (r: Row) => cost(r, 'spent_minor') }, { id: 'perLead', words: t('console.report.perLead'), cell: (r: Row) => cost(r, 'per_lead_minor') }, { id: 'perWon', words: t('console.report.perWon'), cell: (r: Row) => cost(r, 'per_won_minor') }] : []),
+    ...(costs ? [{ id: 'spent', words: t('console.report.spent'), cell: (r: Row) => cost(r, 'spent_minor') }, { id: 'perLead', words: t('console.report.perLead'), cell: (r: Row) => cost(r, 'per_lead_minor') }, { id: 'perBooking', words: t('console.report.perBooking'), cell: (r: Row) => cost(r, 'per_booking_minor') }] : []),
   ]
   if (!rows.length) return <p className="py-6 text-soft">{t('console.report.nobody')}</p>
   return (
@@ -164,10 +203,11 @@ function Compared({ rows, by, more }: { rows: Row[]; by: (typeof sides)[number];
         <tbody>
           {rows.map((r) => (
             <tr key={(r.id ?? '') + r.name} className="border-b border-line hover:bg-hover">
-              <th scope="row" className="max-w-60 truncate py-2 pe-3 text-start font-medium"><To row={r} by={by} /></th>
+              <th scope="row" className="max-w-60 truncate py-2 pe-3 text-start font-medium"><To row={r} by={by} open={open} /></th>
               <td className="w-48 px-3 py-2">
                 <span className="flex items-center gap-2.5">
                   <span className="figures w-12 text-end font-semibold">{count(r.leads)}</span>
+                  {before && <Was words={count(was(r))} />}
                   <svg viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden className="h-1.5 flex-1 rtl:-scale-x-100"><rect width={(r.leads / most) * 100} height="6" className="fill-accent" /></svg>
                 </span>
               </td>
@@ -182,10 +222,14 @@ function Compared({ rows, by, more }: { rows: Row[]; by: (typeof sides)[number];
 }
 
 /** A row's name leads to its leads, where leads can be told by it. */
-function To({ row, by }: { row: Row; by: (typeof sides)[number] }) {
-  const may = useMay()
+function To({ row, by, open }: { row: Row; by: (typeof sides)[number]; open: Open }) {
   const name = row.name || (by === 'campaign' || by === 'origin' ? t('console.report.unnamed') : by === 'salesperson' ? t('console.lead.nobody') : tOf('console.by', by))
-  const search: (LeadFilter & { project?: string }) | null = !row.id ? null : by === 'source' ? { source: row.id } : by === 'salesperson' ? { owner: row.id } : by === 'project' ? { project: row.id } : null
-  if (!search || !may('leads:read')) return <>{name}</>
-  return <Link to="/console/leads" search={search} className="underline-offset-4 hover:underline">{name}</Link>
+  const id = row.id ?? undefined
+  const searches: Partial<Record<(typeof sides)[number], Behind | undefined>> = {
+    source: id ? { source: id } : undefined, salesperson: id ? { owner: id } : undefined, project: id ? { project: id } : undefined, team: id ? { team: id } : undefined,
+    campaign: row.name ? { campaign: row.name } : undefined, origin: row.name ? { origin: row.name } : undefined,
+  }
+  const search = searches[by]
+  if (!search || !open || !row.leads) return <>{name}</>
+  return <button type="button" className="max-w-full truncate underline-offset-4 hover:underline" onClick={() => open(search)}>{name}</button>
 }

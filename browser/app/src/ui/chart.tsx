@@ -9,6 +9,8 @@ interface Bar {
   value: number
   /** The bar that is meant: drawn in full colour, the others paler. */
   marked?: boolean
+  /** Goes to what the bar counts. */
+  open?: () => void
 }
 
 /** Counts side by side, each with its figure above and its words below; the same stands in a table for who does not see it. */
@@ -23,6 +25,10 @@ export function Bars({ bars, label, across, height = 220 }: { bars: Bar[]; label
     return () => m.removeEventListener('change', f)
   }, [])
   const text = JSON.stringify(bars)
+  const latest = useRef(bars)
+  useEffect(() => {
+    latest.current = bars
+  })
   useEffect(() => {
     const el = box.current
     if (!el) return
@@ -30,6 +36,11 @@ export function Bars({ bars, label, across, height = 220 }: { bars: Bar[]; label
     const chart = new uPlot(options(drawn, el, height), dataOf(drawn), el)
     const size = new ResizeObserver(() => chart.setSize({ width: el.clientWidth, height }))
     size.observe(el)
+    const at = (e: MouseEvent) => latest.current[Math.round(chart.posToVal(e.clientX - chart.over.getBoundingClientRect().left, 'x'))]
+    const press = (e: MouseEvent) => at(e)?.open?.()
+    const point = (e: MouseEvent) => void (chart.over.style.cursor = at(e)?.open ? 'pointer' : '')
+    chart.over.addEventListener('click', press)
+    chart.over.addEventListener('mousemove', point)
     return () => {
       size.disconnect()
       chart.destroy()
@@ -46,7 +57,7 @@ export function Bars({ bars, label, across, height = 220 }: { bars: Bar[]; label
       <table className="sr-only">
         <caption>{label}</caption>
         <tbody>
-          {bars.map((b) => <tr key={b.label}><th scope="row">{across} {b.label}</th><td>{count(b.value)}</td></tr>)}
+          {bars.map((b) => <tr key={b.label}><th scope="row">{across} {b.label}</th><td>{b.open ? <button type="button" tabIndex={-1} onClick={b.open}>{count(b.value)}</button> : count(b.value)}</td></tr>)}
         </tbody>
       </table>
     </figure>

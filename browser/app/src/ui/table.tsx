@@ -12,33 +12,40 @@ export interface Column<R> {
   end?: boolean
 }
 
-/** A long list in columns: only what is on screen is in the page, and the end asks for more. */
-export function Table<R>({ columns, rows, rowKey, label, onOpen, more, loading, selected, height = 36, className }: {
+/** A long list in columns: only what is on screen is in the page, and either end asks for more. */
+export function Table<R>({ columns, rows, before = 0, rowKey, label, onOpen, more, less, loading, selected, height = 36, className }: {
   columns: Column<R>[]
   rows: R[]
+  /** How many rows there are before the first of these, which were let go. */
+  before?: number
   rowKey: (row: R) => string
   label: string
   onOpen?: (row: R) => void
   /** Asks for the next page; absent when there is none. */
   more?: () => void
+  /** Asks for the page before; absent when there is none. */
+  less?: () => void
   loading?: boolean
   selected?: string
   height?: number
   className?: string
 }) {
   const box = useRef<HTMLDivElement>(null)
-  const v = useVirtualizer({ count: rows.length, getScrollElement: () => box.current, estimateSize: () => height, overscan: 12 })
+  const v = useVirtualizer({ count: before + rows.length, getScrollElement: () => box.current, estimateSize: () => height, overscan: 12 })
   const items = v.getVirtualItems()
   const lastShown = items.at(-1)?.index ?? 0
+  const firstShown = items[0]?.index ?? 0
   useEffect(() => {
-    if (more && !loading && lastShown >= rows.length - 15) more()
-  }, [lastShown, rows.length, more, loading])
+    if (loading) return
+    if (less && firstShown < before + 15) less()
+    else if (more && lastShown >= before + rows.length - 15) more()
+  }, [firstShown, lastShown, before, rows.length, more, less, loading])
   const grid = { gridTemplateColumns: columns.map((c) => c.width).join(' ') }
   const open = (e: KeyboardEvent, row: R) => {
     if (e.key === 'Enter' && e.target === e.currentTarget) onOpen?.(row)
   }
   return (
-    <div ref={box} role="table" aria-label={label} aria-rowcount={more ? -1 : rows.length + 1} tabIndex={0} className={cx('relative overflow-auto outline-none focus-visible:outline-2 focus-visible:-outline-offset-2 focus-visible:outline-accent', className)}>
+    <div ref={box} role="table" aria-label={label} aria-rowcount={more ? -1 : before + rows.length + 1} tabIndex={0} className={cx('relative overflow-auto outline-none focus-visible:outline-2 focus-visible:-outline-offset-2 focus-visible:outline-accent', className)}>
       <div role="rowgroup" className="sticky top-0 z-10 min-w-max border-b border-line bg-ground md:min-w-0">
         <div role="row" aria-rowindex={1} style={grid} className="grid h-9 items-center text-xs font-medium text-soft">
           {columns.map((c) => (
@@ -48,7 +55,8 @@ export function Table<R>({ columns, rows, rowKey, label, onOpen, more, loading, 
       </div>
       <div role="rowgroup" style={{ height: v.getTotalSize() }} className="relative">
         {items.map((item) => {
-          const row = rows[item.index]!
+          const row = rows[item.index - before]
+          if (!row) return <div key={item.index} aria-hidden style={{ height, transform: `translateY(${item.start}px)` }} className="absolute inset-x-0 top-0 border-b border-line" />
           const key = rowKey(row)
           return (
             <div

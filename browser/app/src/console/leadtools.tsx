@@ -1,0 +1,149 @@
+import { useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
+import { api, ok } from '../lib/api'
+import { span, when } from '../lib/format'
+import { session } from '../lib/session'
+import { t, tOf } from '../lib/words'
+import type { LeadFilter } from '../router'
+import { Button } from '../ui/button'
+import { Dialog } from '../ui/dialog'
+import { Field } from '../ui/field'
+import { Icon } from '../ui/icon'
+import { Menu } from '../ui/menu'
+import { Select } from '../ui/select'
+
+/** What somebody keeps of the table on this device: columns left out, and filters by name. Nothing of a lead. */
+interface KeptState {
+  hidden: string[]
+  views: { name: string; search: LeadFilter & { project?: string } }[]
+}
+type Kept = [KeptState, (k: KeptState) => void]
+const place = () => 'catchment.leads.' + (session.get()?.user_id ?? '')
+
+export function useKept(): Kept {
+  const [kept, set] = useState<KeptState>(() => {
+    try {
+      const k = JSON.parse(localStorage.getItem(place()) ?? '{}') as Partial<KeptState>
+      return { hidden: Array.isArray(k.hidden) ? k.hidden : [], views: Array.isArray(k.views) ? k.views : [] }
+    } catch {
+      return { hidden: [], views: [] }
+    }
+  })
+  return [
+    kept,
+    (k) => {
+      set(k)
+      try {
+        localStorage.setItem(place(), JSON.stringify(k))
+      } catch {
+        // no room: until the page is closed
+      }
+    },
+  ]
+}
+
+export const hidden = ([k]: Kept, column: string) => k.hidden.includes(column)
+const choosable = ['from', 'state', 'stage', 'owner', 'next', 'speed', 'age'] as const
+
+/** Which columns the table has. */
+export function Columns({ kept: [k, keep] }: { kept: Kept }) {
+  return (
+    <Menu
+      trigger={<Button icon="board">{t('console.leads.columns')}</Button>}
+      acts={choosable.map((c) => ({
+        words: t(`console.col.${c}`),
+        icon: k.hidden.includes(c) ? undefined : ('check' as const),
+        run: () => keep({ ...k, hidden: k.hidden.includes(c) ? k.hidden.filter((x) => x !== c) : [...k.hidden, c] }),
+      }))}
+    />
+  )
+}
+
+/** Filters that were kept by a name. */
+export function LeadViews({ filter, project, kept: [k, keep], go }: { filter: LeadFilter; project?: string; kept: Kept; go: (search: LeadFilter & { project?: string }) => void }) {
+  const [naming, name] = useState<string | null>(null)
+  const now = JSON.stringify(sorted({ ...filter, names: undefined, project }))
+  const current = k.views.find((v) => JSON.stringify(sorted(v.search)) === now)
+  const save = () => {
+    const n = naming!.trim()
+    keep({ ...k, views: [...k.views.filter((v) => v.name !== n), { name: n, search: { ...filter, names: undefined, project } }].sort((a, b) => a.name.localeCompare(b.name)) })
+    name(null)
+  }
+  return (
+    <>
+      <Menu
+        trigger={<Button icon="flag">{current?.name ?? t('console.leads.views')}</Button>}
+        acts={[
+          ...k.views.map((v) => ({ words: v.name, icon: v === current ? ('check' as const) : undefined, run: () => go(v.search) })),
+          ...(k.views.length ? [null] : []),
+          { words: t('console.leads.keepView'), icon: 'plus' as const, run: () => name('') },
+          ...(current ? [{ words: t('console.leads.dropView', { name: current.name }), lost: true, run: () => keep({ ...k, views: k.views.filter((v) => v !== current) }) }] : []),
+        ]}
+      />
+      <Dialog
+        open={naming !== null}
+        onClose={() => name(null)}
+        title={t('console.leads.keepView')}
+        words={t('console.leads.viewWords')}
+        actions={<><Button look="quiet" onClick={() => name(null)}>{t('common.cancel')}</Button><Button look="primary" disabled={!naming?.trim()} onClick={save}>{t('console.leads.keep')}</Button></>}
+      >
+        <Field label={t('console.leads.viewName')} value={naming ?? ''} onChange={(e) => name(e.target.value)} maxLength={40} autoComplete="off" />
+      </Dialog>
+    </>
+  )
+}
+
+const sorted = (o: object) => Object.fromEntries(Object.entries(o).filter(([, v]) => v !== undefined).sort(([a], [b]) => a.localeCompare(b)))
+
+const spans = ['1', '7', '28', '90'] as const
+const sinceDays = (days: number) => {
+  const d = new Date()
+  d.setHours(0, 0, 0, 0)
+  d.setDate(d.getDate() - (days - 1))
+  return d.toISOString()
+}
+
+/** When the leads came in. */
+export function Times({ filter, set, className }: { filter: LeadFilter; set: (part: Partial<LeadFilter>) => void; className: string }) {
+  const known = filter.to ? undefined : spans.find((d) => sinceDays(Number(d)) === filter.from)
+  const other = !known && (filter.from || filter.to)
+  return (
+    <Select
+      hideLabel
+      className={className}
+      label={t('console.filter.time')}
+      value={known ?? (other ? '+' : '*')}
+      onChange={(v) => v !== '+' && set({ from: v === '*' ? undefined : sinceDays(Number(v)), to: undefined })}
+      choices={[{ value: '*', label: t('console.filter.anyTime') }, ...spans.map((d) => ({ value: d as string, label: d === '1' ? t('console.report.today') : t('console.backtest.last', { count: Number(d) }) })), ...(other ? [{ value: '+', label: t('console.filter.otherTime') }] : [])]}
+    />
+  )
+}
+
+/** What a figure led here by, each to be taken away. */
+export function Chips({ filter, set }: { filter: LeadFilter; set: (part: Partial<LeadFilter>) => void }) {
+  const pools = useQuery({ queryKey: ['teams'], enabled: !!filter.team, staleTime: 60_000, queryFn: () => ok(api.GET('/v1/reports/figures', { params: { query: { by: 'team' } } })).then((r) => r.rows) }).data
+  if (filter.list) return null
+  const [least = 0, below = 0] = filter.speed?.split('-').map(Number) ?? []
+  const chips = [
+    filter.campaign && { words: t('console.chip.campaign', { name: filter.campaign }), off: { campaign: undefined } },
+    filter.origin && { words: t('console.chip.origin', { name: filter.origin }), off: { origin: undefined } },
+    filter.category && { words: t('console.chip.category', { name: tOf('console.category', filter.category) }), off: { category: undefined } },
+    filter.team && { words: t('console.chip.team', { name: pools?.find((p) => p.id === filter.team)?.name ?? '…' }), off: { team: undefined } },
+    filter.came && { words: t('console.chip.came', { name: tOf('console.step', filter.came) }), off: { came: undefined } },
+    filter.speed && { words: below ? t('console.chip.speed', { from: span(least), below: span(below) }) : t('console.chip.slower', { from: span(least) }), off: { speed: undefined } },
+    filter.tag && { words: t('console.chip.tag', { name: filter.tag }), off: { tag: undefined } },
+    filter.to && { words: filter.from ? t('console.chip.between', { from: when(filter.from), to: when(filter.to) }) : t('console.chip.until', { to: when(filter.to) }), off: { from: undefined, to: undefined } },
+  ].filter((c) => !!c) as { words: string; off: Partial<LeadFilter> }[]
+  if (!chips.length) return null
+  return (
+    <ul className="mb-3 flex flex-wrap gap-2">
+      {chips.map((c) => (
+        <li key={c.words}>
+          <button type="button" onClick={() => set(c.off)} aria-label={t('console.chip.drop', { words: c.words })} className="inline-flex min-h-11 items-center gap-1.5 rounded-full bg-accent-ground px-3 text-sm text-accent hover:bg-hover md:min-h-7">
+            <span dir="auto">{c.words}</span><Icon name="cross" className="size-3.5" />
+          </button>
+        </li>
+      ))}
+    </ul>
+  )
+}
