@@ -60,15 +60,15 @@ func (d *Desk) correctPerson(ctx context.Context, v *web.Visit, in *correctIn) (
 		return nil, err
 	}
 	c := intake.Correction{Person: id, To: in.to(), Actor: v.Actor, Purpose: v.Purpose, At: v.At}
-	if len(c.To) == 0 {
-		return nil, problem.InvalidField("phone", "required", "Send name, phone or email.")
-	}
 	err = d.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
 		c.Row, err = correctable(tx, v, id)
 		return err
 	})
 	if err != nil {
 		return nil, err
+	}
+	if len(c.To) == 0 {
+		return nil, problem.InvalidField("phone", "required", "Send name, phone or email.")
 	}
 	opened, err := d.Opener.Open(ctx, v.Scope, v.Actor, v.Purpose, c.Row.Name, c.Row.Phone, c.Row.Email)
 	if err != nil {

@@ -124,6 +124,9 @@ func (t *rightsTable) expect(s *standing, r route, ids map[string]string, gone b
 	case gone && r.namesThing(), s.abroad && r.namesThing():
 		return notThere
 	}
+	if rule.with != "" && t.reached(s, r, rule, t.reach(s, rule.with), ids) != passed {
+		return notThere
+	}
 	return t.reached(s, r, rule, reach, ids)
 }
 

@@ -20,6 +20,7 @@ type rightsTable struct {
 type rule struct {
 	permission string
 	own        bool   // one's own things only
+	with       string // and this permission, for the same thing
 	orAs       string // or those of a lead that this permission reaches
 	whole      bool   // for the whole account only
 	user       bool   // not for keys
@@ -115,10 +116,13 @@ func (t *rightsTable) route(cells []string) error {
 	r := rule{permission: strings.Trim(cells[1], "`")}
 	for word := range strings.SplitSeq(cells[2], ", ") {
 		as, isOr := strings.CutPrefix(word, "own or ")
+		with, isWith := strings.CutPrefix(word, "with ")
 		switch {
 		case word == "":
 		case isOr:
 			r.own, r.orAs = true, strings.Trim(as, "`")
+		case isWith:
+			r.with = strings.Trim(with, "`")
 		case word == "own":
 			r.own = true
 		case word == "whole":
