@@ -33,11 +33,18 @@ func (v *Visit) Happened(said *time.Time) (time.Time, error) {
 	return at, nil
 }
 
-// Corrected is a time of the caller's clock by ours; as it was said when they
-// did not tell what their clock says.
+// clockIsRight is how far a caller's clock may differ from ours and count as
+// right. The difference that we see has the request's own way in it, which is
+// another each time: what a phone did first, and told over a slow network,
+// would come out after what it did next.
+const clockIsRight = 5 * time.Second
+
+// Corrected is a time of the caller's clock by ours; as it was said when their
+// clock is right, or they did not tell what it says.
 func (v *Visit) Corrected(said time.Time) time.Time {
-	if v.Clock.IsZero() {
+	off := v.At.Sub(v.Clock)
+	if v.Clock.IsZero() || off.Abs() <= clockIsRight {
 		return said
 	}
-	return said.Add(v.At.Sub(v.Clock))
+	return said.Add(off)
 }
