@@ -98,3 +98,48 @@ func TestAUserHasNotManyDevices(t *testing.T) {
 		}
 	})
 }
+
+// A device that ended is told so for 90 days, and then forgotten; one that did
+// not end is kept.
+func TestDevicesThatEndedAreForgotten(t *testing.T) {
+	each(t, func(h *house) {
+		s, in := h.company("priya@example.com")
+		gone, err := h.door.Release(h.Context(), here, in.Principal, account.DeviceID{})
+		if err != nil {
+			h.Fatal(err)
+		}
+		kept, err := h.door.Release(h.Context(), here, h.comesIn().Principal, account.DeviceID{})
+		if err != nil {
+			h.Fatal(err)
+		}
+		h.write(s, func(tx *store.Tx) error {
+			_, err := devices.End(tx, gone.Device, devices.Revoked, h.clock.now())
+			return err
+		})
+		there := func(id account.DeviceID) (there bool) {
+			if err := h.door.Tidy(h.Context(), []account.Scope{s}); err != nil {
+				h.Fatal(err)
+			}
+			h.write(s, func(tx *store.Tx) error {
+				_, err := devices.Get(tx, id)
+				there = err == nil
+				if errors.Is(err, store.ErrNone) {
+					err = nil
+				}
+				return err
+			})
+			return there
+		}
+		h.clock.pass(90 * 24 * time.Hour)
+		if !there(gone.Device) {
+			h.Error("forgotten within 90 days")
+		}
+		h.clock.pass(time.Second)
+		if there(gone.Device) {
+			h.Error("not forgotten after 90 days")
+		}
+		if !there(kept.Device) {
+			h.Error("one that did not end was forgotten")
+		}
+	})
+}

@@ -12,6 +12,7 @@ import (
 	"catchment/internal/problem"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
+	"catchment/internal/store/devices"
 )
 
 // What is refused is counted and goes on the record every few seconds, one
@@ -126,6 +127,9 @@ func (s *Signin) keepNotes(ctx context.Context) {
 const (
 	keepFlows = 25 * time.Hour // longer than any bound looks back
 	keepSent  = 30 * 24 * time.Hour
+	// Sessions live for 30 days and leases for seven: a device that comes after
+	// these has long had nothing that it could open.
+	keepEnded = 90 * 24 * time.Hour
 )
 
 // Tidy removes what no bound looks at any more.
@@ -137,7 +141,8 @@ func (s *Signin) Tidy(ctx context.Context, all []account.Scope) error {
 	})}
 	for _, scope := range all {
 		errs = append(errs, s.o.DB.Write(ctx, scope, func(tx *store.Tx) error {
-			return errors.Join(access.ForgetSent(tx, now.Add(-keepSent)), access.ForgetSSO(tx, now.Add(-keepSSO)))
+			return errors.Join(access.ForgetSent(tx, now.Add(-keepSent)), access.ForgetSSO(tx, now.Add(-keepSSO)),
+				devices.ForgetEnded(tx, now.Add(-keepEnded)))
 		}))
 	}
 	return errors.Join(errs...)

@@ -60,6 +60,7 @@ var (
 	end = store.Register("devices.end", `UPDATE device SET share = NULL, label = NULL, ended_at = $3, ended_why = $4
 		WHERE account_id = $1 AND device_id = $2 AND ended_at IS NULL`)
 	remove = store.Register("devices.remove", `DELETE FROM device WHERE account_id = $1 AND device_id = $2`)
+	forget = store.Register("devices.forget", `DELETE FROM device WHERE account_id = $1 AND ended_at < $2`)
 
 	endedBy = store.Unbound("devices.ended-by-token", `SELECT d.ended_at FROM session s JOIN device d ON d.session_id = s.session_id
 		WHERE s.token_hash = $1 AND d.ended_at IS NOT NULL LIMIT 1`)
@@ -106,6 +107,12 @@ func End(tx *store.Tx, id account.DeviceID, why string, at time.Time) (bool, err
 
 // Remove forgets a device whose local data is gone anyway.
 func Remove(tx *store.Tx, id account.DeviceID) error { return tx.Must(remove, id) }
+
+// ForgetEnded removes the rows of devices that ended before then.
+func ForgetEnded(tx *store.Tx, before time.Time) error {
+	_, err := tx.Exec(forget, store.Micro(before))
+	return err
+}
 
 // EndedBy reports whether the session of a token, live or over, had a device
 // that ended.

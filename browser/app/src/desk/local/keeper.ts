@@ -101,7 +101,12 @@ async function opening() {
   }
   let r: Schemas['DeviceKey']
   try {
-    r = await release(known?.id)
+    r = await release(known?.id).catch(async (e) => {
+      if (!known || faultOf(e).status !== 404) throw e
+      await wipe() // revoked so long ago that the server has forgotten it: nothing opens what it has
+      known = undefined
+      return release()
+    })
   } catch (e) {
     return without(faultOf(e), known)
   }
