@@ -392,11 +392,11 @@ func isType(ct, want string) bool {
 
 func (a *API) visit(ctx context.Context, op Op, header func(string) string) (*Visit, error) {
 	v := &Visit{RequestID: RequestID(ctx), At: store.Clock(a.now())}
-	if a.closed != nil && a.closed() {
-		return v, store.ErrAway
-	}
 	if err := a.shed(op.yields()); err != nil {
 		return v, err
+	}
+	if op.Permission == account.Public && a.isClosed() {
+		return v, store.ErrAway
 	}
 	if op.Permission == account.Public {
 		return v, a.limits.Stranger(caller.Address(ctx))
@@ -411,6 +411,9 @@ func (a *API) visit(ctx context.Context, op Op, header func(string) string) (*Vi
 	p, err := a.auth.Authenticate(ctx, token)
 	if err != nil {
 		return v, err
+	}
+	if a.isClosed() { // who is refused, as a revoked key is without SQL too, has heard so
+		return v, store.ErrAway
 	}
 	v.Principal = p
 	if err := a.limits.Request(accountOf(p), p.Actor); err != nil {
@@ -430,6 +433,8 @@ func (a *API) visit(ctx context.Context, op Op, header func(string) string) (*Vi
 	}
 	return v, v.state(header("Catchment-Purpose"))
 }
+
+func (a *API) isClosed() bool { return a.closed != nil && a.closed() }
 
 // accountOf is empty for operators.
 func accountOf(p directory.Principal) []byte {
