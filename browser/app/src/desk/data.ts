@@ -1,17 +1,19 @@
 // All that the desk reads and writes. Screens know only what is here. What is
 // read goes through to what this device keeps while the server is away; what
 // can be told later goes through the outbox.
+import { useCallback } from 'react'
 import { queryOptions, useMutation, useQuery } from '@tanstack/react-query'
 import { api, ok, send, type Schemas } from '../lib/api'
 import { serverNow } from '../lib/clock'
-import { Fault } from '../lib/fault'
+import { Fault, faultOf } from '../lib/fault'
 import { setLook, through } from '../lib/kept'
 import type { Me } from '../lib/me'
 import { queries } from '../lib/query'
 import { purpose, session } from '../lib/session'
+import { tOf } from '../lib/words'
 import type { ListName } from '../router'
 import { sayFault } from '../ui/toast'
-import { asIf } from './local/asif'
+import { asIf, type Category } from './local/asif'
 import { type Entry, type Kind, local, useLocal } from './local/state'
 
 // Loaded when it is first needed: with the first answer that does not come, or after the first screen.
@@ -55,6 +57,7 @@ const mine = () => (session.get()?.role === 'salesperson' ? {} : { owner: sessio
 /** One list of the day. With names it is an opening on the record, so only the list that is looked at has them. */
 export const useDay = (list: ListName, names: boolean) =>
   useQuery({
+    select: useListed(),
     queryKey: ['day', list, names],
     queryFn: ({ queryKey }) => through(queryKey, () => leadsOf({ list: serverList[list], ...mine(), ...(names ? { include: ['person' as const] } : {}), limit: 100 })),
     staleTime: 30_000,
@@ -63,6 +66,7 @@ export const useDay = (list: ListName, names: boolean) =>
 /** One's own leads with their persons, newest first: what search looks through. */
 export const useOwnLeads = (on: boolean) =>
   useQuery({
+    select: useListed(),
     queryKey: ['day', 'all'],
     enabled: on,
     staleTime: 60_000,
@@ -93,8 +97,17 @@ export const useOffers = (on: boolean) =>
 export const leadQuery = (id: string) => queryOptions({ queryKey: ['lead', id], queryFn: ({ queryKey }) => through(queryKey, () => ok(api.GET('/v1/leads/{id}', { params: { ...byId(id), header: stated() } }))) })
 /** The lead, as it will be once the server has heard what waits here. */
 export function useLead(id: string) {
+  const overlay = useOverlay()
+  return useQuery({ ...leadQuery(id), select: overlay })
+}
+const calledHere = (category: Category) => tOf('desk.category', category)
+function useOverlay() {
   const { entries } = useLocal()
-  return useQuery({ ...leadQuery(id), select: (l) => asIf(l, entries) })
+  return useCallback((l: Lead) => asIf(l, entries, calledHere), [entries])
+}
+const useListed = () => {
+  const overlay = useOverlay()
+  return useCallback(<P extends { items: Lead[] }>(p: P): P => ({ ...p, items: p.items.map(overlay) }), [overlay])
 }
 
 export interface Story {
@@ -171,10 +184,11 @@ interface Telling {
   lead: string
   path: string
   body: object
+  instead?: Entry['instead']
 }
 
 /** Tells by way of the outbox, where this device has one. */
-async function tell<R>({ kind, lead, path, body }: Telling): Promise<Told<R>> {
+async function tell<R>({ kind, lead, path, body, instead }: Telling): Promise<Told<R>> {
   const at = new Date().toISOString() // by this device's clock; the server corrects it
   const entry: Entry = {
     id: crypto.randomUUID(),
@@ -184,6 +198,7 @@ async function tell<R>({ kind, lead, path, body }: Telling): Promise<Told<R>> {
     who: queries.getQueryData<Lead>(['lead', lead])?.person?.name ?? '',
     path,
     body: { ...body, happened_at: at },
+    ...(instead ? { instead } : {}),
   }
   if (local.get().state.is === 'open') return ((await (await import('./local/outbox')).tell(entry)) as R | undefined) ?? later
   const answer = await send(path, entry.body, { 'Idempotency-Key': entry.id, 'Catchment-Clock': new Date().toISOString() })
@@ -194,10 +209,18 @@ async function tell<R>({ kind, lead, path, body }: Telling): Promise<Told<R>> {
 /** The moment by this device's clock: what an attempt has is by the server's, as far as it is known. */
 const ownTime = (at: string) => new Date(Date.parse(at) - (serverNow() - Date.now())).toISOString()
 
-/** The result of an attempt that was begun here; one whose beginning did not get through is told whole. */
-function tellResult(lead: string, tried: { id?: string; channel: Channel; at: string }, result: Result) {
-  if (tried.id) return tell<Schemas['AttemptMade']>({ kind: 'result', lead, path: `/v1/attempts/${tried.id}/result`, body: result })
-  return tell<Schemas['AttemptMade']>({ kind: 'attempt', lead, path: `/v1/leads/${lead}/attempts`, body: { channel: tried.channel, started_at: ownTime(tried.at), ...result } })
+/** The result of an attempt that was begun here; one whose beginning did not get through, or that was given up meanwhile, is told whole. */
+async function tellResult(lead: string, tried: { id?: string; channel: Channel; at: string }, result: Result): Promise<Told<Schemas['AttemptMade']>> {
+  const path = `/v1/leads/${lead}/attempts`
+  const begun = { channel: tried.channel, started_at: ownTime(tried.at) }
+  const whole = () => tell<Schemas['AttemptMade']>({ kind: 'attempt', lead, path, body: { ...begun, ...result } })
+  if (!tried.id) return whole()
+  try {
+    return await tell({ kind: 'result', lead, path: `/v1/attempts/${tried.id}/result`, body: result, instead: { path, begun } })
+  } catch (e) {
+    if (faultOf(e).status !== 404) throw e
+    return whole()
+  }
 }
 
 function useChange<V, R>(id: string, f: (v: V) => Promise<Told<R>>, done?: (r: R) => void) {

@@ -8,6 +8,9 @@ interface Said {
   disposition?: string
   at?: string | null
   state?: string
+  category?: string
+  reason?: string
+  stage?: { category?: string }
   next?: { at?: string | null }
 }
 
@@ -15,5 +18,6 @@ interface Said {
 export function contentOf(e: Entry): string {
   const b = e.body as Said
   const at = b.next?.at ?? b.at
-  return [b.disposition && tOf('desk.disposition', b.disposition), b.state && tOf('desk.visit', b.state), at && when(at), b.text ?? b.note].filter(Boolean).join(' · ')
+  const category = b.category ?? b.stage?.category
+  return [b.disposition && tOf('desk.disposition', b.disposition), b.state && tOf('desk.visit', b.state), category && tOf('desk.category', category), b.reason && tOf('desk.reason', b.reason), at && when(at), b.text ?? b.note].filter(Boolean).join(' · ')
 }

@@ -10,7 +10,7 @@ export interface Database {
   close(): void
 }
 
-const schema: Statement[] = [
+export const schema: Statement[] = [
   // An answer of the server as it was, by the question.
   ['CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, lead TEXT NOT NULL, at INTEGER NOT NULL, value TEXT NOT NULL) WITHOUT ROWID'],
   ['CREATE INDEX IF NOT EXISTS kept_by_lead ON kept (lead)'],

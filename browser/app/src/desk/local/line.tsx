@@ -10,7 +10,7 @@ import { cx } from '../../ui/cx'
 import { Icon, type IconName } from '../../ui/icon'
 import { Sheet } from '../../ui/sheet'
 import { contentOf } from './content'
-import { drop, flush, retry } from './outbox'
+import { drop, flush, isGivenUp, retry } from './outbox'
 import { type Entry, type State, useLocal } from './state'
 
 /** Below the head, while the server is away or something waits to be sent: what is shown is how old, and what was done is where. */
@@ -55,6 +55,7 @@ const signs: Record<Entry['kind'], IconName> = { attempt: 'phone', result: 'phon
 
 function Waiting({ entry: e, onLeave }: { entry: Entry; onLeave: () => void }) {
   const known = e.refused && (e.refused.code === 'lead_passed_on' || e.refused.code === 'superseded') ? e.refused.code : undefined
+  const words = known ?? (isGivenUp(e) ? 'givenUp' : undefined)
   return (
     <li className="flex gap-3.5 py-3">
       <Icon name={e.refused ? 'warn' : signs[e.kind]} className={cx('mt-0.5 size-5', e.refused ? 'text-lost' : 'text-faint')} />
@@ -66,7 +67,7 @@ function Waiting({ entry: e, onLeave }: { entry: Entry; onLeave: () => void }) {
         <p className="mt-0.5 whitespace-pre-line text-soft wrap-anywhere">{contentOf(e)}</p>
         {e.refused && (
           <>
-            <p role="alert" className="mt-1.5 text-sm text-lost wrap-anywhere">{known ? t(`desk.local.refusal.${known}`) : (e.refused.detail ?? e.refused.title)}</p>
+            <p role="alert" className="mt-1.5 text-sm text-lost wrap-anywhere">{words ? t(`desk.local.refusal.${words}`) : (e.refused.detail ?? e.refused.title)}</p>
             <div className="-ms-3.5 mt-1 flex flex-wrap">
               <Button look="quiet" nativeButton={false} render={<Link to="/desk/leads/$id" params={{ id: e.lead }} onClick={onLeave} />}>{t('desk.local.open')}</Button>
               {!known && <Button look="quiet" onClick={() => void retry(e)}>{t('desk.local.again')}</Button>}

@@ -120,9 +120,14 @@ export async function drop(id: string) {
   show((all) => all.filter((x) => x.id !== id))
 }
 
-/** Sends one that was refused once more, as it was: what was in its way may be gone. */
+/** Whether this is the result of an attempt that the server has given up: another was begun after it. */
+export const isGivenUp = (e: Entry) => e.kind === 'result' && e.refused?.status === 404 && !!e.instead
+
+/** Sends one that was refused once more: what was in its way may be gone. One that was given up is told whole. */
 export async function retry(e: Entry) {
-  const { refused: _, ...rest } = e
+  const { refused: _, instead, ...rest } = e
+  if (instead && isGivenUp(e)) Object.assign(rest, { kind: 'attempt', path: instead.path, body: { ...instead.begun, ...e.body } })
+  else if (instead) Object.assign(rest, { instead })
   // A refusal is an answer, and answers are kept by their key: another try is another request.
   const fresh = { ...rest, id: crypto.randomUUID() }
   await db?.run(['UPDATE outbox SET id = ?, entry = ? WHERE id = ?', [fresh.id, JSON.stringify(fresh), e.id]])

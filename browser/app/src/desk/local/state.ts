@@ -34,6 +34,8 @@ export interface Entry {
   path: string
   body: Record<string, unknown>
   refused?: Refusal
+  /** Of a result: how the attempt is told whole, should the server have given it up. */
+  instead?: { path: string; begun: Record<string, unknown> }
 }
 
 interface Whole {
