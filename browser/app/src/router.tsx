@@ -208,7 +208,7 @@ const files = createRoute({
   getParentRoute: () => desktop,
   path: '/files',
   validateSearch: (s: Record<string, unknown>): { import?: string } => ({ import: text(s.import) }),
-  beforeLoad: () => useArea('inlet'),
+  beforeLoad: () => Promise.all([useArea('inlet'), useArea('fault')]),
   component: lazyRouteComponent(() => import('./inlet/files'), 'Files'),
 })
 const alarms = createRoute({

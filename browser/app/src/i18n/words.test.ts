@@ -19,7 +19,7 @@ const bare = (keys: string[]) => new Set(keys.map((k) => k.replace(plural, '')))
 const code = all.filter((f) => /\.tsx?$/.test(f) && !/\.test\.ts$|\.d\.ts$/.test(f)).map(read).join('\n')
 // t('a.b'), and t(`a.${x}`), tOf('a', x) for what stands for values of the API.
 const said = new Set([...code.matchAll(/\bt\(\s*'([\w.-]+)'/g), ...code.matchAll(/['"`]([a-z]\w*(?:\.[\w-]+)+)['"`]/g)].map((m) => m[1]!))
-const prefixes = [...[...code.matchAll(/\bt\(\s*`([\w.-]+)\.\$\{/g)], ...code.matchAll(/\btOf\(\s*'([\w.-]+)'/g)].map((m) => m[1]! + '.')
+const prefixes = [...[...code.matchAll(/\bt\(\s*`([\w.-]+)\.\$\{/g)], ...code.matchAll(/\b(?:tOf|told)\(\s*'([\w.-]+)'/g)].map((m) => m[1]! + '.')
 
 test('there are areas', () => expect(areas.length).toBeGreaterThan(0))
 
@@ -30,7 +30,8 @@ describe.each(areas)('%s', (file) => {
   test('Arabic has the same keys', () => {
     expect([...bare(Object.keys(ar))].sort()).toEqual([...bare(Object.keys(en))].sort())
   })
-  test('plurals have every form of their language', () => {
+  const codes = file.startsWith('fault/') // whose names are the server's: too_many is no plural
+  test.skipIf(codes)('plurals have every form of their language', () => {
     for (const [words, forms] of [[en, ['one', 'other']], [ar, ['zero', 'one', 'two', 'few', 'many', 'other']]] as const) {
       for (const k of new Set(Object.keys(words).filter((k) => plural.test(k)).map((k) => k.replace(plural, '')))) {
         for (const f of forms) expect(words, `${k}_${f}`).toHaveProperty([`${k}_${f}`])
@@ -40,7 +41,8 @@ describe.each(areas)('%s', (file) => {
   test('Arabic fills in the same values, and is Arabic', () => {
     for (const [k, text] of Object.entries(ar)) {
       const other = en[k] ?? en[k.replace(plural, '_other')]
-      if (!plural.test(k)) expect(names(text), k).toEqual(names(other ?? ''))
+      // What the server said is English, and has no place in another language.
+      if (!plural.test(k)) expect(names(text), k).toEqual(names(other ?? '').filter((n) => n !== 'said'))
       expect(text, k).toMatch(/[\u0600-\u06ff]/)
     }
   })

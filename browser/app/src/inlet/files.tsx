@@ -10,7 +10,7 @@ import { faultOf } from '../lib/fault'
 import { count } from '../lib/format'
 import { useMay } from '../lib/me'
 import { queries } from '../lib/query'
-import { t } from '../lib/words'
+import { t, told } from '../lib/words'
 import { Badge, type Tone } from '../ui/badge'
 import { Button } from '../ui/button'
 import { Empty } from '../ui/empty'
@@ -177,7 +177,7 @@ function One({ id }: { id: string }) {
           <h3 className="text-sm font-semibold">{t('inlet.file.faults')}</h3>
           <ul className="mt-1 max-h-72 overflow-y-auto" tabIndex={0} aria-label={t('inlet.file.faults')}>
             {m.faults.map((f, i) => (
-              <li key={i} className="border-b border-line py-2 text-sm"><span className="figures font-medium">{t('inlet.file.row', { n: count(f.row) })}{f.column ? ` · ${t('inlet.file.column', { n: f.column })}` : ''}</span><span dir="auto" className="block text-soft">{f.detail}</span></li>
+              <li key={i} className="border-b border-line py-2 text-sm"><span className="figures font-medium">{t('inlet.file.row', { n: count(f.row) })}{f.column ? ` · ${t('inlet.file.column', { n: f.column })}` : ''}</span><span dir="auto" className="block text-soft">{told('faults.code', f.code, f.detail)}</span></li>
             ))}
           </ul>
           {m.refused > m.faults.length && <p className="mt-2 text-sm text-soft">{t('inlet.file.moreFaults')}</p>}

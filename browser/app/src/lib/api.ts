@@ -88,6 +88,6 @@ export async function ok<T>(call: Promise<{ data?: T; error?: unknown; response:
   const { data, error, response } = await call
   if (response.ok) return data as T
   const retry = Number(response.headers.get('Retry-After')) || undefined
-  if (error && typeof error === 'object' && 'code' in error) throw new Fault({ ...(error as Schemas['Problem']), status: response.status }, retry)
+  if (error && typeof error === 'object' && 'code' in error) throw await Fault.told({ ...(error as Schemas['Problem']), status: response.status }, retry)
   throw new Fault({ status: response.status, code: 'unreadable_answer', title: response.statusText || String(response.status) }, retry)
 }

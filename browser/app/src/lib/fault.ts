@@ -1,4 +1,5 @@
 import type { components } from '../api/schema'
+import { told, useArea } from './words'
 
 type Problem = components['schemas']['Problem'] & { choices?: { id: string; name: string }[] }
 
@@ -27,10 +28,18 @@ export class Fault extends Error {
 
   static offline = () => new Fault({ status: 0, code: 'offline', title: 'offline' })
 
+  /** A problem in the reader's language: by its codes, and in the server's own sentences where the app has no words. */
+  static async told(p: Problem, retryAfter?: number): Promise<Fault> {
+    await useArea('fault').catch(() => {}) // without a connection the server's sentences have to do
+    const errors = p.errors?.map((e) => ({ ...e, detail: told('faults.code', e.code, e.detail) }))
+    const detail = errors?.length ? [...new Set(errors.map((e) => e.detail))].join(' ') : told('faults.code', p.code, p.detail ?? '')
+    return new Fault({ ...p, title: told('faults.status', String(p.status), p.title), detail, errors }, retryAfter)
+  }
+
   static async of(r: Response): Promise<Fault> {
     const retry = Number(r.headers.get('Retry-After')) || undefined
     try {
-      return new Fault({ ...(await r.json()), status: r.status }, retry)
+      return await Fault.told({ ...(await r.json()), status: r.status }, retry)
     } catch {
       return new Fault({ status: r.status, code: 'unreadable_answer', title: r.statusText || String(r.status) }, retry)
     }

@@ -1,0 +1,28 @@
+// Each code with which the server may end what a screen asked has words here.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import words from './words.en.json'
+
+const server = new URL('../../../../internal', import.meta.url).pathname
+// What only programs meet: doors for keys, the gateways' answers, the operator's record.
+const elsewhere = /^(capture|submission|edge|courier|audit|demo)\//
+const sources = readdirSync(server, { recursive: true, encoding: 'utf8' })
+  .filter((f) => f.endsWith('.go') && !f.endsWith('_test.go'))
+  .map((f) => ({ f, text: readFileSync(join(server, f), 'utf8') }))
+const raised = /\b(?:Unreadable|Forbidden|Conflict|TooLarge|Busy|TooMany)\("(\w+)"|InvalidField\([^,\n]+, *"(\w+)"|Code: *"(\w+)"|Field\{[^{}\n]*?"(\w+)", *"[A-Z]/g
+const codes = (text: string) => [...text.matchAll(raised)].map((m) => m[1] ?? m[2] ?? m[3] ?? m[4]!)
+const known = Object.keys(words.faults.code)
+
+test('every code that a screen can show has words', () => {
+  const met = new Set(sources.filter(({ f }) => !elsewhere.test(f)).flatMap(({ text }) => codes(text)))
+  expect(met.size).toBeGreaterThan(100)
+  expect([...met].filter((c) => !known.includes(c))).toEqual([])
+})
+
+test('no words are for a code that the server does not have', () => {
+  const all = sources.map(({ text }) => text).join('\n')
+  expect(known.filter((c) => !all.includes(`"${c}"`))).toEqual([])
+})
+
+test('the search finds a code', () => expect(codes('return problem.Conflict("no_such_code", "Never.")')).toEqual(['no_such_code']))
