@@ -13,6 +13,7 @@ import (
 	"catchment/internal/keyring"
 	"catchment/internal/problem"
 	"catchment/internal/rights"
+	"catchment/internal/routing"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
 	"catchment/internal/store/leads"
@@ -127,9 +128,6 @@ type Leaving struct {
 	Pool bool   `json:"pool,omitempty" doc:"Instead of to: back to routing, each to the pool of its project."`
 }
 
-// leavingAtOnce bounds one transaction.
-const leavingAtOnce = 200
-
 func (c *Console) userRoutes() {
 	web.Meet(c.API, web.Op{Method: "GET", Path: "/v1/users", Name: "list-users", Tag: "people", Opens: true, Permission: account.ReadSetup,
 		Summary: "Who works here", Detail: "Phones and e-mails only with include=person, which needs people:manage and a purpose; the page is one opening on the record."}, c.listUsers)
@@ -138,7 +136,7 @@ func (c *Console) userRoutes() {
 	web.Meet(c.API, web.Op{Method: "GET", Path: "/v1/users/{id}", Name: "get-user", Tag: "people", Opens: true, Permission: account.ReadSetup,
 		Summary: "One user", Detail: "Phone and e-mail as in the list."}, c.getUser)
 	web.Do(c.API, web.Op{Method: "PATCH", Path: "/v1/users/{id}", Name: "change-user", Tag: "people", Permission: account.ManagePeople, StepUp: true,
-		Summary: "Change a user", Detail: "What is left out stays. Who is deactivated, or gets a role without offers, loses open offers to others. 409 open_leads: who is deactivated owns leads, send handover with to or pool; 200 go over at once, and POST /v1/users/{id}/handover moves the rest. 409 last_admin: there is always an admin who can sign in."}, c.changeUser)
+		Summary: "Change a user", Detail: "What is left out stays. Who is deactivated, or gets a role without offers, loses open offers to others. 409 open_leads: who is deactivated owns leads, send handover with to or pool; 200 go over at once, and the rest follows by itself (GET /v1/users/{id}/handover tells how far it is). 409 last_admin: there is always an admin who can sign in."}, c.changeUser)
 	web.Do(c.API, web.Op{Method: "POST", Path: "/v1/users/{id}/link", Name: "create-user-link", Tag: "people", Permission: account.ManagePeople, Status: 201, StepUp: true,
 		Summary: "Give a user a new one-time link", Detail: "For an invitation that was not used in time, or a forgotten password. Earlier links stop working."}, c.newLink)
 	web.Do(c.API, web.Op{Method: "DELETE", Path: "/v1/users/{id}/link", Name: "withdraw-user-link", Tag: "people", Permission: account.ManagePeople, StepUp: true,
@@ -432,7 +430,7 @@ func (c *Console) handOver(v *web.Visit, tx *store.Tx, user account.UserID, l *L
 			return problem.InvalidField("handover.to", "unknown_user", "Give the id of another active user of this account.")
 		}
 	}
-	_, _, err := c.Routing.HandOver(tx, user, to, "deactivated", v.Actor, v.At, leavingAtOnce)
+	_, _, err := c.Routing.StartHandOver(tx, routing.HandOver{From: user, To: to, Reason: "deactivated", By: v.Actor}, v.At)
 	if p, ok := problem.Of(err); ok && len(p.Errors) == 1 && p.Errors[0].Code == "unknown_user" {
 		err = problem.InvalidField("handover.to", "unknown_user", "Give the id of another active user of this account.")
 	}
@@ -444,6 +442,11 @@ func (c *Console) handOver(v *web.Visit, tx *store.Tx, user account.UserID, l *L
 func (c *Console) settle(v *web.Visit, tx *store.Tx, was, is *members.Member) error {
 	if is.State == members.Deactivated && was.State != is.State {
 		return errors.Join(c.free(v, tx, is.ID, "deactivated"), c.goHome(v, tx, is.ID))
+	}
+	if was.State == members.Deactivated && was.State != is.State { // who came back keeps what is still theirs
+		if err := c.Routing.StopHandOver(tx, is.ID); err != nil {
+			return err
+		}
 	}
 	stops, err := stopsAnswering(tx, was.Role, is.Role)
 	if err != nil {

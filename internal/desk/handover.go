@@ -3,11 +3,13 @@ package desk
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"catchment/internal/account"
 	"catchment/internal/followup"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
+	"catchment/internal/routing"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
 	"catchment/internal/store/members"
@@ -15,13 +17,21 @@ import (
 	"catchment/internal/web"
 )
 
-// handoverAtOnce bounds one transaction.
-const handoverAtOnce = 200
-
 // HandedOver is how far a hand-over has come.
 type HandedOver struct {
-	Moved int  `json:"moved" doc:"How many leads have gone over by this call."`
-	More  bool `json:"more" doc:"There are more: call again, with a new Idempotency-Key."`
+	Moved int `json:"moved" doc:"How many leads have gone over by this call."`
+	Left  int `json:"left" doc:"How many follow, by themselves."`
+}
+
+// HandingOver is what goes on with the open leads of one user.
+type HandingOver struct {
+	UserID string     `json:"user_id" example:"user_01h455vb4pex5vsknk084sn02q"`
+	Left   int        `json:"left" doc:"How many open leads they own."`
+	State  string     `json:"state" enum:"idle,running,failing" doc:"running: leads go over until none is left. failing: the last step did not succeed, and is tried again. idle: nothing goes on."`
+	To     *string    `json:"to" doc:"Who gets them; null when routing does." example:"user_01h455vb4pex5vsknk084sn02q"`
+	Reason string     `json:"reason" example:"left-the-company"`
+	By     string     `json:"by" doc:"Who said so." example:"user_01h455vb4pex5vsknk084sn02q"`
+	Since  *time.Time `json:"since"`
 }
 
 // LeaverPath is the input of a route about one who leaves.
@@ -52,7 +62,9 @@ type handoverIn struct {
 func (d *Desk) handoverRoutes() {
 	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/users/{id}/handover", Name: "handover-user", Tag: "people", Permission: account.MoveLeads,
 		Summary: "Hand over the open leads of somebody who leaves",
-		Detail:  "To one colleague, or back to routing; up to 200 leads a call, the oldest first: call again while more is true. First deactivate the user, or routing may give them new ones."}, d.handoverUser)
+		Detail:  "To one colleague, or back to routing: the 200 oldest in this call, the others by themselves until none is left. It takes the place of what was said before; what is left goes back to routing when the colleague leaves, too. First deactivate the user, or routing may give them new ones."}, d.handoverUser)
+	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/users/{id}/handover", Name: "get-user-handover", Tag: "people", Permission: account.MoveLeads,
+		Summary: "How far the hand-over of somebody who leaves has come"}, d.handingOver)
 	web.Do(d.API, web.Op{Method: http.MethodPost, Path: "/v1/leads/{id}/handover", Name: "handover-lead", Tag: "work", Permission: account.WorkLeads,
 		Summary: "Hand a lead over: from pre-sales to sales",
 		Detail:  "Its owner may, and whoever works every lead; with a stage and a note for the next one, all or nothing."}, d.handoverLead)
@@ -87,17 +99,23 @@ func receiver(to string, pool bool, reason string) (user account.UserID, why str
 	return user, why, err
 }
 
-func (d *Desk) handoverUser(v *web.Visit, tx *store.Tx, in *leaverIn) (*HandedOver, error) {
+// leaver is the user whose leads whoever may move every lead asks about.
+func (in *LeaverPath) leaver(v *web.Visit, tx *store.Tx) (id account.UserID, err error) {
 	if err := v.Whole(account.MoveLeads); err != nil {
-		return nil, err
+		return id, err
 	}
-	id, err := web.PathID(in.ID, account.ParseUserID)
+	if id, err = web.PathID(in.ID, account.ParseUserID); err != nil {
+		return id, err
+	}
+	if _, err = members.Get(tx, id); errors.Is(err, store.ErrNone) {
+		err = problem.NotFound()
+	}
+	return id, err
+}
+
+func (d *Desk) handoverUser(v *web.Visit, tx *store.Tx, in *leaverIn) (*HandedOver, error) {
+	id, err := in.leaver(v, tx)
 	if err != nil {
-		return nil, err
-	}
-	if _, err := members.Get(tx, id); errors.Is(err, store.ErrNone) {
-		return nil, problem.NotFound()
-	} else if err != nil {
 		return nil, err
 	}
 	to, reason, err := receiver(in.Body.To, in.Body.Pool, in.Body.Reason)
@@ -107,8 +125,31 @@ func (d *Desk) handoverUser(v *web.Visit, tx *store.Tx, in *leaverIn) (*HandedOv
 	if to == id {
 		return nil, problem.InvalidField("to", "same_user", "Name somebody else.")
 	}
-	moved, more, err := d.Routing.HandOver(tx, id, to, reason, v.Actor, v.At, handoverAtOnce)
-	return &HandedOver{Moved: moved, More: more}, toField(err)
+	moved, left, err := d.Routing.StartHandOver(tx, routing.HandOver{From: id, To: to, Reason: reason, By: v.Actor}, v.At)
+	return &HandedOver{Moved: moved, Left: left}, toField(err)
+}
+
+func (d *Desk) handingOver(v *web.Visit, tx *store.Tx, in *LeaverPath) (*HandingOver, error) {
+	id, err := in.leaver(v, tx)
+	if err != nil {
+		return nil, err
+	}
+	left, on, err := d.Routing.HandingOver(tx, id)
+	if err != nil {
+		return nil, err
+	}
+	out := &HandingOver{UserID: id.String(), Left: left, State: "idle"}
+	if on == nil {
+		return out, nil
+	}
+	out.State, out.Reason, out.By, out.Since = "running", on.Reason, on.By, &on.Since
+	if on.Failing {
+		out.State = "failing"
+	}
+	if !on.To.IsZero() {
+		out.To = new(on.To.String())
+	}
+	return out, nil
 }
 
 func (d *Desk) handoverLead(v *web.Visit, tx *store.Tx, in *handoverIn) (*Lead, error) {

@@ -1,14 +1,20 @@
 package desk_test
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"catchment/internal/account"
 	"catchment/internal/audit"
+	"catchment/internal/directory"
+	"catchment/internal/jobs"
+	"catchment/internal/lead"
 	"catchment/internal/routing"
 	"catchment/internal/store"
+	"catchment/internal/store/leads"
+	"catchment/internal/store/members"
 	"catchment/internal/store/storetest"
 )
 
@@ -48,7 +54,7 @@ func TestHandovers(t *testing.T) {
 		sam.post(leaver, map[string]any{"to": kim.id.String()}).want(t, 403)
 		boss.post(leaver, map[string]any{"to": sam.id.String()}).want(t, 422)
 		boss.post("/v1/users/"+account.NewUserID().String()+"/handover", map[string]any{"pool": true}).want(t, 404)
-		if got := boss.post(leaver, map[string]any{"to": kim.id.String(), "reason": "left"}).want(t, 200); got.body["moved"] != 1.0 || got.body["more"] != false {
+		if got := boss.post(leaver, map[string]any{"to": kim.id.String(), "reason": "left"}).want(t, 200); got.body["moved"] != 1.0 || got.body["left"] != 0.0 {
 			t.Error(got.text)
 		}
 		if owner(d) != kim.id.String() {
@@ -131,6 +137,85 @@ func TestWhatALeaverLeaves(t *testing.T) {
 			if x.User != kim.id {
 				t.Errorf("the alarm is about %s, want Kim", x.User)
 			}
+		}
+	})
+}
+
+// owns gives somebody so many leads at once.
+func (c *company) owns(v *visitor, n int) {
+	c.Helper()
+	now := store.Clock(time.Now())
+	all := make([]*leads.Lead, n)
+	for i := range all {
+		all[i] = &leads.Lead{ID: lead.NewID(), Person: lead.NewPersonID(), Project: c.project, Source: c.source, Stage: c.stages["new"], Category: lead.New,
+			RouteState: lead.Owned, Owner: v.id, Enquiries: 1, CreatedAt: now, EnquiredAt: now}
+	}
+	c.write(func(tx *store.Tx) error {
+		if _, err := leads.AddLeads(tx, all); err != nil {
+			return err
+		}
+		for _, l := range all {
+			if err := leads.RouteAssign(tx, leads.Assignment{Lead: l.ID, User: v.id, From: now, Reason: "accepted", By: v.id.String()}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// open counts the open leads that somebody owns.
+func (c *company) open(v *visitor) (n int) {
+	c.Helper()
+	c.write(func(tx *store.Tx) (err error) { n, err = leads.CountOpenOf(tx, v.id); return err })
+	return n
+}
+
+// More leads than one transaction bears go over by themselves, to whoever was
+// named last; how far it is can be read. When that one leaves meanwhile, the
+// rest goes back to routing: none waits for somebody who is not there.
+func TestAHandOverGoesOnUntilNoneIsLeft(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := open(t, db).company()
+		boss, sam, kim, lee := c.user(account.Manager), c.user(account.Salesperson), c.user(account.Salesperson), c.user(account.Salesperson)
+		c.runner.Stop() // from here on jobs run when the test says so
+		c.runner = jobs.NewRunner(db, c.list, slog.New(slog.DiscardHandler), jobs.RunnerOptions{})
+		c.router.Register(c.runner)
+		c.owns(sam, 602)
+		path := "/v1/users/" + sam.id.String() + "/handover"
+		progress := func() answer { return boss.get(path).want(t, 200) }
+		sam.get(path).want(t, 403)
+		boss.get("/v1/users/"+account.NewUserID().String()+"/handover").want(t, 404)
+		if got := progress(); got.body["state"] != "idle" || got.body["left"] != 602.0 || got.body["since"] != nil || got.body["to"] != nil {
+			t.Error(got.text)
+		}
+		if got := boss.post(path, map[string]any{"to": kim.id.String(), "reason": "left"}).want(t, 200); got.body["moved"] != 200.0 || got.body["left"] != 402.0 {
+			t.Error(got.text)
+		}
+		if got := progress(); got.body["state"] != "running" || got.body["left"] != 402.0 || got.body["to"] != kim.id.String() || got.body["reason"] != "left" ||
+			got.body["by"] != boss.id.String() || got.body["since"] == nil {
+			t.Error(got.text)
+		}
+		boss.post(path, map[string]any{"to": lee.id.String(), "reason": "left"}).want(t, 200) // after all
+		if got := progress(); got.body["left"] != 202.0 || got.body["to"] != lee.id.String() {
+			t.Error(got.text)
+		}
+		c.write(func(tx *store.Tx) error {
+			_, err := c.dir.UpdateMember(tx, lee.id, directory.MemberChange{State: new(members.Deactivated)})
+			return err
+		})
+		c.pass(time.Second) // a step
+		if got := progress(); got.body["state"] != "running" || got.body["left"] != 2.0 {
+			t.Error(got.text)
+		}
+		c.pass(time.Second) // and the last
+		if got := progress(); got.body["state"] != "idle" || got.body["left"] != 0.0 {
+			t.Error(got.text)
+		}
+		if k, l := c.open(kim), c.open(lee); k != 200 || l != 200 {
+			t.Errorf("Kim has %d, Lee %d, want 200 each", k, l)
+		}
+		if got := boss.get("/v1/leads?state=waiting&limit=500").want(t, 200); len(got.items()) != 202 {
+			t.Errorf("%d wait, want 202", len(got.items()))
 		}
 	})
 }

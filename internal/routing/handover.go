@@ -1,17 +1,30 @@
 package routing
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"catchment/internal/account"
 	"catchment/internal/audit"
 	"catchment/internal/events"
+	"catchment/internal/jobs"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
 	"catchment/internal/store/offers"
+	"catchment/internal/store/work"
 )
+
+// KindHandOver is the job that goes on with a hand-over. Its key is what was
+// said: who leaves, to whom (or pool), the reason, and who said so, apart by spaces.
+const KindHandOver jobs.Kind = "handover"
+
+// handOverAtOnce bounds one transaction of a hand-over.
+const handOverAtOnce = 200
 
 // GiveBack takes an owned lead from its owner and has it routed again, like
 // one that waits. actor is who says so, reason a code that may be empty. 404: no
@@ -58,24 +71,129 @@ func (r *Router) giveBack(tx *store.Tx, was leads.Route, reason, actor string, n
 	return r.freed(tx, was.Owner, now, was.Project)
 }
 
-// HandOver gives open leads of somebody who leaves to a user, or back to
-// routing when to is zero, most of them at once and the oldest first. more:
-// they own others.
-func (r *Router) HandOver(tx *store.Tx, from, to account.UserID, reason, actor string, now time.Time, most int) (moved int, more bool, err error) {
-	all, err := leads.OpenOf(tx, from, most+1)
-	if err != nil {
-		return 0, false, err
+// HandOver is what was said about the open leads of somebody who leaves.
+type HandOver struct {
+	From   account.UserID
+	To     account.UserID // zero: back to routing
+	Reason string         // a code; may be empty
+	By     string         // the actor
+}
+
+func (h HandOver) key() string {
+	to := "pool"
+	if !h.To.IsZero() {
+		to = h.To.String()
 	}
-	moved, more = min(len(all), most), len(all) > most
-	for _, id := range all[:moved] {
-		if to.IsZero() {
-			err = r.GiveBack(tx, id, reason, actor, now)
+	return strings.Join([]string{h.From.String(), to, h.Reason, h.By}, " ")
+}
+
+func parseHandOver(key string) (h HandOver, err error) {
+	part := strings.SplitN(key, " ", 4)
+	if len(part) != 4 {
+		return h, errors.New("routing: the key of a hand-over has four parts")
+	}
+	if h.From, err = account.ParseUserID(part[0]); err == nil && part[1] != "pool" {
+		h.To, err = account.ParseUserID(part[1])
+	}
+	h.Reason, h.By = part[2], part[3]
+	return h, err
+}
+
+// StartHandOver gives the open leads of somebody who leaves to others: the
+// oldest in this transaction, and those that are left by jobs, until there is
+// none. It takes the place of what was said about them before. A field error
+// names user_id.
+func (r *Router) StartHandOver(tx *store.Tx, h HandOver, now time.Time) (moved, left int, err error) {
+	if err := checkReason(h.Reason); err != nil {
+		return 0, 0, err
+	}
+	if err := r.StopHandOver(tx, h.From); err != nil {
+		return 0, 0, err
+	}
+	if moved, left, err = r.handOver(tx, h, now); err == nil && left > 0 {
+		err = r.jobs.Add(tx, KindHandOver, h.key(), now)
+	}
+	return moved, left, err
+}
+
+// StopHandOver ends one that goes on: what has gone over stays there. So when
+// somebody comes back.
+func (r *Router) StopHandOver(tx *store.Tx, from account.UserID) error {
+	return work.Unsay(tx, string(KindHandOver), from.String())
+}
+
+// HandingOver is a hand-over that goes on.
+type HandingOver struct {
+	HandOver
+	Since   time.Time
+	Failing bool // the last step did not succeed; it is tried again
+}
+
+// HandingOver tells how many open leads somebody owns, and what goes on with
+// them; nil when nothing does.
+func (r *Router) HandingOver(tx *store.Tx, from account.UserID) (left int, on *HandingOver, err error) {
+	if left, err = leads.CountOpenOf(tx, from); err != nil {
+		return 0, nil, err
+	}
+	all, err := work.SaidOf(tx, string(KindHandOver), from.String())
+	if err != nil || len(all) == 0 {
+		return left, nil, err
+	}
+	h, err := parseHandOver(all[0].Key)
+	return left, &HandingOver{HandOver: h, Since: all[0].Since, Failing: all[0].Error != ""}, err
+}
+
+// handOver is one step: the oldest leads that one transaction bears.
+func (r *Router) handOver(tx *store.Tx, h HandOver, now time.Time) (moved, left int, err error) {
+	all, err := leads.OpenOf(tx, h.From, handOverAtOnce)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, id := range all {
+		if h.To.IsZero() {
+			err = r.GiveBack(tx, id, h.Reason, h.By, now)
 		} else {
-			_, err = r.Transfer(tx, id, to, reason, actor, now)
+			_, err = r.Transfer(tx, id, h.To, h.Reason, h.By, now)
 		}
 		if err != nil {
-			return 0, false, err
+			return 0, 0, err
 		}
 	}
-	return moved, more, nil
+	left, err = leads.CountOpenOf(tx, h.From)
+	return len(all), left, err
+}
+
+// handOverMore is the job: a step, and itself again while leads are left.
+func (r *Router) handOverMore(ctx context.Context, j jobs.Job) error {
+	h, err := parseHandOver(j.Key)
+	if err != nil {
+		return fmt.Errorf("routing: job handover: %w", err)
+	}
+	return r.db.Write(ctx, j.Scope, func(tx *store.Tx) error {
+		h, now := h, r.clock()
+		if h.To, err = r.receives(tx, h.To); err != nil {
+			return err
+		}
+		_, left, err := r.handOver(tx, h, now)
+		if err != nil {
+			return err
+		}
+		if left > 0 {
+			return j.Later(tx, now)
+		}
+		return j.Done(tx)
+	})
+}
+
+// receives is who gets the rest: routing, when the one who was to get it has
+// left meanwhile. No lead waits for somebody who is not there.
+func (r *Router) receives(tx *store.Tx, to account.UserID) (account.UserID, error) {
+	if to.IsZero() {
+		return to, nil
+	}
+	p, err := offers.PresenceOf(tx, to)
+	if errors.Is(err, store.ErrNone) || err == nil && p.State != "active" {
+		return account.UserID{}, nil
+	}
+	return to, err
 }

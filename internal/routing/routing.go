@@ -92,6 +92,7 @@ func (r *Router) Register(run *jobs.Runner) {
 	run.Handle(KindClocks, r.clocks)
 	run.Handle(KindReturn, r.returned)
 	run.Handle(KindAttempted, r.attempted)
+	run.Handle(KindHandOver, r.handOverMore)
 }
 
 // Wanted asks for a round of the project, after the transaction: intake when

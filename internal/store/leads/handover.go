@@ -9,6 +9,8 @@ import (
 var (
 	ownedOpen = store.Register("leads.handover.open", `SELECT lead_id FROM lead
 		WHERE account_id = $1 AND owner_id = $2 AND closed_at IS NULL AND NOT test ORDER BY created_at, lead_id LIMIT $3`)
+	countOpen = store.Register("leads.handover.count", `SELECT count(*) FROM lead
+		WHERE account_id = $1 AND owner_id = $2 AND closed_at IS NULL AND NOT test`)
 	routeGiveBack = store.Register("leads.route_give_back", `UPDATE lead SET route_state = 'waiting', owner_id = NULL, offer_id = NULL,
 		waiting_at = created_at, queued_at = NULL, decided = false, version = version + 1
 		WHERE account_id = $1 AND lead_id = $2 AND version = $3 AND route_state = 'owned' AND COALESCE(closed_at, 0) = 0`)
@@ -26,6 +28,12 @@ func OpenOf(tx *store.Tx, owner account.UserID, limit int) (out []lead.ID, err e
 		return err
 	})
 	return out, err
+}
+
+// CountOpenOf counts the open leads that the user owns.
+func CountOpenOf(tx *store.Tx, owner account.UserID) (n int, err error) {
+	err = tx.Row(countOpen, owner).Scan(&n)
+	return n, err
 }
 
 // RouteGiveBack has an owned lead wait again, since its first enquiry, so that

@@ -23,6 +23,10 @@ var (
 	failed = store.Register("work.failed", `SELECT kind, key, run_at, tries, error, created_at FROM job
 		WHERE account_id = $1 AND error <> '' AND (kind, key) > ($2, $3) ORDER BY kind, key LIMIT $4`)
 
+	said = store.Register("work.said", `SELECT key, created_at, error FROM job
+		WHERE account_id = $1 AND kind = $2 AND substr(key, 1, 32) = $3 ORDER BY key`)
+	unsay = store.Register("work.unsay", `DELETE FROM job WHERE account_id = $1 AND kind = $2 AND substr(key, 1, 32) = $3`)
+
 	due = store.Unbound("work.due", `SELECT account_id, kind, key, rev, tries FROM job
 		WHERE run_at <= $1 AND leased_until <= $1 ORDER BY run_at LIMIT $2`)
 	next  = store.Unbound("work.next", `SELECT run_at FROM job WHERE run_at > $1 ORDER BY run_at LIMIT 1`)
@@ -93,6 +97,34 @@ func Failed(tx *store.Tx, kind, key string, limit int) (out []Failure, err error
 		return nil
 	})
 	return out, err
+}
+
+// Said is a job whose key is an id of 31 characters, a space, and what was said
+// of it.
+type Said struct {
+	Key   string
+	Since time.Time
+	Error string // why it did not succeed so far
+}
+
+// SaidOf lists the jobs of that kind which are about the id.
+func SaidOf(tx *store.Tx, kind, id string) (out []Said, err error) {
+	rows, err := tx.Query(said, kind, id+" ")
+	err = store.Each(rows, err, func(scan func(...any) error) error {
+		var s Said
+		if err := scan(&s.Key, store.Time(&s.Since), &s.Error); err != nil {
+			return err
+		}
+		out = append(out, s)
+		return nil
+	})
+	return out, err
+}
+
+// Unsay takes them off the list. One that runs at this moment loses its lease.
+func Unsay(tx *store.Tx, kind, id string) error {
+	_, err := tx.Exec(unsay, kind, id+" ")
+	return err
 }
 
 // Due lists jobs of any account that may begin, the longest due first, and
