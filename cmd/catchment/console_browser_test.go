@@ -74,8 +74,29 @@ func TestConsoleInTheBrowser(t *testing.T) {
 	page.See("Valid") // checked in the browser, by the published keys and the body
 	page.See("Save the receipt")
 	page.Press("Close")
+	finds(page, web.url)
 	rules(t, page, admin)
 	comesIn(t, page, web.url, admin)
+}
+
+// finds looks for a lead by its whole number: in the table, and by the palette
+// from anywhere.
+func finds(page *apptest.Page, url string) {
+	page.Go(url + "/app/console/leads")
+	page.Type("Find by a whole number", "+44 20 7946 0999")
+	page.See("Nobody of this number or address")
+	page.Go(url + "/app/console/leads?names=true")
+	page.See("Website form")
+	page.Type("Find by a whole number", "+1 202 555 0141")
+	page.See("Asha Example")
+	page.Gone("Any owner") // the filters: one's number is looked for among all leads
+	page.Go(url + "/app/console/routing")
+	page.See("Write a new version")
+	page.Key(".")
+	page.Type("Do something", "+1 202 555 0141")
+	page.See("Asha Example")
+	page.Key("\r")
+	page.See("Enquired by Website form")
 }
 
 // rules goes through what an admin sets for the people: a role of their own,

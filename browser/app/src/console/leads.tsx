@@ -3,15 +3,18 @@ import { getRouteApi, useNavigate } from '@tanstack/react-router'
 import { lazy, Suspense, useRef, useState } from 'react'
 import { api, ok } from '../lib/api'
 import { useHappened } from '../lib/events'
+import { useFound, useRested } from '../lib/found'
 import { span } from '../lib/format'
 import { useActs, useListKeys } from '../lib/keys'
 import { useMay } from '../lib/me'
 import { queries } from '../lib/query'
 import { purpose } from '../lib/session'
+import { isWhole } from '../lib/whole'
 import { t, tOf } from '../lib/words'
 import type { LeadFilter } from '../router'
 import { Button } from '../ui/button'
 import { Empty } from '../ui/empty'
+import { Field } from '../ui/field'
 import { Icon } from '../ui/icon'
 import { Select } from '../ui/select'
 import { Rows } from '../ui/skeleton'
@@ -81,7 +84,13 @@ export function Leads() {
     const test = (e as { test?: boolean }).test
     if (e.kind === 'lead.created' && !test && (!project || e.project_id === project) && (!filter.source || e.source_id === filter.source)) setNews((n) => n + 1)
   })
-  const rows = [...new Map(list_.data?.pages.flatMap((p) => p.items).map((l) => [l.id, l])).values()]
+  // Not in the address: a browser keeps addresses, and this is somebody's number.
+  const [text, type] = useState('')
+  const rested = useRested(text.trim())
+  const looking = isWhole(rested)
+  const found = useFound(rested, names)
+  const shown = looking ? found : list_
+  const rows = looking ? (found.data?.items ?? []) : [...new Map(list_.data?.pages.flatMap((p) => p.items).map((l) => [l.id, l])).values()]
   const letGo = before(list_.data, way.current)
   const [taking, take] = useState(false)
   const [gathering, gather] = useState<number | null>(null)
@@ -136,13 +145,16 @@ export function Leads() {
         </>
       }
     >
-      <Filters filter={filter} set={set} />
-      <Chips filter={filter} set={set} />
+      <Field type="search" hideLabel label={t('console.leads.find')} placeholder={t('console.leads.find')} value={text} onChange={(e) => type(e.target.value)} autoComplete="off" className="mb-2 md:w-80" />
+      {!looking && <Filters filter={filter} set={set} />}
+      {!looking && <Chips filter={filter} set={set} />}
       {names && <p className="mb-2 flex items-center gap-1.5 text-sm text-soft"><Icon name="opened" className="size-4" />{t('console.leads.onRecord')}</p>}
-      {list_.isError && !list_.data ? (
-        <Sorry error={list_.error} again={() => void list_.refetch()} />
-      ) : list_.isPending ? (
+      {shown.isError && !shown.data ? (
+        <Sorry error={shown.error} again={() => void shown.refetch()} />
+      ) : shown.isPending ? (
         <Rows n={12} />
+      ) : looking && rows.length === 0 ? (
+        <Empty title={t('console.leads.nobody')} words={t('console.leads.nobodyWords')} />
       ) : rows.length === 0 ? (
         <Nothing filtered={Object.values(filter).some(Boolean) || !!project} clear={() => void go({ to: '/console/leads', search: {} })} />
       ) : (
@@ -150,12 +162,12 @@ export function Leads() {
           <Table
             label={t('console.nav.leads')}
             rows={rows}
-            before={letGo}
+            before={looking ? 0 : letGo}
             rowKey={(l) => l.id}
             columns={columns(names, mayMove ? { picked, toggle } : null).filter((c) => !hidden(kept, c.id))}
             onOpen={(l) => void go({ to: '/console/leads/$id', params: { id: l.id } })}
-            more={list_.hasNextPage && !list_.isFetchNextPageError ? () => void list_.fetchNextPage() : undefined}
-            less={list_.hasPreviousPage && !list_.isFetchPreviousPageError ? () => void list_.fetchPreviousPage() : undefined}
+            more={!looking && list_.hasNextPage && !list_.isFetchNextPageError ? () => void list_.fetchNextPage() : undefined}
+            less={!looking && list_.hasPreviousPage && !list_.isFetchPreviousPageError ? () => void list_.fetchPreviousPage() : undefined}
             loading={list_.isFetchingNextPage || list_.isFetchingPreviousPage}
             className="min-h-0 flex-1 border-t border-line px-1 md:px-5"
           />
@@ -166,7 +178,7 @@ export function Leads() {
           <p className="figures flex-1 font-medium">{t('console.leads.picked', { count: picked.size })}</p>
           <Button look="quiet" onClick={() => pick(new Map())}>{t('console.leads.unpick')}</Button>
           {picked.size < rows.length && <Button look="quiet" onClick={() => pick(new Map(rows.map((l) => [l.id, l])))}>{t('console.leads.pickAll', { count: rows.length })}</Button>}
-          {list_.hasNextPage && <Button look="quiet" busy={gathering !== null} onClick={() => void pickFitting()}>{gathering === null ? t('console.leads.pickFitting') : t('console.leads.gathering', { count: gathering })}</Button>}
+          {!looking && list_.hasNextPage && <Button look="quiet" busy={gathering !== null} onClick={() => void pickFitting()}>{gathering === null ? t('console.leads.pickFitting') : t('console.leads.gathering', { count: gathering })}</Button>}
           <Button look="primary" icon="swap" onClick={() => give(true)}>{t('console.bulk.go')}</Button>
         </div>
       )}

@@ -73,18 +73,6 @@ export const useOwnLeads = (on: boolean) =>
     queryFn: ({ queryKey }) => through(queryKey, () => leadsOf({ include: ['person'], limit: 500, ...(session.get()?.role === 'salesperson' ? { state: 'owned' as const } : {}) })),
   })
 
-/** A whole number or address, among all leads that one may read: the server keeps hashes of them alone. */
-export const useFound = (text: string) => {
-  const whole = text.includes('@') ? /.@.+\../.test(text) : !/\p{L}/u.test(text) && text.replace(/\D/g, '').length > 6
-  return useQuery({
-    queryKey: ['found', text],
-    enabled: whole,
-    gcTime: 60_000,
-    retry: false,
-    queryFn: () => ok(api.POST('/v1/leads/search', { params: { query: { include: ['person'], limit: 50 }, header: stated() }, body: { text } })),
-  })
-}
-
 export const useWaiting = () => useQuery({ queryKey: ['team', 'waiting'], queryFn: () => leadsOf({ state: 'waiting', limit: 100 }), refetchInterval: 20_000 })
 export const useBoard = () => useQuery({ queryKey: ['team', 'board'], queryFn: () => ok(api.GET('/v1/board')), refetchInterval: 20_000 })
 export const useAlarms = () =>

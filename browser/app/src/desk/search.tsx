@@ -1,4 +1,5 @@
-import { useDeferredValue, useEffect, useRef, useState } from 'react'
+import { useDeferredValue, useRef, useState } from 'react'
+import { useFound, useRested } from '../lib/found'
 import { useListKeys } from '../lib/keys'
 import { t } from '../lib/words'
 import { Empty } from '../ui/empty'
@@ -6,7 +7,7 @@ import { boxed } from '../ui/field'
 import { cx } from '../ui/cx'
 import { Icon } from '../ui/icon'
 import { Rows } from '../ui/skeleton'
-import { type Lead, useFound, useOwnLeads } from './data'
+import { type Lead, useOwnLeads } from './data'
 import { LeadRow } from './row'
 
 /** Words of a name, or some of a number's digits, among one's own leads. */
@@ -21,16 +22,6 @@ export function found(leads: Lead[], q: string): Lead[] {
     const text = `${p.name ?? ''} ${p.email ?? ''}`.toLocaleLowerCase()
     return words.every((w) => text.includes(w))
   })
-}
-
-/** The value once nothing was typed for a moment. */
-function useRested(value: string) {
-  const [rested, rest] = useState(value)
-  useEffect(() => {
-    const timer = setTimeout(() => rest(value), 400)
-    return () => clearTimeout(timer)
-  }, [value])
-  return rested
 }
 
 export function Search() {

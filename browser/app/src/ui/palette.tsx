@@ -1,6 +1,10 @@
 import { Dialog as Base } from '@base-ui/react/dialog'
+import { useLocation, useNavigate } from '@tanstack/react-router'
 import { type KeyboardEvent, useEffect, useId, useMemo, useRef, useState } from 'react'
+import { useFound, useRested } from '../lib/found'
 import { type Act, useAllActs } from '../lib/keys'
+import { useMay } from '../lib/me'
+import { session } from '../lib/session'
 import { t } from '../lib/words'
 import { cx } from './cx'
 import { Dialog } from './dialog'
@@ -19,7 +23,25 @@ function Keys({ keys }: { keys: string }) {
   )
 }
 
-/** Every action that is there now, by name. */
+/** Leads of a whole number or address, each an action that opens it. */
+function useLeadActs(typed: string) {
+  const may = useMay()
+  const go = useNavigate()
+  const onDesk = useLocation({ select: (l) => l.pathname.startsWith('/desk') }) || session.get()?.role === 'salesperson'
+  const asked = typed.trim()
+  const rested = useRested(asked)
+  const { data, isFetching, isError } = useFound(rested, !!may('persons:open'), !!may('leads:read'))
+  const leads = rested === asked ? (data?.items ?? []) : []
+  const acts = leads.map((l): Act => ({
+    id: l.id,
+    words: l.person?.name || l.person?.phone || l.person?.email || `${l.project.name} · ${l.source.name}`,
+    group: l.project.name,
+    run: () => void go({ to: onDesk ? '/desk/leads/$id' : '/console/leads/$id', params: { id: l.id } }),
+  }))
+  return { acts, isFetching, isError }
+}
+
+/** Every action that is there now, by name, and leads by a whole number or address. */
 export function Palette({ open, onClose }: { open: boolean; onClose: () => void }) {
   return (
     <Base.Root open={open} onOpenChange={(o) => !o && onClose()}>
@@ -39,7 +61,9 @@ function List({ onClose }: { onClose: () => void }) {
   const [typed, type] = useState('')
   const [at, go] = useState(0)
   const id = useId()
-  const found = useMemo(() => acts.filter((a) => !a.id.startsWith('list.') && fits(a.words + ' ' + (a.group ?? ''), typed)), [acts, typed])
+  const named = useMemo(() => acts.filter((a) => !a.id.startsWith('list.') && fits(a.words + ' ' + (a.group ?? ''), typed)), [acts, typed])
+  const leads = useLeadActs(typed)
+  const found = [...leads.acts, ...named]
   const list = useRef<HTMLUListElement>(null)
   useEffect(() => list.current?.children[at]?.scrollIntoView({ block: 'nearest' }), [at])
   const run = (a: Act | undefined) => {
@@ -92,7 +116,7 @@ function List({ onClose }: { onClose: () => void }) {
           </li>
         ))}
       </ul>
-      {found.length === 0 && <p className="px-4 pb-4 text-soft">{t('palette.nothing')}</p>}
+      {found.length === 0 && !leads.isFetching && <p role="status" className="px-4 pb-4 text-soft">{t(leads.isError ? 'palette.away' : 'palette.nothing')}</p>}
     </>
   )
 }
