@@ -111,7 +111,7 @@ function Editor({ project, projectName, policy }: { project: string; projectName
   )
 }
 
-/** The server's own reading of what is being written. */
+/** What is being written as one would tell it, once the server has looked at it. */
 function Preview({ project, rules }: { project: string; rules: Rules }) {
   const [settled, settle] = useState(rules)
   useEffect(() => {
@@ -139,7 +139,7 @@ function Preview({ project, rules }: { project: string; rules: Rules }) {
           ))}
         </div>
       )}
-      {!fault && read.data && <PolicyWords words={read.data.words} warnings={read.data.warnings} />}
+      {!fault && read.data && <PolicyWords policy={body} warnings={read.data.warnings} />}
     </section>
   )
 }

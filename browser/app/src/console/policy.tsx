@@ -40,7 +40,7 @@ export function PolicyPage() {
       action={manage && <Acts policy={p} />}
     >
       <div className="grid gap-x-14 gap-y-10 lg:grid-cols-[minmax(0,5fr)_minmax(0,6fr)]">
-        <Part title={t('console.routing.says')}><PolicyWords words={p.words} warnings={p.warnings} /></Part>
+        <Part title={t('console.routing.says')}><PolicyWords policy={p.policy} warnings={p.warnings} /></Part>
         {manage && <Tests policy={p} />}
       </div>
     </Page>

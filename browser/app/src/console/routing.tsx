@@ -10,7 +10,8 @@ import { Rows } from '../ui/skeleton'
 import { When } from '../ui/time'
 import { useProjects, useUsers } from './data'
 import { Page, Sorry } from './page'
-import { type Policy, usePolicies } from './policies'
+import { type Policy, type Rules, usePolicies } from './policies'
+import { policySays } from './policywords'
 
 const frame = getRouteApi('/inside/console')
 
@@ -62,7 +63,7 @@ function Of({ id, name, versions, only }: { id: string; name: string; versions: 
               <Link to="/console/routing/$id" params={{ id: now.id }} className="font-medium underline-offset-4 hover:underline">{t('console.routing.version', { n: now.version, name: now.name })}</Link>
               <Badge tone="good">{t('console.routing.published')}</Badge>
             </p>
-            <PolicyWords words={now.words} />
+            <PolicyWords policy={now.policy} />
           </div>
           <ul aria-label={t('console.routing.versions')}>
             {versions.map((v) => (
@@ -83,12 +84,14 @@ function Of({ id, name, versions, only }: { id: string; name: string; versions: 
 }
 
 /** A policy as one would tell it, and what may not be meant. */
-export function PolicyWords({ words, warnings }: { words: string[]; warnings?: string[] | null }) {
+export function PolicyWords({ policy, warnings }: { policy: Rules; warnings?: string[] | null }) {
+  const users = useUsers().data
+  const name = (id: string) => users?.find((u) => u.id === id)?.name ?? '…'
   return (
-    <div className="space-y-2" dir="auto">
-      {words.map((w, i) => <p key={i} className="text-base">{w}</p>)}
+    <div className="space-y-2">
+      {policySays(policy, name).map((w, i) => <p key={i} className="text-base">{w}</p>)}
       {warnings?.map((w, i) => (
-        <p key={'w' + i} className="flex items-start gap-2 text-sm text-soft"><Icon name="warn" className="mt-0.5 size-4 text-warm" /><span>{w}</span></p>
+        <p key={'w' + i} dir="auto" className="flex items-start gap-2 text-sm text-soft"><Icon name="warn" className="mt-0.5 size-4 text-warm" /><span>{w}</span></p>
       ))}
     </div>
   )
