@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"net/http"
 	"testing"
+	"time"
 
 	"catchment/internal/account"
 	"catchment/internal/signin/signintest"
 	"catchment/internal/store"
+	"catchment/internal/store/access"
 	"catchment/internal/store/storetest"
 )
 
@@ -71,5 +73,42 @@ func TestPasskeys(t *testing.T) {
 		other.ask(http.MethodDelete, path, nil).want(t, 404)
 		weak.token = weak.ask(http.MethodDelete, path, nil).want(t, 200).body["token"].(string)
 		weak.ask(http.MethodDelete, path, nil).want(t, 404)
+	})
+}
+
+// Over the API, an only admin keeps the passkey by which alone they come in,
+// though a phone would do as a second factor.
+func TestTheLastAdminKeepsTheirPasskey(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := open(t, db).company()
+		ana := c.user(account.Admin)
+		d := signintest.NewDevice(t, signintest.PublicURL)
+		var made json.RawMessage
+		for n := range 2 { // of two, one may go
+			offer := ana.post("/v1/me/passkeys", nil).want(t, 201).body
+			if n == 1 {
+				d = signintest.NewDevice(t, signintest.PublicURL)
+			}
+			made = d.Make(offer["options"].(map[string]any))
+			ana.token = ana.post("/v1/me/passkeys/confirm", map[string]any{"flow": offer["flow"], "name": "Mine", "passkey": made}).want(t, 201).body["token"].(string)
+		}
+		c.write(func(tx *store.Tx) error { // nobody has a password
+			all, err := c.dir.Members(tx)
+			for _, m := range all {
+				if err == nil {
+					err = access.SetPassword(tx, m.ID, "", time.Now())
+				}
+			}
+			return err
+		})
+		both := ana.get("/v1/me/passkeys").want(t, 200).items()
+		ana.token = ana.ask(http.MethodDelete, "/v1/me/passkeys/"+both[0]["id"].(string), nil).want(t, 200).body["token"].(string)
+		last := "/v1/me/passkeys/" + both[1]["id"].(string)
+		if got := ana.ask(http.MethodDelete, last, nil).want(t, 409); got.body["code"] != "last_admin" {
+			t.Error(got.text)
+		}
+		if left := ana.get("/v1/me/passkeys").want(t, 200).items(); len(left) != 1 {
+			t.Errorf("%d passkeys are left, want 1", len(left))
+		}
 	})
 }
