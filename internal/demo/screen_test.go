@@ -246,3 +246,21 @@ func TestGreeting(t *testing.T) {
 		}
 	}
 }
+
+// Who follows the greeting comes to where passkeys work; demo.json says the
+// address that the demo listens at.
+func TestTheGreetingLeadsToWherePasskeysWork(t *testing.T) {
+	for address, want := range map[string]string{
+		"http://127.0.0.1:8080": "http://localhost:8080", "https://[::1]:8443": "https://localhost:8443", "http://127.0.0.1": "http://localhost",
+		"http://192.0.2.7:8080": "http://192.0.2.7:8080", "https://leads.example.com": "https://leads.example.com", "http://127.0.0.2:8080": "http://127.0.0.2:8080",
+	} {
+		var out strings.Builder
+		Terminal(&World{URL: address}, &out, "d", "again").Greet()
+		if !strings.Contains(out.String(), "the app                  "+want+"/\n") || !strings.Contains(out.String(), "running at "+address+"\n") {
+			t.Errorf("%s: want the app at %s:\n%s", address, want, &out)
+		}
+		if said := strings.Contains(out.String(), "passkeys"); said != (address != want) {
+			t.Errorf("%s: says why: %t", address, said)
+		}
+	}
+}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -63,7 +65,11 @@ func (s *Screen) Problem(err error) {
 func (s *Screen) Greet() {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nCatchment is running at %s\n", s.world.URL)
-	fmt.Fprintf(&b, "  the app                  %s/\n", s.world.URL)
+	app := byName(s.world.URL)
+	fmt.Fprintf(&b, "  the app                  %s/\n", app)
+	if app != s.world.URL {
+		fmt.Fprintf(&b, "                           (by this name, or there are no passkeys: browsers make none for an address)\n")
+	}
 	fmt.Fprintf(&b, "  the API, readable        %s/docs\n", s.world.URL)
 	for _, t := range s.signIns() {
 		fmt.Fprintf(&b, "  %s\n", t)
@@ -76,6 +82,21 @@ func (s *Screen) Greet() {
 	}
 	fmt.Fprintln(&b)
 	s.print(b.String())
+}
+
+// byName is the address at which a browser makes passkeys: they are of a name,
+// which on loopback is localhost. demo.json keeps the address as it listens.
+func byName(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() != "127.0.0.1" && u.Hostname() != "::1" {
+		return address
+	}
+	host := "localhost"
+	if u.Port() != "" {
+		host = net.JoinHostPort(host, u.Port())
+	}
+	u.Host = host
+	return u.String()
 }
 
 // Bye says how to go on.

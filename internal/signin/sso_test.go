@@ -16,6 +16,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/directory"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/signin"
 	"catchment/internal/store"
 	"catchment/internal/store/members"
@@ -440,6 +441,59 @@ func TestCompulsorySSO(t *testing.T) {
 		}
 		_, err = h.door.BeginSSO(h.Context(), here, j.scope.Account(), "")
 		h.refused(err, 409, "no_sso")
+	})
+}
+
+// An own role that may all that an admin may is no way round either rule: it
+// comes in by the provider, and shows a second factor before anything. The
+// built-in admin alone is left the password, for when the provider is away.
+func TestARoleAsGoodAsAdminIsBound(t *testing.T) {
+	each(t, func(h *house) {
+		j := h.joined(nil)
+		admin, all := rights.Of(account.Admin), rights.Definition{}
+		for _, w := range rights.Permissions() {
+			all[w.Permission] = admin.Reach(w.Permission)
+			if len(all.Check()) > 0 {
+				delete(all, w.Permission) // what is everybody's, or no admin's
+			}
+		}
+		if !rights.Own(all).Cover(admin) {
+			h.Fatalf("the role may less than an admin: %v", all)
+		}
+		var r directory.OwnRole
+		h.write(j.scope, func(tx *store.Tx) (err error) {
+			r, err = h.dir.CreateRole(tx, j.admin.Principal, "Head office", all)
+			return err
+		})
+		role := account.Role(r.ID.String())
+		id, link := h.user(j.scope, role, "")
+		in, err := h.door.Redeem(h.Context(), here, link, password)
+		if err != nil {
+			h.Fatal(err)
+		}
+		if a, err := h.door.Asked(h.Context(), in.Principal); err != nil || !a.Limited {
+			h.Errorf("without a second factor it may everything: %+v, %v", a, err)
+		}
+		var email string
+		h.write(j.scope, func(tx *store.Tx) error {
+			_, err := h.dir.UpdateMember(tx, id, memberEmail(&email))
+			return err
+		})
+		come := func() error {
+			_, err := h.door.ByPassword(h.Context(), here, email, password, account.ID{})
+			return err
+		}
+		if err := come(); err != nil {
+			h.Fatal(err) // the control
+		}
+		j.set.Compulsory, j.set.Secret = true, vault.Personal{}
+		if _, err := h.door.SetProvider(h.Context(), j.admin.Principal, j.set); err != nil {
+			h.Fatal(err)
+		}
+		h.refused(come(), 403, "sso_required")
+		if _, err := h.door.ByPassword(h.Context(), here, "priya@example.com", password, account.ID{}); err != nil {
+			h.Errorf("the built-in admin is locked out: %v", err)
+		}
 	})
 }
 
