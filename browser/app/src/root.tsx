@@ -2,7 +2,7 @@ import { Link, Outlet, useLocation, useNavigate, useRouter } from '@tanstack/rea
 import { lazy, Suspense, useEffect, useState } from 'react'
 import { faultOf } from './lib/fault'
 import { useActs } from './lib/keys'
-import { signOut, useLeavingAsked } from './lib/me'
+import { setUnsent, signOut, useLeavingAsked } from './lib/me'
 import { useSession } from './lib/session'
 import { setTheme, useTheme } from './lib/theme'
 import { speak, t, useArea, useLanguage } from './lib/words'
@@ -15,6 +15,8 @@ import { faultWords } from './ui/toast'
 const Palette = lazy(() => import('./ui/palette').then((m) => ({ default: m.Palette })))
 const AllKeys = lazy(() => import('./ui/palette').then((m) => ({ default: m.AllKeys })))
 const Leaving = lazy(() => useArea('desk/local').then(() => import('./ui/leaving')))
+
+setUnsent(async () => (await import('./desk/local/keeper')).unsent())
 
 export function Root() {
   const language = useLanguage()

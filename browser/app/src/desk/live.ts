@@ -31,7 +31,7 @@ export function useLive() {
   })
 }
 
-const concernsDay = (e: Happened) => /^(lead\.|person\.corrected|attempt\.made|offer\.accepted|visit\.|enquiry\.attached)/.test(e.kind)
+const concernsDay = (e: Happened) => /^(lead\.|person\.(corrected|erased)|attempt\.made|offer\.accepted|visit\.|enquiry\.attached)/.test(e.kind)
 
 /** Several events at once are one reading. */
 function useSoon() {

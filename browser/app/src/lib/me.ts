@@ -34,9 +34,9 @@ export function renew(r: { token: string; expires_at: string; level: number }) {
 }
 
 // How much would be lost; the desk knows it.
-let unsent = () => 0
-export const setUnsent = (f: () => number) => void (unsent = f)
-let asking: ((go: boolean) => void) | null = null
+let unsent = () => Promise.resolve(0)
+export const setUnsent = (f: () => Promise<number>) => void (unsent = f)
+let asking: { n: number; go(yes: boolean): void } | null = null
 const listeners = new Set<() => void>()
 const tell = () => {
   for (const f of listeners) f()
@@ -44,7 +44,8 @@ const tell = () => {
 
 /** Signs out here. What was not sent yet would be deleted with the rest: then the person is asked first. */
 export async function signOut() {
-  if (unsent() > 0 && !(await new Promise<boolean>((go) => { asking = go; tell() }))) return
+  const n = await unsent().catch(() => 0)
+  if (n > 0 && !(await new Promise<boolean>((go) => { asking = { n, go }; tell() }))) return
   const token = session.get()?.token
   // The device forgets at once; the server is told if it can be reached.
   const left = leave()
@@ -53,7 +54,7 @@ export async function signOut() {
 }
 
 export const answerLeaving = (go: boolean) => {
-  asking?.(go)
+  asking?.go(go)
   asking = null
   tell()
 }
@@ -65,5 +66,5 @@ export const useLeavingAsked = () =>
       listeners.add(f)
       return () => void listeners.delete(f)
     },
-    () => (asking ? unsent() : 0),
+    () => asking?.n ?? 0,
   )

@@ -7,16 +7,15 @@ import { serverNow } from '../../lib/clock'
 import { hear } from '../../lib/events'
 import { type Fault, faultOf } from '../../lib/fault'
 import { isKept, type Kept } from '../../lib/kept'
-import { beforeLeaving, revoked } from '../../lib/leave'
-import { setUnsent } from '../../lib/me'
+import { beforeLeaving, leave, revoked } from '../../lib/leave'
 import { makeAgain, onMade, showPasskey, takeMade } from '../../lib/passkey'
 import { queries } from '../../lib/query'
 import { reach } from '../../lib/reach'
 import { session } from '../../lib/session'
 import { wipe } from '../../lib/wipe'
 import { type Database, openDatabase } from './database'
-import { type Device, databaseKey, device, isOver, newSecret, remember, unwrap, wrap } from './keys'
-import { closeOutbox, flush, onSent, openOutbox } from './outbox'
+import { type Device, databaseKey, device, isOver, newSecret, noteUnsent, remember, unsentOf, unwrap, wrap } from './keys'
+import { closeOutbox, dropOf, flush, onSent, openOutbox } from './outbox'
 import { local, type State } from './state'
 
 /** Nothing that was kept is older than this: who lost a lead, or whose person was erased meanwhile, has it no longer. */
@@ -48,14 +47,23 @@ export function start() {
     const now = session.get()?.user_id
     if (now === user) return
     user = now
-    if (now) void begin()
+    if (mine && mine.user !== now) {
+      // Another tab signed out, or somebody else in.
+      if (!now) return void leave()
+      shut()
+      mine = undefined
+      queries.clear()
+      become({ is: 'starting' })
+    }
+    if (now) void (beginning ?? Promise.resolve()).then(begin)
   })
+  local.subscribe(count)
   hear((e) => {
     if (e.kind === 'device.revoked' && mine && e.data?.device_id === mine.id) revoked()
     if (e.kind === 'lead.transferred' && e.lead_id && e.data?.from === session.get()?.user_id) void forget(e.lead_id)
+    if (e.kind === 'person.erased' && e.lead_id) void erased(e.lead_id)
   })
   onMade(() => void (db && !mine?.wrapped && wrapNow().catch(() => {})))
-  setUnsent(() => local.get().entries.length)
   onSent((e) => {
     void queries.invalidateQueries({ queryKey: ['lead', e.lead] })
     void queries.invalidateQueries({ queryKey: ['day'] })
@@ -68,6 +76,19 @@ function back() {
   if (db) void renew()
   else void begin()
   void flush()
+}
+
+let counted: number | undefined
+function count() {
+  const n = local.get().entries.length
+  if (!db || n === counted) return
+  counted = n
+  void noteUnsent(n).catch(() => {})
+}
+
+/** How many entries signing out would delete unsent, also while they are shut, or another tab has them. */
+export async function unsent(): Promise<number> {
+  return db ? local.get().entries.length : unsentOf(session.get()?.user_id)
 }
 
 /** Asks for the server once more. False: it is still away. */
@@ -94,6 +115,7 @@ async function opening() {
   const s = session.get()
   if (!s || db) return
   if (!navigator.storage?.getDirectory || !navigator.locks || !crypto.subtle) return become({ is: 'none', why: 'cannot' })
+  const left = () => session.get()?.user_id !== s.user_id // signed out while this was under way
   let known = await device()
   if (known && known.user !== s.user_id) {
     await wipe()
@@ -108,16 +130,19 @@ async function opening() {
       return release()
     })
   } catch (e) {
-    return without(faultOf(e), known)
+    return left() ? undefined : without(faultOf(e), known)
   }
+  if (left()) return
   if (r.offline_ms === 0) {
     await wipe()
     return become({ is: 'none', why: 'off' })
   }
   if (known && r.new) await wipe() // what it has was another device's
-  mine = lasting({ ...(known && !r.new ? known : { user: s.user_id, id: r.device_id, secret: await newSecret() }) }, r)
+  const d = lasting(known && !r.new ? known : { user: s.user_id, id: r.device_id, secret: await newSecret() }, r)
+  if (left()) return
+  mine = d
   await remember(mine)
-  await open(await databaseKey(mine, r.share))
+  await open(await databaseKey(d, r.share))
 }
 
 const lasting = (d: Omit<Device, 'span' | 'until' | 'seen'>, r: Schemas['DeviceKey']): Device => ({ ...d, span: r.offline_ms, until: Date.parse(r.lease_until), seen: Date.parse(r.server_time) })
@@ -133,6 +158,7 @@ function without(f: Fault, known?: Device) {
 }
 
 async function open(key: Uint8Array<ArrayBuffer>) {
+  const user = mine?.user
   const made = takeMade()
   if (made && mine) await remember((mine = await wrap(mine, key, made)))
   let d = await openDatabase(key.slice())
@@ -145,6 +171,10 @@ async function open(key: Uint8Array<ArrayBuffer>) {
   }
   key.fill(0)
   if (typeof d === 'string') return become({ is: 'none', why: d === 'elsewhere' ? 'elsewhere' : 'cannot' })
+  if (!mine || mine.user !== user) {
+    d.close() // left meanwhile
+    return void (await wipe())
+  }
   db = d
   await d.run(['DELETE FROM kept WHERE at < ?', [Date.now() - forgetAfter]])
   await openOutbox(d)
@@ -177,9 +207,12 @@ let wrapping: Promise<boolean> | undefined
 function wrapNow(): Promise<boolean> {
   wrapping = (async () => {
     const made = takeMade()
-    if (!made || !mine) return false
-    const r = await release(mine.id)
-    mine = await wrap(lasting(mine, r), await databaseKey(mine, r.share), made)
+    const before = mine
+    if (!made || !before) return false
+    const r = await release(before.id)
+    const after = await wrap(lasting(before, r), await databaseKey(before, r.share), made)
+    if (mine?.user !== before.user) return false // left meanwhile
+    mine = after
     await remember(mine)
     local.set({ unlocks: true })
     return true
@@ -188,9 +221,12 @@ function wrapNow(): Promise<boolean> {
 }
 
 async function renew() {
-  if (!mine || !session.get()) return
+  const before = mine
+  if (!before || !session.get()) return
   try {
-    mine = lasting(mine, await release(mine.id))
+    const r = await release(before.id)
+    if (mine !== before) return // left meanwhile, or renewed
+    mine = lasting(before, r)
     await remember(mine)
   } catch (e) {
     if (faultOf(e).code === 'device_revoked') revoked()
@@ -213,9 +249,10 @@ function look() {
 function shut() {
   unsubscribe?.()
   unsubscribe = undefined
+  const d = db
+  db = counted = undefined // what is shut still counts as unsent
   closeOutbox()
-  db?.close()
-  db = undefined
+  d?.close()
 }
 
 // What the desk reads: oneself, the lists of the day, leads and their stories.
@@ -233,16 +270,38 @@ function follow() {
   for (const q of cache.getAll()) keep(q)
   unsubscribe = cache.subscribe((e) => {
     if (e.type !== 'updated') return
-    if (e.action.type === 'success') keep(e.query)
+    if (e.action.type === 'success') {
+      keep(e.query)
+      if (e.query.queryKey.length === 2 && (e.query.state.data as Partial<Schemas['Lead']> | undefined)?.person?.erased) void erased(leadOf(e.query.queryKey))
+    }
     // Not, or no longer, theirs to see.
     if (e.action.type === 'error' && faultOf(e.action.error).status === 404) void forget(leadOf(e.query.queryKey))
   })
 }
 
-/** Deletes what is kept of a lead. */
+/** Deletes what is kept of a lead, in the lists of the day, too. */
 export async function forget(lead: string) {
-  if (lead) await db?.run(['DELETE FROM kept WHERE lead = ?', [lead]])
+  if (!lead) return
+  for (const { queryKey, state } of queries.getQueryCache().findAll({ queryKey: ['day'] })) {
+    const less = lessOf(state.data, lead)
+    if (less) queries.setQueryData(queryKey, less, { updatedAt: state.dataUpdatedAt })
+  }
+  const d = db
+  const found = await d?.run(['DELETE FROM kept WHERE lead = ?', [lead]], ["SELECT key, at, value FROM kept WHERE key LIKE '[\"day\"%'"])
+  for (const [key, at, value] of found?.[1] ?? []) {
+    const less = lessOf(JSON.parse(value as string), lead)
+    if (less) await d?.run(['UPDATE kept SET value = ? WHERE key = ? AND at = ?', [JSON.stringify(less), key!, at!]]) // a newer answer is another
+  }
 }
+
+/** The list without the lead; undefined when it is not in it. */
+function lessOf(list: unknown, lead: string) {
+  const items = (list as { items?: Schemas['Lead'][] } | undefined)?.items
+  return items?.some((l) => l.id === lead) ? { ...(list as object), items: items.filter((l) => l.id !== lead) } : undefined
+}
+
+/** The person of the lead was erased: what waits to be sent names them, and is about nobody any more. */
+const erased = (lead: string) => Promise.all([forget(lead), dropOf(lead)])
 
 const decided = () =>
   new Promise<void>((go) => {

@@ -50,6 +50,13 @@ async function inBox<T>(mode: IDBTransactionMode, f: (s: IDBObjectStore) => IDBR
 export const device = () => inBox<Device | undefined>('readonly', (s) => s.get('me'))
 export const remember = (d: Device) => inBox('readwrite', (s) => s.put(d, 'me'))
 
+/** How many entries wait in what is sealed: a number, for whoever signs out while it is shut. */
+export const noteUnsent = (n: number) => inBox('readwrite', (s) => s.put(n, 'unsent'))
+export async function unsentOf(user: string | undefined): Promise<number> {
+  const d = await device()
+  return d && d.user === user ? ((await inBox<number | undefined>('readonly', (s) => s.get('unsent'))) ?? 0) : 0
+}
+
 /** A secret that this browser can use and not show. */
 export const newSecret = () => crypto.subtle.generateKey({ name: 'HMAC', hash: 'SHA-256' }, false, ['sign']) as Promise<CryptoKey>
 

@@ -120,6 +120,9 @@ export async function drop(id: string) {
   show((all) => all.filter((x) => x.id !== id))
 }
 
+/** Gives up on all of a lead. */
+export const dropOf = (lead: string) => Promise.all(local.get().entries.filter((e) => e.lead === lead).map((e) => drop(e.id)))
+
 /** Whether this is the result of an attempt that the server has given up: another was begun after it. */
 export const isGivenUp = (e: Entry) => e.kind === 'result' && e.refused?.status === 404 && !!e.instead
 
