@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
+	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/cdproto/webauthn"
@@ -140,6 +141,13 @@ func (p *Page) hear(ev any) {
 			text += " " + x.Description
 		}
 		p.faults = append(p.faults, "exception: "+text)
+	case *cdppage.EventJavascriptDialogOpening:
+		if e.Type != cdppage.DialogTypeBeforeunload {
+			p.faults = append(p.faults, "dialog: "+e.Message)
+		}
+		go func() { // who leaves a draft behind says yes; a page that asks answers nothing else
+			_, _ = chromedp.Call(p.ctx, cdppage.HandleJavaScriptDialog, cdppage.HandleJavaScriptDialogParams{Accept: true})
+		}()
 	case *log.EventEntryAdded:
 		if e.Entry.Source == log.EntrySourceSecurity || strings.Contains(e.Entry.Text, "Content Security Policy") || strings.Contains(e.Entry.Text, "Trusted") {
 			p.faults = append(p.faults, "policy: "+e.Entry.Text)
