@@ -36,7 +36,7 @@ beforeEach(async () => {
   vi.stubGlobal('localStorage', { getItem: (k: string) => stored.get(k) ?? null, setItem: (k: string, v: string) => stored.set(k, v), removeItem: (k: string) => stored.delete(k) })
   vi.stubGlobal('addEventListener', (kind: string, f: typeof tab) => kind === 'storage' && (tab = f))
   vi.stubGlobal('document', { addEventListener() {}, visibilityState: 'visible' })
-  vi.stubGlobal('navigator', { onLine: false, storage: { getDirectory() {} }, locks: {} })
+  vi.stubGlobal('navigator', { onLine: false, languages: ['en'], storage: { getDirectory() {} }, locks: {} })
   const now = new Date()
   share = async () => Response.json({ device_id: 'dev_1', share: '', new: true, offline_ms: 43_200_000, lease_until: new Date(now.getTime() + 43_200_000).toISOString(), server_time: now.toISOString() })
   vi.stubGlobal('fetch', async (r: Request) => {

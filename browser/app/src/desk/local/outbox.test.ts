@@ -31,7 +31,7 @@ beforeEach(async () => {
   const stored = new Map<string, string>()
   vi.stubGlobal('location', { origin: 'https://app.example', hostname: 'app.example' })
   vi.stubGlobal('localStorage', { getItem: (k: string) => stored.get(k) ?? null, setItem: (k: string, v: string) => stored.set(k, v), removeItem: (k: string) => stored.delete(k) })
-  vi.stubGlobal('navigator', { onLine: false })
+  vi.stubGlobal('navigator', { onLine: false, languages: ['en'] })
   vi.stubGlobal('addEventListener', () => {})
   asked = []
   reply = taken
