@@ -90,6 +90,9 @@ func TestPushInTheBrowser(t *testing.T) {
 	phone.bring(offer)
 	d.reader.until("the phone has it", "/v1/offers/"+offer.ID, func(a answer) bool { return a.text("state") == "acked" })
 	shown := phone.shown(d)
+	for end := time.Now().Add(patience); shown == "" && time.Now().Before(end); shown = phone.shown(d) {
+		time.Sleep(50 * time.Millisecond) // it acknowledges while it shows
+	}
 	if !strings.HasPrefix(shown, "offer:"+offer.ID+" New lead") || strings.Contains(shown, "Asha") || strings.Contains(shown, "4601") {
 		t.Errorf("the phone shows %q", shown)
 	}
