@@ -254,6 +254,7 @@ const find = `(() => {
   const r = e.getBoundingClientRect()
   const top = document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2)
   if (!top || !(e.contains(top) || top.contains(e))) return null
+  window.aimed = e
   return [r.x + r.width / 2, r.y + r.height / 2]
 })()`
 
@@ -279,20 +280,42 @@ func (p *Page) at(words, kinds string) (x, y float64) {
 	return 0, 0
 }
 
-// Press presses the button, link, tab or choice of these words.
+// Press presses the button, link, tab or choice of these words. What is drawn
+// anew under the pointer, or slides away, is pressed again, as a person would.
 func (p *Page) Press(words string) {
 	p.t.Helper()
-	x, y := p.at(words, pressed)
-	p.must(chromedp.Do(p.ctx, chromedp.MouseClickXY(x, y)))
+	p.click(words, pressed, `(() => {
+		const e = window.aimed
+		window.struck = false
+		const strike = what => document.addEventListener(what, ev => { window.struck ||= e.contains(ev.target) || ev.target.contains(e) }, { capture: true, once: true })
+		strike('click')
+		if (e.ariaHasPopup || e.role === 'combobox') strike('pointerdown')
+		return true
+	})()`, `window.struck ?? true`) // or the page is another by now
 }
 
 // Type types the text into the field of this label.
 func (p *Page) Type(label, text string) {
 	p.t.Helper()
-	x, y := p.at(label, typed)
-	p.must(chromedp.Do(p.ctx, chromedp.MouseClickXY(x, y)))
+	p.click(label, typed, `true`, `document.activeElement === window.aimed`)
 	_, err := chromedp.Call(p.ctx, input.InsertText, input.InsertTextParams{Text: text})
 	p.must(err)
+}
+
+// click clicks what find finds until struck, a script, says that it took it.
+func (p *Page) click(words, kinds, before, struck string) {
+	p.t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		x, y := p.at(words, kinds)
+		if took, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool](before)); err != nil || !took {
+			continue // a new page since
+		}
+		p.must(chromedp.Do(p.ctx, chromedp.MouseClickXY(x, y)))
+		if took, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool](struck)); err != nil || took {
+			return
+		}
+	}
+	p.t.Fatalf("%q does not take what is pressed; the page says:\n%s", words, p.Text())
 }
 
 // Key presses a key.

@@ -48,3 +48,36 @@ func TestFaultsOfAPageAreNoticed(t *testing.T) {
 	}
 	p.Faults()
 }
+
+// A button that is another one by the time it is pressed is pressed again; a
+// field that gives its focus away is not typed into.
+func TestWhatMovesIsPressedAgain(t *testing.T) {
+	t.Parallel()
+	scripts := map[string]string{
+		"/button.js": `let drawn = 0
+			const draw = () => { const b = document.createElement('button'); b.textContent = 'Yes'; b.onclick = () => { document.body.append('taken ' + drawn) }
+				if (drawn++ < 3) b.onpointerdown = draw
+				document.body.replaceChildren(b) }
+			draw()`,
+		"/field.js": `let tries = 0
+			document.querySelector('input').onfocus = e => { if (tries++ < 3) e.target.blur() }
+			document.querySelector('input').oninput = e => document.body.append('said ' + e.target.value + ' ' + tries)`,
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if text, ok := scripts[r.URL.Path]; ok {
+			w.Header().Set("Content-Type", "text/javascript")
+			_, _ = w.Write([]byte(text))
+			return
+		}
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = w.Write([]byte("<!doctype html><body><label>Name <input></label><script src=" + r.URL.Path + ".js></script></body>"))
+	}))
+	defer s.Close()
+	p := start(t).Page()
+	p.Go(s.URL + "/button")
+	p.Press("Yes")
+	p.See("taken 4")
+	p.Go(s.URL + "/field")
+	p.Type("Name", "Ada")
+	p.See("said Ada 4")
+}
