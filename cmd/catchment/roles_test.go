@@ -54,10 +54,16 @@ func start(t *testing.T, args ...string) *process {
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("log of %s:\n%s", strings.Join(args, " "), p.logs)
+			t.Logf("the end of the log of %s:\n%s", strings.Join(args, " "), lastLines(p.logs.String(), 30))
 		}
 	})
 	return p
+}
+
+// lastLines keeps what failed readable below and above a long log.
+func lastLines(s string, n int) string {
+	lines := strings.Split(s, "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
 // kill is kill -9.

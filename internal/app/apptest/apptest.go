@@ -382,12 +382,12 @@ func Row(p *Page) {
 }
 
 // Settle waits until fonts are there, nothing is awaited from the server and
-// nothing moves.
+// nothing moves; where something always does, five seconds.
 func Settle(p *Page) {
 	p.t.Helper()
 	Eval[bool](p, `(async () => {
 		await document.fonts.ready
-		for (let still = 0, last = ''; still < 4;) {
+		for (let still = 0, last = '', end = Date.now() + 5000; still < 4 && Date.now() < end;) {
 			await new Promise(r => setTimeout(r, 60))
 			const now = document.body.innerHTML.length + ' ' + performance.getEntriesByType('resource').length + ' ' + document.querySelectorAll('[role=status].after-a-moment').length
 			const moving = document.getAnimations().some(a => a.playState === 'running' && a.effect?.getComputedTiming().iterations !== Infinity)
