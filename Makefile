@@ -47,10 +47,15 @@ demo: build
 
 # The whole suite: format, vet, the picture of the house, both databases, the
 # command built and run, and the web app in Chromium. PostgreSQL and Chromium
-# are installed when they are missing.
+# are installed when they are missing. What failed is said once more at the end.
 test: deps lint build
 	$(if $(NODE),cd browser/app && npm test --silent)
-	go test -timeout 15m ./...
+	@mkdir -p bin; (go test -timeout 20m ./... || echo failed >bin/test.failed) 2>&1 | tee bin/test.log; \
+	if rm bin/test.failed 2>/dev/null; then \
+		echo; echo "What failed (the whole of it: bin/test.log):"; \
+		grep -nE '^ *--- FAIL|^ *[a-z_0-9]+_test\.go:[0-9]+: |^ *apptest\.go:[0-9]+: |^panic|^FAIL' bin/test.log | grep -vE 'the page at the end|the end of the log' | cut -c1-200 | head -60; \
+		exit 1; \
+	fi
 
 # Without PostgreSQL.
 fast:
