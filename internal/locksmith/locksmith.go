@@ -17,11 +17,8 @@ import (
 	"catchment/internal/keyring"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
-	"catchment/internal/store/carry"
 	"catchment/internal/store/keys"
 	"catchment/internal/store/leads"
-	"catchment/internal/store/members"
-	"catchment/internal/store/people"
 	"catchment/internal/vault"
 )
 
@@ -150,12 +147,11 @@ type table struct {
 }
 
 var tables = []table{
-	{"person", people.StaleKeys, people.Rewrap, people.KeyGenerations},
-	{"member", members.StaleKeys, members.Rewrap, members.KeyGenerations},
-	{"import", carry.StaleImportKeys, carry.RewrapImport, carry.ImportKeyGenerations},
-	{"export", carry.StaleExportKeys, carry.RewrapExport, carry.ExportKeyGenerations},
+	small(keys.OfPersons), small(keys.OfMembers), small(keys.OfImports), small(keys.OfExports),
 	{"sso_provider", providerKey, rewrapProvider, countProvider},
 }
+
+func small(t keys.Small) table { return table{t.Name(), t.Stale, t.Rewrap, t.Generations} }
 
 // beforeAll comes before every id. The zero id would be NULL.
 var beforeAll = vault.Subject{15: 1}

@@ -1,4 +1,5 @@
-// Package keys is the SQL of wrapped account keysets (table account_keyset).
+// Package keys is the SQL of wrapped account keysets (table account_keyset), and of
+// the small keys that they wrap.
 package keys
 
 import (
