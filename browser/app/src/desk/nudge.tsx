@@ -3,7 +3,8 @@ import { type ReactNode, useState } from 'react'
 import { install, useInstallable } from '../lib/install'
 import { useMay } from '../lib/me'
 import { canPasskey } from '../lib/passkey'
-import { ability, installed, turnOn } from '../lib/push'
+import { ability, installed, turnOn, wanted } from '../lib/push'
+import { decline, declined } from '../lib/declined'
 import { session, useSession } from '../lib/session'
 import { t } from '../lib/words'
 import { sayNoPush } from '../me/pushes'
@@ -11,8 +12,7 @@ import { Button } from '../ui/button'
 import { Icon, type IconName } from '../ui/icon'
 
 const month = 30 * 86_400_000
-const place = (what: string) => 'catchment.not-now.' + what
-const notNow = (what: string) => Date.now() - Number(localStorage.getItem(place(what)) ?? 0) < month
+const notNow = (what: string) => Date.now() - Number(localStorage.getItem(declined(what)) ?? 0) < month
 
 /** What would make the app better here, one thing at a time; "Not now" is heard for a month, of the passkey until the next sign-in. */
 export function Nudge() {
@@ -22,7 +22,7 @@ export function Nudge() {
   const [, draw] = useState(0)
   const again = () => draw((n) => n + 1)
   const not = (what: string) => {
-    localStorage.setItem(place(what), String(Date.now()))
+    decline(what)
     again()
   }
   if (offers.includes('passkey') && canPasskey()) {
@@ -33,7 +33,7 @@ export function Nudge() {
     )
   }
   const told = may('offers:answer') || may('leads:read') === 'all'
-  if (told && ability() === 'can' && Notification.permission === 'default' && !notNow('push')) return <PushHint alarms={may('leads:read') === 'all'} onDone={again} onNot={() => not('push')} />
+  if (told && ability() === 'can' && !wanted() && !notNow('push')) return <PushHint alarms={may('leads:read') === 'all'} onDone={again} onNot={() => not('push')} />
   if ((installable || ability() === 'home') && !installed() && !notNow('install')) {
     return (
       <Hint icon="device" title={t('desk.nudge.install')} words={t(installable ? 'desk.nudge.installWords' : 'desk.nudge.installByHand')} onNot={() => not('install')}>

@@ -2,6 +2,7 @@
 // the server's word of where pushes go. Permission is asked for only where
 // somebody has just pressed a button that says what it is for.
 import { api, ok } from './api'
+import { decline } from './declined'
 import { session } from './session'
 
 /** 'home': this browser has notifications only for an app on the home screen; 'blocked': its user said no. */
@@ -37,6 +38,9 @@ function wish(): Wish | null {
     return null
   }
 }
+
+/** Whether this person has turned them on here. */
+export const wanted = () => wish() !== null
 
 /** pushManager.subscribe does not answer at all where its service is out of reach. */
 const limited = <T>(what: Promise<T>, ms = 15_000): Promise<T> =>
@@ -75,6 +79,7 @@ async function put(alarms: boolean) {
 
 export async function turnOff() {
   localStorage.removeItem(place)
+  decline('push') // who turns them off is not asked at once
   const said = await ok(api.DELETE('/v1/me/push'))
   const registration = await navigator.serviceWorker.getRegistration('/app/')
   await (await registration?.pushManager.getSubscription())?.unsubscribe()
