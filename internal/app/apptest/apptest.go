@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +29,9 @@ import (
 
 // patience is for what should take moments, on a busy machine.
 const patience = 20 * time.Second
+
+// stuck is how long a page may stay at one address.
+const stuck = 5 * time.Minute
 
 // Browser is a Chromium of the test's own, with an empty profile.
 type Browser struct {
@@ -60,7 +64,7 @@ func start(t testing.TB) *Browser {
 	}
 	profile := t.TempDir()
 	flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.UserDataDir(profile), chromedp.WindowSize(1440, 1000), // what lies beyond the window gets no clicks
+		chromedp.UserDataDir(profile), chromedp.WSURLReadTimeout(3*patience), chromedp.WindowSize(1440, 1000), // what lies beyond the window gets no clicks
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("lang", "en-GB"))
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), flags...)
 	ctx, cancelBrowser := chromedp.NewContext(ctx)
@@ -75,8 +79,13 @@ func start(t testing.TB) *Browser {
 type Page struct {
 	t   testing.TB
 	ctx context.Context
+	end *time.Timer // of a page that is stuck
+
+	// Close closes the tab, once.
+	Close func()
 
 	workers map[target.ID]context.Context
+	others  func(words string) []string // what else the words may be called
 
 	mu     sync.Mutex
 	faults []string
@@ -111,14 +120,19 @@ func (b *Browser) Page() *Page {
 func (b *Browser) page(how ...chromedp.ContextOption) *Page {
 	b.t.Helper()
 	ctx, cancel := chromedp.NewContext(b.ctx, how...)
-	ctx, stop := context.WithTimeout(ctx, 5*time.Minute)
-	p := &Page{t: b.t, ctx: ctx, workers: map[target.ID]context.Context{}}
-	b.t.Cleanup(func() {
+	ctx, stop := context.WithCancelCause(ctx)
+	end := time.AfterFunc(stuck, func() { stop(fmt.Errorf("at one address for %v", stuck)) })
+	p := &Page{t: b.t, ctx: ctx, end: end, workers: map[target.ID]context.Context{}}
+	p.Close = sync.OnceFunc(func() {
 		if b.t.Failed() {
-			b.t.Logf("the page at the end:\n%s", p.Text())
+			b.t.Logf("the page at the end:\n%.1500s", p.Text())
 		}
-		stop()
+		end.Stop()
+		stop(nil)
 		cancel()
+	})
+	b.t.Cleanup(func() {
+		p.Close()
 		for _, f := range p.Faults() {
 			b.t.Errorf("the page: %s", f)
 		}
@@ -155,6 +169,12 @@ func (p *Page) hear(ev any) {
 	}
 }
 
+// For has what goes wrong from now on fail this test: a part of the page's.
+func (p *Page) For(t testing.TB) *Page {
+	p.t = t
+	return p
+}
+
 // Faults takes what the page did wrong so far.
 func (p *Page) Faults() []string {
 	p.mu.Lock()
@@ -167,8 +187,16 @@ func (p *Page) Faults() []string {
 func (p *Page) must(err error) {
 	p.t.Helper()
 	if err != nil {
-		p.t.Fatal(err)
+		p.t.Fatal(p.because(err))
 	}
+}
+
+// because says why the page was ended, where it was.
+func (p *Page) because(err error) error {
+	if p.ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", err, context.Cause(p.ctx))
+	}
+	return err
 }
 
 // Phone makes the tab a phone's: 390 by 844 points, touched.
@@ -198,6 +226,7 @@ func (p *Page) Dark(dark bool) *Page {
 // Go opens the address.
 func (p *Page) Go(url string) {
 	p.t.Helper()
+	p.end.Reset(stuck)
 	p.must(chromedp.Do(p.ctx, chromedp.Navigate(url)))
 }
 
@@ -230,7 +259,7 @@ func Eval[T any](p *Page, script string) T {
 	p.t.Helper()
 	v, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
 	if err != nil {
-		p.t.Fatalf("%v\n%.300s", err, script)
+		p.t.Fatalf("%v\n%.300s", p.because(err), script)
 	}
 	return v
 }
@@ -244,11 +273,12 @@ func (p *Page) Text() string {
 // find is script: the visible, enabled element that a person would call by the
 // words: its label, its text, the whole of it before a part.
 const find = `(() => {
-  const words = %s, kinds = %s
+  const called = %s, kinds = %s
   const name = e => (e.getAttribute('aria-label') || (e.labels && [...e.labels].map(l => l.innerText).join(' ')) || e.innerText || '').replace(/\s+/g, ' ').trim()
   const seen = e => { const r = e.getBoundingClientRect(); return r.width > 0 && r.height > 0 && getComputedStyle(e).visibility !== 'hidden' && !e.closest('[inert], [aria-hidden=true]') }
   const all = [...document.querySelectorAll(kinds)].filter(e => seen(e) && !e.disabled && e.getAttribute('aria-disabled') !== 'true')
-  const e = all.find(e => name(e) === words) || all.find(e => name(e).includes(words))
+  const first = is => called.flatMap(words => all.find(e => is(name(e), words)) ?? [])[0]
+  const e = first((n, words) => n === words) || first((n, words) => n.includes(words))
   if (!e) return null
   e.scrollIntoView({ block: 'center' })
   const r = e.getBoundingClientRect()
@@ -263,9 +293,23 @@ const (
 	typed   = "input, textarea"
 )
 
+// Translate has the page's words found in another language too: what Press,
+// Type and See are given in English may stand there as any of others.
+func (p *Page) Translate(others func(words string) []string) *Page {
+	p.others = others
+	return p
+}
+
+func (p *Page) called(words string) []string {
+	if p.others == nil {
+		return []string{words}
+	}
+	return append([]string{words}, p.others(words)...)
+}
+
 func (p *Page) at(words, kinds string) (x, y float64) {
 	p.t.Helper()
-	w, _ := json.Marshal(words)
+	w, _ := json.Marshal(p.called(words))
 	k, _ := json.Marshal(kinds)
 	script := fmt.Sprintf(find, w, k)
 	var before []float64
@@ -339,7 +383,8 @@ func (p *Page) Gone(words string) {
 func (p *Page) await(words string, there bool) {
 	p.t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
-		if strings.Contains(p.Text(), words) == there {
+		text := p.Text()
+		if slices.ContainsFunc(p.called(words), func(w string) bool { return strings.Contains(text, w) }) == there {
 			return
 		}
 	}
@@ -379,6 +424,19 @@ func Row(p *Page) {
 		}
 	}
 	p.t.Fatalf("the list stays empty; the page says:\n%s", p.Text())
+}
+
+// RowByKeys opens the first row of the list by the keyboard, when it is there.
+func RowByKeys(p *Page) {
+	p.t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
+		if Eval[bool](p, `document.activeElement?.matches('main [data-row]')`) {
+			p.Key("\r")
+			return
+		}
+		p.Key("j")
+	}
+	p.t.Fatalf("no row takes the keys; the page says:\n%s", p.Text())
 }
 
 // Settle waits until fonts are there, nothing is awaited from the server and

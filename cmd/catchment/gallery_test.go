@@ -1,0 +1,229 @@
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"catchment/internal/app/apptest"
+	"catchment/internal/totp"
+)
+
+var screensInto = flag.String("screens", "", "photograph every screen of the web app into this folder, as `make screenshots` does")
+
+var screensOf = flag.String("screens-of", "", "only screens whose name, or whose picture's (day-phone-light-ar), matches this expression")
+
+const axeScript = "../../browser/app/node_modules/axe-core/axe.min.js"
+
+// look is how a picture is taken.
+type look struct{ size, light, language string }
+
+func (l look) of(name string) string {
+	return strings.Join([]string{name, l.size, l.light, l.language}, "-")
+}
+
+// TestScreens opens every screen and lets axe look for what keeps people out.
+// With -screens it photographs each at phone and desktop size, light and dark,
+// and in a language that reads from right to left.
+func TestScreens(t *testing.T) {
+	t.Parallel()
+	axe, err := os.ReadFile(axeScript)
+	if err != nil {
+		t.Skip("axe-core is not installed: make build, where Node is")
+	}
+	g := openGallery(t, string(axe))
+	looks := []look{{"phone", "light", "en"}}
+	if *screensInto != "" {
+		looks = []look{{"phone", "light", "en"}, {"phone", "dark", "en"}, {"desktop", "light", "en"}, {"desktop", "dark", "en"}, {"phone", "light", "ar"}, {"desktop", "dark", "ar"}}
+	}
+	for _, l := range looks {
+		g.walk(l)
+	}
+}
+
+// gallery is the app as its people see it: a demo where much happens, and one
+// where only what a screen asks for does.
+type gallery struct {
+	t         *testing.T
+	b         *apptest.Browser
+	url, axe  string
+	sessions  map[string]string // by role, as JSON
+	quiet     *deskDemo
+	signedIn  time.Time // its salesperson
+	me        api
+	offered   int
+	screensOf *regexp.Regexp
+}
+
+func openGallery(t *testing.T, axe string) *gallery {
+	t.Helper()
+	g := &gallery{t: t, b: apptest.Open(t), axe: axe, quiet: openDeskDemo(t), sessions: map[string]string{}, screensOf: regexp.MustCompile(*screensOf)}
+	dir := filepath.Join(t.TempDir(), "demo")
+	made := awaitDemo(t, start(t, "demo", "--data", dir, "--listen", "127.0.0.1:0", "--inner", "", "--watermark", "32", "--rate", "120"), dir, "")
+	g.url = made.URL
+	g.sessions["operator"] = signInJSON(t, made.URL, demoUser{Email: made.Operator["email"], Password: made.Operator["password"], TOTP: made.Operator["totp"]})
+	for _, u := range made.Accounts[0].Users {
+		if g.sessions[u.Role] == "" {
+			g.sessions[u.Role] = signInJSON(t, made.URL, u)
+		}
+	}
+	api{t, made.URL, tokenOf(g.sessions["manager"])}.until("a lead that somebody has", "/v1/leads?state=owned&limit=1", func(a answer) bool { return len(a.items()) > 0 })
+	g.signIn(t)
+	g.quiet.aDay(g.me)
+	return g
+}
+
+// signIn has the quiet demo's salesperson come in by code, when that was not
+// just now: for ten minutes after it a factor can be added.
+func (g *gallery) signIn(t *testing.T) {
+	t.Helper()
+	if time.Since(g.signedIn) < 5*time.Minute {
+		return
+	}
+	g.signedIn = time.Now()
+	nobody := api{t, g.quiet.url, ""}
+	flow := nobody.want(202, "POST", "/v1/sessions/codes", fields{"phone": g.quiet.me.Phone}).text("flow")
+	session := string(nobody.want(201, "POST", "/v1/sessions", fields{"flow": flow, "code": g.quiet.code(g.quiet.me.Phone)}).body)
+	g.sessions["quiet salesperson"], g.me = session, api{t, g.quiet.url, tokenOf(session)}
+}
+
+// walk opens every screen, each as a test of its own on a page that they
+// share; what failed may hold on to it, so that the next gets another.
+func (g *gallery) walk(l look) {
+	g.t.Helper()
+	g.signIn(g.t)
+	var page *apptest.Page
+	for _, s := range screens {
+		if !g.screensOf.MatchString(s.name) && !g.screensOf.MatchString(l.of(s.name)) {
+			continue
+		}
+		if page == nil {
+			page = g.open(l)
+		}
+		fine := g.t.Run(l.of(s.name), func(t *testing.T) {
+			g.actAs(t, page)
+			g.visit(page, s, l)
+		})
+		g.actAs(g.t, page)
+		if !fine {
+			page.Close()
+			page = nil
+		}
+	}
+	if page != nil {
+		page.Close()
+	}
+}
+
+// actAs has what goes wrong from now on be this test's.
+func (g *gallery) actAs(t *testing.T, page *apptest.Page) {
+	page.For(t)
+	g.me.t, g.quiet.t, g.quiet.page.t, g.quiet.manager.t, g.quiet.reader.t = t, t, t, t, t
+}
+
+func (g *gallery) open(l look) *apptest.Page {
+	page := g.b.Page().Dark(l.light == "dark").Translate(tongueOf(g.t, l.language))
+	if l.size == "phone" {
+		return page.Phone()
+	}
+	return page.Desktop()
+}
+
+// visit opens a screen, acts, and looks at what is there.
+func (g *gallery) visit(page *apptest.Page, s screen, l look) {
+	t := g.quiet.t
+	t.Helper()
+	url, session := g.url, g.sessions[s.as]
+	if s.quiet {
+		url, session = g.quiet.url, g.sessions["quiet "+s.as]
+	}
+	page.Go(url + "/app/sign.svg")
+	said, _ := json.Marshal(session)
+	apptest.Eval[bool](page, fmt.Sprintf(`localStorage.clear(), localStorage.setItem('catchment.language', %q), %s && localStorage.setItem('catchment.session', %s), true`, l.language, said, said))
+	page.Go(url + s.path)
+	if s.offer {
+		defer g.offers(page, s.lost)()
+	}
+	if s.shows != "" {
+		page.See(s.shows)
+	}
+	if s.act != nil {
+		s.act(page)
+	}
+	apptest.Settle(page)
+	g.keep(page, l.of(s.name)) // before an offer's time runs out
+	for _, v := range page.Axe(g.axe) {
+		t.Errorf("%s: %s\n%s", v.ID, v.Help, v.Where)
+	}
+	for _, f := range page.Faults() {
+		t.Errorf("the page: %s", f)
+	}
+}
+
+// keep takes the picture, where somebody wants it.
+func (g *gallery) keep(page *apptest.Page, name string) {
+	t := g.quiet.t
+	t.Helper()
+	if *screensInto == "" {
+		return
+	}
+	if err := os.MkdirAll(*screensInto, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(*screensInto, name+".png"), page.Shot(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// offers has a lead offered to the salesperson whose page it is. Afterwards it
+// is a colleague's: nothing is open to them, nor waits for them to come back.
+func (g *gallery) offers(page *apptest.Page, lost bool) (after func()) {
+	g.offered++
+	g.me.want(200, "PUT", "/v1/me/presence", fields{"state": "available"})
+	lead := g.quiet.enquire("Fatima Example", fmt.Sprintf("+4420794602%02d", g.offered))
+	page.See("Accept")
+	g.me.want(200, "PUT", "/v1/me/presence", fields{"state": "away"})
+	over := func() {
+		g.quiet.manager.want(200, "POST", "/v1/leads/"+lead+"/transfer", fields{"to": g.quiet.other})
+	}
+	if lost {
+		over()
+		over = func() {}
+	}
+	return over
+}
+
+// signInJSON is a session as the app keeps it, after the second factor of who
+// has one.
+func signInJSON(t *testing.T, url string, u demoUser) string {
+	t.Helper()
+	in := api{t, url, ""}.want(201, "POST", "/v1/sessions", fields{"email": u.Email, "password": u.Password})
+	if u.TOTP == "" {
+		return string(in.body)
+	}
+	var session fields
+	if err := json.Unmarshal(in.body, &session); err != nil {
+		t.Fatal(err)
+	}
+	// The demo used the code of the step before when it set up the app.
+	code, err := totp.Code(u.TOTP, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := api{t, url, in.text("token")}.want(200, "POST", "/v1/sessions/current/factors", fields{"totp": code})
+	session["token"], session["level"], session["needs"], session["limited"] = shown.text("token"), 2, []string{}, false
+	text, _ := json.Marshal(session)
+	return string(text)
+}
+
+func tokenOf(session string) string {
+	var s struct{ Token string }
+	_ = json.Unmarshal([]byte(session), &s)
+	return s.Token
+}
