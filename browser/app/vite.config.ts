@@ -19,6 +19,17 @@ export default defineConfig({
     reportCompressedSize: false, // scripts/pack.mjs does, with what is really sent
     chunkSizeWarningLimit: 800,
     manifest: 'manifest.json',
+    // A slow phone pays for each file, not for its bytes alone: what a first screen is made of is a few of them.
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [
+            { name: 'base', test: /\/src\/(main|lib\/(events|push)|ui\/(badge|tabs|time))\.tsx?$/, priority: 2 },
+            { name: 'desk', test: /\/src\/desk\/(desk|day)\.tsx$/, priority: 1 },
+          ],
+        },
+      },
+    },
   },
   // `npx vite` beside a running demo.
   server: { proxy: { '/v1': 'http://127.0.0.1:8080', '/demo': 'http://127.0.0.1:8080' } },

@@ -4,6 +4,7 @@
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
+import { closure } from './chunks.mjs'
 import { mentioned } from './mentioned.mjs'
 
 const dist = new URL('../../../internal/app/dist/', import.meta.url).pathname
@@ -39,26 +40,16 @@ function pack(name) {
 
 // What stands before a first screen: the entry, what it imports, and the
 // screen's own chunk with what that imports; in the longer language.
-function closure(key, into = new Set()) {
-  const chunk = manifest[key]
-  if (!chunk || into.has(chunk.file)) return into
-  into.add(chunk.file)
-  for (const k of chunk.imports ?? []) closure(k, into)
-  return into
-}
 const screens = {
   'sign-in': ['src/signin/signin.tsx'],
   console: ['src/console/console.tsx', 'src/console/board.tsx', 'src/console/words.ar.json'],
-  desk: ['src/desk/desk.tsx', 'src/desk/day.tsx', 'src/desk/words.ar.json'],
+  desk: ['desk', 'src/desk/words.ar.json'],
 }
 let over = false
 rmSync(join(dist, 'manifest.json'))
 for (const [screen, keys] of Object.entries(screens)) {
-  const files = closure('index.html')
-  for (const key of ['src/i18n/ar.json', ...keys]) {
-    if (!manifest[key]) throw new Error(`${key} is not in the build: mend the list of screens here`)
-    closure(key, files)
-  }
+  const files = new Set()
+  for (const key of ['index.html', 'src/i18n/ar.json', ...keys]) closure(manifest, key, files)
   const sum = (kind) => [...files].reduce((n, f) => n + (sizes[f]?.[kind] ?? 0), 0)
   over ||= sum('gz') > budget
   if (process.env.FILES) for (const f of [...files].sort((a, b) => (sizes[b]?.gz ?? 0) - (sizes[a]?.gz ?? 0))) console.log(`  ${((sizes[f]?.gz ?? 0) / 1024).toFixed(1).padStart(6)} KiB ${f}`)

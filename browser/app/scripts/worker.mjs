@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'vite'
+import { chunkOf, closure } from './chunks.mjs'
 import { mentioned } from './mentioned.mjs'
 
 const here = new URL('..', import.meta.url).pathname
@@ -14,9 +15,9 @@ const manifest = JSON.parse(readFileSync(join(dist, 'manifest.json'), 'utf8'))
 const files = new Set(['index.html', 'sign.svg', 'icon-192.png', 'badge-96.png'])
 const walked = new Set()
 function keep(key) {
-  const chunk = manifest[key]
-  if (!chunk || walked.has(key) || key.startsWith('src/console/')) return
+  if (walked.has(key) || key.startsWith('src/console/')) return
   walked.add(key)
+  const chunk = chunkOf(manifest, key)
   if (!chunk.file.endsWith('.html')) files.add(chunk.file)
   // Of the fonts, the letters that nearly every name is written in; others are kept when they are first read.
   for (const name of [...(chunk.css ?? []), ...(chunk.assets ?? [])]) if (!/\.woff2$/.test(name) || /-latin-wght/.test(name)) files.add(name)
@@ -28,13 +29,7 @@ mentioned(dist, files)
 // The page asks at once for what the desk's first screen is made of, instead of learning it step by step.
 const page = join(dist, 'index.html')
 const first = new Set()
-function need(key) {
-  const chunk = manifest[key]
-  if (!chunk || first.has(chunk.file)) return
-  first.add(chunk.file)
-  for (const k of chunk.imports ?? []) need(k)
-}
-for (const key of ['src/i18n/en.json', 'src/desk/words.en.json', 'src/desk/desk.tsx', 'src/desk/day.tsx']) need(key)
+for (const key of ['desk', 'src/i18n/en.json', 'src/desk/words.en.json']) closure(manifest, key, first)
 const html = readFileSync(page, 'utf8')
 const links = [...first].filter((f) => !html.includes(f)).map((f) => `<link rel="modulepreload" crossorigin href="/app/${f}">`)
 writeFileSync(page, html.replace('</head>', links.join('\n') + '\n</head>'))

@@ -21,7 +21,7 @@ export async function keep() {
   await Promise.all(files.map((name) => bring(cache, scope + name)))
   // A server that was replaced in between has given another version's page.
   const text = await (await cache.match(page))?.text()
-  const entry = files.find((name) => /^assets\/index-.*\.js$/.test(name))
+  const entry = files.find((name) => /^assets\/base-.*\.js$/.test(name))
   if (!text || (entry && !text.includes(entry))) {
     await caches.delete(own)
     throw new Error('another version')
