@@ -38,8 +38,12 @@ func (c config) act(w *world, action, about string, detail map[string]any) error
 	if detail != nil {
 		e.Detail = detail
 	}
-	now := time.Now()
-	if err := c.record(w.ctx, now, e); err == nil {
+	return c.note(w.ctx, time.Now(), e)
+}
+
+// note puts an entry on the platform's record, or leaves it for the server.
+func (c config) note(ctx context.Context, now time.Time, e audit.Entry) error {
+	if err := c.record(ctx, now, e); err == nil {
 		return nil
 	}
 	text, err := audit.MarshalEntry(now, e)

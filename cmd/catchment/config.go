@@ -36,6 +36,8 @@ type config struct {
 	LogFormat        string `name:"log-format" help:"${enum}" enum:"text,json" default:"text" env:"CATCHMENT_LOG_FORMAT"`
 	Watermark        int64  `help:"MiB of free disk under which no lead is taken; 0: a twentieth of the file system, between 32 and 1024." default:"0" env:"CATCHMENT_WATERMARK"`
 
+	Ask func() (string, error) `kong:"-"` // for the keyring's passphrase, where it has one and no file has it
+
 	edgeConfig
 	wireConfig
 	limitsConfig

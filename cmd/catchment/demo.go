@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -30,6 +31,9 @@ func (c demoCmd) Run(w *world) error {
 	}
 	if c.Rate <= 0 || c.Rate > 60_000 {
 		return usage("--rate %g: want leads a minute, above 0 and up to 60000", c.Rate)
+	}
+	if sealed, err := c.startsSealed(); err != nil || sealed {
+		return errors.Join(err, usage("the keyring in %s is under a passphrase: the demo needs --passphrase-file", c.Data))
 	}
 	shareProcessors()
 	logs, done, err := c.logsBeside(w)

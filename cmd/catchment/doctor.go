@@ -15,6 +15,7 @@ import (
 	"catchment/internal/audit"
 	"catchment/internal/directory"
 	"catchment/internal/journal"
+	"catchment/internal/keyring"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
 	"catchment/internal/store/leads"
@@ -84,9 +85,20 @@ func (d *doctor) folder() {
 		return
 	}
 	d.ok("data folder %s is its owner's alone", d.c.Data)
-	if d.c.PassphraseFile == "" && d.c.Identity == "" {
+	if sealed, err := d.c.startsSealed(); err == nil && sealed {
+		d.waits()
+	} else if d.c.PassphraseFile == "" && d.c.Identity == "" {
 		d.warn("the key that opens everything lies beside the data (%s): keep a copy elsewhere, and for protection against a stolen disk move it away (--identity) or use --passphrase-file", filepath.Join(d.c.Data, "identity.txt"))
 	}
+}
+
+// waits tells what a start does until somebody gives the passphrase.
+func (d *doctor) waits() {
+	if _, err := keyring.OpenOwnDoor(d.c.Data); err != nil {
+		d.warn("the keyring is under a passphrase: a start takes no leads before catchment keys unlock; catchment keys passphrase leaves the keys of a door, which take them (%v)", err)
+		return
+	}
+	d.ok("the keyring is under a passphrase: a start takes leads, and opens nothing before catchment keys unlock")
 }
 
 func (d *doctor) disk() {

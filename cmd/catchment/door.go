@@ -20,6 +20,9 @@ type keysCmd struct {
 	Expire   keysExpireCmd   `cmd:"" help:"Destroy old keys under which nothing is left."`
 	Recovery keysRecoveryCmd `cmd:"" help:"Name who can open the keyring when all else is lost."`
 	Recover  keysRecoverCmd  `cmd:"" help:"Make the keyring anew, by a recovery identity."`
+
+	Passphrase keysPassphraseCmd `cmd:"" help:"Put the keyring under a passphrase, change it, or take it off."`
+	Unlock     keysUnlockCmd     `cmd:"" help:"Give the passphrase to a server that waits for it."`
 }
 
 type keysDoorCmd struct {

@@ -53,7 +53,7 @@ type house struct {
 	mux     *http.ServeMux
 	started time.Time
 
-	ring     *keyring.Keyring // nil for --role capture: the door has only a door's keys
+	ring     *keyring.Keyring // nil for --role capture, and while sealed: the door has only a door's keys
 	door     *keyring.Door
 	limits   *limits.Limits
 	journal  *journal.Journal
@@ -88,6 +88,7 @@ type house struct {
 	heir       atomic.Pointer[house] // the house that has this one's door after a move
 	replayed   atomic.Bool           // what was deleted is gone from this database, too
 	unscrubbed atomic.Bool           // something was destroyed that PostgreSQL's pages still have
+	sealed     bool                  // the keyring waits for its passphrase; another house takes this one's place
 	ready      atomic.Bool           // SQL has this program's schema and the parts behind it run
 	draining   atomic.Bool
 	stops      []func() // what was started, in that order
@@ -125,6 +126,15 @@ func (h *house) build(ctx context.Context) (err error) {
 	}
 	run, end := context.WithCancel(context.WithoutCancel(ctx))
 	h.end = end
+	if h.ring == nil {
+		sealed, err := h.c.startsSealed()
+		if err != nil {
+			return err
+		}
+		if sealed {
+			return h.buildSealed(ctx, run)
+		}
+	}
 	if err := h.openKeys(ctx); err != nil {
 		return err
 	}
@@ -141,6 +151,11 @@ func (h *house) build(ctx context.Context) (err error) {
 		h.ready.Store(true)
 		return nil
 	}
+	return h.openBehind(ctx, run)
+}
+
+// openBehind opens what is behind the door.
+func (h *house) openBehind(ctx, run context.Context) error {
 	if err := h.openLedger(ctx); err != nil {
 		return err
 	}
@@ -178,6 +193,10 @@ func (h *house) storeOptions() store.Options {
 }
 
 func (h *house) openKeys(ctx context.Context) (err error) {
+	if h.ring != nil { // it was unlocked
+		h.door = h.ring.Door()
+		return nil
+	}
 	o := h.c.keyringOptions()
 	if h.c.Role == "capture" {
 		if h.door, err = keyring.OpenDoor(o); errors.Is(err, fs.ErrNotExist) {
@@ -227,6 +246,15 @@ func (c config) keyringOptions() keyring.Options {
 			text, err := os.ReadFile(c.PassphraseFile)
 			return string(trimNewline(text)), err
 		}
+		return o
+	}
+	if needs, err := keyring.NeedsPassphrase(c.Data); err != nil || !needs {
+		return o // opening it says what is wrong
+	}
+	if c.Ask != nil {
+		o.Passphrase = c.Ask
+	} else if ask, ok := askAtTerminal(); ok {
+		o.Passphrase = ask
 	}
 	return o
 }

@@ -58,6 +58,8 @@ func (h *house) notReady() string {
 	switch {
 	case h.draining.Load():
 		return "draining"
+	case h.sealed:
+		return "sealed"
 	case h.journal.Admit() != nil:
 		return "the journal takes no leads"
 	case h.ready.Load():
@@ -78,6 +80,15 @@ func (h *house) metrics(more []prometheus.Collector) *prometheus.Registry {
 	}
 	gauge := func(name, help string, f func() float64) {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "catchment", Name: name, Help: help}, f))
+	}
+	gauge("sealed", "1 while the keyring waits for its passphrase.", func() float64 {
+		if h.sealed {
+			return 1
+		}
+		return 0
+	})
+	if h.journal == nil {
+		return r
 	}
 	counter("journal_entries_total", "Leads that are durable in the journal.", func() float64 { return float64(h.journal.Stats().Appended) })
 	counter("journal_commits_total", "Group commits.", func() float64 { return float64(h.journal.Stats().Commits) })

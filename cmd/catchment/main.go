@@ -6,6 +6,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ type verbs struct {
 	Demo       demoCmd       `cmd:"" help:"Run the whole system with two example companies, simulated visitors and salespeople."`
 	Account    accountCmd    `cmd:"" help:"Create accounts."`
 	Operator   operatorCmd   `cmd:"" help:"Make operators of the platform."`
-	Keys       keysCmd       `cmd:"" help:"Status, rotation and recovery of keys; the keys of a door that runs apart; revoke a key."`
+	Keys       keysCmd       `cmd:"" help:"Status, rotation and recovery of keys; the passphrase; the keys of a door that runs apart; revoke a key."`
 	Receipt    receiptCmd    `cmd:"" help:"Check a receipt, offline."`
 	Audit      auditCmd      `cmd:"" help:"Check an account's record, offline; export it."`
 	Deadletter deadletterCmd `cmd:"" help:"List and replay dead letters: accepted leads that could not be processed."`
@@ -52,6 +53,8 @@ var errFailed = errors.New("failed")
 type world struct {
 	ctx      context.Context // ends at SIGINT and SIGTERM
 	out, err io.Writer
+	in       io.Reader     // for passphrases
+	lines    *bufio.Reader // over in, when it is no terminal
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -82,7 +85,7 @@ func run(args []string, out, errOut io.Writer) int {
 		fmt.Fprintf(errOut, "catchment: %v%s\nRun catchment -h, or catchment VERB -h.\n", err, hint(err))
 		return 2
 	}
-	err = k.Run(&world{ctx: ctx, out: out, err: errOut})
+	err = k.Run(&world{ctx: ctx, out: out, err: errOut, in: os.Stdin})
 	var usage usageError
 	switch {
 	case err == nil:

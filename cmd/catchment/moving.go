@@ -171,6 +171,7 @@ func readWhole(path string, v any) (found bool, err error) {
 
 // rooms are the routes of one house, with those who are in them.
 type rooms struct {
+	house        *house
 	outer, inner http.Handler
 	foreign      func() // counts a change that a foreign page asked for
 	guests       sync.WaitGroup
@@ -202,7 +203,7 @@ func (r *rooms) empty(within time.Duration) {
 
 // enter has the house answer from now on.
 func (s *server) enter(h *house) (before *rooms) {
-	return s.doors.Swap(&rooms{outer: web.Wrap(h.mux, s.log, web.ByAddress(h.limits)), inner: h.innerRoutes(s.gate.metrics()...),
+	return s.doors.Swap(&rooms{house: h, outer: web.Wrap(h.mux, s.log, web.ByAddress(h.limits)), inner: h.innerRoutes(s.gate.metrics()...),
 		foreign: func() { h.unknown("foreign-origin") }})
 }
 
@@ -219,6 +220,10 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) answerInner(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == unlockPath && r.Method == http.MethodPost {
+		s.unlocker.ServeHTTP(w, r)
+		return
+	}
 	s.doors.Load().inner.ServeHTTP(w, r)
 }
 
@@ -226,10 +231,14 @@ func (s *server) answerInner(w http.ResponseWriter, r *http.Request) {
 // wants the work to pause.
 func (s *server) watchForMove(ctx context.Context) {
 	ctx, s.watching = context.WithCancel(context.WithoutCancel(ctx))
-	if s.house.c.Role != "all" || s.house.c.DatabaseURL != "" {
+	moves := s.house.c.Role == "all" && s.house.c.DatabaseURL == ""
+	if !moves && !s.house.sealed {
 		return
 	}
 	s.watch.Go(func() {
+		if !s.awaitKeys(ctx) || !moves {
+			return
+		}
 		for s.sleep(ctx, 100*time.Millisecond) {
 			var a ask
 			found, err := readWhole(s.file(moveAsks), &a)
@@ -371,7 +380,9 @@ func (s *server) resume(ctx context.Context, next *house, moved bool, id string)
 func (h *house) successor() *house {
 	n := &house{c: h.c, log: h.log, mux: http.NewServeMux(), started: h.started, ring: h.ring, door: h.door, limits: h.limits, journal: h.journal, ledger: h.ledger,
 		snapshot: h.snapshot, sealer: h.sealer, capture: h.capture, stops: h.stops}
-	n.capture.Register(n.mux)
+	if n.capture != nil {
+		n.capture.Register(n.mux)
+	}
 	h.heir.Store(n)
 	return n
 }

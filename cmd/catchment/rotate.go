@@ -80,6 +80,9 @@ func (h *house) keepReading(run context.Context) {
 		changed, err := h.ring.Reload()
 		if changed {
 			h.log.Info("the keyring was changed, and is read anew")
+			if err := h.ring.RenewDoor(); err != nil {
+				h.log.Warn("the keys of the door beside the keyring are older than it", "error", err)
+			}
 		}
 		if err != nil && !failed {
 			h.log.Error("the keyring was changed and does not open; the keys from before serve on", "error", err)

@@ -46,8 +46,11 @@ type server struct {
 	log   *slog.Logger
 	pause func(time.Duration) // while a load balancer finds out
 
+	unlocker *unlocker
+
 	doors    atomic.Pointer[rooms] // what house answers; a move puts another house in its place
 	lock     *os.File              // SQLite belongs to one server
+	keys     chan unlocking        // to a sealed server
 	watching context.CancelFunc
 	watch    sync.WaitGroup
 }
@@ -67,7 +70,8 @@ func startServer(w *world, c config) (*server, error) {
 		return nil, err
 	}
 	letGarbageGrow()
-	s := &server{log: c.logger(w), pause: time.Sleep}
+	s := &server{log: c.logger(w), pause: time.Sleep, keys: make(chan unlocking)}
+	s.unlocker = &unlocker{s: s, now: time.Now}
 	g, begin, err := openGate(&c, s.log, s.answer, s.answerInner, s.countForeign)
 	if err != nil {
 		return nil, err

@@ -57,7 +57,11 @@ func (k *Keyring) Roots() []uint32 {
 // Reload reads the file again when another process has changed it. It reports
 // whether it had; after an error the keys stay as they were.
 func (k *Keyring) Reload() (changed bool, err error) {
-	path := filepath.Join(k.from.Dir, KeyringFile)
+	return k.reloadBy(k.from.Load())
+}
+
+func (k *Keyring) reloadBy(o *Options) (changed bool, err error) {
+	path := filepath.Join(o.Dir, KeyringFile)
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return false, fmt.Errorf("keyring: %w", err)
@@ -65,7 +69,7 @@ func (k *Keyring) Reload() (changed bool, err error) {
 	if sha256.Sum256(data) == k.now.Load().digest {
 		return false, nil
 	}
-	now, err := k.from.parse(path, data)
+	now, err := o.parse(path, data)
 	if err != nil {
 		return false, err
 	}
@@ -186,20 +190,21 @@ func (k *Keyring) Reseal(o Options) error {
 
 // change has f edit the content of keyring.age and writes it in one step, under
 // the lock it was read under. Two changes at once wait for each other.
-func (k *Keyring) change(f func(*platformKeys) error) error { return k.changeUnder(k.from, f) }
+func (k *Keyring) change(f func(*platformKeys) error) error { return k.changeUnder(*k.from.Load(), f) }
 
 func (k *Keyring) changeUnder(o Options, f func(*platformKeys) error) error {
-	unlock, err := k.from.alone()
+	from := k.from.Load()
+	unlock, err := from.alone()
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	path := filepath.Join(k.from.Dir, KeyringFile)
+	path := filepath.Join(from.Dir, KeyringFile)
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("keyring: %w", err)
 	}
-	plain, err := k.from.unseal(path, data)
+	plain, err := from.unseal(path, data)
 	if err != nil {
 		return err
 	}
@@ -253,9 +258,9 @@ func (k *Keyring) save(o Options, path string, p *platformKeys) error {
 	if err != nil {
 		return err
 	}
-	k.from = o
+	k.from.Store(&o)
 	k.now.Store(now)
-	return nil
+	return k.RenewDoor()
 }
 
 // alone keeps other processes from changing the file meanwhile.

@@ -27,7 +27,7 @@ func OpenDoor(o Options) (*Door, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keyring: %s: %w", path, err)
 	}
-	return &Door{hide(k)}, nil
+	return newDoor(hide(k)), nil
 }
 
 // LimitsSecret is what nodes of one house name callers by when they count them

@@ -67,9 +67,11 @@ func createIdentity(path string) error {
 	if err != nil {
 		return fmt.Errorf("keyring: identity: %w", err)
 	}
-	text := "# Catchment: this identity opens " + KeyringFile + ". Keep a copy away from the data; without it nothing opens.\n" +
-		"# public key: " + id.Recipient().String() + "\n" + id.String() + "\n"
-	return createFile(path, []byte(text))
+	says := "this identity opens " + KeyringFile + ". Keep a copy away from the data; without it nothing opens."
+	if filepath.Base(path) == DoorIdentity {
+		says = "this identity opens " + DoorFile + ", the keys of a door: they open no lead."
+	}
+	return createFile(path, []byte("# Catchment: "+says+"\n# public key: "+id.Recipient().String()+"\n"+id.String()+"\n"))
 }
 
 func identityLock(path string) (lock, error) {
@@ -124,10 +126,13 @@ func recipientOf(id age.Identity) (age.Recipient, error) {
 // maxKeyFile is far above any keyring: a few keys of some hundred bytes each.
 const maxKeyFile = 1 << 20
 
+// phraseHeader begins an age file that a passphrase opens.
+var phraseHeader = []byte("age-encryption.org/v1\n-> scrypt ")
+
 // unseal opens the bytes of the file at path and says what is wrong and what
 // to do when it cannot.
 func (o Options) unseal(path string, data []byte) ([]byte, error) {
-	byPhrase := bytes.HasPrefix(data, []byte("age-encryption.org/v1\n-> scrypt "))
+	byPhrase := bytes.HasPrefix(data, phraseHeader)
 	if byPhrase && o.Passphrase == nil {
 		return nil, fmt.Errorf("%w: %s is sealed by a passphrase: give it, in place of an identity file", ErrLocked, path)
 	}

@@ -59,6 +59,9 @@ const (
 	KeyringFile  = "keyring.age"
 	IdentityFile = "identity.txt"
 	DoorFile     = "door.age"
+	// DoorIdentity opens the door.age beside a keyring that waits for its
+	// passphrase, see KeepDoor.
+	DoorIdentity = "door.txt"
 )
 
 // Options says where the keys lie and what seals them.
@@ -80,8 +83,8 @@ type Options struct {
 
 // Keyring is an opened keyring file: the local root and the platform's keys.
 type Keyring struct {
-	from Options
-	now  *atomic.Pointer[opened] // replaced by Reload
+	from *atomic.Pointer[Options] // replaced by Reseal and Unlock
+	now  *atomic.Pointer[opened]  // replaced by Reload
 }
 
 // opened is one state of the file.
@@ -92,9 +95,13 @@ type opened struct {
 }
 
 func newKeyring(o Options, root Root, keys *platformKeys) *Keyring {
-	k := &Keyring{from: o, now: new(atomic.Pointer[opened])}
-	k.now.Store(&opened{root: root, keys: hide(keys)})
-	return k
+	return &Keyring{stored(&o), stored(&opened{root: root, keys: hide(keys)})}
+}
+
+func stored[T any](v *T) *atomic.Pointer[T] {
+	p := new(atomic.Pointer[T])
+	p.Store(v)
+	return p
 }
 
 func (k *Keyring) keys() *platformKeys { return k.now.Load().keys() }
@@ -122,9 +129,7 @@ func Open(o Options) (*Keyring, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Keyring{from: o, now: new(atomic.Pointer[opened])}
-	k.now.Store(now)
-	return k, nil
+	return &Keyring{stored(&o), stored(now)}, nil
 }
 
 // parse opens what was read from the file at path.

@@ -399,7 +399,7 @@ func FuzzParsePlatform(f *testing.F) {
 			newKeyring(Options{}, root, k).SealSnapshot("s", nil) // what was taken can be used
 		}
 		if k, err := parseDoor(b); err == nil {
-			(&Door{hide(k)}).ReceiptSigner()
+			(newDoor(hide(k))).ReceiptSigner()
 		}
 	})
 }

@@ -54,7 +54,7 @@ func TestARootHasAnEnd(t *testing.T) {
 // meets a keyset that an unknown root wrapped.
 func TestAnotherProcessSeesARotation(t *testing.T) {
 	k := testKeyring(t)
-	other, err := Open(k.from)
+	other, err := Open(*k.from.Load())
 	if err != nil {
 		t.Fatal(err)
 	}

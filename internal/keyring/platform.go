@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
@@ -215,10 +216,22 @@ func (k *Keyring) ReceiptPublicKeys() []PublicKey { return k.keys().receiptPubli
 
 // Door returns what a process that only captures may hold: it signs receipts
 // and reads snapshots, and neither makes a snapshot nor opens a lead.
-func (k *Keyring) Door() *Door { return &Door{func() *doorKeys { return &k.keys().doorKeys }} }
+func (k *Keyring) Door() *Door { return newDoor(k.doorKeys) }
+
+func (k *Keyring) doorKeys() *doorKeys { return &k.keys().doorKeys }
 
 // Door holds a door's keys.
-type Door struct{ keys hidden[doorKeys] }
+type Door struct {
+	from *atomic.Pointer[hidden[doorKeys]]
+}
+
+func newDoor(keys hidden[doorKeys]) *Door { return &Door{stored(&keys)} }
+
+func (d *Door) keys() *doorKeys { return (*d.from.Load())() }
+
+// Join has the door use the keyring's keys from now on, also those that it
+// will have: of a door that was opened before the keyring was.
+func (d *Door) Join(k *Keyring) { keys := hidden[doorKeys](k.doorKeys); d.from.Store(&keys) }
 
 // ReceiptSigner returns the signer with the newest receipt key that may sign by now.
 func (d *Door) ReceiptSigner() Signer { return d.keys().receiptSigner(time.Now()) }
@@ -236,6 +249,10 @@ func (k *Keyring) SaveDoor(o Options) error {
 	if err != nil {
 		return err
 	}
+	return k.writeDoor(o.Dir, l)
+}
+
+func (k *Keyring) writeDoor(dir string, l lock) error {
 	plain, err := json.Marshal(k.keys().doorKeys)
 	if err != nil {
 		return fmt.Errorf("keyring: door keys: %w", err)
@@ -245,5 +262,5 @@ func (k *Keyring) SaveDoor(o Options) error {
 	if err != nil {
 		return fmt.Errorf("keyring: door keys: %w", err)
 	}
-	return replaceFile(filepath.Join(o.Dir, DoorFile), sealed)
+	return replaceFile(filepath.Join(dir, DoorFile), sealed)
 }

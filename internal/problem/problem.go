@@ -129,6 +129,12 @@ func Busy(code string, retry time.Duration, format string, args ...any) *Problem
 	return p
 }
 
+// Sealed is 503: the server's keys wait for their passphrase.
+func Sealed() *Problem {
+	return Busy("sealed", 30*time.Second, "This server was started and its keys wait for their passphrase. "+
+		"Whoever runs it gives it by catchment keys unlock; repeat this request then.")
+}
+
 // TooMany is 429.
 func TooMany(code string, retry time.Duration, format string, args ...any) *Problem {
 	p := answer(http.StatusTooManyRequests, code, "Too many requests", format, args)
