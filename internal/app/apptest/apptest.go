@@ -6,6 +6,7 @@ package apptest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os/exec"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/inspector"
 	"github.com/chromedp/cdproto/log"
 	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
@@ -77,9 +79,10 @@ func start(t testing.TB) *Browser {
 
 // Page is a tab. Its methods fail the test.
 type Page struct {
-	t   testing.TB
-	ctx context.Context
-	end *time.Timer // of a page that is stuck
+	t    testing.TB
+	ctx  context.Context
+	stop context.CancelCauseFunc
+	end  *time.Timer // of a page that is stuck
 
 	// Close closes the tab, once.
 	Close func()
@@ -122,7 +125,7 @@ func (b *Browser) page(how ...chromedp.ContextOption) *Page {
 	ctx, cancel := chromedp.NewContext(b.ctx, how...)
 	ctx, stop := context.WithCancelCause(ctx)
 	end := time.AfterFunc(stuck, func() { stop(fmt.Errorf("at one address for %v", stuck)) })
-	p := &Page{t: b.t, ctx: ctx, end: end, workers: map[target.ID]context.Context{}}
+	p := &Page{t: b.t, ctx: ctx, stop: stop, end: end, workers: map[target.ID]context.Context{}}
 	p.Close = sync.OnceFunc(func() {
 		if b.t.Failed() {
 			b.t.Logf("the page at the end:\n%.1500s", p.Text())
@@ -140,6 +143,8 @@ func (b *Browser) page(how ...chromedp.ContextOption) *Page {
 	p.must(chromedp.Listen(ctx, p.hear))
 	p.must(chromedp.Do(ctx, chromedp.Navigate("about:blank")))
 	_, err := chromedp.Call(ctx, log.Enable, cdp.Empty{})
+	p.must(err)
+	_, err = chromedp.Call(ctx, inspector.Enable, cdp.Empty{})
 	p.must(err)
 	return p
 }
@@ -162,6 +167,8 @@ func (p *Page) hear(ev any) {
 		go func() { // who leaves a draft behind says yes; a page that asks answers nothing else
 			_, _ = chromedp.Call(p.ctx, cdppage.HandleJavaScriptDialog, cdppage.HandleJavaScriptDialogParams{Accept: true})
 		}()
+	case *inspector.EventTargetCrashed: // it would never answer
+		p.stop(errors.New("the tab crashed"))
 	case *log.EventEntryAdded:
 		if e.Entry.Source == log.EntrySourceSecurity || strings.Contains(e.Entry.Text, "Content Security Policy") || strings.Contains(e.Entry.Text, "Trusted") {
 			p.faults = append(p.faults, "policy: "+e.Entry.Text)
@@ -331,7 +338,7 @@ func (p *Page) Press(words string) {
 	p.click(words, pressed, `(() => {
 		const e = window.aimed
 		window.struck = false
-		const strike = what => document.addEventListener(what, ev => { window.struck ||= e.contains(ev.target) || ev.target.contains(e) }, { capture: true, once: true })
+		const strike = what => document.addEventListener(what, ev => { window.struck ||= e.contains(ev.target) || !!ev.target.closest('label')?.contains(e) }, { capture: true, once: true })
 		strike('click')
 		if (e.ariaHasPopup || e.role === 'combobox') strike('pointerdown')
 		return true
@@ -443,15 +450,13 @@ func RowByKeys(p *Page) {
 // nothing moves; where something always does, five seconds.
 func Settle(p *Page) {
 	p.t.Helper()
-	Eval[bool](p, `(async () => {
-		await document.fonts.ready
-		for (let still = 0, last = '', end = Date.now() + 5000; still < 4 && Date.now() < end;) {
-			await new Promise(r => setTimeout(r, 60))
-			const now = document.body.innerHTML.length + ' ' + performance.getEntriesByType('resource').length + ' ' + document.querySelectorAll('[role=status].after-a-moment').length
-			const moving = document.getAnimations().some(a => a.playState === 'running' && a.effect?.getComputedTiming().iterations !== Infinity)
-			still = now === last && !moving ? still + 1 : 0
-			last = now
+	last, still := "", 0
+	for end := time.Now().Add(5 * time.Second); still < 4 && time.Now().Before(end); time.Sleep(60 * time.Millisecond) {
+		now := Eval[string](p, `[document.fonts.status, document.body.innerHTML.length, performance.getEntriesByType('resource').length,
+			document.getAnimations().filter(a => a.playState === 'running' && a.effect?.getComputedTiming().iterations !== Infinity).length].join(' ')`)
+		if still++; now != last || !strings.HasPrefix(now, "loaded ") || !strings.HasSuffix(now, " 0") {
+			still = 0
 		}
-		return true
-	})()`)
+		last = now
+	}
 }

@@ -57,6 +57,7 @@ func TestWhatMovesIsPressedAgain(t *testing.T) {
 		"/button.js": `let drawn = 0
 			const draw = () => { const b = document.createElement('button'); b.textContent = 'Yes'; b.onclick = () => { document.body.append('taken ' + drawn) }
 				if (drawn++ < 3) b.onpointerdown = draw
+				else if (drawn++ < 6) b.onpointerdown = () => { b.style.transform = 'translateY(200px)'; setTimeout(draw) } // the body is clicked
 				document.body.replaceChildren(b) }
 			draw()`,
 		"/field.js": `let tries = 0
@@ -76,7 +77,7 @@ func TestWhatMovesIsPressedAgain(t *testing.T) {
 	p := start(t).Page()
 	p.Go(s.URL + "/button")
 	p.Press("Yes")
-	p.See("taken 4")
+	p.See("taken 7")
 	p.Go(s.URL + "/field")
 	p.Type("Name", "Ada")
 	p.See("said Ada 4")
