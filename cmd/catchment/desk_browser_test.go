@@ -201,11 +201,7 @@ func TestPasskeyInTheBrowser(t *testing.T) {
 	phone := b.Page().Phone().Dark(false)
 	phone.Authenticator()
 
-	phone.Go(url + "/app/sign-in")
-	phone.Press("Use a password")
-	phone.Type("E-mail", d.me.Email)
-	phone.Type("Password", d.me.Password)
-	phone.Press("Sign in")
+	d.signIn(phone, url)
 	phone.See("Sign in faster next time")
 	phone.Press("Set up") // leads to the profile
 	phone.See("Signed in")
@@ -227,6 +223,16 @@ func TestPasskeyInTheBrowser(t *testing.T) {
 }
 
 // open shows the desk to a salesperson who is signed in.
+// signIn signs the salesperson in by password.
+func (d *deskDemo) signIn(phone *apptest.Page, url string) {
+	d.t.Helper()
+	phone.Go(url + "/app/sign-in")
+	phone.Press("Use a password")
+	phone.Type("E-mail", d.me.Email)
+	phone.Type("Password", d.me.Password)
+	phone.Press("Sign in")
+}
+
 func (d *deskDemo) open(b *apptest.Browser, u demoUser) *apptest.Page {
 	d.t.Helper()
 	phone := b.Page().Phone().Dark(false)

@@ -75,11 +75,7 @@ func TestOfflineInTheBrowser(t *testing.T) {
 	phone.Authenticator()
 
 	// Online: in, with a passkey that can make keys; two leads are seen.
-	phone.Go(d.url + "/app/sign-in")
-	phone.Press("Use a password")
-	phone.Type("E-mail", d.me.Email)
-	phone.Type("Password", d.me.Password)
-	phone.Press("Sign in")
+	d.signIn(phone, d.url)
 	phone.See("My day")
 	phone.Press("Away")
 	phone.See("Available")

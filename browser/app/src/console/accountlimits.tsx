@@ -9,7 +9,7 @@ import { Button } from '../ui/button'
 import { Dialog } from '../ui/dialog'
 import { Field } from '../ui/field'
 import { Rows } from '../ui/skeleton'
-import { say, sayFault } from '../ui/toast'
+import { formFault, say } from '../ui/toast'
 import { Sorry } from './page'
 
 const kinds = ['holder', 'account', 'leads'] as const
@@ -25,7 +25,7 @@ export function AccountLimits({ account, onClose }: { account: { id: string; nam
       say(t('console.people.changed'), { kind: 'good' })
       onClose()
     },
-    onError: (e) => !Object.keys(faultOf(e).fields).length && sayFault(e),
+    onError: (e) => void formFault(e),
   })
   const submit = (e: FormEvent<HTMLFormElement>) => {
     e.preventDefault()

@@ -9,7 +9,7 @@ import { Confirm } from '../ui/dialog'
 import { Field } from '../ui/field'
 import { Icon } from '../ui/icon'
 import { Block, Rows } from '../ui/skeleton'
-import { sayFault } from '../ui/toast'
+import { formFault } from '../ui/toast'
 import { useProjects } from './data'
 import { Hours, Limits, Levels } from './limits'
 import { Page, Part, Sorry } from './page'
@@ -42,7 +42,7 @@ function Editor({ project, projectName, policy }: { project: string; projectName
       renewPolicies()
       void go({ to: '/console/routing/$id', params: { id: made.id }, ignoreBlocker: true })
     },
-    onError: (e) => !Object.keys(faultOf(e).fields).length && sayFault(e),
+    onError: (e) => void formFault(e),
   })
   const leaving = useBlocker({ shouldBlockFn: () => dirty && !save.isSuccess, withResolver: true, enableBeforeUnload: dirty && !save.isSuccess })
   const faults = save.isError ? faultOf(save.error).fields : {}

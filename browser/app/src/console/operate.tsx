@@ -15,7 +15,7 @@ import { Empty } from '../ui/empty'
 import { TextField } from '../ui/field'
 import { Block, Rows } from '../ui/skeleton'
 import { Ago, When } from '../ui/time'
-import { sayFault } from '../ui/toast'
+import { formFault } from '../ui/toast'
 import { AccountLimits } from './accountlimits'
 import { Page, Part, Sorry } from './page'
 import { lasted } from './story'
@@ -133,7 +133,7 @@ function SignOff({ entry, onClose }: { entry: Schemas['PlatformEntry']; onClose:
   const send = useMutation({
     mutationFn: (note: string) => ok(api.POST('/v1/platform/record/{id}/sign-off', { params: { path: { id: entry.id } }, body: { note } })),
     onSuccess: onClose,
-    onError: (e) => !Object.keys(faultOf(e).fields).length && sayFault(e),
+    onError: (e) => void formFault(e),
   })
   const submit = (e: FormEvent<HTMLFormElement>) => {
     e.preventDefault()

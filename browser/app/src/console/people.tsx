@@ -2,7 +2,7 @@ import { useMutation, useQuery } from '@tanstack/react-query'
 import { getRouteApi, useNavigate } from '@tanstack/react-router'
 import { type FormEvent, useState } from 'react'
 import { api, ok, type Schemas } from '../lib/api'
-import { type Fault, faultOf } from '../lib/fault'
+import type { Fault } from '../lib/fault'
 import { useActs } from '../lib/keys'
 import { useMay } from '../lib/me'
 import { queries } from '../lib/query'
@@ -14,7 +14,7 @@ import { Field } from '../ui/field'
 import { Select } from '../ui/select'
 import { Sheet } from '../ui/sheet'
 import { Ago } from '../ui/time'
-import { sayFault } from '../ui/toast'
+import { formFault, sayFault } from '../ui/toast'
 import { type User, useProjects, useUsers } from './data'
 import { Listing } from './listing'
 import { Page } from './page'
@@ -101,11 +101,7 @@ function Invite({ onClose }: { onClose: () => void }) {
       void queries.invalidateQueries({ queryKey: ['users'] })
       void queries.invalidateQueries({ queryKey: ['pool'] })
     },
-    onError: (e) => {
-      const f = faultOf(e)
-      fail(f)
-      if (!Object.keys(f.fields).length) sayFault(e)
-    },
+    onError: (e) => fail(formFault(e)),
   })
   const submit = (e: FormEvent<HTMLFormElement>) => {
     e.preventDefault()

@@ -16,7 +16,7 @@ import { Select } from '../ui/select'
 import { Sheet } from '../ui/sheet'
 import { Rows } from '../ui/skeleton'
 import { Ago } from '../ui/time'
-import { say, sayFault } from '../ui/toast'
+import { formFault, say } from '../ui/toast'
 import { type Source, useFresh, useProjects, useSources } from './data'
 import { Mapping } from '../inlet/mapping'
 import { Listing } from './listing'
@@ -81,11 +81,7 @@ function New({ project }: { project?: string }) {
       void queries.invalidateQueries({ queryKey: ['sources'] })
       void go({ to: '/console/sources/$id', params: { id: s.id } })
     },
-    onError: (e) => {
-      const f = faultOf(e)
-      fail(f)
-      if (!Object.keys(f.fields).length) sayFault(e)
-    },
+    onError: (e) => fail(formFault(e)),
   })
   const submit = (e: FormEvent<HTMLFormElement>) => {
     e.preventDefault()
@@ -111,7 +107,7 @@ export function SourcePage() {
   const change = useMutation({
     mutationFn: (body: { active?: boolean; non_personal?: string[]; name?: string; thanks_url?: string }) => ok(api.PATCH('/v1/sources/{id}', { params: { path: { id } }, body })),
     onSuccess: () => say(t('console.people.changed'), { kind: 'good' }),
-    onError: (e) => !Object.keys(faultOf(e).fields).length && sayFault(e),
+    onError: (e) => void formFault(e),
     onSettled: () => {
       show(false)
       void queries.invalidateQueries({ queryKey: ['sources'] })

@@ -3,7 +3,7 @@ import { Link } from '@tanstack/react-router'
 import { type FormEvent, type ReactNode, useRef, useState } from 'react'
 import { api, ok, type Schemas } from '../lib/api'
 import { useHappened } from '../lib/events'
-import { Fault, faultOf } from '../lib/fault'
+import { Fault } from '../lib/fault'
 import { useMay } from '../lib/me'
 import { queries } from '../lib/query'
 import { t } from '../lib/words'
@@ -13,7 +13,7 @@ import { Field } from '../ui/field'
 import { Icon } from '../ui/icon'
 import { Select } from '../ui/select'
 import { Rows } from '../ui/skeleton'
-import { say, sayFault } from '../ui/toast'
+import { formFault, say, sayFault } from '../ui/toast'
 import { useProjects, useSources, useUsers } from './data'
 import { Page } from './page'
 
@@ -76,11 +76,7 @@ function useForm<T>(send: (f: Record<string, string>) => Promise<T>, onDone: (r:
     mutationFn: send,
     onMutate: () => setFault(null),
     onSuccess: onDone,
-    onError: (e) => {
-      const f = faultOf(e)
-      setFault(f)
-      if (!Object.keys(f.fields).length) sayFault(e)
-    },
+    onError: (e) => setFault(formFault(e)),
   })
   const submit = (e: FormEvent<HTMLFormElement>) => {
     e.preventDefault()

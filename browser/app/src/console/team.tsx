@@ -13,7 +13,7 @@ import { Button } from '../ui/button'
 import { Field } from '../ui/field'
 import { Select } from '../ui/select'
 import { Rows } from '../ui/skeleton'
-import { say, sayFault } from '../ui/toast'
+import { formFault, say, sayFault } from '../ui/toast'
 import { useProjects, useUsers } from './data'
 import { Page, Part, Sorry } from './page'
 import { usePolicies, usePool } from './policies'
@@ -90,10 +90,7 @@ function Offering({ project, pool }: { project: string; pool?: Schemas['Pool'] }
       took(project)(now)
       say(t('console.people.changed'), { kind: 'good' })
     },
-    onError: (e) => {
-      fail(faultOf(e).fields)
-      if (!Object.keys(faultOf(e).fields).length) sayFault(e)
-    },
+    onError: (e) => fail(formFault(e).fields),
   })
   const submit = (e: FormEvent<HTMLFormElement>) => {
     e.preventDefault()

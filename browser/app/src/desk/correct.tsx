@@ -4,7 +4,7 @@ import { t } from '../lib/words'
 import { Button } from '../ui/button'
 import { Field } from '../ui/field'
 import { Sheet } from '../ui/sheet'
-import { say, sayFault } from '../ui/toast'
+import { formFault, say } from '../ui/toast'
 import { type Correction, type Lead, useCorrect } from './data'
 
 /** Puts right what an enquiry said wrongly; what is left as it is, is not sent. */
@@ -19,9 +19,7 @@ export function CorrectSheet({ lead, onClose }: { lead: Lead; onClose: () => voi
         say(r.possible_duplicates.some((d) => d.kind === 'corrected') ? t('desk.form.otherToo') : t('desk.form.kept'), { kind: 'good' })
         onClose()
       },
-      onError: (e) => {
-        if (Object.keys(faultOf(e).fields).length === 0) sayFault(e)
-      },
+      onError: (e) => void formFault(e),
     })
   const fields = correct.error ? faultOf(correct.error).fields : {}
   const type = (f: keyof typeof now) => (e: { currentTarget: { value: string } }) => write({ ...now, [f]: e.currentTarget.value })

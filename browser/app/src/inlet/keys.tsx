@@ -7,7 +7,7 @@ import { useRoles } from '../console/people'
 import { Copy } from '../console/start'
 import { Fact } from '../console/story'
 import { api, ok, type Schemas } from '../lib/api'
-import { type Fault, faultOf } from '../lib/fault'
+import type { Fault } from '../lib/fault'
 import { useActs } from '../lib/keys'
 import { queries } from '../lib/query'
 import { t, tOf } from '../lib/words'
@@ -19,7 +19,7 @@ import { Field, TextField } from '../ui/field'
 import { Select } from '../ui/select'
 import { Sheet } from '../ui/sheet'
 import { Ago, When } from '../ui/time'
-import { say, sayFault } from '../ui/toast'
+import { formFault, say, sayFault } from '../ui/toast'
 
 type Key = Schemas['APIKey']
 const tones = { valid: 'good', expired: 'plain', revoked: 'lost' } as const
@@ -96,11 +96,7 @@ function New({ sources, onClose }: { sources: { id: string; name: string }[]; on
       setMade(k)
       again()
     },
-    onError: (e) => {
-      const f = faultOf(e)
-      fail(f)
-      if (!Object.keys(f.fields).length) sayFault(e)
-    },
+    onError: (e) => fail(formFault(e)),
   })
   if (made) return <div className="space-y-4"><Text made={made} /><Button look="primary" onClick={onClose}>{t('common.close')}</Button></div>
   const f = fault?.fields ?? {}

@@ -56,3 +56,10 @@ export function sayFault(e: unknown) {
   say(w.title, { kind: 'lost', words: w.words })
 }
 
+/** The fault of a form: its fields show what is wrong with them, the rest is said here. */
+export function formFault(e: unknown): Fault {
+  const f = faultOf(e)
+  if (!Object.keys(f.fields).length) sayFault(f)
+  return f
+}
+
