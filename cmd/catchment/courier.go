@@ -131,7 +131,7 @@ func (h *house) newSignin() *signin.Signin {
 		host = u.Hostname()
 	}
 	return signin.New(signin.Options{DB: h.db, Directory: h.directory, Keys: h.ring, Courier: h.phones, Countries: h.c.countries(), Host: host,
-		Opener: h.opener(), Events: h.events, Log: h.log, Hash: hashCommand(),
+		Opener: h.opener(), Events: h.events, Jobs: h.jobs, Log: h.log, Hash: hashCommand(),
 		SSO: signin.SSO{Accounts: h.accounts, PublicURL: h.c.publicURL(), TXT: signin.Resolver(h.c.DNS), Private: h.c.AllowPrivateSSO}})
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/alarm"
 	"catchment/internal/store"
 )
 
@@ -72,6 +73,58 @@ func TestAlarmsOverTheAPI(t *testing.T) {
 		// What a condition is to a rule, the limit is to a clock: the fault names it.
 		policy["policy"].(map[string]any)["clocks"].([]any)[0].(map[string]any)["seconds"] = 0
 		boss.post("/v1/policies", policy).want(t, 422)
+	})
+}
+
+// What is about the account stands among the leads' alarms, in the order of
+// time and over pages, for who reads all leads.
+func TestAlarmsOfTheAccount(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, other := h.company(), h.company()
+		boss, seller := c.user(account.Manager), c.user(account.Salesperson)
+		bell := alarm.Bell{Events: h.events}
+		began := time.Now().Add(-time.Hour)
+		raise := func(kind alarm.Kind, about string, after time.Duration) {
+			c.write(func(tx *store.Tx) error {
+				return bell.Raise(tx, kind, alarm.Alarm{About: about, Detail: map[string]any{"domain": about}}, began.Add(after))
+			})
+		}
+		raise(alarm.Domain, "example.com", 0)
+		raise(alarm.Codes, "", time.Minute)
+		raise(alarm.Domain, "example.com", 2*time.Minute) // still so
+		c.write(func(tx *store.Tx) error { return bell.End(tx, alarm.Codes, "", began.Add(3*time.Minute)) })
+
+		first := boss.get("/v1/alarms?limit=1").want(t, 200)
+		second := boss.get("/v1/alarms?limit=1&cursor="+first.str("next_cursor")).want(t, 200)
+		if len(first.list("items")) != 1 || len(second.list("items")) != 1 || second.str("next_cursor") != "" {
+			t.Fatalf("%s\n%s", first.text, second.text)
+		}
+		codes, domain := first.list("items")[0], second.list("items")[0]
+		if codes["kind"] != "codes" || codes["ended_at"] == nil || domain["kind"] != "sso_domain" || domain["times"] != 2.0 || domain["ended_at"] != nil {
+			t.Errorf("%s\n%s", first.text, second.text)
+		}
+		if want := example(t, "alarm"); !slices.Equal(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(domain))) {
+			t.Errorf("docs/api.md has %v, the server %v", slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(domain)))
+		}
+		for who, v := range map[string]*visitor{"a salesperson": seller, "another account's admin": other.admin} {
+			if got := v.get("/v1/alarms").want(t, 200); len(got.list("items")) != 0 {
+				t.Errorf("%s is shown %s", who, got.text)
+			}
+		}
+		clear := "/v1/alarms/" + domain["id"].(string) + "/clear"
+		other.admin.post(clear, nil).want(t, 404)
+		for range 2 {
+			if got := boss.post(clear, nil).want(t, 200); got.str("cleared_by") != boss.id {
+				t.Error(got.text)
+			}
+		}
+		raise(alarm.Domain, "example.com", 4*time.Minute) // was seen, and is so again: another
+		if got := boss.get("/v1/alarms").want(t, 200).list("items"); len(got) != 2 || got[0]["times"] != 1.0 {
+			t.Errorf("%v", got)
+		}
+		if got := boss.get("/v1/alarms?state=cleared").want(t, 200).list("items"); len(got) != 1 || got[0]["id"] != domain["id"] {
+			t.Errorf("%v", got)
+		}
 	})
 }
 

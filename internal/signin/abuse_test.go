@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/alarm"
+	"catchment/internal/lead"
 	"catchment/internal/problem"
 	"catchment/internal/signin"
 	"catchment/internal/store"
@@ -86,11 +88,11 @@ func TestPumpingAnAccount(t *testing.T) {
 			people++
 		}
 		sent := max(signin.AccountLeast, 3*(people+1))
-		var alarm int
+		var raised int
 		for n := 0; n < sent+5; n++ {
 			h.ask2(from(n), fmt.Sprintf("+44207946%04d", n%people))
-			if alarm == 0 && h.counts(&s, "code.alarm")[""] > 0 {
-				alarm = n
+			if raised == 0 && h.counts(&s, "code.alarm")[""] > 0 {
+				raised = n
 			}
 			h.clock.pass(signin.CodePause)
 		}
@@ -98,11 +100,14 @@ func TestPumpingAnAccount(t *testing.T) {
 		if got > sent || h.counts(&s, "code.withheld")["account"] == 0 && got == sent {
 			h.Errorf("%d codes went out, want at most %d; %v withheld", got, sent, h.counts(&s, "code.withheld"))
 		}
-		if alarm < signin.AlarmLeast || alarm > signin.AlarmLeast+1 {
-			h.Errorf("the alarm came at code %d", alarm)
+		if raised < signin.AlarmLeast || raised > signin.AlarmLeast+1 {
+			h.Errorf("the alarm came at code %d", raised)
 		}
 		if n := h.counts(&s, "code.alarm")[""]; n != 1 {
 			h.Errorf("%d alarms within the hour", n)
+		}
+		if list := h.alarms(s); len(list) != 1 || list[0].Kind != "codes" || list[0].Detail["sent"] != float64(signin.AlarmLeast) {
+			h.Errorf("on the list: %+v", list)
 		}
 		// The control: an account whose codes are used raises none.
 		b, _ := h.company("omar@example.com")
@@ -119,7 +124,23 @@ func TestPumpingAnAccount(t *testing.T) {
 		if n := h.counts(&b, "code.alarm")[""]; n != 0 {
 			h.Errorf("%d alarms for codes that were used", n)
 		}
+		if list := h.alarms(b); len(list) != 0 {
+			h.Errorf("on the list for codes that were used: %+v", list)
+		}
 	})
+}
+
+// alarms are those that wait for a look.
+func (h *house) alarms(s account.Scope) (list []alarm.Alarm) {
+	h.Helper()
+	err := h.db.Read(h.Context(), s, func(tx *store.Tx) (err error) {
+		list, err = alarm.Page(tx, false, time.Time{}, lead.AlarmID{}, 10)
+		return err
+	})
+	if err != nil {
+		h.Fatal(err)
+	}
+	return list
 }
 
 // ask2 asks from a place and waits until it is settled.

@@ -11,8 +11,8 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/account/admit"
+	"catchment/internal/alarm"
 	"catchment/internal/audit"
-	"catchment/internal/events"
 	"catchment/internal/problem"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
@@ -131,11 +131,20 @@ func (s *Signin) judge(ctx context.Context, scope account.Scope, actor string, d
 		if what == "" {
 			return nil
 		}
-		if what != domainVerified && s.o.Events != nil {
-			s.o.Events.Emit(tx, events.Event{Kind: events.AlarmRaised, At: is.CheckedAt, Data: map[string]any{"alarm": "sso_domain", "domain": d.Name, "counts": !is.VerifiedAt.IsZero()}})
+		if err := s.ring(tx, is, what); err != nil {
+			return err
 		}
 		return audit.Write(tx, is.CheckedAt, audit.Entry{Actor: actor, Action: what, Detail: map[string]any{"domain": d.Name}})
 	})
+}
+
+// ring raises the domain's alarm, or ends it.
+func (s *Signin) ring(tx *store.Tx, is access.Domain, what string) error {
+	if what == domainVerified {
+		return s.bell().End(tx, alarm.Domain, is.Name, is.CheckedAt)
+	}
+	detail := map[string]any{"domain": is.Name, "counts": !is.VerifiedAt.IsZero()}
+	return s.bell().Raise(tx, alarm.Domain, alarm.Alarm{About: is.Name, Detail: detail}, is.CheckedAt)
 }
 
 const (

@@ -149,6 +149,9 @@ func TestADomainIsLookedAtEveryDay(t *testing.T) {
 		if d := j.check(); !d.MissingSince.IsZero() || !j.found() {
 			h.Errorf("the record is back: %+v", d)
 		}
+		if list := h.alarms(j.scope); len(list) != 1 || list[0].About != "example.com" || list[0].EndedAt.IsZero() || list[0].Detail["counts"] != true {
+			h.Errorf("the alarm of a record that is back: %+v", list)
+		}
 		h.names.Set("example.com")
 		for range 7 {
 			daily()
@@ -159,6 +162,9 @@ func TestADomainIsLookedAtEveryDay(t *testing.T) {
 		daily()
 		if j.found() || raised() != 3 {
 			h.Errorf("it counts after a week; %d alarms, want 3", raised())
+		}
+		if list := h.alarms(j.scope); len(list) != 2 || list[0].Times != 2 || !list[0].EndedAt.IsZero() || list[0].Detail["counts"] != false {
+			h.Errorf("missing, and a week later: %+v", list)
 		}
 		if got := h.counts(&j.scope, "sso.domain-lapsed"); got[""] != 1 {
 			h.Errorf("on the record: %v", got)

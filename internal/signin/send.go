@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/alarm"
 	"catchment/internal/audit"
 	"catchment/internal/courier"
-	"catchment/internal/events"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
 	"catchment/internal/store/members"
@@ -157,8 +157,8 @@ func (s *Signin) alarm(tx *store.Tx, sent, used int, at time.Time) error {
 	if err := access.SetAlarm(tx, at); err != nil {
 		return err
 	}
-	if s.o.Events != nil {
-		s.o.Events.Emit(tx, events.Event{Kind: events.AlarmRaised, At: at, Data: map[string]any{"alarm": "codes", "sent": sent, "used": used}})
+	if err := s.bell().Raise(tx, alarm.Codes, alarm.Alarm{Detail: map[string]any{"sent": sent, "used": used}}, at); err != nil {
+		return err
 	}
 	s.o.Log.Warn("signin: codes are sent and not used", "account_id", tx.Account().String(), "sent", sent, "used", used)
 	return audit.Write(tx, at, audit.Entry{Actor: "system:signin", Action: "code.alarm", Detail: map[string]any{"sent": sent, "used": used}})

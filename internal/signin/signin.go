@@ -20,10 +20,12 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/account/admit"
+	"catchment/internal/alarm"
 	"catchment/internal/audit"
 	"catchment/internal/courier"
 	"catchment/internal/directory"
 	"catchment/internal/events"
+	"catchment/internal/jobs"
 	"catchment/internal/password"
 	"catchment/internal/problem"
 	"catchment/internal/store"
@@ -49,7 +51,8 @@ type Options struct {
 	Countries []string         // ISO 3166: where codes go at all; none: wherever an account's go
 	Host      string           // of the pages where codes are typed in; "": unknown
 	Opener    Opener           // for second factors
-	Events    *events.Log      // for alarms; nil: none
+	Events    *events.Log      // nil: none
+	Jobs      *jobs.List       // for alarms that are pushed; nil: none are
 	SSO       SSO              // for single sign-on
 	Hash      []string         // command that runs password.Serve; none: passwords are hashed in this process
 	Log       *slog.Logger
@@ -101,6 +104,9 @@ func New(o Options) *Signin {
 	s.work.Go(func() { s.keepNotes(run) })
 	return s
 }
+
+// bell raises alarms of an account.
+func (s *Signin) bell() alarm.Bell { return alarm.Bell{Events: s.o.Events, Jobs: s.o.Jobs} }
 
 // Close ends the sign-in and puts on the record what was counted. Codes that
 // are not with the courier yet are lost.

@@ -5,7 +5,7 @@ import { api, ok, type Schemas } from '../lib/api'
 import { useListKeys } from '../lib/keys'
 import { useMay } from '../lib/me'
 import { queries } from '../lib/query'
-import { t } from '../lib/words'
+import { t, tOf } from '../lib/words'
 import { Badge } from '../ui/badge'
 import { Button } from '../ui/button'
 import { Empty } from '../ui/empty'
@@ -85,7 +85,13 @@ function List({ state }: { state: 'raised' | 'cleared' }) {
   )
 }
 
-function One({ a }: { a: Schemas['LeadAlarm'] }) {
+/** What the alarm is, in words; one of the account's with its figures. */
+function Words({ a }: { a: Schemas['Alarm'] }) {
+  if (a.kind === 'clock') return tOf('console.alarm.clock', a.clock ?? '')
+  return tOf('console.alarm.kind', a.kind)
+}
+
+function One({ a }: { a: Schemas['Alarm'] }) {
   const may = useMay()
   const project = useProjects(!!may('setup:read')).data?.find((p) => p.id === a.project_id)?.name
   const clear = useMutation({
@@ -94,16 +100,32 @@ function One({ a }: { a: Schemas['LeadAlarm'] }) {
     onSettled: () => void queries.invalidateQueries({ queryKey: ['alarms'] }),
   })
   const open = !a.cleared_at && !a.ended_at
+  const since = a.due_at ?? a.began_at
+  const look = 'font-medium underline-offset-4 hover:underline'
   return (
     <li className="flex flex-wrap items-center gap-x-5 gap-y-2 border-b border-line py-2.5 text-sm">
       <span className="min-w-60 flex-1">
-        <Link data-row to="/console/leads/$id" params={{ id: a.lead_id }} className="font-medium underline-offset-4 hover:underline">{t(`console.alarm.clock.${a.clock}`)}</Link>
-        <span className="block text-soft">{[a.user_name ?? t('console.lead.nobody'), project].filter(Boolean).join(' · ')}</span>
+        {a.lead_id ? (
+          <Link data-row to="/console/leads/$id" params={{ id: a.lead_id }} className={look}><Words a={a} /></Link>
+        ) : a.source_id ? (
+          <Link data-row to="/console/sources/$id" params={{ id: a.source_id }} className={look}><Words a={a} /></Link>
+        ) : (
+          <span className="font-medium"><Words a={a} /></span>
+        )}
+        <span className="block text-soft">{about(a, project)}</span>
       </span>
       {a.taken && <Badge>{t('console.alarm.taken')}</Badge>}
-      {a.ended_at && <Badge tone="good">{t('console.alarm.ended')}</Badge>}
-      <span className={open ? 'text-warm' : 'text-soft'}>{open ? <Ago at={a.due_at} phrase /> : <When at={a.due_at} />}</span>
+      {a.ended_at && <Badge tone="good">{t(a.kind === 'clock' ? 'console.alarm.ended' : 'console.alarm.right')}</Badge>}
+      <span className={open ? 'text-warm' : 'text-soft'}>{open ? <Ago at={since} phrase /> : <When at={since} />}</span>
       {!a.cleared_at && may('routing:manage') && <Button busy={clear.isPending} onClick={() => clear.mutate()}>{t('console.alarm.clear')}</Button>}
     </li>
   )
+}
+
+/** The second line: whose lead and of which project, or what an alarm of the account is about. */
+function about(a: Schemas['Alarm'], project?: string) {
+  if (a.kind === 'clock') return [a.user_name ?? t('console.lead.nobody'), project].filter(Boolean).join(' · ')
+  const values = Object.fromEntries(Object.entries(a.detail).filter(([, v]) => typeof v === 'string' || typeof v === 'number')) as Record<string, string | number>
+  const says = tOf('console.alarm.detail', a.kind, values)
+  return [says === a.kind ? '' : says, project].filter(Boolean).join(' · ')
 }

@@ -21,6 +21,7 @@ export const keeper = () => import('./local/keeper')
 setLook(async (key) => (await keeper()).kept(key))
 
 export type Lead = Schemas['Lead']
+export type Alarm = Schemas['Alarm']
 export type Offer = Schemas['Offer']
 export type Attempt = Schemas['Attempt']
 export type Channel = Attempt['channel']

@@ -10,7 +10,7 @@ import { Sheet } from '../ui/sheet'
 import { Rows } from '../ui/skeleton'
 import { Ago } from '../ui/time'
 import { say } from '../ui/toast'
-import { type Lead, useAlarms, useBoard, useClearAlarm, useTransfer, useWaiting } from './data'
+import { type Alarm, type Lead, useAlarms, useBoard, useClearAlarm, useTransfer, useWaiting } from './data'
 import { Mark } from './presence'
 
 /** What a manager wants to know in a corridor: who waits, who is there; and to put one to the other. */
@@ -120,14 +120,24 @@ function Alarms() {
         {list.map((a) => (
           <li key={a.id} className="flex min-h-16 items-center gap-3 border-b border-line px-4">
             <Icon name="warn" className="text-warm" />
-            <Link to="/desk/leads/$id" params={{ id: a.lead_id }} className="min-w-0 flex-1 py-2">
-              <span className="block font-medium">{tOf('desk.clock', a.clock)}</span>
-              <span className="block truncate text-sm text-soft">{[a.user_name].filter(Boolean).join('')} · <Ago at={a.due_at} phrase /></span>
-            </Link>
+            {a.lead_id ? (
+              <Link to="/desk/leads/$id" params={{ id: a.lead_id }} className="min-w-0 flex-1 py-2"><AlarmWords a={a} /></Link>
+            ) : (
+              <span className="min-w-0 flex-1 py-2"><AlarmWords a={a} /></span>
+            )}
             <Button look="quiet" disabled={clear.isPending} onClick={() => clear.mutate(a.id)}>{t('desk.team.clear')}</Button>
           </li>
         ))}
       </ul>
     </section>
+  )
+}
+
+function AlarmWords({ a }: { a: Alarm }) {
+  return (
+    <>
+      <span className="block font-medium">{a.clock ? tOf('desk.clock', a.clock) : tOf('desk.alarm', a.kind)}</span>
+      <span className="block truncate text-sm text-soft">{a.user_name && <>{a.user_name} · </>}<Ago at={a.due_at ?? a.began_at} phrase /></span>
+    </>
   )
 }

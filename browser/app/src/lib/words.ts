@@ -72,7 +72,7 @@ export async function speak(l: Language) {
 
 export const t = (key: Key, values?: Record<string, string | number>): string => i18next.t(key, values)
 /** For words that stand for a value of the API; the test of the words knows each prefix. */
-export const tOf = (prefix: string, value: string): string => i18next.t(`${prefix}.${value}`, { defaultValue: value })
+export const tOf = (prefix: string, value: string, values?: Record<string, string | number>): string => i18next.t(`${prefix}.${value}`, { ...values, defaultValue: value })
 /** For what the server said in its own words, under a code: the app's words for the code, where it has some and they are there already. */
 export const told = (prefix: string, code: string, said: string): string => (i18next.isInitialized ? i18next.t(`${prefix}.${code}`, { said, defaultValue: said }) : said)
 export const dir = () => (language === 'ar' ? 'rtl' : 'ltr')
