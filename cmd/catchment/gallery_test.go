@@ -107,8 +107,17 @@ func (g *gallery) walk(l look) {
 			page = g.open(l)
 		}
 		fine := g.t.Run(l.of(s.name), func(t *testing.T) {
-			g.actAs(t, page)
-			g.visit(page, s, l)
+			for tries := 1; ; tries++ {
+				g.actAs(t, page)
+				if !page.Crashed(func() { g.visit(page, s, l) }) {
+					return
+				}
+				if tries == 3 {
+					t.Fatal("the tab crashed three times")
+				}
+				t.Log("the tab crashed; once more on another")
+				page = g.open(l)
+			}
 		})
 		g.actAs(g.t, page)
 		if !fine {

@@ -90,6 +90,8 @@ type Page struct {
 	workers map[target.ID]context.Context
 	others  func(words string) []string // what else the words may be called
 
+	survives bool // a crash, as its driver tries again
+
 	mu     sync.Mutex
 	faults []string
 }
@@ -168,7 +170,7 @@ func (p *Page) hear(ev any) {
 			_, _ = chromedp.Call(p.ctx, cdppage.HandleJavaScriptDialog, cdppage.HandleJavaScriptDialogParams{Accept: true})
 		}()
 	case *inspector.EventTargetCrashed: // it would never answer
-		p.stop(errors.New("the tab crashed"))
+		p.stop(ErrCrashed)
 	case *log.EventEntryAdded:
 		if e.Entry.Source == log.EntrySourceSecurity || strings.Contains(e.Entry.Text, "Content Security Policy") || strings.Contains(e.Entry.Text, "Trusted") {
 			p.faults = append(p.faults, "policy: "+e.Entry.Text)
@@ -194,8 +196,38 @@ func (p *Page) Faults() []string {
 func (p *Page) must(err error) {
 	p.t.Helper()
 	if err != nil {
-		p.t.Fatal(p.because(err))
+		p.fail("%v", p.because(err))
 	}
+}
+
+// ErrCrashed is of a tab whose process has ended. Chromium 156 reads a null
+// pointer now and then, in a worker with private files of a page that was left.
+var ErrCrashed = errors.New("the tab crashed")
+
+// Crashed calls what drives the page, and says whether the tab crashed
+// meanwhile: it can be tried again on another.
+func (p *Page) Crashed(drive func()) (crashed bool) {
+	p.t.Helper()
+	p.survives = true
+	defer func() {
+		p.survives = false
+		switch e := recover(); {
+		case e == ErrCrashed:
+			crashed = true
+		case e != nil:
+			panic(e)
+		}
+	}()
+	drive()
+	return false
+}
+
+func (p *Page) fail(format string, args ...any) {
+	p.t.Helper()
+	if p.survives && errors.Is(context.Cause(p.ctx), ErrCrashed) {
+		panic(ErrCrashed)
+	}
+	p.t.Fatalf(format, args...)
 }
 
 // because says why the page was ended, where it was.
@@ -266,7 +298,7 @@ func Eval[T any](p *Page, script string) T {
 	p.t.Helper()
 	v, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
 	if err != nil {
-		p.t.Fatalf("%v\n%.300s", p.because(err), script)
+		p.fail("%v\n%.300s", p.because(err), script)
 	}
 	return v
 }
@@ -320,14 +352,14 @@ func (p *Page) at(words, kinds string) (x, y float64) {
 	k, _ := json.Marshal(kinds)
 	script := fmt.Sprintf(find, w, k)
 	var before []float64
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
+	for end := time.Now().Add(patience); p.ctx.Err() == nil && time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
 		v, err := chromedp.Run(p.ctx, chromedp.Evaluate[[]float64](script))
 		if err == nil && len(v) == 2 && len(before) == 2 && v[0] == before[0] && v[1] == before[1] { // it stands still
 			return v[0], v[1]
 		}
 		before = v
 	}
-	p.t.Fatalf("there is no %q to press or fill in; the page says:\n%s", words, p.Text())
+	p.fail("there is no %q to press or fill in; the page says:\n%s", words, p.Text())
 	return 0, 0
 }
 
@@ -356,7 +388,7 @@ func (p *Page) Type(label, text string) {
 // click clicks what find finds until struck, a script, says that it took it.
 func (p *Page) click(words, kinds, before, struck string) {
 	p.t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); {
+	for end := time.Now().Add(patience); p.ctx.Err() == nil && time.Now().Before(end); {
 		x, y := p.at(words, kinds)
 		if took, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool](before)); err != nil || !took {
 			continue // a new page since
@@ -366,7 +398,7 @@ func (p *Page) click(words, kinds, before, struck string) {
 			return
 		}
 	}
-	p.t.Fatalf("%q does not take what is pressed; the page says:\n%s", words, p.Text())
+	p.fail("%q does not take what is pressed; the page says:\n%s", words, p.Text())
 }
 
 // Key presses a key.
@@ -389,13 +421,13 @@ func (p *Page) Gone(words string) {
 
 func (p *Page) await(words string, there bool) {
 	p.t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
+	for end := time.Now().Add(patience); p.ctx.Err() == nil && time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
 		text := p.Text()
 		if slices.ContainsFunc(p.called(words), func(w string) bool { return strings.Contains(text, w) }) == there {
 			return
 		}
 	}
-	p.t.Fatalf("wanted %q on the page: %v; it says:\n%s", words, there, p.Text())
+	p.fail("wanted %q on the page: %v; it says:\n%s", words, there, p.Text())
 }
 
 // Shot is a picture of what the window shows, as PNG.
@@ -425,25 +457,25 @@ func (p *Page) Axe(script string) []Violation {
 // Row opens the first row of the list, when it is there.
 func Row(p *Page) {
 	p.t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
+	for end := time.Now().Add(patience); p.ctx.Err() == nil && time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
 		if Eval[bool](p, `(r => !!r && (r.click(), true))(document.querySelector('main [data-row]'))`) {
 			return
 		}
 	}
-	p.t.Fatalf("the list stays empty; the page says:\n%s", p.Text())
+	p.fail("the list stays empty; the page says:\n%s", p.Text())
 }
 
 // RowByKeys opens the first row of the list by the keyboard, when it is there.
 func RowByKeys(p *Page) {
 	p.t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
+	for end := time.Now().Add(patience); p.ctx.Err() == nil && time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
 		if Eval[bool](p, `document.activeElement?.matches('main [data-row]')`) {
 			p.Key("\r")
 			return
 		}
 		p.Key("j")
 	}
-	p.t.Fatalf("no row takes the keys; the page says:\n%s", p.Text())
+	p.fail("no row takes the keys; the page says:\n%s", p.Text())
 }
 
 // Settle waits until fonts are there, nothing is awaited from the server and

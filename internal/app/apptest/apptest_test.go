@@ -5,6 +5,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 // A page that breaks its policy, or throws, is noticed; one that does neither
@@ -81,4 +83,28 @@ func TestWhatMovesIsPressedAgain(t *testing.T) {
 	p.Go(s.URL + "/field")
 	p.Type("Name", "Ada")
 	p.See("said Ada 4")
+}
+
+// A tab that crashes is told from one that shows the wrong thing, and only to
+// who asked; what its driver panics about stays a panic.
+func TestACrashedTabIsNoticed(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	p := b.Page()
+	if p.Crashed(func() { p.Go("about:blank") }) {
+		t.Error("a tab that is there is said to have crashed")
+	}
+	if !p.Crashed(func() {
+		_ = chromedp.Do(p.ctx, chromedp.Navigate("chrome://crash"))
+		p.See("what cannot be seen any more")
+	}) {
+		t.Error("the crash was not noticed")
+	}
+	p = b.Page()
+	defer func() {
+		if e := recover(); e != "its own" {
+			t.Errorf("recovered %v", e)
+		}
+	}()
+	p.Crashed(func() { panic("its own") })
 }

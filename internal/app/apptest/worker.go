@@ -56,7 +56,7 @@ func (p *Page) Deliverer(origin string) (deliver func(text string)) {
 			p.must(err)
 		}
 	case <-time.After(patience):
-		p.t.Fatal("the page has no service worker")
+		p.fail("the page has no service worker")
 		return nil
 	}
 }
@@ -67,7 +67,7 @@ func InWorker[T any](p *Page, script string) T {
 	p.t.Helper()
 	v, err := chromedp.Run(p.worker(), chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
 	if err != nil {
-		p.t.Fatalf("in the worker: %v\n%.300s", err, script)
+		p.fail("in the worker: %v\n%.300s", err, script)
 	}
 	return v
 }
@@ -92,7 +92,7 @@ func (p *Page) worker() context.Context {
 			return p.workers[target.TargetID]
 		}
 	}
-	p.t.Fatal("no service worker runs")
+	p.fail("no service worker runs")
 	return nil
 }
 
