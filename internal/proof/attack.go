@@ -124,6 +124,7 @@ func (a *attacker) attacks() []attack {
 		{"a foreign page asks for changes", a.foreignPage, "request.refused", "foreign-origin"},
 		{"a foreign return from a provider", a.foreignReturn, "sso.refused", "state"},
 		{"header spoofing", a.spoof, "session.begin", ""},
+		{"coming from off the account's networks", a.elsewhere, "sign-in.refused", "network"},
 	}
 }
 
