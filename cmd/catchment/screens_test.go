@@ -56,7 +56,7 @@ var screens = []screen{
 	{name: "console-board", as: "manager", path: "/app/console/board", shows: "The oldest waiting lead"},
 	{name: "console-leads", as: "manager", path: "/app/console/leads?names=true", shows: "Harbour View"},
 	{name: "console-story", as: "manager", path: "/app/console/leads?state=owned", act: first("Speed to lead", "The story")},
-	{name: "console-alarms", as: "manager", path: "/app/console/alarms", shows: "Where time ran out"},
+	{name: "console-alarms", as: "manager", path: "/app/console/alarms", shows: "What somebody has to look at"},
 	{name: "console-roles", as: "admin", path: "/app/console/roles", shows: "Reads leads, without the persons"},
 	{name: "console-role-new", as: "admin", path: "/app/console/roles", act: func(p *apptest.Page) {
 		p.Press("New role")
