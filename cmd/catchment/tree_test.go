@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/ed25519"
 	"errors"
 	"os"
 	"path/filepath"
@@ -9,19 +8,14 @@ import (
 	"time"
 
 	"catchment/internal/checkpoint"
-	"catchment/internal/receipt"
+	"catchment/internal/checkpoint/checkpointtest"
 )
-
-type signingKey struct{ ed25519.PrivateKey }
-
-func (k signingKey) Public() []byte         { return k.PrivateKey.Public().(ed25519.PublicKey) }
-func (k signingKey) Sign(msg []byte) []byte { return ed25519.Sign(k.PrivateKey, msg) }
 
 // The file is replaced by a checkpoint of more entries, and by no other.
 func TestTheNewestCheckpointIsKept(t *testing.T) {
-	key := signingKey{ed25519.NewKeyFromSeed([]byte("a seed of thirty-two bytes: test"))}
+	key := checkpointtest.Own()
 	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	keys := receipt.Keys{{ID: "test", PublicKey: key.Public(), NotBefore: at}}
+	keys := key.Published(at)
 	folder := filepath.Join(t.TempDir(), "checkpoints")
 	keep := func(size uint64, root byte) (string, error) {
 		c := checkpoint.Checkpoint{Account: "acct_01h455vb4pex5vsknk084sn02q", Size: size, Root: checkpoint.Hash{root}, At: at}

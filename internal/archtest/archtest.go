@@ -41,4 +41,4 @@ var permissions = map[string][]string{
 }
 
 // testOnly are helpers for tests, scratch servers for tests and proofs.
-var testOnly = []string{"keyring/keyringtest", "archtest", "store/storetest", "store/scratch", "propertytest/table", "app/apptest/sqlcipher"}
+var testOnly = []string{"keyring/keyringtest", "archtest", "store/storetest", "store/scratch", "propertytest/table", "app/apptest/sqlcipher", "checkpoint/checkpointtest"}

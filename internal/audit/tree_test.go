@@ -2,7 +2,6 @@ package audit_test
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,21 +12,15 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/audit"
 	"catchment/internal/checkpoint"
-	"catchment/internal/receipt"
+	"catchment/internal/checkpoint/checkpointtest"
 	"catchment/internal/store"
 	"catchment/internal/store/record"
 	"catchment/internal/store/storetest"
 )
 
-// testKey signs as the keyring's does.
-type testKey struct{ ed25519.PrivateKey }
-
-func (k testKey) Public() []byte         { return k.PrivateKey.Public().(ed25519.PublicKey) }
-func (k testKey) Sign(msg []byte) []byte { return ed25519.Sign(k.PrivateKey, msg) }
-
 var (
-	key  = testKey{ed25519.NewKeyFromSeed([]byte("a seed of thirty-two bytes: test"))}
-	keys = receipt.Keys{{ID: "test", PublicKey: key.Public(), NotBefore: time.Unix(1_700_000_000, 0)}}
+	key  = checkpointtest.Own()
+	keys = key.Published(time.Unix(1_700_000_000, 0))
 )
 
 func sequencer(db *store.DB, export func(context.Context, checkpoint.Checkpoint, string) error) *audit.Sequencer {

@@ -2,7 +2,6 @@ package checkpoint_test
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -15,21 +14,17 @@ import (
 	"time"
 
 	"catchment/internal/checkpoint"
+	"catchment/internal/checkpoint/checkpointtest"
 	"catchment/internal/receipt"
 )
 
 var writeVectors = flag.Bool("write-vectors", false, "write docs/audit-vectors.json")
 
-type testKey struct{ ed25519.PrivateKey }
-
-func (k testKey) Public() []byte         { return k.PrivateKey.Public().(ed25519.PublicKey) }
-func (k testKey) Sign(msg []byte) []byte { return ed25519.Sign(k.PrivateKey, msg) }
-
 var (
-	key     = testKey{ed25519.NewKeyFromSeed([]byte("a seed of thirty-two bytes: test"))}
-	foreign = testKey{ed25519.NewKeyFromSeed([]byte("the seed of somebody else's key."))}
+	key     = checkpointtest.Own()
+	foreign = checkpointtest.New("the seed of somebody else's key.")
 	began   = time.Date(2026, 3, 2, 9, 40, 0, 0, time.UTC)
-	keys    = receipt.Keys{{ID: "test", PublicKey: key.Public(), NotBefore: began}}
+	keys    = key.Published(began)
 )
 
 const acct = "acct_01h455vb4pex5vsknk084sn02q"
@@ -43,7 +38,7 @@ type sheet struct {
 	cut     bool
 }
 
-func sign(t testing.TB, k testKey, size uint64, root checkpoint.Hash) string {
+func sign(t testing.TB, k checkpointtest.Key, size uint64, root checkpoint.Hash) string {
 	t.Helper()
 	note, err := checkpoint.Checkpoint{Account: acct, Size: size, Root: root, At: began.Add(time.Duration(size) * time.Minute)}.Sign(k)
 	if err != nil {
