@@ -34,7 +34,7 @@ func inHand(t *testing.T, o store.Options, want int64) {
 		}
 	}
 	err = db.Directory(t.Context(), func(d *store.Dir) error {
-		ok, err := work.Claim(d, work.Job{Account: s.Account(), Kind: "nobodys", Key: "held", Rev: 1, Lease: 7}, now, now.Add(time.Hour))
+		_, ok, err := work.Claim(d, work.Job{Account: s.Account(), Kind: "nobodys", Key: "held", Lease: 7}, now, now.Add(time.Hour))
 		if err == nil && !ok {
 			t.Error("not claimed")
 		}

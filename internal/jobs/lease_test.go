@@ -101,3 +101,51 @@ func TestTheJobsOfAFormerLife(t *testing.T) {
 		}
 	})
 }
+
+// What is asked for between the look and the claim is done by that claim: of a
+// job that every transaction asks for, no claim would ever come in time. The
+// control is what is asked for after it, which has the job run once more.
+func TestAskedForBeforeItIsClaimed(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		for _, late := range []bool{false, true} {
+			list := NewList(&jobstest.Waker{})
+			s := storetest.Account()
+			add := func() {
+				t.Helper()
+				if err := db.Write(t.Context(), s, func(tx *store.Tx) error { return list.Add(tx, "k", "a", time.Now()) }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r := NewRunner(db, list, slog.New(slog.DiscardHandler), RunnerOptions{})
+			left := func() int {
+				t.Helper()
+				due, _, err := r.due(t.Context(), time.Now(), 10)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return len(due)
+			}
+			add()
+			due, _, err := r.due(t.Context(), time.Now(), 10)
+			if err != nil || len(due) != 1 {
+				t.Fatalf("%d jobs are due: %v", len(due), err)
+			}
+			add()
+			j, ok := r.claim(due[0], time.Now)
+			if !ok || j.Tries != 1 {
+				t.Fatalf("claimed %v, try %d", ok, j.Tries)
+			}
+			if _, twice := r.claim(due[0], time.Now); twice {
+				t.Error("claimed by two")
+			}
+			want := 0
+			if late {
+				add()
+				want = 1
+			}
+			if err := db.Write(t.Context(), s, j.Done); err != nil || left() != want {
+				t.Errorf("late %v: %d jobs are left, want %d; %v", late, left(), want, err)
+			}
+		}
+	})
+}

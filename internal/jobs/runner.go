@@ -249,14 +249,16 @@ func (r *Runner) work(row work.Job) {
 	}
 }
 
-// claim leases the job. It is not ours when it was claimed, settled or asked
-// for again since it was found; then the next look finds what is due.
-func (r *Runner) claim(row work.Job, now func() time.Time) (Job, bool) {
-	row.Lease = rand.Int64N(1<<62) + 1
-	ok := false
+// claim leases the job. It is not ours when it was claimed or settled since it
+// was found; then the next look finds what is due. Having been asked for again
+// meanwhile is no obstacle: of a job that every transaction asks for, each claim
+// would come too late.
+func (r *Runner) claim(found work.Job, now func() time.Time) (Job, bool) {
+	found.Lease = rand.Int64N(1<<62) + 1
+	row, ok := found, false
 	err := r.db.Directory(r.ctx, func(d *store.Dir) error {
 		var err error
-		ok, err = work.Claim(d, row, now(), now().Add(r.lease))
+		row, ok, err = work.Claim(d, found, now(), now().Add(r.lease))
 		return err
 	})
 	if err != nil && r.ctx.Err() == nil {

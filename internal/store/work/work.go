@@ -30,8 +30,9 @@ var (
 	due = store.Unbound("work.due", `SELECT account_id, kind, key, rev, tries FROM job
 		WHERE run_at <= $1 AND leased_until <= $1 ORDER BY run_at LIMIT $2`)
 	next  = store.Unbound("work.next", `SELECT run_at FROM job WHERE run_at > $1 ORDER BY run_at LIMIT 1`)
-	claim = store.Unbound("work.claim", `UPDATE job SET leased_until = $6, run_at = $6, lease = $5, tries = tries + 1
-		WHERE account_id = $1 AND kind = $2 AND key = $3 AND rev = $4 AND leased_until <= $7`)
+	claim = store.Unbound("work.claim", `UPDATE job SET leased_until = $5, run_at = $5, lease = $4, tries = tries + 1
+		WHERE account_id = $1 AND kind = $2 AND key = $3 AND run_at <= $6 AND leased_until <= $6
+		RETURNING rev, tries - 1`)
 	renew = store.Unbound("work.renew", `UPDATE job SET leased_until = $5,
 		run_at = CASE WHEN run_at = leased_until THEN $5 ELSE run_at END
 		WHERE account_id = $1 AND kind = $2 AND key = $3 AND lease = $4`)
@@ -149,11 +150,15 @@ func Due(d *store.Dir, now time.Time, limit int) (jobs []Job, nextAt time.Time, 
 	return jobs, nextAt, err
 }
 
-// Claim leases a job that was found due. False: somebody else has it, or it
-// was asked for again meanwhile.
-func Claim(d *store.Dir, j Job, now, until time.Time) (bool, error) {
-	n, err := d.Exec(claim, j.Account, j.Kind, j.Key, j.Rev, j.Lease, until.UnixMicro(), now.UnixMicro())
-	return n == 1, err
+// Claim leases a job that was found due, and gives it as it is now: what was
+// asked for again since it was found is part of it. False: somebody else has
+// it, or it is not due any more.
+func Claim(d *store.Dir, j Job, now, until time.Time) (Job, bool, error) {
+	err := d.Row(claim, j.Account, j.Kind, j.Key, j.Lease, until.UnixMicro(), now.UnixMicro()).Scan(&j.Rev, &j.Tries)
+	if errors.Is(err, store.ErrNone) {
+		return j, false, nil
+	}
+	return j, err == nil, err
 }
 
 // Renew keeps a lease. False: it was lost, or the job is settled.
