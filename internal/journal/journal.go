@@ -130,7 +130,8 @@ type Journal struct {
 	closed   bool
 
 	giving sync.Mutex
-	given  map[string]bool // readers that got back what a killed process had in hand
+	given  map[string]bool  // readers that got back what a killed process had in hand
+	turns  map[string]*turn // the readers' of each name
 }
 
 // Open starts the server (or connects), makes the stream when it is not
