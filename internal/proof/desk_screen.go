@@ -1,12 +1,12 @@
 package proof
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log"
-	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -21,25 +21,26 @@ import (
 
 // screen stands between a browser and an instance: it signs the browser in,
 // puts a script beside the app that tells which offer stands on the screen and
-// since when, and can make the stream of events late. What it costs is part of
-// what is measured.
+// since when, and can make everything that the browser is told late. What it
+// costs is part of what is measured.
 type screen struct {
 	server  *http.Server
 	addr    string
 	session json.RawMessage
-	delay   time.Duration
-	live    atomic.Bool // the desk follows the events
+	delay   atomic.Int64 // a time.Duration
+	live    atomic.Bool  // the desk follows the events
 
 	mu   sync.Mutex
+	told map[string]time.Time // by offer: when the stream of events said that it was made
 	seen map[string]time.Time // by offer
 }
 
-func openScreen(to string, session json.RawMessage, delay time.Duration) (*screen, error) {
+func openScreen(to string, session json.RawMessage) (*screen, error) {
 	at, err := url.Parse(to)
 	if err != nil {
 		return nil, err
 	}
-	s := &screen{session: session, delay: delay, seen: map[string]time.Time{}}
+	s := &screen{session: session, told: map[string]time.Time{}, seen: map[string]time.Time{}}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -135,20 +136,33 @@ func (s *screen) count() int {
 	return len(s.seen)
 }
 
-func (s *screen) all() map[string]time.Time {
+// moments are when an offer was told to the browser, and when it showed it.
+type moments struct{ told, shown time.Time }
+
+func (s *screen) all() map[string]moments {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return maps.Clone(s.seen)
+	out := map[string]moments{}
+	for id, at := range s.seen {
+		out[id] = moments{s.told[id], at}
+		if s.told[id].IsZero() { // it was asked for before the stream said so
+			out[id] = moments{at, at}
+		}
+	}
+	return out
 }
 
-// change puts the script into pages, and makes the stream late.
+// change puts the script into pages, listens to the stream of events, and makes
+// what the browser is told late.
 func (s *screen) change(r *http.Response) error {
 	if r.Request.URL.Path == "/v1/events" && r.StatusCode == http.StatusOK {
 		s.live.Store(true)
-		if s.delay > 0 {
-			r.Body = late(r.Body, s.delay)
-		}
+		r.Body = s.followed(r.Body)
 		return nil
+	}
+	// Late by what it says, not by what was asked: what it says is not newer than now.
+	if err := pause(r.Request.Context(), time.Duration(s.delay.Load())); err != nil {
+		return err
 	}
 	if !isPage(r.Request.URL.Path) {
 		return nil
@@ -165,8 +179,9 @@ func (s *screen) change(r *http.Response) error {
 	return nil
 }
 
-// late passes on what it reads so much later.
-func late(from io.ReadCloser, by time.Duration) io.ReadCloser {
+// followed notes which offers the stream tells of, and passes it on, late by
+// the delay.
+func (s *screen) followed(from io.ReadCloser) io.ReadCloser {
 	type piece struct {
 		text []byte
 		at   time.Time
@@ -175,11 +190,13 @@ func late(from io.ReadCloser, by time.Duration) io.ReadCloser {
 	pieces := make(chan piece, 10_000)
 	go func() {
 		defer close(pieces)
+		lines := bufio.NewReaderSize(from, 64<<10)
 		for {
-			b := make([]byte, 8192)
-			n, err := from.Read(b)
-			if n > 0 {
-				pieces <- piece{b[:n], time.Now()}
+			text, err := lines.ReadBytes('\n')
+			if len(text) > 0 {
+				at := time.Now()
+				s.hear(text, at)
+				pieces <- piece{text, at}
 			}
 			if err != nil {
 				return
@@ -188,7 +205,7 @@ func late(from io.ReadCloser, by time.Duration) io.ReadCloser {
 	}()
 	go func() {
 		for p := range pieces {
-			time.Sleep(time.Until(p.at.Add(by)))
+			time.Sleep(time.Until(p.at.Add(time.Duration(s.delay.Load()))))
 			if _, err := in.Write(p.text); err != nil {
 				_ = from.Close()
 			}
@@ -196,4 +213,21 @@ func late(from io.ReadCloser, by time.Duration) io.ReadCloser {
 		_ = in.Close()
 	}()
 	return out
+}
+
+// hear reads one line of the stream.
+func (s *screen) hear(line []byte, at time.Time) {
+	data, ok := bytes.CutPrefix(line, []byte("data: "))
+	var e struct {
+		Kind  string `json:"kind"`
+		Offer string `json:"offer_id"`
+	}
+	if !ok || json.Unmarshal(data, &e) != nil || e.Kind != "offer.made" {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, known := s.told[e.Offer]; !known {
+		s.told[e.Offer] = at
+	}
 }

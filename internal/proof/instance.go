@@ -309,17 +309,7 @@ func (i *instance) databaseCPU() time.Duration {
 	if err != nil {
 		return 0
 	}
-	sum := processCPU(parent)
-	all, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, name := range all {
-		text, _ := os.ReadFile(name)
-		_, rest, _ := strings.Cut(string(text), ") ")
-		if f := strings.Fields(rest); len(f) > 1 && f[1] == first {
-			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(name)))
-			sum += processCPU(pid)
-		}
-	}
-	return sum
+	return familyCPU(parent)
 }
 
 // memory is the process's resident set now and at its highest, in MiB.
