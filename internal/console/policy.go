@@ -16,17 +16,17 @@ import (
 // RoutingPolicy is one version of a project's policy. It is never changed:
 // another text is another version.
 type RoutingPolicy struct {
-	ID          string         `json:"id" example:"plcy_01h455vb4pex5vsknk084sn02q"`
-	ProjectID   string         `json:"project_id" example:"proj_01h455vb4pex5vsknk084sn02q"`
-	Version     int64          `json:"version" doc:"Of the project. 1 is the plain rotation that every pool begins with."`
-	Name        string         `json:"name" example:"Spring launch"`
-	Published   bool           `json:"published" doc:"Leads are routed by it now."`
-	PublishedAt *time.Time     `json:"published_at" doc:"Last; null: never."`
-	CreatedAt   time.Time      `json:"created_at"`
-	CreatedBy   string         `json:"created_by"`
-	Policy      routing.Policy `json:"policy"`
-	Words       []string       `json:"words" nullable:"false" doc:"The policy in plain language."`
-	Warnings    []string       `json:"warnings,omitempty" doc:"What may not be meant: rules that no lead reaches, people who are not there, fallbacks that help nobody. Left out in lists, and when there are none."`
+	ID          string            `json:"id" example:"plcy_01h455vb4pex5vsknk084sn02q"`
+	ProjectID   string            `json:"project_id" example:"proj_01h455vb4pex5vsknk084sn02q"`
+	Version     int64             `json:"version" doc:"Of the project. 1 is the plain rotation that every pool begins with."`
+	Name        string            `json:"name" example:"Spring launch"`
+	Published   bool              `json:"published" doc:"Leads are routed by it now."`
+	PublishedAt *time.Time        `json:"published_at" doc:"Last; null: never."`
+	CreatedAt   time.Time         `json:"created_at"`
+	CreatedBy   string            `json:"created_by"`
+	Policy      routing.Policy    `json:"policy"`
+	Words       []string          `json:"words" nullable:"false" doc:"The policy in plain language."`
+	Warnings    []routing.Warning `json:"warnings,omitempty" doc:"What may not be meant: rules that no lead reaches, people who are not there, fallbacks that help nobody. Left out in lists, and when there are none."`
 }
 
 // PolicyPath is the input of a route about one version.
@@ -60,8 +60,8 @@ type checkPolicyIn struct {
 
 // PolicyCheck is what a policy would say.
 type PolicyCheck struct {
-	Words    []string `json:"words" nullable:"false" doc:"The policy in plain language."`
-	Warnings []string `json:"warnings" nullable:"false" doc:"What may not be meant."`
+	Words    []string          `json:"words" nullable:"false" doc:"The policy in plain language."`
+	Warnings []routing.Warning `json:"warnings" nullable:"false" doc:"What may not be meant."`
 }
 
 type memberTagsIn struct {
@@ -171,7 +171,7 @@ func (c *Console) checkPolicy(v *web.Visit, tx *store.Tx, in *checkPolicyIn) (*P
 		return nil, err
 	}
 	names, err := userNames(tx)
-	return &PolicyCheck{Words: in.Body.Policy.Words(names), Warnings: append([]string{}, warnings...)}, err
+	return &PolicyCheck{Words: in.Body.Policy.Words(names), Warnings: append([]routing.Warning{}, warnings...)}, err
 }
 
 func (c *Console) getPolicy(v *web.Visit, tx *store.Tx, in *PolicyPath) (*RoutingPolicy, error) {

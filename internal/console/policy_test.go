@@ -55,7 +55,7 @@ func TestAPolicysCourse(t *testing.T) {
 	if !strings.Contains(draft.text, "when value \\u003e= 500000") && !strings.Contains(draft.text, "when value >= 500000") {
 		t.Errorf("no plain language: %s", draft.text)
 	}
-	if !strings.Contains(draft.text, `"warnings":["Rule`) {
+	if !strings.Contains(draft.text, `"warnings":[{"code":"never_on_shift","rule":`) {
 		t.Errorf("the only member is in no shift, and no warning says so: %s", draft.text)
 	}
 	id := "/v1/policies/" + draft.str("id")

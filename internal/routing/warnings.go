@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,10 +37,19 @@ type person struct {
 	zone   *time.Location
 }
 
+// Warning is one thing that a manager may not have meant: in English, and by
+// what a reader's own language can say it from.
+type Warning struct {
+	Code  string `json:"code" enum:"nobody_active,holidays_over,rule_unreached,no_source,other_project,bad_country,never_hour,never_weekday,nobody_of_rule,no_tag,never_on_shift,fallback_same" doc:"What is wrong."`
+	Rule  string `json:"rule,omitempty" doc:"The rule that it is about."`
+	Value string `json:"value,omitempty" doc:"What of the rule: the source, project, country, hour or weekday that no lead has, the tag that nobody has, or the rule that it falls back to."`
+	Text  string `json:"text" doc:"It in English." example:"Rule \"Spring\" has nobody whose shifts are in the routing hours."`
+}
+
 // Warnings says what a manager may not have meant: rules that no lead reaches,
 // people who are not there, fallbacks that help nobody. A policy with warnings
 // can be published; leads that nobody can take wait, and raise the alarm.
-func (r *Router) Warnings(tx *store.Tx, v Version, now time.Time) ([]string, error) {
+func (r *Router) Warnings(tx *store.Tx, v Version, now time.Time) ([]Warning, error) {
 	pool, err := offers.PoolOf(tx, v.Project)
 	if errors.Is(err, store.ErrNone) {
 		return nil, problem.NotFound()
@@ -71,22 +81,24 @@ func (r *Router) Warnings(tx *store.Tx, v Version, now time.Time) ([]string, err
 	return v.Rules.warnings(s), nil
 }
 
-func (p Policy) warnings(s surroundings) (out []string) {
-	warn := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+func (p Policy) warnings(s surroundings) (out []Warning) {
+	warn := func(code, rule, value, format string, args ...any) {
+		out = append(out, Warning{code, rule, value, fmt.Sprintf(format, args...)})
+	}
 	if len(s.people) == 0 {
-		warn("Nobody in the pool is active: every lead waits.")
+		warn("nobody_active", "", "", "Nobody in the pool is active: every lead waits.")
 	}
 	if len(p.Holidays) > 0 && !slices.ContainsFunc(p.Holidays, func(d string) bool { return d >= s.at.In(s.zone).Format(time.DateOnly) }) {
-		warn("All holidays are over.")
+		warn("holidays_over", "", "", "All holidays are over.")
 	}
 	reached := p.reached()
 	for i, r := range p.Rules {
 		if !reached[i] {
-			warn("Rule %q takes no lead: an earlier rule takes all that would come to it, and it is nobody's fallback.", r.Name)
+			warn("rule_unreached", r.Name, "", "Rule %q takes no lead: an earlier rule takes all that would come to it, and it is nobody's fallback.", r.Name)
 			continue
 		}
 		for _, why := range impossible(r.When, s) {
-			warn("Rule %q takes no lead: %s.", r.Name, why)
+			warn(why.code, r.Name, why.value, "Rule %q takes no lead: %s.", r.Name, why.text)
 		}
 		if len(s.people) > 0 {
 			p.warnOfPeople(r, s, warn)
@@ -120,10 +132,10 @@ func (r Rule) members(s surroundings) (out []person) {
 	return out
 }
 
-func (p Policy) warnOfPeople(r Rule, s surroundings, warn func(string, ...any)) {
+func (p Policy) warnOfPeople(r Rule, s surroundings, warn func(code, rule, value, format string, args ...any)) {
 	able := r.members(s)
 	if len(able) == 0 {
-		warn("Rule %q has nobody who is active and has a weight.", r.Name)
+		warn("nobody_of_rule", r.Name, "", "Rule %q has nobody who is active and has a weight.", r.Name)
 		return
 	}
 	for _, need := range r.Needs {
@@ -133,15 +145,15 @@ func (p Policy) warnOfPeople(r Rule, s surroundings, warn func(string, ...any)) 
 		}
 		able = slices.DeleteFunc(able, func(x person) bool { return !slices.ContainsFunc(x.tags, has) })
 		if len(able) == 0 {
-			warn("Rule %q asks for %s, and nobody of it has that.", r.Name, need)
+			warn("no_tag", r.Name, need, "Rule %q asks for %s, and nobody of it has that.", r.Name, need)
 			return
 		}
 	}
 	if !p.everOpen(able, s) {
-		warn("Rule %q has nobody whose shifts are in the routing hours.", r.Name)
+		warn("never_on_shift", r.Name, "", "Rule %q has nobody whose shifts are in the routing hours.", r.Name)
 	}
 	if to := slices.IndexFunc(p.Rules, func(x Rule) bool { return x.Name == r.Fallback }); r.Fallback != "" && to >= 0 && p.Rules[to].addsNobody(r, s) {
-		warn("Rule %q falls back to %q, where nobody else is.", r.Name, r.Fallback)
+		warn("fallback_same", r.Name, r.Fallback, "Rule %q falls back to %q, where nobody else is.", r.Name, r.Fallback)
 	}
 }
 
@@ -173,9 +185,12 @@ func (p Policy) everOpen(people []person, s surroundings) bool {
 
 var letters = regexp.MustCompile(`^[A-Z]{2}$`)
 
+// never is a comparison that no lead meets.
+type never struct{ code, value, text string }
+
 // impossible says of a condition that is one comparison, or several that must
 // all hold, which of them no lead can meet.
-func impossible(when string, s surroundings) (out []string) {
+func impossible(when string, s surroundings) (out []never) {
 	env, err := environment()
 	if err != nil || when == "" {
 		return nil
@@ -196,9 +211,9 @@ func impossible(when string, s surroundings) (out []string) {
 				all(a)
 			}
 		case "_==_":
-			if why := neverEqual(args[0], args[1], s); why != "" {
+			if why := neverEqual(args[0], args[1], s); why.code != "" {
 				out = append(out, why)
-			} else if why := neverEqual(args[1], args[0], s); why != "" {
+			} else if why := neverEqual(args[1], args[0], s); why.code != "" {
 				out = append(out, why)
 			}
 		}
@@ -207,29 +222,29 @@ func impossible(when string, s surroundings) (out []string) {
 	return out
 }
 
-func neverEqual(name, value ast.Expr, s surroundings) string {
+func neverEqual(name, value ast.Expr, s surroundings) never {
 	if name.Kind() != ast.IdentKind || value.Kind() != ast.LiteralKind {
-		return ""
+		return never{}
 	}
 	switch v := value.AsLiteral().(type) {
 	case types.String:
 		return neverText(name.AsIdent(), string(v), s)
 	case types.Int:
 		if n := int64(v); name.AsIdent() == "hour" && (n < 0 || n > 23) || name.AsIdent() == "weekday" && (n < 0 || n > 6) {
-			return fmt.Sprintf("%s is never %d", name.AsIdent(), n)
+			return never{"never_" + name.AsIdent(), strconv.FormatInt(n, 10), fmt.Sprintf("%s is never %d", name.AsIdent(), n)}
 		}
 	}
-	return ""
+	return never{}
 }
 
-func neverText(name, text string, s surroundings) string {
+func neverText(name, text string, s surroundings) never {
 	switch {
 	case name == "source" && !s.sources[text]:
-		return fmt.Sprintf("there is no source %q", text)
+		return never{"no_source", text, fmt.Sprintf("there is no source %q", text)}
 	case name == "project" && text != s.project:
-		return fmt.Sprintf("the project is %q, not %q", s.project, text)
+		return never{"other_project", text, fmt.Sprintf("the project is %q, not %q", s.project, text)}
 	case name == "country" && text != "" && !letters.MatchString(text):
-		return fmt.Sprintf("a country is two capital letters, such as \"GB\", not %q", text)
+		return never{"bad_country", text, fmt.Sprintf("a country is two capital letters, such as \"GB\", not %q", text)}
 	}
-	return ""
+	return never{}
 }

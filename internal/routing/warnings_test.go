@@ -82,20 +82,20 @@ func TestWarnings(t *testing.T) {
 				w.member(b, false)
 				w.member(early, false)
 			}
-			if got := w.warnings(c.bad); len(got) != 1 || !strings.Contains(got[0], c.want) {
-				t.Errorf("%s: %q", c.name, got)
+			if got := w.warnings(c.bad); len(got) != 1 || !strings.Contains(got[0].Text, c.want) || got[0].Code == "" || strings.HasPrefix(got[0].Text, "Rule ") != (got[0].Rule != "") {
+				t.Errorf("%s: %+v", c.name, got)
 			}
 			if c.here == c.gone && !c.gone.IsZero() {
 				w.member(c.here, true)
 			}
 			if got := w.warnings(c.good); len(got) != 0 {
-				t.Errorf("%s: without it: %q", c.name, got)
+				t.Errorf("%s: without it: %+v", c.name, got)
 			}
 		}
 	})
 }
 
-func (w *world) warnings(p routing.Policy) (out []string) {
+func (w *world) warnings(p routing.Policy) (out []routing.Warning) {
 	w.Helper()
 	w.read(func(tx *store.Tx) (err error) {
 		out, err = w.router.Warnings(tx, routing.Version{Policy: policies.Policy{Project: w.project}, Rules: p}, w.now())

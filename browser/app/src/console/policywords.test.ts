@@ -6,7 +6,7 @@ import type { Rules } from './policies'
 
 vi.stubGlobal('localStorage', { getItem: () => null })
 vi.stubGlobal('navigator', { languages: ['en'] })
-const { policySays } = await import('./policywords')
+const { policySays, warningSays } = await import('./policywords')
 beforeAll(() => i18next.init({ lng: 'en', fallbackLng: false, resources: { en: { translation: en }, ar: { translation: ar } }, interpolation: { escapeValue: false } }))
 
 // The policy of TestWords in internal/routing, and what it is in English there.
@@ -49,4 +49,10 @@ test('Arabic leaves nothing in English', async () => {
   }, (id) => id)
   expect(says).toHaveLength(15)
   for (const s of says) expect(s).not.toMatch(/[A-Za-z]/)
+})
+
+test('a warning is told in the reader’s language, and one that is not known yet as the server said it', async () => {
+  await i18next.changeLanguage('ar')
+  expect(warningSays({ code: 'fallback_same', rule: 'Big', value: 'Rest', text: 'Rule "Big" falls back to "Rest", where nobody else is.' })).toBe('تنتقل القاعدة «Big» إلى «Rest»، وليس فيها أحد غيرهم.')
+  expect(warningSays({ code: 'new' as never, text: 'Something new.' })).toBe('Something new.')
 })

@@ -1,6 +1,7 @@
 // A policy as a manager would tell it, a sentence a line, in the reader's
 // language; in English what internal/routing/words.go says.
 import { t, tOf } from '../lib/words'
+import type { Schemas } from '../lib/api'
 import type { Rule, Rules } from './policies'
 
 /** What colleagues call a user, by id. */
@@ -32,6 +33,12 @@ export function policySays(p: Rules, name: NameOf): string[] {
     out.push(t('console.says.level', { what: t(`console.says.clock.${c.clock}`, { time: c.hours === 'business' ? t('console.says.business', { time }) : time }), then: t(`console.says.then.${c.then}`) }))
   }
   return [...out, t('console.says.rest')]
+}
+
+/** What may not be meant; the server's own sentence for what the app does not know yet. */
+export function warningSays(w: Schemas['Warning']): string {
+  const said = tOf('console.warn', w.code, { rule: w.rule ?? '', value: w.value ?? '' })
+  return said === w.code ? w.text : said
 }
 
 function ruleSays(r: Rule, name: NameOf, last: boolean): string {

@@ -1,4 +1,5 @@
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
+import type { Schemas } from '../lib/api'
 import { useActs } from '../lib/keys'
 import { useMay } from '../lib/me'
 import { t } from '../lib/words'
@@ -11,7 +12,7 @@ import { When } from '../ui/time'
 import { useProjects, useUsers } from './data'
 import { Page, Sorry } from './page'
 import { type Policy, type Rules, usePolicies } from './policies'
-import { policySays } from './policywords'
+import { policySays, warningSays } from './policywords'
 
 const frame = getRouteApi('/inside/console')
 
@@ -57,7 +58,7 @@ function Of({ id, name, versions, only }: { id: string; name: string; versions: 
       {!now ? (
         <p className="py-5 text-soft">{t('console.routing.noPool')}</p>
       ) : (
-        <div className="grid gap-x-14 gap-y-6 pt-5 lg:grid-cols-[minmax(0,1fr)_340px]">
+        <div className="grid grid-cols-1 gap-x-14 gap-y-6 pt-5 lg:grid-cols-[minmax(0,1fr)_340px]">
           <div>
             <p className="mb-3 flex flex-wrap items-center gap-2.5">
               <Link to="/console/routing/$id" params={{ id: now.id }} className="font-medium underline-offset-4 hover:underline">{t('console.routing.version', { n: now.version, name: now.name })}</Link>
@@ -84,14 +85,14 @@ function Of({ id, name, versions, only }: { id: string; name: string; versions: 
 }
 
 /** A policy as one would tell it, and what may not be meant. */
-export function PolicyWords({ policy, warnings }: { policy: Rules; warnings?: string[] | null }) {
+export function PolicyWords({ policy, warnings }: { policy: Rules; warnings?: Schemas['Warning'][] | null }) {
   const users = useUsers().data
   const name = (id: string) => users?.find((u) => u.id === id)?.name ?? '…'
   return (
     <div className="space-y-2">
       {policySays(policy, name).map((w, i) => <p key={i} className="text-base">{w}</p>)}
       {warnings?.map((w, i) => (
-        <p key={'w' + i} dir="auto" className="flex items-start gap-2 text-sm text-soft"><Icon name="warn" className="mt-0.5 size-4 text-warm" /><span>{w}</span></p>
+        <p key={'w' + i} dir="auto" className="flex items-start gap-2 text-sm text-soft"><Icon name="warn" className="mt-0.5 size-4 text-warm" /><span>{warningSays(w)}</span></p>
       ))}
     </div>
   )
