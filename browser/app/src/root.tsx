@@ -84,13 +84,14 @@ function useOwnActs(show: (what: 'palette' | 'keys') => void) {
   ])
 }
 
-export function Nowhere() {
+export const Nowhere = () => <main className="pt-16"><Missing /></main>
+
+/** What an address inside a screen leads to when it is gone, or never was. */
+export function Missing() {
   return (
-    <main className="pt-16">
-      <Empty whole title={t('nowhere.title')} words={t('nowhere.words')}>
-        <Link to="/" className="font-medium text-accent underline underline-offset-4">{t('nowhere.home')}</Link>
-      </Empty>
-    </main>
+    <Empty whole title={t('nowhere.title')} words={t('nowhere.words')}>
+      <Link to="/" className="font-medium text-accent underline underline-offset-4">{t('nowhere.home')}</Link>
+    </Empty>
   )
 }
 

@@ -143,6 +143,9 @@ const routing = createRoute({
 const draft = createRoute({
   getParentRoute: () => desktop,
   path: '/routing/new',
+  beforeLoad: ({ search }) => {
+    if (!search.from) throw redirect({ to: '/console/routing', replace: true }) // a version begins with another
+  },
   validateSearch: (s: Record<string, unknown>): { from?: string } => ({ from: text(s.from) }),
   component: lazyRouteComponent(() => import('./console/draft'), 'Draft'),
 })

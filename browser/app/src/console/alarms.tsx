@@ -33,11 +33,12 @@ export function Alarms() {
       {may('reports:read') && state === 'raised' && <Queues />}
       <Tabs
         label={t('console.nav.alarms')}
+        className="-mx-3"
         value={state}
         onChange={(v) => void go({ to: '/console/alarms', search: (s) => ({ project: s.project, state: v === 'raised' ? undefined : v }), replace: true })}
         tabs={(['raised', 'cleared'] as const).map((value) => ({ value, label: t(`console.alarm.tab.${value}`) }))}
       >
-        <div ref={box}><List key={state} state={state} /></div>
+        <div ref={box} className="px-3"><List key={state} state={state} /></div>
       </Tabs>
     </Page>
   )

@@ -32,7 +32,7 @@ export function Board() {
   const people = b?.people.filter((p) => !project || p.projects.includes(project))
   return (
     <Page title={t('console.board.title')}>
-      <div className="grid gap-x-12 gap-y-10 lg:grid-cols-[minmax(0,1fr)_300px]">
+      <div className="grid grid-cols-1 gap-x-12 gap-y-10 lg:grid-cols-[minmax(0,1fr)_300px]">
         <div className="min-w-0 space-y-10">
           <Waiting at={b?.at} projects={projects} />
           <Part title={t('console.board.projects')}>
@@ -109,7 +109,7 @@ function ProjectRows({ at, projects }: { at: string; projects: BoardNow['project
   const now = useNow(1000)
   const number = 'figures px-3 py-2 text-end'
   return (
-    <div className="overflow-x-auto" tabIndex={0} role="group" aria-label={t('console.board.projects')}>
+    <div className="relative overflow-x-auto" tabIndex={0} role="group" aria-label={t('console.board.projects')}>
       <table className="w-full min-w-130 text-sm">
         <thead>
           <tr className="border-b border-line text-xs text-soft">
@@ -162,7 +162,7 @@ function Arrived({ lead: l }: { lead: Lead }) {
   return (
     <li className="arrives border-b border-line">
       <Link to="/console/leads/$id" params={{ id: l.id }} className="grid min-h-11 grid-cols-[minmax(0,1fr)_auto_64px] items-center gap-3 px-1 text-sm hover:bg-hover md:grid-cols-[minmax(0,1fr)_minmax(0,1fr)_auto_64px]">
-        <span className="min-w-0 truncate font-medium">
+        <span dir="auto" className="match min-w-0 truncate font-medium">
           {l.project.name}
           <span className="font-normal text-soft"> · {l.source.name}</span>
         </span>
@@ -187,10 +187,10 @@ function People({ people }: { people: BoardNow['people'] }) {
           <span className="min-w-0 truncate font-medium">{p.name}</span>
           <Presence state={p.presence} />
           <span className="flex items-center gap-2 text-sm text-soft">
-            <span aria-hidden className="h-1 w-24 overflow-hidden rounded-full bg-hover">
+            <span aria-hidden className="h-1 w-20 shrink-0 overflow-hidden rounded-full bg-hover">
               <span className={cx('block h-full rounded-full bg-accent', widths[Math.round((p.owned / most) * 8)])} />
             </span>
-            {t('console.board.has', { count: p.owned })}
+            <span className="whitespace-nowrap">{t('console.board.has', { count: p.owned })}</span>
           </span>
           <span className="text-end text-xs text-soft">
             {p.open_offers > 0 ? t('console.board.isAsked', { count: p.open_offers }) : p.presence === 'available' && !p.on_shift ? t('console.board.offShift') : ''}

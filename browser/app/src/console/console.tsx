@@ -14,7 +14,7 @@ import { Menu } from '../ui/menu'
 import { Sign } from '../ui/sign'
 import { Rows } from '../ui/skeleton'
 import { useAlarms, useFresh, useProjects } from './data'
-import { open, type Place } from './places'
+import { allowed, open, type Place } from './places'
 
 const here = getRouteApi('/inside/console')
 const Sheet = lazy(() => import('../ui/sheet').then((m) => ({ default: m.Sheet })))
@@ -25,6 +25,7 @@ export function Console() {
   const mine = open(may)
   const follows = !!may('events:follow')
   const path = useLocation({ select: (l) => l.pathname })
+  const refused = useMe().isSuccess && !allowed(path, may)
   const [menu, show] = useState(false)
   const go = useNavigate()
   useEffect(() => (follows ? follow() : undefined), [follows])
@@ -34,9 +35,9 @@ export function Console() {
     ...(may('offers:answer') ? [{ id: 'go.desk', words: t('console.nav.desk'), keys: 'g d', group: t('console.nav.go'), run: () => void go({ to: '/desk' }) }] : []),
   ])
   return (
-    <div className="min-h-dvh md:grid md:grid-cols-[60px_minmax(0,1fr)] lg:grid-cols-[220px_minmax(0,1fr)]">
+    <div className="min-h-dvh print:!block md:grid md:grid-cols-[60px_minmax(0,1fr)] lg:grid-cols-[220px_minmax(0,1fr)]">
       <a href="#main" className="sr-only focus:not-sr-only focus:fixed focus:start-3 focus:top-3 focus:z-50 focus:rounded focus:bg-floating focus:px-3 focus:py-2">{t('console.nav.skip')}</a>
-      <header className="sticky top-0 z-20 flex items-center gap-2 border-b border-line bg-ground px-2 py-1.5 md:hidden">
+      <header className="sticky top-0 z-20 flex items-center gap-2 border-b border-line bg-ground px-2 py-1.5 md:hidden print:hidden">
         <Button look="quiet" icon="menu" aria-label={t('console.nav.menu')} onClick={() => show(true)} />
         <Sign className="size-6" />
         <span className="font-semibold">Catchment</span>
@@ -48,17 +49,24 @@ export function Console() {
           </Sheet>
         </Suspense>
       )}
-      <aside className="sticky top-0 hidden h-dvh flex-col border-e border-line bg-sunken md:flex">
+      <aside className="sticky top-0 hidden h-dvh flex-col border-e border-line bg-sunken md:flex print:!hidden">
         <div className="flex items-center gap-2.5 px-[18px] pt-5 pb-3">
           <Sign className="size-6" />
           <span className="hidden text-base font-semibold tracking-tight lg:inline">Catchment</span>
         </div>
         <Way mine={mine} />
       </aside>
-      <main id="main" className="min-w-0">
-        <Outlet />
-      </main>
+      <main id="main" className="min-w-0">{refused ? <Refused /> : <Outlet />}</main>
     </div>
+  )
+}
+
+/** Somebody followed an address to a screen that their role does not have. */
+function Refused() {
+  return (
+    <Empty whole title={t('console.nav.refused')} words={t('console.nav.refusedWords')}>
+      <Link to="/" className="font-medium text-accent underline underline-offset-4">{t('nowhere.home')}</Link>
+    </Empty>
   )
 }
 
@@ -79,7 +87,7 @@ export function Begin() {
 }
 
 function Way({ mine, wide }: { mine: Place[]; wide?: boolean }) {
-  const name = wide ? '' : 'hidden lg:inline'
+  const name = wide ? '' : 'sr-only lg:not-sr-only'
   return (
     <>
       <Projects wide={wide} />
@@ -90,7 +98,6 @@ function Way({ mine, wide }: { mine: Place[]; wide?: boolean }) {
               <Link
                 to={p.to}
                 activeOptions={{ exact: p.to === '/console/platform' }}
-                aria-label={t(p.words)}
                 title={t(p.words)}
                 className="flex min-h-11 items-center gap-2.5 rounded px-2.5 font-medium text-soft hover:bg-hover hover:text-ink md:min-h-9"
                 activeProps={{ className: 'bg-accent-ground !text-accent', 'aria-current': 'page' }}
@@ -103,7 +110,7 @@ function Way({ mine, wide }: { mine: Place[]; wide?: boolean }) {
           ))}
         </ul>
       </nav>
-      <Self name={name} wide={wide} />
+      <Self name={wide ? '' : 'hidden lg:inline'} wide={wide} />
     </>
   )
 }

@@ -124,11 +124,11 @@ function EnquiryWords({ e }: { e: Schemas['Enquiry'] }) {
   const custom = Object.entries({ ...e.custom, ...e.personal_custom })
   return (
     <div className="space-y-1">
-      {e.message && <blockquote className="border-s-2 border-edge ps-3 whitespace-pre-wrap text-ink">{e.message}</blockquote>}
+      {e.message && <blockquote dir="auto" className="match border-s-2 border-edge ps-3 whitespace-pre-wrap text-ink">{e.message}</blockquote>}
       {from && <p><span className="text-faint">{t('console.story.from')}</span> {from}</p>}
       {custom.length > 0 && <p>{custom.map(([k, v]) => `${k}: ${String(v)}`).join(' · ')}</p>}
       {e.flags.length > 0 && <p className="text-soft">{e.flags.map((f) => tOf('console.flag', f)).join(' · ')}</p>}
-      <p className="text-xs text-faint">{t('console.story.receipt')} <span dir="ltr" className="font-mono">{e.id}</span></p>
+      <p className="text-xs text-faint">{t('console.story.receipt')} <span dir="ltr" className="font-mono wrap-anywhere">{e.id}</span></p>
       {may('persons:open') && <Receipts enquiry={e.id} />}
     </div>
   )

@@ -68,7 +68,7 @@ function Editor({ project, projectName, policy }: { project: string; projectName
           e.preventDefault()
           save.mutate()
         }}
-        className="grid gap-x-14 gap-y-10 lg:grid-cols-[minmax(0,1fr)_380px]"
+        className="grid grid-cols-1 gap-x-14 gap-y-10 lg:grid-cols-[minmax(0,1fr)_380px]"
       >
         <div className="min-w-0 space-y-10">
           <Field label={t('console.draft.name')} placeholder={t('console.draft.nameExample')} required maxLength={80} value={name} onChange={(e) => setName(e.target.value)} fault={faults.name} className="max-w-110" autoComplete="off" />

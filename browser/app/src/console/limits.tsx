@@ -24,12 +24,12 @@ export function HourRows({ hours, set, disabled }: { hours: Span[]; set: (next: 
   return (
     <ul className="space-y-2">
       {hours.map((h, i) => (
-        <li key={i} className="flex flex-wrap items-center gap-2">
-          <Select hideLabel disabled={disabled} label={t('console.draft.weekday')} className="w-36" value={String(h.weekday)} onChange={(v) => put(i, { weekday: Number(v) })} choices={[1, 2, 3, 4, 5, 6, 0].map((d) => ({ value: String(d), label: tOf('console.day', 'd' + d) }))} />
-          <Field hideLabel disabled={disabled} label={t('console.draft.from')} type="time" required value={timeOf(h.start_minute)} onChange={(e) => e.target.value && put(i, { start_minute: minuteOf(e.target.value) })} className="w-32" />
-          <span className="text-soft">{t('console.draft.to')}</span>
-          <Field hideLabel disabled={disabled} label={t('console.draft.until')} type="time" required value={timeOf(h.end_minute)} onChange={(e) => e.target.value && put(i, { end_minute: endOf(e.target.value) })} className="w-32" />
-          {!disabled && <Button type="button" look="quiet" icon="cross" aria-label={t('console.draft.removeHours')} onClick={() => set(hours.filter((_, j) => j !== i))} />}
+        <li key={i} className="grid grid-cols-[1fr_auto_1fr_auto] items-center gap-2 md:flex">
+          <Select hideLabel disabled={disabled} label={t('console.draft.weekday')} className="col-span-3 md:w-36" value={String(h.weekday)} onChange={(v) => put(i, { weekday: Number(v) })} choices={[1, 2, 3, 4, 5, 6, 0].map((d) => ({ value: String(d), label: tOf('console.day', 'd' + d) }))} />
+          <Field hideLabel disabled={disabled} label={t('console.draft.from')} type="time" required value={timeOf(h.start_minute)} onChange={(e) => e.target.value && put(i, { start_minute: minuteOf(e.target.value) })} className="md:w-32" />
+          <span className="text-soft max-md:text-center">{t('console.draft.to')}</span>
+          <Field hideLabel disabled={disabled} label={t('console.draft.until')} type="time" required value={timeOf(h.end_minute)} onChange={(e) => e.target.value && put(i, { end_minute: endOf(e.target.value) })} className="md:w-32" />
+          {!disabled && <Button type="button" look="quiet" icon="cross" className="max-md:col-start-4 max-md:row-start-1" aria-label={t('console.draft.removeHours')} onClick={() => set(hours.filter((_, j) => j !== i))} />}
         </li>
       ))}
     </ul>

@@ -7,7 +7,7 @@ import { useMay } from '../lib/me'
 import { queries } from '../lib/query'
 import { purpose, useSession } from '../lib/session'
 import { t, tOf } from '../lib/words'
-import { Nowhere } from '../root'
+import { Missing } from '../root'
 import { Badge } from '../ui/badge'
 import { Button } from '../ui/button'
 import { Confirm, Dialog } from '../ui/dialog'
@@ -31,13 +31,13 @@ export function Colleague() {
   const { id } = here.useParams()
   const may = useMay()
   const user = useQuery({ queryKey: ['users', id], queryFn: () => ok(api.GET('/v1/users/{id}', { params: { path: { id } } })) })
-  if (user.isError && faultOf(user.error).status === 404) return <Nowhere />
+  if (user.isError && faultOf(user.error).status === 404) return <Missing />
   if (user.isError && !user.data) return <Sorry error={user.error} again={() => void user.refetch()} />
   const u = user.data
   if (!u) return <Page title={t('console.nav.people')}><Rows n={5} tall /></Page>
   return (
     <Page title={<span className="flex flex-wrap items-center gap-3">{u.name}<UserState state={u.state} />{u.state === 'active' && <Presence state={u.presence} />}</span>} words={<Link to="/console/people" className="underline underline-offset-4">{t('console.nav.people')}</Link>} action={may('people:manage') && <Acts user={u} />}>
-      <div className="grid gap-x-14 gap-y-10 lg:grid-cols-2">
+      <div className="grid grid-cols-1 gap-x-14 gap-y-10 lg:grid-cols-2">
         <About user={u} />
         <Teams user={u} />
         <ShiftForm user={u.id} may={!!may('routing:manage')} />

@@ -31,3 +31,9 @@ export const places: Place[] = [
 ]
 
 export const open = (may: (p: Permission) => Reach | undefined) => places.filter((p) => p.may.some(may))
+
+/** Whether the role has the screen at this address; one that is in no list is judged by the server alone. */
+export function allowed(path: string, may: (p: Permission) => Reach | undefined): boolean {
+  const at = places.filter((p) => path === p.to || path.startsWith(p.to + '/')).sort((a, b) => b.to.length - a.to.length)[0]
+  return !at || at.may.some(may)
+}

@@ -5,7 +5,7 @@ import { api, ok } from '../lib/api'
 import { faultOf } from '../lib/fault'
 import { useMay } from '../lib/me'
 import { t } from '../lib/words'
-import { Nowhere } from '../root'
+import { Missing } from '../root'
 import { Badge } from '../ui/badge'
 import { Button } from '../ui/button'
 import { Dialog } from '../ui/dialog'
@@ -28,7 +28,7 @@ export function PolicyPage() {
   const policy = usePolicy(id)
   const projects = useProjects()
   const may = useMay()
-  if (policy.isError && faultOf(policy.error).status === 404) return <Nowhere />
+  if (policy.isError && faultOf(policy.error).status === 404) return <Missing />
   if (policy.isError && !policy.data) return <Sorry error={policy.error} again={() => void policy.refetch()} />
   const p = policy.data
   if (!p) return <Page title={t('console.nav.routing')}><Rows n={5} tall /></Page>
@@ -39,7 +39,7 @@ export function PolicyPage() {
       words={<><Link to="/console/routing" className="underline underline-offset-4">{projects.data?.find((x) => x.id === p.project_id)?.name ?? t('console.nav.routing')}</Link> · <When at={p.created_at} /></>}
       action={manage && <Acts policy={p} />}
     >
-      <div className="grid gap-x-14 gap-y-10 lg:grid-cols-[minmax(0,5fr)_minmax(0,6fr)]">
+      <div className="grid grid-cols-1 gap-x-14 gap-y-10 lg:grid-cols-[minmax(0,5fr)_minmax(0,6fr)]">
         <Part title={t('console.routing.says')}><PolicyWords policy={p.policy} warnings={p.warnings} /></Part>
         {manage && <Tests policy={p} />}
       </div>

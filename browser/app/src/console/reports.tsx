@@ -103,7 +103,7 @@ function Speed({ total, before, open }: { total: Row; before?: Row; open: Open }
   const c = total.clocks.speed_to_lead
   const middle = c.p50_ms
   return (
-    <section className="grid gap-x-14 gap-y-6 lg:grid-cols-[240px_minmax(0,1fr)]">
+    <section className="grid grid-cols-1 gap-x-14 gap-y-6 lg:grid-cols-[240px_minmax(0,1fr)]">
       <div>
         <h2 className="text-sm font-medium text-soft">{t('console.clock.speed_to_lead')}</h2>
         <p className="figures mt-1 text-hero font-semibold tracking-tight">{middle == null ? '–' : lasted(middle)}</p>
@@ -191,7 +191,7 @@ function Compared({ rows, by, more, before, open }: { rows: Row[]; by: (typeof s
   ]
   if (!rows.length) return <p className="py-6 text-soft">{t('console.report.nobody')}</p>
   return (
-    <div className="mt-2 overflow-x-auto" tabIndex={0} role="group" aria-label={t('console.report.compared')}>
+    <div className="relative mt-2 overflow-x-auto" tabIndex={0} role="group" aria-label={t('console.report.compared')}>
       <table className="w-full min-w-160 text-sm">
         <thead>
           <tr className="border-b border-line text-xs text-soft">

@@ -54,7 +54,7 @@ export function Roles() {
 function Matrix({ rights: r }: { rights: Shown }) {
   return (
     <Part title={t('console.roles.matrix')}>
-      <div className="overflow-x-auto" tabIndex={0} role="group" aria-label={t('console.roles.matrix')}>
+      <div className="relative overflow-x-auto" tabIndex={0} role="group" aria-label={t('console.roles.matrix')}>
         <table className="w-full min-w-180 text-sm">
           <thead>
             <tr className="border-b border-line text-xs text-soft">

@@ -17,7 +17,7 @@ import { SSO } from './sso'
 export function Settings() {
   return (
     <Page title={t('console.nav.settings')} words={t('console.settings.words')}>
-      <div className="grid gap-x-14 gap-y-12 lg:grid-cols-2">
+      <div className="grid grid-cols-1 gap-x-14 gap-y-12 lg:grid-cols-2">
         <SignIn />
         <Devices />
         <Networks />

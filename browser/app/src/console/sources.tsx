@@ -6,7 +6,7 @@ import { type Fault, faultOf } from '../lib/fault'
 import { useMay } from '../lib/me'
 import { queries } from '../lib/query'
 import { t } from '../lib/words'
-import { Nowhere } from '../root'
+import { Missing } from '../root'
 import { Badge } from '../ui/badge'
 import { Button } from '../ui/button'
 import { Confirm } from '../ui/dialog'
@@ -113,7 +113,7 @@ export function SourcePage() {
       void queries.invalidateQueries({ queryKey: ['sources'] })
     },
   })
-  if (source.isError && faultOf(source.error).status === 404) return <Nowhere />
+  if (source.isError && faultOf(source.error).status === 404) return <Missing />
   if (source.isError && !source.data) return <Sorry error={source.error} again={() => void source.refetch()} />
   const s = source.data
   if (!s) return <Page title={t('console.nav.sources')}><Rows n={5} tall /></Page>
@@ -134,7 +134,7 @@ export function SourcePage() {
         </>
       }
     >
-      <div className="grid gap-x-14 gap-y-10 lg:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
+      <div className="grid grid-cols-1 gap-x-14 gap-y-10 lg:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
         <Part title={t('console.source.put')}><Snippet id={s.id} /></Part>
         <Part title={t('console.source.about')}>
           {may('setup:manage') ? (

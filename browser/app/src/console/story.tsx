@@ -9,7 +9,7 @@ import { useMay } from '../lib/me'
 import { queries } from '../lib/query'
 import { purpose } from '../lib/session'
 import { t, tOf } from '../lib/words'
-import { Nowhere } from '../root'
+import { Missing } from '../root'
 import { Badge } from '../ui/badge'
 import { Button } from '../ui/button'
 import { cx } from '../ui/cx'
@@ -34,7 +34,7 @@ export function Story() {
   const may = useMay()
   const lead = useQuery({ queryKey: ['lead', id], queryFn: () => ok(api.GET('/v1/leads/{id}', { params: path, headers: { 'Catchment-Purpose': purpose() } })) })
   useFresh(/^(lead|offer|attempt|note|enquiry|visit|booking|person|alarm)\./, ['lead', id], ['course', id])
-  if (lead.isError && faultOf(lead.error).status === 404) return <Nowhere />
+  if (lead.isError && faultOf(lead.error).status === 404) return <Missing />
   if (lead.isError && !lead.data) return <Sorry error={lead.error} again={() => void lead.refetch()} />
   const l = lead.data
   if (!l) return <Page title={<Block className="h-8 w-56" />}><Rows n={6} tall /></Page>
@@ -52,7 +52,7 @@ export function Story() {
       action={<Acts lead={l} />}
     >
       <Clocks lead={l} />
-      <div className="mt-9 grid gap-x-14 gap-y-10 lg:grid-cols-[minmax(0,1fr)_300px]">
+      <div className="mt-9 grid grid-cols-1 gap-x-14 gap-y-10 lg:grid-cols-[minmax(0,1fr)_300px]">
         <Part title={t('console.story.title')}><Course lead={l} /></Part>
         <div className="min-w-0 space-y-8">
           <Person lead={l} />

@@ -7,7 +7,7 @@ import { count } from '../lib/format'
 import { useMay } from '../lib/me'
 import { queries } from '../lib/query'
 import { t } from '../lib/words'
-import { Nowhere } from '../root'
+import { Missing } from '../root'
 import { Badge } from '../ui/badge'
 import { Button } from '../ui/button'
 import { Field } from '../ui/field'
@@ -27,13 +27,13 @@ export function TeamPage() {
   const projects = useProjects().data
   const pool = usePool(project)
   const named = projects?.find((p) => p.id === project)?.name
-  if (projects && !named) return <Nowhere />
+  if (projects && !named) return <Missing />
   const none = pool.isError && faultOf(pool.error).status === 404
   if (pool.isError && !none) return <Sorry error={pool.error} again={() => void pool.refetch()} />
   return (
     <Page title={named ?? ''} words={<><Link to="/console/routing" className="underline underline-offset-4">{t('console.nav.routing')}</Link> · {t('console.team.words')}</>}>
       {!pool.data && !none ? <Rows n={6} /> : (
-        <div className="grid gap-x-14 gap-y-10 lg:grid-cols-[minmax(0,1fr)_340px]">
+        <div className="grid grid-cols-1 gap-x-14 gap-y-10 lg:grid-cols-[minmax(0,1fr)_340px]">
           <Members project={project} members={pool.data?.members ?? []} />
           <div className="space-y-10">
             <Offering key={pool.data?.id} project={project} pool={pool.data} />

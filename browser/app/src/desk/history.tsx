@@ -24,7 +24,7 @@ export function Asked({ story }: { story?: Story }) {
   return (
     <section className="mx-4 mt-6">
       <h2 className="text-sm text-soft">{t('desk.lead.asked')}</h2>
-      {last.message ? <p className="mt-1 text-base whitespace-pre-line wrap-anywhere">{last.message}</p> : <p className="mt-1 text-soft">{t('desk.lead.noMessage')}</p>}
+      {last.message ? <p dir="auto" className="match mt-1 text-base whitespace-pre-line wrap-anywhere">{last.message}</p> : <p className="mt-1 text-soft">{t('desk.lead.noMessage')}</p>}
       {(facts.length > 0 || from.length > 0) && (
         <dl className="mt-3 grid grid-cols-[max-content_1fr] gap-x-4 gap-y-1 text-sm">
           {[...facts, ...from].map(([name, value]) => (

@@ -22,7 +22,7 @@ export function LeadRow({ lead, about }: { lead: Lead; about?: ListName | 'waiti
             <span className="truncate text-base font-semibold">{nameOf(lead)}</span>
             {lead.re_enquiry && <Badge tone="accent">{t('desk.lead.again')}</Badge>}
           </span>
-          <span className="mt-0.5 block truncate text-sm text-soft">
+          <span dir="auto" className="match mt-0.5 block truncate text-sm text-soft">
             {lead.project.name} · {lead.source.name}
           </span>
         </span>

@@ -45,7 +45,7 @@ export function Mapping({ source }: { source: Source }) {
       <p className="max-w-160 text-soft">{t('inlet.mapping.words')}</p>
       <TextField label={t('inlet.mapping.sample')} help={t('inlet.mapping.sampleHelp')} rows={3} dir="ltr" value={text} onChange={(e) => setText(e.target.value)} spellCheck={false} />
       {all.length > 0 && (
-        <div className="overflow-x-auto" tabIndex={0} role="group" aria-label={t('inlet.mapping.title')}>
+        <div className="relative overflow-x-auto" tabIndex={0} role="group" aria-label={t('inlet.mapping.title')}>
           <table className="w-full min-w-130 text-sm">
             <thead>
               <tr className="border-b border-line text-xs text-soft">

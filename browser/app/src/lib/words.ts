@@ -49,7 +49,7 @@ export async function useArea(area: keyof Areas) {
 }
 
 export async function startWords() {
-  await i18next.init({ lng: language, fallbackLng: false, resources: {}, interpolation: { escapeValue: false }, returnNull: false })
+  await i18next.init({ lng: language, fallbackLng: false, resources: {}, interpolation: { escapeValue: false }, returnNull: false, showSupportNotice: false })
   await useArea('app')
   mark()
 }

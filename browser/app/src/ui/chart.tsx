@@ -25,10 +25,6 @@ export function Bars({ bars, label, across, height = 220 }: { bars: Bar[]; label
     return () => m.removeEventListener('change', f)
   }, [])
   const text = JSON.stringify(bars)
-  const latest = useRef(bars)
-  useEffect(() => {
-    latest.current = bars
-  })
   useEffect(() => {
     const el = box.current
     if (!el) return
@@ -36,28 +32,30 @@ export function Bars({ bars, label, across, height = 220 }: { bars: Bar[]; label
     const chart = new uPlot(options(drawn, el, height), dataOf(drawn), el)
     const size = new ResizeObserver(() => chart.setSize({ width: el.clientWidth, height }))
     size.observe(el)
-    const at = (e: MouseEvent) => latest.current[Math.round(chart.posToVal(e.clientX - chart.over.getBoundingClientRect().left, 'x'))]
-    const press = (e: MouseEvent) => at(e)?.open?.()
-    const point = (e: MouseEvent) => void (chart.over.style.cursor = at(e)?.open ? 'pointer' : '')
-    chart.over.addEventListener('click', press)
-    chart.over.addEventListener('mousemove', point)
     return () => {
       size.disconnect()
       chart.destroy()
     }
   }, [text, height, theme, dark])
   return (
-    <figure>
+    <figure className="relative">
       <div ref={box} dir="ltr" role="img" aria-label={label} style={{ height }} className="relative w-full overflow-hidden">
         <span data-colour="ink" className="sr-only text-ink" />
         <span data-colour="soft" className="sr-only text-soft" />
         <span data-colour="line" className="sr-only text-line" />
         <span data-colour="accent" className="sr-only text-accent" />
       </div>
+      {bars.some((b) => b.open) && (
+        <div dir="ltr" className="absolute inset-x-[8px] inset-y-0 flex">
+          {bars.map((b) => b.open
+            ? <button key={b.label} type="button" aria-label={`${across} ${b.label}: ${count(b.value)}`} onClick={b.open} className="min-w-0 flex-1 cursor-pointer rounded-sm outline-none hover:bg-hover/40 focus-visible:outline-2 focus-visible:-outline-offset-2 focus-visible:outline-accent" />
+            : <span key={b.label} className="flex-1" />)}
+        </div>
+      )}
       <table className="sr-only">
         <caption>{label}</caption>
         <tbody>
-          {bars.map((b) => <tr key={b.label}><th scope="row">{across} {b.label}</th><td>{b.open ? <button type="button" tabIndex={-1} onClick={b.open}>{count(b.value)}</button> : count(b.value)}</td></tr>)}
+          {bars.map((b) => <tr key={b.label}><th scope="row">{across} {b.label}</th><td>{count(b.value)}</td></tr>)}
         </tbody>
       </table>
     </figure>

@@ -61,7 +61,7 @@ function List({ onClose }: { onClose: () => void }) {
   const [typed, type] = useState('')
   const [at, go] = useState(0)
   const id = useId()
-  const named = useMemo(() => acts.filter((a) => !a.id.startsWith('list.') && fits(a.words + ' ' + (a.group ?? ''), typed)), [acts, typed])
+  const named = useMemo(() => acts.filter((a) => a.id !== 'palette' && !a.id.startsWith('list.') && fits(a.words + ' ' + (a.group ?? ''), typed)), [acts, typed])
   const leads = useLeadActs(typed)
   const found = [...leads.acts, ...named]
   const list = useRef<HTMLUListElement>(null)

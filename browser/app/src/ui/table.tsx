@@ -41,19 +41,21 @@ export function Table<R>({ columns, rows, before = 0, rowKey, label, onOpen, mor
     else if (more && lastShown >= before + rows.length - 15) more()
   }, [firstShown, lastShown, before, rows.length, more, less, loading])
   const grid = { gridTemplateColumns: columns.map((c) => c.width).join(' ') }
+  // Rows are laid out without each other: on a narrow screen head and rows keep to this, and scroll together.
+  const least = { minWidth: columns.reduce((sum, c) => sum + (Number(/\d+/.exec(c.width)?.[0]) || 0), 0) }
   const open = (e: KeyboardEvent, row: R) => {
     if (e.key === 'Enter' && e.target === e.currentTarget) onOpen?.(row)
   }
   return (
     <div ref={box} role="table" aria-label={label} aria-rowcount={more ? -1 : before + rows.length + 1} tabIndex={0} className={cx('relative overflow-auto outline-none focus-visible:outline-2 focus-visible:-outline-offset-2 focus-visible:outline-accent', className)}>
-      <div role="rowgroup" className="sticky top-0 z-10 min-w-max border-b border-line bg-ground md:min-w-0">
+      <div role="rowgroup" style={least} className="sticky top-0 z-10 border-b border-line bg-ground">
         <div role="row" aria-rowindex={1} style={grid} className="grid h-9 items-center text-xs font-medium text-soft">
           {columns.map((c) => (
             <div key={c.id} role="columnheader" className={cx('truncate px-3', c.end && 'text-end')}>{c.head}</div>
           ))}
         </div>
       </div>
-      <div role="rowgroup" style={{ height: v.getTotalSize() }} className="relative">
+      <div role="rowgroup" style={{ ...least, height: v.getTotalSize() }} className="relative">
         {items.map((item) => {
           const row = rows[item.index - before]
           if (!row) return <div key={item.index} aria-hidden style={{ height, transform: `translateY(${item.start}px)` }} className="absolute inset-x-0 top-0 border-b border-line" />
@@ -76,7 +78,7 @@ export function Table<R>({ columns, rows, before = 0, rowKey, label, onOpen, mor
               )}
             >
               {columns.map((c) => (
-                <div key={c.id} role="cell" className={cx('truncate px-3', c.end && 'figures text-end')}>{c.cell(row)}</div>
+                <div key={c.id} role="cell" dir={c.end ? undefined : 'auto'} className={cx('truncate px-3', c.end ? 'figures text-end' : 'match')}>{c.cell(row)}</div>
               ))}
             </div>
           )

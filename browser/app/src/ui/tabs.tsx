@@ -1,5 +1,5 @@
 import { Tabs as Base } from '@base-ui/react/tabs'
-import type { ReactNode } from 'react'
+import { type ReactNode, useLayoutEffect, useRef } from 'react'
 import { count } from '../lib/format'
 import { cx } from './cx'
 
@@ -20,9 +20,14 @@ export function Tabs<V extends string>({ tabs, value, onChange, label, children,
   children: ReactNode
   className?: string
 }) {
+  const list = useRef<HTMLDivElement>(null)
+  useLayoutEffect(() => {
+    const now = list.current?.querySelector('[data-active]')
+    if (now && list.current!.scrollWidth > list.current!.clientWidth) now.scrollIntoView({ block: 'nearest', inline: 'center' })
+  }, [value])
   return (
     <Base.Root value={value} onValueChange={(v) => onChange(v as V)} className={className}>
-      <Base.List aria-label={label} className="relative flex gap-1 overflow-x-auto border-b border-line px-3 [scrollbar-width:none]">
+      <Base.List ref={list} aria-label={label} className="relative flex gap-1 overflow-x-auto border-b border-line px-3 [scrollbar-width:none]">
         {tabs.map((tab) => (
           <Base.Tab
             key={tab.value}

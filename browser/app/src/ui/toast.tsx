@@ -47,6 +47,7 @@ export function takeSaid(f: (s: Said) => void): () => void {
 /** What went wrong and the way out, with the id that support finds it by. */
 export function faultWords(f: Fault): { title: string; words?: string } {
   if (f.code === 'offline') return { title: t('fault.offline'), words: t('fault.offlineWay') }
+  if (f.code === 'unexpected') return { title: t('fault.broken'), words: t('fault.brokenWay') }
   const words = [f.detail, f.requestId && t('fault.id', { id: f.requestId })].filter(Boolean).join(' ')
   return { title: f.message, words: words || undefined }
 }
