@@ -6,7 +6,7 @@ GOFLAGS_BUILD = -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 DATA ?= ./demo-data
 LISTEN ?= 127.0.0.1:8080
 
-.PHONY: build app screenshots first-load icons demo test fast race lint bench seal-cost properties policies prove fuzz api deps clean
+.PHONY: build app screenshots pictures first-load icons demo test fast race lint bench seal-cost properties policies prove fuzz api deps clean
 
 build: app
 	go build $(GOFLAGS_BUILD) -o bin/catchment ./cmd/catchment
@@ -31,7 +31,11 @@ browser/app/node_modules/.package-lock.json: browser/app/package-lock.json
 
 # Every screen at phone and desktop size, light and dark, into a folder that git ignores.
 screenshots: deps build
-	go test -count=1 -timeout 20m -run '^TestScreens$$' ./cmd/catchment -screens $(CURDIR)/screenshots
+	go test -count=1 -timeout 30m -run '^TestScreens$$' ./cmd/catchment -screens $(CURDIR)/screenshots
+
+# The few small ones that the README shows, committed.
+pictures: deps build
+	go test -count=1 -timeout 10m -run '^TestPictures$$' ./cmd/catchment -pictures $(CURDIR)/docs/pictures
 
 # How long the desk's first load takes on a slow phone, and the next one: a processor four
 # times slower, 10 Mbit/s, 40 ms. To be run on a quiet machine.

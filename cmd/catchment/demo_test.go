@@ -88,14 +88,20 @@ func awaitDemo(t *testing.T, p *process, dir, before string) (made demoFile) {
 	path := filepath.Join(dir, "demo.json")
 	awaitFile(t, p, path)
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		made = demoFile{}
-		text, err := os.ReadFile(path)
-		if err == nil && json.Unmarshal(text, &made) == nil && made.URL != "" && made.URL != before {
+		if made, err := readDemo(path); err == nil && made.URL != "" && made.URL != before {
 			return made
 		}
 	}
 	t.Fatalf("no demo.json for this start: %s", p.logs)
 	return made
+}
+
+func readDemo(path string) (made demoFile, err error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return made, err
+	}
+	return made, json.Unmarshal(text, &made)
 }
 
 // offeredInDemo hands in a lead as a page would, and waits for its offer, in

@@ -7,11 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"catchment/internal/app/apptest"
+	"catchment/internal/notify/notifytest"
 	"catchment/internal/totp"
 )
 
@@ -50,20 +52,24 @@ func TestScreens(t *testing.T) {
 // gallery is the app as its people see it: a demo where much happens, and one
 // where only what a screen asks for does.
 type gallery struct {
-	t         *testing.T
-	b         *apptest.Browser
-	url, axe  string
-	sessions  map[string]string // by role, as JSON
-	quiet     *deskDemo
-	signedIn  time.Time // its salesperson
-	me        api
-	offered   int
-	screensOf *regexp.Regexp
+	t        *testing.T
+	b        *apptest.Browser
+	url, axe string
+	sessions map[string]string // by role, as JSON
+	quiet    *deskDemo
+	signedIn time.Time // its salesperson
+	me       api
+	offered  int
+	// What the browser's push service would say, which is out of reach here.
+	subscription string
+	screensOf    *regexp.Regexp
 }
 
 func openGallery(t *testing.T, axe string) *gallery {
 	t.Helper()
-	g := &gallery{t: t, b: apptest.Open(t), axe: axe, quiet: openDeskDemo(t), sessions: map[string]string{}, screensOf: regexp.MustCompile(*screensOf)}
+	pushes := notifytest.Start(t, "", nil)
+	subscription, _ := json.Marshal(pushes.Subscribe("/phone"))
+	g := &gallery{subscription: string(subscription), t: t, b: apptest.Open(t), axe: axe, quiet: openDeskDemo(t, "--push-hosts", pushes.Host()), sessions: map[string]string{}, screensOf: regexp.MustCompile(*screensOf)}
 	dir := filepath.Join(t.TempDir(), "demo")
 	made := awaitDemo(t, start(t, "demo", "--data", dir, "--listen", "127.0.0.1:0", "--inner", "", "--watermark", "32", "--rate", "120"), dir, "")
 	g.url = made.URL
@@ -73,9 +79,22 @@ func openGallery(t *testing.T, axe string) *gallery {
 			g.sessions[u.Role] = signInJSON(t, made.URL, u)
 		}
 	}
+	quiet, _ := readDemo(g.quiet.file)
+	for i, who := range []string{"quiet ", "empty "} { // the second company has no lead yet
+		for _, u := range quiet.Accounts[i].Users {
+			if u.Role == "admin" || u.Role == "manager" {
+				g.sessions[who+u.Role] = signInJSON(t, g.quiet.url, u)
+			}
+		}
+	}
 	api{t, made.URL, tokenOf(g.sessions["manager"])}.until("a lead that somebody has", "/v1/leads?state=owned&limit=1", func(a answer) bool { return len(a.items()) > 0 })
 	g.signIn(t)
+	timed := g.quiet.manager.want(201, "POST", "/v1/policies", fields{"project_id": g.quiet.project, "name": "In turn, timed",
+		"policy": fields{"rules": []fields{{"name": "Everybody", "method": "round_robin"}}, "clocks": []fields{{"clock": "accept_to_attempt", "seconds": 1, "hours": "wall_clock", "then": "alert"}}}})
+	g.quiet.manager.want(200, "POST", "/v1/policies/"+timed.text("id")+"/publish", nil)
 	g.quiet.aDay(g.me)
+	g.quiet.page.want(202, "POST", "/v1/leads", fields{"source": g.quiet.source, "message": "I would take all of them. Call me today.",
+		"person": fields{"name": "Grigor Example", "email": "grigor@disposable.example"}})
 	return g
 }
 
@@ -99,7 +118,7 @@ func (g *gallery) walk(l look) {
 	g.t.Helper()
 	g.signIn(g.t)
 	var page *apptest.Page
-	for _, s := range screens {
+	for _, s := range slices.Concat(screens, asides) {
 		if !g.screensOf.MatchString(s.name) && !g.screensOf.MatchString(l.of(s.name)) {
 			continue
 		}
@@ -120,7 +139,9 @@ func (g *gallery) walk(l look) {
 			}
 		})
 		g.actAs(g.t, page)
-		if !fine {
+		// Chromium 156 may crash while it ends a worker that writes to the origin's
+		// private files, and takes the process's next page along.
+		if !fine || s.alone || strings.HasPrefix(s.path, "/app/desk") {
 			page.Close()
 			page = nil
 		}
@@ -136,8 +157,21 @@ func (g *gallery) actAs(t *testing.T, page *apptest.Page) {
 	g.me.t, g.quiet.t, g.quiet.page.t, g.quiet.manager.t, g.quiet.reader.t = t, t, t, t, t
 }
 
+// breaks has the server's answers be what a screen asks for: none at all, its
+// own fault, or one that the app cannot read.
+const breaks = `(() => { const ask = window.fetch
+	window.fetch = async (r, ...more) => {
+		const how = localStorage.getItem('test.broken'), path = new URL(r.url ?? r, location.href).pathname
+		if (!how || !/^\/v1\/(leads|board|alarms)/.test(path)) return ask(r, ...more)
+		if (how === 'away') throw new TypeError('no signal')
+		if (how === 'odd') return Response.json({ items: [{}], projects: 1 })
+		return Response.json({ status: 500, code: 'internal', title: 'Something went wrong', request_id: 'req_01kb4n2b0xfk5rs8e3m7y1q6da' }, { status: 500, headers: { 'Content-Type': 'application/problem+json' } })
+	} })()`
+
 func (g *gallery) open(l look) *apptest.Page {
 	page := g.b.Page().Dark(l.light == "dark").Translate(tongueOf(g.t, l.language))
+	page.Before(breaks)
+	page.Before(subscribes(g.subscription))
 	if l.size == "phone" {
 		return page.Phone()
 	}
@@ -149,12 +183,15 @@ func (g *gallery) visit(page *apptest.Page, s screen, l look) {
 	t := g.quiet.t
 	t.Helper()
 	url, session := g.url, g.sessions[s.as]
-	if s.quiet {
+	switch {
+	case s.quiet:
 		url, session = g.quiet.url, g.sessions["quiet "+s.as]
+	case s.empty:
+		url, session = g.quiet.url, g.sessions["empty "+s.as]
 	}
 	page.Go(url + "/app/sign.svg")
 	said, _ := json.Marshal(session)
-	apptest.Eval[bool](page, fmt.Sprintf(`localStorage.clear(), localStorage.setItem('catchment.language', %q), %s && localStorage.setItem('catchment.session', %s), true`, l.language, said, said))
+	apptest.Eval[bool](page, fmt.Sprintf(`localStorage.clear(), localStorage.setItem('catchment.language', %q), %s && localStorage.setItem('catchment.session', %s), %q && localStorage.setItem('test.broken', %q), true`, l.language, said, said, s.broken, s.broken))
 	page.Go(url + s.path)
 	if s.offer {
 		defer g.offers(page, s.lost)()

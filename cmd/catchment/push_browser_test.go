@@ -26,11 +26,7 @@ func (d *deskDemo) openPushPhone(b *apptest.Browser, s *notifytest.Service) *pus
 	said, _ := json.Marshal(s.Subscribe("/phone"))
 	p := &pushPhone{Page: b.Page().Phone().Dark(false), s: s}
 	p.Notifications("prompt")
-	p.Before(fmt.Sprintf(`if (self.PushManager) {
-		const sub = { toJSON: () => (%s), options: {}, unsubscribe: async () => (localStorage.removeItem('test.sub'), true) }
-		PushManager.prototype.subscribe = async () => (localStorage.setItem('test.sub', '1'), sub)
-		PushManager.prototype.getSubscription = async () => localStorage.getItem('test.sub') ? sub : null
-	}`, said))
+	p.Before(subscribes(string(said)))
 	p.Go(d.url + "/app/sign.svg")
 	session := signInJSON(d.t, d.url, d.me)
 	key, err := base64.RawURLEncoding.DecodeString(api{d.t, d.url, tokenOf(session)}.want(200, "GET", "/v1/push/key", nil).text("key"))
@@ -45,6 +41,15 @@ func (d *deskDemo) openPushPhone(b *apptest.Browser, s *notifytest.Service) *pus
 	awaitWorker(p.Page)
 	p.deliver = p.Deliverer(d.url)
 	return p
+}
+
+// subscribes has the browser say this of its subscription.
+func subscribes(said string) (script string) {
+	return fmt.Sprintf(`if (self.PushManager) {
+		const sub = { toJSON: () => (%s), options: {}, unsubscribe: async () => (localStorage.removeItem('test.sub'), true) }
+		PushManager.prototype.subscribe = async () => (localStorage.setItem('test.sub', '1'), sub)
+		PushManager.prototype.getSubscription = async () => localStorage.getItem('test.sub') ? sub : null
+	}`, said)
 }
 
 // bring hands a push to the browser, as its service would.

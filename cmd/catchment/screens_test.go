@@ -12,9 +12,12 @@ type screen struct {
 	path     string
 	shows    string // words, or none: its heading
 	act      func(p *apptest.Page)
-	quiet    bool // in the demo where nobody else moves
-	offer    bool // a lead is offered meanwhile
-	lost     bool // and another gets it
+	quiet    bool   // in the demo where nobody else moves
+	offer    bool   // a lead is offered meanwhile
+	lost     bool   // and another gets it
+	empty    bool   // in an account where nothing happened yet
+	broken   string // how the server answers: "away", "500" or "odd", see breaks
+	alone    bool   // its page serves no other screen
 }
 
 // firstLead opens the first lead of a list.

@@ -129,14 +129,14 @@ func (b *Browser) page(how ...chromedp.ContextOption) *Page {
 	end := time.AfterFunc(stuck, func() { stop(fmt.Errorf("at one address for %v", stuck)) })
 	p := &Page{t: b.t, ctx: ctx, stop: stop, end: end, workers: map[target.ID]context.Context{}}
 	p.Close = sync.OnceFunc(func() {
-		if b.t.Failed() {
-			b.t.Logf("the page at the end:\n%.1500s", p.Text())
-		}
 		end.Stop()
 		stop(nil)
 		cancel()
 	})
 	b.t.Cleanup(func() {
+		if b.t.Failed() && ctx.Err() == nil {
+			b.t.Logf("the page at the end:\n%.1500s", p.Text())
+		}
 		p.Close()
 		for _, f := range p.Faults() {
 			b.t.Errorf("the page: %s", f)
@@ -385,6 +385,12 @@ func (p *Page) Type(label, text string) {
 	p.must(err)
 }
 
+// Tick ticks the first box of these words.
+func (p *Page) Tick(words string) {
+	p.t.Helper()
+	p.click(words, "input[type=checkbox]", `true`, `window.aimed.checked || !window.aimed.isConnected`)
+}
+
 // click clicks what find finds until struck, a script, says that it took it.
 func (p *Page) click(words, kinds, before, struck string) {
 	p.t.Helper()
@@ -407,6 +413,43 @@ func (p *Page) Key(keys string) {
 	p.must(chromedp.Do(p.ctx, chromedp.KeyEvent(keys)))
 }
 
+// KeyUntil presses a key until the words can be read: who has just opened a
+// page presses it before the page listens.
+func (p *Page) KeyUntil(keys, words string) {
+	p.t.Helper()
+	for end := time.Now().Add(patience); p.ctx.Err() == nil && time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		if p.says(words) {
+			return
+		}
+		p.Key(keys)
+	}
+	p.fail("%q does not lead to %q; the page says:\n%s", keys, words, p.Text())
+}
+
+// says is whether the words can be read.
+func (p *Page) says(words string) bool {
+	text := p.Text()
+	return slices.ContainsFunc(p.called(words), func(w string) bool { return strings.Contains(text, w) })
+}
+
+// Down scrolls to where the words stand.
+func (p *Page) Down(words string) {
+	p.t.Helper()
+	p.See(words)
+	called, _ := json.Marshal(p.called(words))
+	Eval[bool](p, fmt.Sprintf(`(() => {
+		const walk = document.createTreeWalker(document.querySelector('main') ?? document.body, NodeFilter.SHOW_TEXT)
+		for (let n; (n = walk.nextNode());) if (%s.some(w => n.data.includes(w))) return n.parentElement.scrollIntoView({ block: 'center' }), true
+		return false })()`, called))
+}
+
+// Printed has the page be what paper shows, until its end.
+func (p *Page) Printed() {
+	p.t.Helper()
+	_, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
+	p.must(err)
+}
+
 // See waits until the words can be read on the page.
 func (p *Page) See(words string) {
 	p.t.Helper()
@@ -422,8 +465,7 @@ func (p *Page) Gone(words string) {
 func (p *Page) await(words string, there bool) {
 	p.t.Helper()
 	for end := time.Now().Add(patience); p.ctx.Err() == nil && time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
-		text := p.Text()
-		if slices.ContainsFunc(p.called(words), func(w string) bool { return strings.Contains(text, w) }) == there {
+		if p.says(words) == there {
 			return
 		}
 	}
@@ -436,6 +478,15 @@ func (p *Page) Shot() []byte {
 	png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
 	p.must(err)
 	return png
+}
+
+// Small is a picture of what the window shows, as WebP, for pages that show it.
+func (p *Page) Small() []byte {
+	p.t.Helper()
+	quality := int64(80)
+	r, err := chromedp.Call(p.ctx, cdppage.CaptureScreenshot, cdppage.CaptureScreenshotParams{Format: cdppage.CaptureScreenshotFormatWebp, Quality: &quality})
+	p.must(err)
+	return r.Data
 }
 
 // Violation is what axe says of a page.
