@@ -108,7 +108,7 @@ function stepsOf(k: Known, l: Lead, name: Name): Step[] {
       title: `${tOf('console.channel', a.channel)}: ${tOf('console.disposition', a.disposition)}`,
       more: [name(a.user_id), a.talk_ms ? t('console.story.talked', { time: lasted(a.talk_ms) }) : '', tOf('console.evidence', a.evidence)].filter(Boolean).join(' · '),
     })),
-    ...k.notes.map((n): Step => ({ at: n.created_at, icon: 'note', title: t('console.story.note', { name: name(n.by) }), more: <p className="whitespace-pre-wrap text-ink">{n.text ?? t('console.lead.erased')}</p> })),
+    ...k.notes.map((n): Step => ({ at: n.created_at, icon: 'note', title: t('console.story.note', { name: name(n.by) }), more: <p dir="auto" className="match whitespace-pre-wrap text-ink">{n.text ?? t('console.lead.erased')}</p> })),
     ...k.visits.map((v): Step => ({ at: v.created_at, icon: 'calendar', title: t(`console.story.visit.${v.state}`), more: <><When at={v.at} />{v.place && ` · ${v.place}`}</> })),
     ...k.bookings.map((b): Step => ({ at: b.booked_at, icon: 'check', tone: b.cancelled_at ? 'lost' : 'good', title: t(b.cancelled_at ? 'console.story.bookingGone' : 'console.story.booking', { value: money(b.value_minor, b.currency) }), more: [b.unit, name(b.user_id)].filter(Boolean).join(' · ') })),
     ...k.entries.filter((r) => !told.has(r.action)).map((r): Step => ({ at: r.at, icon: 'book', title: t('console.story.record', { name: name(r.actor), action: tOf('console.action', r.action.replace('.', '-')) }), more: r.purpose && tOf('console.purpose', r.purpose) })),
@@ -124,7 +124,7 @@ function EnquiryWords({ e }: { e: Schemas['Enquiry'] }) {
   const custom = Object.entries({ ...e.custom, ...e.personal_custom })
   return (
     <div className="space-y-1">
-      {e.message && <blockquote dir="auto" className="match border-s-2 border-edge ps-3 whitespace-pre-wrap text-ink">{e.message}</blockquote>}
+      {e.message && <blockquote className="border-s-2 border-edge ps-3 whitespace-pre-wrap text-ink"><span dir="auto" className="match block">{e.message}</span></blockquote>}
       {from && <p><span className="text-faint">{t('console.story.from')}</span> {from}</p>}
       {custom.length > 0 && <p>{custom.map(([k, v]) => `${k}: ${String(v)}`).join(' · ')}</p>}
       {e.flags.length > 0 && <p className="text-soft">{e.flags.map((f) => tOf('console.flag', f)).join(' · ')}</p>}

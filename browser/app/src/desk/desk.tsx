@@ -86,7 +86,7 @@ function Places({ team, side }: { team: boolean; side?: boolean }) {
 function Connection() {
   if (!useAway()) return null
   return (
-    <p className="flex items-center gap-1.5 px-2 text-sm text-warm">
+    <p className="flex items-center gap-1.5 px-2 text-sm whitespace-nowrap text-warm">
       <Icon name="warn" className="size-4" />
       {t('desk.away')}
     </p>

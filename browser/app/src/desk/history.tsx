@@ -87,7 +87,7 @@ export function History({ lead, story, canWork }: { lead: Lead; story?: Story; c
                 <span className="font-medium">{e.title}</span>
                 <When at={e.at} className="text-sm text-soft" />
               </p>
-              {e.words && <p className="mt-0.5 whitespace-pre-line text-soft wrap-anywhere">{e.words}</p>}
+              {e.words && <p dir="auto" className="match mt-0.5 whitespace-pre-line text-soft wrap-anywhere">{e.words}</p>}
             </div>
           </li>
         ))}

@@ -26,12 +26,12 @@ export function PresenceSwitch() {
         aria-pressed={there}
         onClick={flip}
         title={there ? t('desk.presence.leave') : t('desk.presence.come')}
-        className="flex flex-1 items-center gap-2 rounded-s-full ps-4 pe-2 text-sm font-semibold outline-none focus-visible:outline-2 focus-visible:outline-accent"
+        className="flex flex-1 items-center gap-2 rounded-s-full ps-4 pe-2 text-sm font-semibold whitespace-nowrap outline-none focus-visible:outline-2 focus-visible:outline-accent"
       >
         <Mark state={now} />
         {tOf('desk.presence.is', now)}
       </button>
-      <button type="button" aria-haspopup="dialog" aria-label={t('desk.presence.choose')} onClick={() => (was(true), choose(true))} className="grid w-9 place-items-center rounded-e-full outline-none focus-visible:outline-2 focus-visible:outline-accent">
+      <button type="button" aria-haspopup="dialog" aria-label={t('desk.presence.choose')} onClick={() => (was(true), choose(true))} className="grid w-11 place-items-center rounded-e-full md:w-9 outline-none focus-visible:outline-2 focus-visible:outline-accent">
         <Icon name="down" className="size-4" />
       </button>
       {chosen && <Suspense><Choices now={now} open={choosing} onClose={() => choose(false)} onChoose={set.mutate} /></Suspense>}
