@@ -14,7 +14,11 @@ var asides = []screen{
 		p.Press("Keep note")
 		p.See("Kept") // the message, and the story behind it
 	}},
-	{name: "lead-visit", as: "salesperson", quiet: true, path: "/app/desk?list=new", act: moreOfLead("Site visit", "Where")},
+	{name: "lead-visit", as: "salesperson", quiet: true, path: "/app/desk?list=new", act: func(p *apptest.Page) {
+		firstLead(p)
+		p.Press("Site visit")
+		p.See("Where")
+	}},
 	{name: "lead-close", as: "salesperson", quiet: true, path: "/app/desk?list=new", act: moreOfLead("Close as lost", "Too expensive")},
 	{name: "lead-give-back", as: "salesperson", quiet: true, path: "/app/desk?list=new", act: moreOfLead("Give back", "For whoever gets it next")},
 	{name: "lead-stop", as: "salesperson", quiet: true, path: "/app/desk?list=new", act: moreOfLead("Must not be contacted", "What they said")},

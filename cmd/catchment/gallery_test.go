@@ -59,6 +59,7 @@ type gallery struct {
 	quiet    *deskDemo
 	signedIn time.Time // its salesperson
 	me       api
+	meID     string
 	offered  int
 	// What the browser's push service would say, which is out of reach here.
 	subscription string
@@ -108,8 +109,8 @@ func (g *gallery) signIn(t *testing.T) {
 	g.signedIn = time.Now()
 	nobody := api{t, g.quiet.url, ""}
 	flow := nobody.want(202, "POST", "/v1/sessions/codes", fields{"phone": g.quiet.me.Phone}).text("flow")
-	session := string(nobody.want(201, "POST", "/v1/sessions", fields{"flow": flow, "code": g.quiet.code(g.quiet.me.Phone)}).body)
-	g.sessions["quiet salesperson"], g.me = session, api{t, g.quiet.url, tokenOf(session)}
+	session := nobody.want(201, "POST", "/v1/sessions", fields{"flow": flow, "code": g.quiet.code(g.quiet.me.Phone)})
+	g.sessions["quiet salesperson"], g.me, g.meID = string(session.body), api{t, g.quiet.url, session.text("token")}, session.text("user_id")
 }
 
 // walk opens every screen, each as a test of its own on a page that they
@@ -149,6 +150,15 @@ func (g *gallery) walk(l look) {
 	if page != nil {
 		page.Close()
 	}
+	if g.screensOf.MatchString("away") || g.screensOf.MatchString(l.of("away")) {
+		page := g.open(l)
+		g.t.Run(l.of("away"), func(t *testing.T) {
+			g.actAs(t, page)
+			g.away(page, l)
+		})
+		g.actAs(g.t, page)
+		page.Close()
+	}
 }
 
 // actAs has what goes wrong from now on be this test's.
@@ -162,8 +172,9 @@ func (g *gallery) actAs(t *testing.T, page *apptest.Page) {
 const breaks = `(() => { const ask = window.fetch
 	window.fetch = async (r, ...more) => {
 		const how = localStorage.getItem('test.broken'), path = new URL(r.url ?? r, location.href).pathname
-		if (!how || !/^\/v1\/(leads|board|alarms)/.test(path)) return ask(r, ...more)
+		if (!how || !path.startsWith('/v1/')) return ask(r, ...more)
 		if (how === 'away') throw new TypeError('no signal')
+		if (!/^\/v1\/(leads|board|alarms)/.test(path)) return ask(r, ...more)
 		if (how === 'odd') return Response.json({ items: [{}], projects: 1 })
 		return Response.json({ status: 500, code: 'internal', title: 'Something went wrong', request_id: 'req_01kb4n2b0xfk5rs8e3m7y1q6da' }, { status: 500, headers: { 'Content-Type': 'application/problem+json' } })
 	} })()`
@@ -189,9 +200,7 @@ func (g *gallery) visit(page *apptest.Page, s screen, l look) {
 	case s.empty:
 		url, session = g.quiet.url, g.sessions["empty "+s.as]
 	}
-	page.Go(url + "/app/sign.svg")
-	said, _ := json.Marshal(session)
-	apptest.Eval[bool](page, fmt.Sprintf(`localStorage.clear(), localStorage.setItem('catchment.language', %q), %s && localStorage.setItem('catchment.session', %s), %q && localStorage.setItem('test.broken', %q), true`, l.language, said, said, s.broken, s.broken))
+	g.enter(page, url, session, s.broken, l)
 	page.Go(url + s.path)
 	if s.offer {
 		defer g.offers(page, s.lost)()
@@ -202,8 +211,23 @@ func (g *gallery) visit(page *apptest.Page, s screen, l look) {
 	if s.act != nil {
 		s.act(page)
 	}
+	g.judge(page, l.of(s.name))
+}
+
+// enter leaves in the page's storage what somebody has who signed in.
+func (g *gallery) enter(page *apptest.Page, url, session, broken string, l look) {
+	g.quiet.t.Helper()
+	page.Go(url + "/app/sign.svg")
+	said, _ := json.Marshal(session)
+	apptest.Eval[bool](page, fmt.Sprintf(`localStorage.clear(), localStorage.setItem('catchment.language', %q), %s && localStorage.setItem('catchment.session', %s), %q && localStorage.setItem('test.broken', %q), true`, l.language, said, said, broken, broken))
+}
+
+// judge looks at what is there: a picture, axe, and what went wrong.
+func (g *gallery) judge(page *apptest.Page, name string) {
+	t := g.quiet.t
+	t.Helper()
 	apptest.Settle(page)
-	g.keep(page, l.of(s.name)) // before an offer's time runs out
+	g.keep(page, name) // before an offer's time runs out
 	for _, v := range page.Axe(g.axe) {
 		t.Errorf("%s: %s\n%s", v.ID, v.Help, v.Where)
 	}
