@@ -108,11 +108,28 @@ func (d *deskDemo) aDay(me api) {
 // code is the last one that was sent to the number.
 func (d *deskDemo) code(phone string) (code string) {
 	d.t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		for _, m := range (api{d.t, d.url, ""}).want(200, "GET", "/demo/outbox", nil).items() {
-			if m := m.(fields); m["to"] == phone {
-				return m["code"].(string)
+	return d.codeAfter(phone, 0)
+}
+
+// codes counts what was sent to the number, and gives the last.
+func (d *deskDemo) codes(phone string) (n int, last string) {
+	d.t.Helper()
+	for _, m := range (api{d.t, d.url, ""}).want(200, "GET", "/demo/outbox", nil).items() {
+		if m := m.(fields); m["to"] == phone {
+			if n++; n == 1 { // the newest stands first
+				last = m["code"].(string)
 			}
+		}
+	}
+	return n, last
+}
+
+// codeAfter is the one that was sent to the number after so many.
+func (d *deskDemo) codeAfter(phone string, before int) (code string) {
+	d.t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if n, last := d.codes(phone); n > before {
+			return last
 		}
 	}
 	d.t.Fatal("no code was sent")

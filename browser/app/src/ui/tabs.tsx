@@ -22,8 +22,8 @@ export function Tabs<V extends string>({ tabs, value, onChange, label, children,
 }) {
   const list = useRef<HTMLDivElement>(null)
   useLayoutEffect(() => {
-    const now = list.current?.querySelector('[data-active]')
-    if (now && list.current!.scrollWidth > list.current!.clientWidth) now.scrollIntoView({ block: 'nearest', inline: 'center' })
+    const now = list.current?.querySelector<HTMLElement>('[data-active]')
+    if (now) list.current!.scrollLeft = now.offsetLeft + (now.offsetWidth - list.current!.clientWidth) / 2
   }, [value])
   return (
     <Base.Root value={value} onValueChange={(v) => onChange(v as V)} className={className}>
