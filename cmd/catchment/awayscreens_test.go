@@ -17,6 +17,13 @@ func (g *gallery) away(page *apptest.Page, l look) {
 	d.manager.want(200, "POST", "/v1/leads/"+lead+"/transfer", fields{"to": d.other})
 	shot := func(name string) { g.judge(page, l.of("away-"+name)) }
 
+	page.Go(d.url + "/app/sign.svg")
+	apptest.Eval[bool](page, `(async () => { // what the look before has left
+		const files = await navigator.storage.getDirectory()
+		for await (const name of files.keys()) await files.removeEntry(name, { recursive: true })
+		for (const b of await indexedDB.databases()) indexedDB.deleteDatabase(b.name)
+		return true
+	})()`)
 	g.enter(page, d.url, signInJSON(d.t, d.url, d.mate), "", l)
 	page.Go(d.url + "/app/desk/leads/" + lead)
 	page.See("What happened")

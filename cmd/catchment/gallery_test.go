@@ -141,8 +141,9 @@ func (g *gallery) walk(l look) {
 			}
 		})
 		g.actAs(g.t, page)
-		// Chromium 156 may crash while it ends a worker that writes to the origin's
-		// private files, and takes the process's next page along.
+		// In storage of a tab's own, as a private window has it, Chromium 156 may crash
+		// while it ends a worker that writes to the origin's files, and takes the
+		// process's next page along. (In a profile it never did.)
 		if !fine || s.alone || strings.HasPrefix(s.path, "/app/desk") {
 			page.Close()
 			page = nil
@@ -152,7 +153,7 @@ func (g *gallery) walk(l look) {
 		page.Close()
 	}
 	if g.screensOf.MatchString("away") || g.screensOf.MatchString(l.of("away")) {
-		page := g.open(l)
+		page := g.dress(g.b.Own(), l)
 		g.t.Run(l.of("away"), func(t *testing.T) {
 			g.actAs(t, page)
 			g.away(page, l)
@@ -181,7 +182,11 @@ const breaks = `(() => { const ask = window.fetch
 	} })()`
 
 func (g *gallery) open(l look) *apptest.Page {
-	page := g.b.Page().Dark(l.light == "dark").Translate(tongueOf(g.t, l.language))
+	return g.dress(g.b.Page(), l)
+}
+
+func (g *gallery) dress(page *apptest.Page, l look) *apptest.Page {
+	page.Dark(l.light == "dark").Translate(tongueOf(g.t, l.language))
 	page.Before(breaks)
 	page.Before(subscribes(g.subscription))
 	if l.size == "phone" {
@@ -229,7 +234,11 @@ func (g *gallery) judge(page *apptest.Page, name string) {
 	t.Helper()
 	apptest.Settle(page)
 	g.keep(page, name) // before an offer's time runs out
+	said := apptest.Eval[bool](page, `!!document.querySelector('[data-toast]')`)
 	for _, v := range page.Axe(g.axe) {
+		if said && v.ID == "target-size" && strings.Contains(v.Where, "partially obscured") {
+			continue // by a message, which goes by itself
+		}
 		t.Errorf("%s: %s\n%s", v.ID, v.Help, v.Where)
 	}
 	for _, f := range page.Faults() {

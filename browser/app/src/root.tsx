@@ -67,13 +67,14 @@ function useOpening() {
 function useOwnActs(show: (what: 'palette' | 'keys') => void) {
   const session = useSession()
   const theme = useTheme()
+  const dark = theme === 'dark' || (theme === 'system' && matchMedia('(prefers-color-scheme: dark)').matches)
   const language = useLanguage()
   const go = useNavigate()
   const group = t('palette.app')
   useActs([
     { id: 'palette', words: t('palette.title'), keys: '.', run: () => show('palette') },
     { id: 'keys', words: t('keys.title'), keys: '?', group, run: () => show('keys') },
-    { id: 'theme', words: theme === 'dark' ? t('palette.light') : t('palette.dark'), group, run: () => setTheme(theme === 'dark' ? 'light' : 'dark') },
+    { id: 'theme', words: dark ? t('palette.light') : t('palette.dark'), group, run: () => setTheme(dark ? 'light' : 'dark') },
     { id: 'language', words: language === 'en' ? 'العربية' : 'English', group, run: () => void speak(language === 'en' ? 'ar' : 'en') },
     ...(session
       ? [

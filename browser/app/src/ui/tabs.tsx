@@ -24,7 +24,7 @@ export function Tabs<V extends string>({ tabs, value, onChange, label, children,
   useLayoutEffect(() => {
     const now = list.current?.querySelector<HTMLElement>('[data-active]')
     if (now) list.current!.scrollLeft = now.offsetLeft + (now.offsetWidth - list.current!.clientWidth) / 2
-  }, [value])
+  }, [value, tabs.map((tab) => tab.n).join()]) // which are as wide as what is counted
   return (
     <Base.Root value={value} onValueChange={(v) => onChange(v as V)} className={className}>
       <Base.List ref={list} aria-label={label} className="relative flex gap-1 overflow-x-auto border-b border-line px-3 [scrollbar-width:none]">

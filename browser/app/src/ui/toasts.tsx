@@ -27,6 +27,7 @@ function List() {
       <Base.Root
         key={toast.id}
         toast={toast}
+        data-toast
         swipeDirection={['down', 'right', 'left']}
         className="mt-2 rounded-lg border border-line bg-floating shadow-float transition-opacity data-ending-style:opacity-0 data-starting-style:opacity-0"
       >
@@ -37,7 +38,7 @@ function List() {
             <Base.Description className="mt-0.5 text-sm text-soft wrap-anywhere" />
           </div>
           {toast.actionProps && <Base.Action className="min-h-9 shrink-0 px-1 font-medium text-accent" />}
-          <Base.Close aria-label={t('common.close')} className="-m-1.5 grid size-9 shrink-0 place-items-center text-faint">
+          <Base.Close aria-label={t('common.close')} className="-m-2.5 grid size-11 shrink-0 place-items-center text-faint md:-m-1.5 md:size-9">
             <Icon name="cross" className="size-4" />
           </Base.Close>
         </Base.Content>
