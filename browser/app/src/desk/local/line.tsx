@@ -64,7 +64,7 @@ function Waiting({ entry: e, onLeave }: { entry: Entry; onLeave: () => void }) {
           <span className="font-medium wrap-anywhere">{t(`desk.local.kind.${e.kind}`)}{e.who && ` · ${e.who}`}</span>
           <span className="text-sm text-soft">{when(e.at)}</span>
         </p>
-        <p className="mt-0.5 whitespace-pre-line text-soft wrap-anywhere">{contentOf(e)}</p>
+        <p dir="auto" className="match mt-0.5 whitespace-pre-line text-soft wrap-anywhere">{contentOf(e)}</p>
         {e.refused && (
           <>
             <p role="alert" className="mt-1.5 text-sm text-lost wrap-anywhere">{words ? t(`desk.local.refusal.${words}`) : (e.refused.detail ?? e.refused.title)}</p>
