@@ -228,7 +228,7 @@ function columns(names: boolean, choose: { picked: ReadonlyMap<string, Lead>; to
       ? [{
           id: 'pick', width: '44px', head: <span className="sr-only">{t('console.leads.pick')}</span>,
           cell: (l: Lead) => (
-            <label className="-mx-3 grid h-9 place-items-center" onClick={(e) => e.stopPropagation()}>
+            <label className="-mx-3 grid h-11 place-items-center pointer-fine:h-9" onClick={(e) => e.stopPropagation()}>
               <span className="sr-only">{t('console.leads.pick')}</span>
               <input type="checkbox" className="size-4 accent-accent" checked={choose.picked.has(l.id)} onChange={() => choose.toggle(l)} />
             </label>

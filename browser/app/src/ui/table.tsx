@@ -13,7 +13,7 @@ export interface Column<R> {
 }
 
 /** A long list in columns: only what is on screen is in the page, and either end asks for more. */
-export function Table<R>({ columns, rows, before = 0, rowKey, label, onOpen, more, less, loading, selected, height = 36, className }: {
+export function Table<R>({ columns, rows, before = 0, rowKey, label, onOpen, more, less, loading, selected, className }: {
   columns: Column<R>[]
   rows: R[]
   /** How many rows there are before the first of these, which were let go. */
@@ -27,10 +27,10 @@ export function Table<R>({ columns, rows, before = 0, rowKey, label, onOpen, mor
   less?: () => void
   loading?: boolean
   selected?: string
-  height?: number
   className?: string
 }) {
   const box = useRef<HTMLDivElement>(null)
+  const height = matchMedia('(pointer: fine)').matches ? 36 : 44 // of a row, for a pen or a finger
   const v = useVirtualizer({ count: before + rows.length, getScrollElement: () => box.current, estimateSize: () => height, overscan: 12 })
   const items = v.getVirtualItems()
   const lastShown = items.at(-1)?.index ?? 0
