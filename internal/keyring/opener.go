@@ -16,8 +16,9 @@ type Opening struct {
 	Scope   account.Scope
 	Actor   string // a user's, key's or worker's name in the record, such as "user_…"
 	Purpose vault.Purpose
-	Items   []Item // none for a batch of intake, which Count describes
-	Count   int    // of values; of submissions for a batch of intake
+	Items   []Item  // none for a batch of intake, which Count describes
+	Count   int     // of values; of submissions for a batch of intake
+	Grant   GrantID // the grant that it was opened by; zero: by the account's own keys
 }
 
 // Item is one value of an opening.
@@ -60,6 +61,9 @@ type Opener struct {
 	Record func(context.Context, Opening) error
 	// Keys gives the wrapped keys of those subjects that still have one.
 	Keys func(context.Context, account.Scope, []vault.Subject) (map[vault.Subject][]byte, error)
+
+	// unwrapped, when set, gives open keys in the place of Accounts and Keys.
+	unwrapped func(context.Context, []vault.Subject) (map[vault.Subject]*SubjectKey, error)
 }
 
 // Open opens the values for the actor with one entry on the record, however
@@ -112,6 +116,9 @@ func contents(sealed []vault.Sealed) (items []Item, subjects []vault.Subject) {
 // subjectKeys returns the keys that could be had: nil for a damaged one, no
 // entry for an erased one. A keyset from before a rotation is loaded anew.
 func (o *Opener) subjectKeys(ctx context.Context, scope account.Scope, subjects []vault.Subject) (map[vault.Subject]*SubjectKey, error) {
+	if o.unwrapped != nil {
+		return o.unwrapped(ctx, subjects)
+	}
 	wrapped, err := o.Keys(ctx, scope, subjects)
 	if err != nil {
 		return nil, fmt.Errorf("keyring: read the subjects' keys: %w", err)
