@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 
+	"catchment/internal/account"
 	"catchment/internal/courier"
 	"catchment/internal/demo"
 	"catchment/internal/directory"
+	"catchment/internal/signin"
 	"catchment/internal/store"
 	"catchment/internal/store/members"
 	"catchment/internal/vault"
@@ -153,8 +155,8 @@ func (f founder) unfinished(ctx context.Context, name, admin string) (link strin
 	return "", nil
 }
 
-// CreateOperator implements demo.Founder.
-func (f founder) CreateOperator(ctx context.Context, name, email, password string) error {
-	_, err := f.h.signin.CreateOperator(ctx, name, email, password)
+// CreateStaff implements demo.Founder.
+func (f founder) CreateStaff(ctx context.Context, role account.Role, name, email, password string) error {
+	_, err := f.h.signin.CreateStaff(ctx, signin.Staff{Name: name, Role: role, Approves: true}, email, password)
 	return err
 }

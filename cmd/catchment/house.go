@@ -64,6 +64,7 @@ type house struct {
 
 	db        *store.DB
 	accounts  *keyring.Accounts
+	grants    *keyring.Grants
 	jobs      *jobs.List
 	events    *events.Log
 	feed      *events.Feed
@@ -334,6 +335,11 @@ func (h *house) buildStages(ctx context.Context) error {
 	h.accounts = keyring.NewAccounts(h.ring, func(ctx context.Context, id account.ID) ([]byte, error) {
 		return directory.LoadKeyset(ctx, h.db, id)
 	})
+	safe, err := h.journal.Safe(ctx, "grants")
+	if err != nil {
+		return err
+	}
+	h.grants = keyring.NewGrants(h.ring, safe)
 	bucket, err := h.journal.Bucket(ctx, "snapshot")
 	if err != nil {
 		return err
@@ -355,7 +361,7 @@ func (h *house) buildStages(ctx context.Context) error {
 	h.intake = intake.New(intake.Options{
 		DB: h.db, Accounts: h.accounts, Opener: keyring.NewDropOpener(), Jobs: h.jobs, Events: h.events, Stream: h.journal.Stream(), Ledger: h.ledger, Log: h.log,
 	})
-	h.privacy = privacy.New(privacy.Options{DB: h.db, Jobs: h.jobs, Events: h.events, Accounts: h.accounts, Ledger: h.ledger, Scrub: h.scrub, Log: h.log})
+	h.privacy = privacy.New(privacy.Options{DB: h.db, Jobs: h.jobs, Events: h.events, Accounts: h.accounts, Ledger: h.ledger, Grants: h.grants, Scrub: h.scrub, Log: h.log})
 	h.routing = routing.New(routing.Options{DB: h.db, Jobs: h.jobs, Events: h.events, Log: h.log})
 	if h.notify, err = h.newNotifier(); err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"catchment/internal/insight"
 	"catchment/internal/journal"
 	"catchment/internal/operate"
+	"catchment/internal/privacy"
 	"catchment/internal/store"
 	"catchment/internal/store/answers"
 	"catchment/internal/store/devices"
@@ -163,7 +164,7 @@ func (h *house) operate(api *web.API) {
 		API: api, Version: version, Started: h.started, Engine: string(h.db.Engine()),
 		Accounts: h.operatorAccounts, Journal: h.operatorJournal, Jobs: h.operatorJobs, Events: h.operatorEvents, Database: h.db.Ping, Keys: h.operatorKeys,
 		Limits: h.readLimits, SetLimits: h.setLimits, Counts: h.limits,
-		Record: audit.NewPlatform(h.db),
+		Record: audit.NewPlatform(h.db), Support: privacy.NewSupport(h.db, h.events, h.grants, nil),
 	})
 }
 
@@ -275,6 +276,9 @@ func (h *house) tidyOnce(ctx context.Context, hourly bool) error {
 	}
 	if !hourly {
 		return nil
+	}
+	if _, err := h.privacy.SweepGrants(ctx); err != nil {
+		return err
 	}
 	scopes, err := h.scopes(ctx)
 	if err != nil {

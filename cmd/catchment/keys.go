@@ -8,14 +8,12 @@ import (
 	"catchment/internal/audit"
 	"catchment/internal/directory"
 	"catchment/internal/keyring"
-	"catchment/internal/lead"
+	"catchment/internal/privacy"
 	"catchment/internal/receipt"
 	"catchment/internal/store"
 	"catchment/internal/store/members"
 	"catchment/internal/store/people"
 	"catchment/internal/vault"
-
-	"github.com/google/uuid"
 )
 
 // What joins the keyring to the keeps beside it, which do not import it.
@@ -52,24 +50,7 @@ func (k memberKeys) Member(id account.UserID, wrapped []byte) (directory.Seal, e
 // recordOpening puts an opening on the account's record and returns after the
 // commit; only then does the keyring open anything.
 func (h *house) recordOpening(ctx context.Context, o keyring.Opening) error {
-	type item struct {
-		Table string      `json:"table"`
-		Row   string      `json:"row"`
-		Field vault.Field `json:"field"`
-		Whose string      `json:"whose"`
-	}
-	items := make([]item, len(o.Items))
-	var things []string
-	for i, it := range o.Items {
-		items[i] = item{it.Table, textID(it.Table, it.Row), it.Field, textID(whose(it.Table), it.Subject)}
-		things = append(things, items[i].Whose)
-	}
-	return h.db.Write(ctx, o.Scope, func(tx *store.Tx) error {
-		return audit.Write(tx, time.Now(), audit.Entry{
-			Actor: o.Actor, Action: "opened", Purpose: o.Purpose, About: o.ID.String(), Things: things,
-			Detail: map[string]any{"count": o.Count, "items": items},
-		})
-	})
+	return h.db.Write(ctx, o.Scope, func(tx *store.Tx) error { return audit.Write(tx, time.Now(), privacy.Entry(o)) })
 }
 
 // subjectKeys finds the wrapped keys of persons and users.
@@ -96,41 +77,4 @@ func (h *house) receiptKeys() (out receipt.Keys) {
 
 func signedMessage(stream string, seq uint64, size int, root [32]byte) []byte {
 	return receipt.SignedMessage(stream, seq, uint64(size), root)
-}
-
-// textID writes a row's id as the API does.
-func textID(table string, id [16]byte) string {
-	switch table {
-	case "person":
-		return lead.PersonIDFrom(id).String()
-	case "enquiry":
-		return lead.EnquiryIDOf(id).String()
-	case "note":
-		return lead.NoteIDFrom(id).String()
-	case "member":
-		return account.UserIDFrom(id).String()
-	case "session":
-		return account.SessionIDFrom(id).String()
-	case "submission":
-		return lead.SubmissionIDFrom(id).String()
-	case "site_visit":
-		return lead.VisitIDFrom(id).String()
-	case "suppression":
-		return lead.SuppressionIDFrom(id).String()
-	case "device":
-		return account.DeviceIDFrom(id).String()
-	}
-	return uuid.UUID(id).String()
-}
-
-// whose is the kind of id under whose key a table's values are; "" for keys
-// that are neither a person's nor a user's.
-func whose(table string) string {
-	switch table {
-	case "person", "enquiry", "note", "submission", "site_visit", "suppression":
-		return "person"
-	case "member", "session", "device", "passkey", "push_subscription":
-		return "member"
-	}
-	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"catchment/internal/account"
 	"catchment/internal/signin"
 )
 
@@ -16,13 +17,24 @@ type operatorCreateCmd struct {
 	config `embed:""`
 	Name   string `help:"What colleagues call them." required:""`
 	Email  string `help:"The e-mail by which they sign in." required:""`
+
+	Support  bool `help:"They are support: they open what accounts grant to them, and nothing else."`
+	Approver bool `help:"They are one of the operators who approve what needs several." default:"true" negatable:""`
 }
 
 // Run makes the operator.
 func (c operatorCreateCmd) Run(w *world) error {
 	return hireOperator(w, c.config, func(h *house) (signin.Hired, error) {
-		return h.signin.HireOperator(w.ctx, commander(), c.Name, c.Email)
+		return h.signin.HireOperator(w.ctx, commander(), c.staff(), c.Email)
 	})
+}
+
+func (c operatorCreateCmd) staff() signin.Staff {
+	s := signin.Staff{Name: c.Name, Role: account.Operator, Approves: c.Approver}
+	if c.Support {
+		s.Role, s.Approves = account.Support, false
+	}
+	return s
 }
 
 type operatorRecoverCmd struct {

@@ -8,9 +8,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"catchment/internal/account"
 	"catchment/internal/checkpoint"
 	"catchment/internal/receipt"
+	"catchment/internal/signin"
 	"catchment/internal/store"
 	"catchment/internal/store/storetest"
 )
@@ -52,12 +55,18 @@ func unrecorded(t *testing.T, o store.Options, refuse, allow string) {
 			t.Fatal(err)
 		}
 	}
+	sam, helper := supporter(t, s)
+	grant := fields{"to": sam, "leads": []string{lead}, "fields": []string{"phone"}, "until": time.Now().Add(time.Hour), "reason": "a test"}
+	granted := admin.want(201, "POST", "/v1/grants", grant).text("id")
 	writes := []struct {
 		who          api
 		status       int
 		method, path string
 		body         any
 	}{
+		{admin, 201, "POST", "/v1/grants", grant},
+		{helper, 200, "GET", "/v1/operator/grants/" + granted + "/leads/" + lead, nil}, // opens its person by the grant
+		{admin, 200, "POST", "/v1/grants/" + granted + "/revoke", nil},
 		{admin, 201, "POST", "/v1/projects", fields{"name": "Hill"}},
 		{admin, 201, "POST", "/v1/sources", fields{"name": "Fair", "project_id": shop.project}},
 		{admin, 200, "PUT", "/v1/projects/" + shop.project + "/pool", fields{"offers_at_once": 9, "accept_seconds": 600}},
@@ -71,7 +80,7 @@ func unrecorded(t *testing.T, o store.Options, refuse, allow string) {
 	execute(refuse)
 	waits := s.as(t, shop.pub).want(202, "POST", "/v1/leads", shop.lead("Cleo Example", "+12025550149")).text("id")
 	for _, w := range writes {
-		a := w.who.want(503, w.method, w.path, w.body)
+		a := w.who.want(503, w.method, w.path, w.body, "Catchment-Purpose", "a test")
 		if a.text("code") != "record_away" || a.header.Get("Retry-After") == "" || strings.Contains(string(a.body), "Example") {
 			t.Errorf("%s %s: %s", w.method, w.path, a.body)
 		}
@@ -84,13 +93,25 @@ func unrecorded(t *testing.T, o store.Options, refuse, allow string) {
 	}
 	execute(allow)
 	for _, w := range writes { // the control
-		w.who.want(w.status, w.method, w.path, w.body)
+		w.who.want(w.status, w.method, w.path, w.body, "Catchment-Purpose", "a test")
 	}
 	if rowsOf(t, db) == before {
 		t.Error("the rows that are compared never change")
 	}
 	attached(admin, waits)
 	checkRecord(t, s, admin)
+}
+
+// supporter makes somebody of the platform's support who is signed in.
+func supporter(t *testing.T, s *running) (id string, a api) {
+	t.Helper()
+	const email, password = "samira@example.com", "a long password of Samira"
+	made, err := s.house.signin.CreateStaff(t.Context(), signin.Staff{Name: "Samira Example", Role: account.Support}, email, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := s.as(t, "").want(201, "POST", "/v1/sessions", fields{"email": email, "password": password})
+	return made.String(), s.as(t, equip(t, s, in.text("token")))
 }
 
 // checkRecord verifies what the account exports.
@@ -124,7 +145,7 @@ func openRaw(t *testing.T, c config) *sql.DB {
 func rowsOf(t *testing.T, db *sql.DB) string {
 	t.Helper()
 	var out []string
-	for _, table := range []string{"project", "source", "pool", "member", "credential", "one_time_link", "api_key", "lead", "person", "enquiry", "offer", "audit_event"} {
+	for _, table := range []string{"project", "source", "pool", "member", "credential", "one_time_link", "api_key", "lead", "person", "enquiry", "offer", "access_grant", "grant_lead", "grant_key", "audit_event"} {
 		rows, err := db.QueryContext(t.Context(), "SELECT * FROM "+table)
 		if err != nil {
 			t.Fatal(err)

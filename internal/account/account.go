@@ -30,6 +30,8 @@ type (
 	// DeviceID names a device of a user, PushID where its pushes go.
 	DeviceID = ident.ID[deviceKind]
 	PushID   = ident.ID[pushKind]
+	// GrantID names a grant of an account to somebody of the platform.
+	GrantID = ident.ID[grantKind]
 )
 
 // NewID makes the id of a new account. (Its kind is not exported, so that
@@ -49,6 +51,7 @@ func NewBacktestID() BacktestID { return ident.New[backtestKind]() }
 func NewRoleID() RoleID         { return ident.New[roleKind]() }
 func NewDeviceID() DeviceID     { return ident.New[deviceKind]() }
 func NewPushID() PushID         { return ident.New[pushKind]() }
+func NewGrantID() GrantID       { return ident.New[grantKind]() }
 
 // IDFrom and UserIDFrom give 16 bytes their kind back.
 func IDFrom(b [16]byte) ID         { return ident.From[scope.Account](b) }
@@ -59,6 +62,9 @@ func PushIDFrom(b [16]byte) PushID { return ident.From[pushKind](b) }
 
 // DeviceIDFrom gives 16 bytes of a device their kind back.
 func DeviceIDFrom(b [16]byte) DeviceID { return ident.From[deviceKind](b) }
+
+// GrantIDFrom gives 16 bytes of a grant their kind back.
+func GrantIDFrom(b [16]byte) GrantID { return ident.From[grantKind](b) }
 
 // SessionIDFrom gives 16 bytes of a session their kind back.
 func SessionIDFrom(b [16]byte) SessionID { return ident.From[sessionKind](b) }
@@ -84,6 +90,7 @@ func ParseRoleID(s string) (RoleID, error)         { return ident.Parse[roleKind
 func ParsePasskeyID(s string) (PasskeyID, error)   { return ident.Parse[passkeyKind](s) }
 func ParseDeviceID(s string) (DeviceID, error)     { return ident.Parse[deviceKind](s) }
 func ParsePushID(s string) (PushID, error)         { return ident.Parse[pushKind](s) }
+func ParseGrantID(s string) (GrantID, error)       { return ident.Parse[grantKind](s) }
 
 type (
 	userKind     struct{}
@@ -98,6 +105,7 @@ type (
 	roleKind     struct{}
 	deviceKind   struct{}
 	pushKind     struct{}
+	grantKind    struct{}
 )
 
 func (userKind) Prefix() string     { return "user" }
@@ -112,6 +120,7 @@ func (backtestKind) Prefix() string { return "btst" }
 func (roleKind) Prefix() string     { return "role" }
 func (deviceKind) Prefix() string   { return "dev" }
 func (pushKind) Prefix() string     { return "push" }
+func (grantKind) Prefix() string    { return "grant" }
 
 // Role is what a user or a secret key is in an account, or on the platform: one
 // of those below, or the text form of a RoleID.
@@ -159,10 +168,12 @@ const (
 	ManagePeople   Permission = "people:manage"    // users and roles
 	ManageKeys     Permission = "keys:manage"      // publishable and secret keys
 	ManagePrivacy  Permission = "privacy:manage"   // what people ask about their data: copies, erasure
+	ManageGrants   Permission = "grants:manage"    // what support may open, for how long
 	ReadRecord     Permission = "record:read"      // who opened what, when and why
 	UseOwnSession  Permission = "session:own"      // one's own session and profile
 	RunPlatform    Permission = "platform:run"     // accounts and health, nothing personal
 	ReviewPlatform Permission = "platform:record"  // who did what on the platform, and sign-offs
+	UseGrants      Permission = "platform:grants"  // opens what accounts have granted to oneself, on their records
 	Public         Permission = "public"           // no credential: sign-in, documents, health
 )
 

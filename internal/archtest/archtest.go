@@ -19,7 +19,7 @@ var floors = []struct {
 	{"the bell", []string{"alarm"}},
 	{"keeps", []string{"keyring", "directory", "events", "audit", "jobs", "snapshot"}},
 	{"cellars: tables", []string{
-		"store/access", "store/alarms", "store/answers", "store/carry", "store/counts", "store/cursor", "store/devices", "store/eventlog", "store/keys", "store/leads",
+		"store/access", "store/alarms", "store/answers", "store/carry", "store/counts", "store/cursor", "store/devices", "store/eventlog", "store/grants", "store/keys", "store/leads",
 		"store/members", "store/mover", "store/offers", "store/people", "store/policies", "store/published", "store/record", "store/setup", "store/work"}},
 	{"cellars", []string{"store", "journal", "courier", "limits", "ledger", "password"}},
 	{"keys to rooms", []string{"account/admit", "vault/reveal"}},
@@ -36,7 +36,7 @@ var permissions = map[string][]string{
 	// account from a row that an admitted caller wrote.
 	"account/admit": {"directory", "signin", "notify", "jobs", "events", "audit", "intake", "privacy", "cmd/catchment"},
 	// Who reads a Personal: those who seal, and those who answer a screen.
-	"vault/reveal": {"keyring", "intake", "desk", "console", "directory", "carry", "courier", "signin"},
+	"vault/reveal": {"keyring", "intake", "desk", "console", "operate", "directory", "carry", "courier", "signin"},
 	// Who sees across accounts (store.Dir) is listed by the guard test.
 }
 

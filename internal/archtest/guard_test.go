@@ -20,6 +20,7 @@ import (
 	_ "catchment/internal/store/cursor"
 	_ "catchment/internal/store/devices"
 	_ "catchment/internal/store/eventlog"
+	_ "catchment/internal/store/grants"
 	_ "catchment/internal/store/keys"
 	_ "catchment/internal/store/leads"
 	_ "catchment/internal/store/members"
@@ -151,7 +152,7 @@ var unbound = []string{
 	"access.sessions.of-operator",
 	"access.credential.by-phone", "access.flow.add", "access.flow.asked", "access.flow.by-secret", "access.flow.end", "access.flow.end-slot",
 	"access.flow.forget", "access.flow.prove", "access.flow.try", "access.sent.prefix",
-	"access.operator", "access.operator.add", "access.operator.by-login", "access.operator.password", "access.sessions.end-operator",
+	"access.operator", "access.operator.add", "access.supporters", "access.approvers", "access.operator.by-login", "access.operator.password", "access.sessions.end-operator",
 	// an operator's second factors; a user's are reached by the bound statements of the same text
 	"access.factor.confirm.operator", "access.factor.get.operator", "access.factor.good.operator", "access.factor.offer.operator",
 	"access.factor.remove.operator", "access.factor.step.operator", "access.factor.try.operator",
@@ -162,6 +163,8 @@ var unbound = []string{
 	"access.passkey.by-credential", "access.passkey.flow.end", "access.passkey.flow.forget",
 	"access.sso.by-domain", "access.sso.domains.due", "access.sso.flow.by-secret", "access.sso.flow.by-state",
 	"devices.ended-by-token",
+	// what was granted to somebody of the platform, and whose it is
+	"grants.of-operator", "grants.whose",
 	// the platform's record
 	"record.platform.add", "record.platform.list", "record.platform.one", "record.platform.unsigned", "record.platform.unsigned.count", "record.platform.sign-off",
 	// whose record has entries to place, a tree to sign, a checkpoint to export

@@ -85,6 +85,8 @@ func New(p Parts) *Console {
 	c.reportRoutes()
 	c.carryRoutes()
 	c.privacyRoutes()
+	c.grantRoutes()
+	c.openingRoutes()
 	return c
 }
 

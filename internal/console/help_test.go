@@ -21,6 +21,8 @@ import (
 	"catchment/internal/intake"
 	"catchment/internal/jobs"
 	"catchment/internal/jobs/jobstest"
+	"catchment/internal/keyring"
+	"catchment/internal/keyring/keyringtest"
 	"catchment/internal/lead"
 	"catchment/internal/ledger"
 	"catchment/internal/privacy"
@@ -85,7 +87,7 @@ func open(t *testing.T, db *store.DB) *house {
 	gone, err := ledger.Open(ledger.Options{Path: filepath.Join(t.TempDir(), "deleted.log")})
 	h.ok(err)
 	t.Cleanup(func() { _ = gone.Close() })
-	erasing := privacy.New(privacy.Options{DB: db, Jobs: list, Events: h.events, Accounts: ring.Accounts, Ledger: gone})
+	erasing := privacy.New(privacy.Options{DB: db, Jobs: list, Events: h.events, Accounts: ring.Accounts, Ledger: gone, Grants: keyring.NewGrants(ring.Keyring, keyringtest.NewSafe())})
 	erasing.Register(h.runner)
 	console.New(console.Parts{API: h.api, DB: db, Directory: h.dir, Signin: h.door.Signin, Routing: h.router, Events: h.events, PublicURL: "https://leads.example",
 		Replayer: intake.New(intake.Options{DB: db, Accounts: ring.Accounts, Jobs: list, Events: h.events}),

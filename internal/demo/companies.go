@@ -150,4 +150,8 @@ func temperOf(email string) string {
 	return "steady"
 }
 
-const operatorName, operatorEmail = "Ottilie Brandvold", "ottilie@operator.example"
+const (
+	operatorName, operatorEmail = "Ottilie Brandvold", "ottilie@operator.example"
+	secondName, secondEmail     = "Oskar Lindqvist", "oskar@operator.example"
+	supportName, supportEmail   = "Samira Halloran", "samira@operator.example"
+)

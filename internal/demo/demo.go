@@ -27,6 +27,8 @@ type World struct {
 	URL      string    `json:"url"`
 	Accounts []Account `json:"accounts"`
 	Operator Operator  `json:"operator"`
+	Second   Operator  `json:"second_operator,omitzero"` // approves what the first asks for; none in a folder from before there was one
+	Support  Operator  `json:"support,omitzero"`         // opens what accounts grant to them, and nothing else
 
 	trust *tls.Config // how its server is known; nil for the system's way
 }
@@ -75,8 +77,9 @@ type Founder interface {
 	// returns a new link to that same account: seeding that was interrupted
 	// just after the account was made, calls it twice.
 	CreateAccount(ctx context.Context, name, region, adminName, adminPhone, adminEmail string) (link string, err error)
-	// CreateOperator makes an operator of the platform who can sign in at once.
-	CreateOperator(ctx context.Context, name, email, password string) error
+	// CreateStaff makes an operator of the platform, or somebody of its support,
+	// who can sign in at once.
+	CreateStaff(ctx context.Context, role account.Role, name, email, password string) error
 }
 
 const worldFile = "demo.json"

@@ -77,16 +77,26 @@ func found(ctx context.Context, base *client, s *state, f Founder) (*World, erro
 		w.Accounts = append(w.Accounts, a)
 	}
 	w.Operator = Operator{Name: operatorName, Email: operatorEmail, Password: s.password(operatorEmail)}
+	w.Second = Operator{Name: secondName, Email: secondEmail, Password: s.password(secondEmail)}
+	w.Support = Operator{Name: supportName, Email: supportEmail, Password: s.password(supportEmail)}
 	if err := s.save(); err != nil {
 		return nil, err
 	}
-	return w, employOperator(ctx, base, s, &w.Operator, f)
+	for _, one := range []struct {
+		role account.Role
+		who  *Operator
+	}{{account.Operator, &w.Operator}, {account.Operator, &w.Second}, {account.Support, &w.Support}} {
+		if err := employ(ctx, base, s, one.role, one.who, f); err != nil {
+			return w, err
+		}
+	}
+	return w, nil
 }
 
-func employOperator(ctx context.Context, base *client, s *state, o *Operator, f Founder) error {
+func employ(ctx context.Context, base *client, s *state, role account.Role, o *Operator, f Founder) error {
 	api, _, err := base.signIn(ctx, o.Email, o.Password)
 	if is(err, http.StatusUnauthorized) { // not made before an interruption
-		if err := f.CreateOperator(ctx, o.Name, o.Email, o.Password); err != nil {
+		if err := f.CreateStaff(ctx, role, o.Name, o.Email, o.Password); err != nil {
 			return err
 		}
 		api, _, err = base.signIn(ctx, o.Email, o.Password)

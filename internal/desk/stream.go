@@ -278,6 +278,9 @@ func (f *follower) concerns(t told) bool {
 	if t.Kind == events.RecoveryUsed && !f.v.May(account.ManagePeople) {
 		return t.User == f.v.User && !t.User.IsZero()
 	}
+	if t.Kind == events.GrantMade || t.Kind == events.GrantUsed || t.Kind == events.GrantEnded {
+		return f.v.May(account.ReadRecord)
+	}
 	if f.v.Reach(account.ReadLeads) == rights.All {
 		return true
 	}

@@ -74,7 +74,7 @@ func (d *Directory) Begin(tx *store.Tx, user account.UserID, shown account.Shown
 // BeginOperator is Begin for an operator of the platform. They have no key of
 // their own, so nothing is noted of where it began.
 func (d *Directory) BeginOperator(dir *store.Dir, operator account.UserID, shown account.Shown) (SignedIn, error) {
-	name, err := access.Operator(dir, operator)
+	who, err := access.Operator(dir, operator)
 	if err == nil {
 		err = d.AdmitsOperator(dir.Context())
 	}
@@ -86,10 +86,10 @@ func (d *Directory) BeginOperator(dir *store.Dir, operator account.UserID, shown
 	if err := access.AddOperatorSession(dir, s, hash); err != nil {
 		return SignedIn{}, err
 	}
-	p := principal(s, account.Operator)
+	p := principal(s, who.Role)
 	p.Rights, p.Must = rights.Of(p.Role), true
 	p.Second, err = access.HasSecond(access.OfOperator(dir), operator)
-	return SignedIn{p, token, name}, err
+	return SignedIn{p, token, who.Name}, err
 }
 
 func (d *Directory) newSession(user account.UserID, shown account.Shown) access.Session {
@@ -155,15 +155,16 @@ func (d *Directory) Renew(ctx context.Context, p Principal, factors ...account.F
 	return out, err
 }
 
-// Standing is the role and name of an active member or an operator; ErrNone
+// Standing is the role and name of an active member or of somebody of the platform; ErrNone
 // when they may not come in.
 func (d *Directory) Standing(ctx context.Context, acct account.ID, user account.UserID) (role account.Role, name string, err error) {
 	if acct.IsZero() {
+		var who access.Staff
 		err = d.o.DB.ReadDirectory(ctx, func(dir *store.Dir) (err error) {
-			name, err = access.Operator(dir, user)
+			who, err = access.Operator(dir, user)
 			return err
 		})
-		return account.Operator, name, err
+		return who.Role, who.Name, err
 	}
 	err = d.o.DB.Read(ctx, admit.To(acct), func(tx *store.Tx) error {
 		m, err := members.Get(tx, user)
@@ -329,7 +330,7 @@ func equip(tx *store.Tx, p *Principal) (err error) {
 // second factor, whatever the account says: they give rights to others, or take
 // every person's data out.
 func compulsory(r rights.Rights) bool {
-	return administers(r) || r.May(account.ExportLeads) || r.May(account.ManagePrivacy)
+	return administers(r) || r.May(account.ExportLeads) || r.May(account.ManagePrivacy) || r.May(account.ManageGrants)
 }
 
 func (d *Directory) equip(ctx context.Context, p *Principal) error {
@@ -396,17 +397,17 @@ func (d *Directory) awake(list []access.Session) []access.Session {
 // transaction is committed.
 func (d *Directory) Revoked(tx interface{ AfterCommit(func()) }) { d.revoked(tx) }
 
-// AddOperator stores an operator of the platform with the hash of their
-// password. 409 email_taken: there is one with this address.
-func (d *Directory) AddOperator(dir *store.Dir, name, email, passwordHash string) (account.UserID, error) {
+// AddOperator stores somebody of the platform with the hash of their password.
+// 409 email_taken: there is one with this address.
+func (d *Directory) AddOperator(dir *store.Dir, who access.Staff, email, passwordHash string) (account.UserID, error) {
 	var f faults
-	name = f.name("name", name)
+	who.Name = f.name("name", who.Name)
 	_, normal := f.email("email", vault.Hide(email))
 	if err := f.err(); err != nil {
 		return account.UserID{}, err
 	}
 	id := account.NewUserID()
-	ok, err := access.AddOperator(dir, id, name, d.o.Keys.LoginIndex(normal), passwordHash, d.now())
+	ok, err := access.AddOperator(dir, id, who, d.o.Keys.LoginIndex(normal), passwordHash, d.now())
 	if err == nil && !ok {
 		err = problem.Conflict("email_taken", "There is an operator with this e-mail address.")
 	}

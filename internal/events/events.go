@@ -70,6 +70,9 @@ const (
 	DeviceRevoked      Kind = "device.revoked"
 	PersonErased       Kind = "person.erased"
 	EnquiryErased      Kind = "enquiry.erased"
+	GrantMade          Kind = "grant.made"
+	GrantUsed          Kind = "grant.used"
+	GrantEnded         Kind = "grant.ended"
 )
 
 // Event is one thing that happened. Data holds ids, counts and words of the

@@ -1,7 +1,7 @@
 // Package operate is the operator's door. It is wired without account keys:
-// it shows that accounts exist and whether the machine is well, and nothing of
-// a lead or a person. What it shows comes from a few functions, so that no
-// handle of an account reaches it.
+// it shows that accounts exist and whether the machine is well, and of leads and
+// persons only what an account has granted to the very person who asks. What it
+// shows comes from a few functions, so that no handle of an account reaches it.
 package operate
 
 import (
@@ -11,6 +11,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/audit"
 	"catchment/internal/limits"
+	"catchment/internal/privacy"
 	"catchment/internal/web"
 )
 
@@ -71,6 +72,7 @@ type Parts struct {
 	SetLimits func(ctx context.Context, actor string, id account.ID, own limits.Own) error
 	Counts    *limits.Limits // the platform's; nil: none
 	Record    *audit.Platform
+	Support   *privacy.Support // opens by grants, and has nothing else
 }
 
 // AccountItem is an account as the operator sees it.
@@ -138,6 +140,7 @@ func New(p Parts) {
 	p.keyRoutes()
 	p.limitRoutes()
 	p.recordRoutes()
+	p.grantRoutes()
 }
 
 type accountsIn struct{ web.Page }

@@ -20,7 +20,10 @@ import (
 	"catchment/internal/insight"
 	"catchment/internal/jobs"
 	"catchment/internal/jobs/jobstest"
+	"catchment/internal/keyring"
+	"catchment/internal/keyring/keyringtest"
 	"catchment/internal/operate"
+	"catchment/internal/privacy"
 	"catchment/internal/signin"
 	"catchment/internal/signin/signintest"
 	"catchment/internal/store"
@@ -41,6 +44,8 @@ type platform struct {
 	db      *store.DB
 	list    *jobs.List
 	log     *events.Log
+	ring    *directorytest.Ring
+	privacy *privacy.Privacy
 	journal operate.Journal
 	keys    operate.PlatformKeys
 	broken  error // of the journal
@@ -64,10 +69,12 @@ func open(t *testing.T, db *store.DB) *platform {
 	p.list, p.log = jobs.NewList(waker), events.NewLog(waker)
 	runner := jobs.NewRunner(db, p.list, quiet, jobs.RunnerOptions{})
 	feed := events.NewFeed(db, waker, quiet)
+	keys := keyring.NewGrants(ring.Keyring, keyringtest.NewSafe())
+	p.ring, p.privacy = ring, privacy.New(privacy.Options{DB: db, Jobs: p.list, Events: p.log, Accounts: ring.Accounts, Grants: keys})
 	api := web.New(web.Options{DB: db, Auth: p.dir, Version: "test"})
 	operate.New(operate.Parts{API: api, Version: "v1", Started: time.Now(), Engine: string(db.Engine()), Database: db.Ping,
 		Keys:   func() operate.PlatformKeys { return p.keys },
-		Record: audit.NewPlatform(db),
+		Record: audit.NewPlatform(db), Support: privacy.NewSupport(db, p.log, keys, nil),
 		Accounts: func(ctx context.Context, after web.Place, limit int) ([]operate.Account, error) {
 			return p.accounts(ctx, after, limit)
 		},

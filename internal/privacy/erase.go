@@ -15,6 +15,7 @@ import (
 	"catchment/internal/ledger"
 	"catchment/internal/store"
 	"catchment/internal/store/carry"
+	"catchment/internal/store/grants"
 	"catchment/internal/store/leads"
 	"catchment/internal/store/people"
 	"catchment/internal/store/setup"
@@ -123,6 +124,9 @@ func (p *Privacy) write(tx *store.Tx, id lead.PersonID, w whole, at time.Time) e
 		return err // it was done before
 	}
 	if err := people.Erase(tx, w.persons, at); err != nil {
+		return err
+	}
+	if err := grants.Forget(tx, w.persons); err != nil {
 		return err
 	}
 	count, err := leads.Erase(tx, w.leads, w.enquiries)

@@ -11,6 +11,7 @@ import (
 	"catchment/internal/jobs"
 	"catchment/internal/jobs/jobstest"
 	"catchment/internal/keyring"
+	"catchment/internal/keyring/keyringtest"
 	"catchment/internal/lead"
 	"catchment/internal/ledger"
 	"catchment/internal/store"
@@ -44,6 +45,10 @@ type world struct {
 	scope   account.Scope
 	keys    *keyring.AccountKeys
 	ledger  *ledger.Ledger
+	safe    *keyringtest.Safe
+	grants  *keyring.Grants
+	support *Support
+	now     time.Time
 	p       *Privacy
 	at      time.Time
 	fresh   lead.StageID
@@ -77,7 +82,11 @@ func newWorld(t *testing.T, o store.Options) *world {
 	w.ok(w.ledger.Start(t.Context()))
 	t.Cleanup(func() { _ = w.ledger.Close() })
 	waker := &jobstest.Waker{}
-	w.p = New(Options{DB: w.db, Jobs: jobs.NewList(waker), Events: events.NewLog(waker), Ledger: w.ledger,
+	w.safe = keyringtest.NewSafe()
+	w.grants = keyring.NewGrants(ring, w.safe)
+	w.support = NewSupport(w.db, events.NewLog(waker), w.grants, func() time.Time { return w.now })
+	w.now = time.Now()
+	w.p = New(Options{DB: w.db, Jobs: jobs.NewList(waker), Events: events.NewLog(waker), Ledger: w.ledger, Grants: w.grants, Now: func() time.Time { return w.now },
 		Accounts: keyring.NewAccounts(ring, func(context.Context, account.ID) ([]byte, error) { return wrapped, nil }),
 		Scrub:    func(ctx context.Context) error { return store.Scrub(ctx, w.db, w.o) }})
 	w.write(func(tx *store.Tx) error {

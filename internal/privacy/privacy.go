@@ -43,6 +43,7 @@ type Options struct {
 	Events   *events.Log
 	Accounts *keyring.Accounts
 	Ledger   *ledger.Ledger
+	Grants   *keyring.Grants // the keys of grants; nil: none are made
 	// Scrub has what was destroyed vanish from the engine's files, see
 	// store.Scrub; nil: not.
 	Scrub func(ctx context.Context) error
@@ -68,7 +69,10 @@ func New(o Options) *Privacy {
 }
 
 // Register makes the runner do privacy's jobs.
-func (p *Privacy) Register(r *jobs.Runner) { r.Handle(EraseJob, p.eraseJob) }
+func (p *Privacy) Register(r *jobs.Runner) {
+	r.Handle(EraseJob, p.eraseJob)
+	r.Handle(EndGrantJob, p.endGrant)
+}
 
 func (p *Privacy) now() time.Time { return store.Clock(p.o.Now()) }
 

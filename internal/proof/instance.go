@@ -48,6 +48,8 @@ type world struct {
 	URL      string    `json:"url"`
 	Accounts []company `json:"accounts"`
 	Operator user      `json:"operator"`
+	Second   user      `json:"second_operator"`
+	Support  user      `json:"support"`
 }
 
 type company struct {

@@ -19,7 +19,7 @@ var pathKinds = map[string]string{
 	"projects": "project", "sources": "source", "stages": "stage", "users": "user", "keys": "key", "record": "entry",
 	"dead-letters": "dead", "members": "user", "policies": "policy", "backtests": "backtest", "f": "source",
 	"accounts": "account", "passkeys": "passkey", "roles": "role",
-	"visits": "visit", "bookings": "booking", "quarantine": "enquiry", "imports": "import", "exports": "export", "sessions": "session", "devices": "device", "alarms": "alarm", "attempts": "attempt", "subject-requests": "request",
+	"visits": "visit", "bookings": "booking", "quarantine": "enquiry", "imports": "import", "exports": "export", "sessions": "session", "devices": "device", "alarms": "alarm", "attempts": "attempt", "subject-requests": "request", "grants": "grant",
 }
 
 // nameKinds is the kind of a query parameter or a body's field, by its name.
@@ -27,7 +27,7 @@ var pathKinds = map[string]string{
 var nameKinds = map[string]string{
 	"project": "project", "project_id": "project", "source": "source", "source_id": "source", "sources": "source", "stage": "stage",
 	"owner": "user", "user": "user", "user_id": "user", "to": "user", "other": "person", "person": "person", "about": "lead", "actor": "user",
-	"account": "account", "enquiry": "enquiry", "person_id": "person", "lead": "lead", "lead_id": "lead", "offer_id": "offer", "device_id": "device", "role": "role",
+	"account": "account", "enquiry": "enquiry", "person_id": "person", "lead": "lead", "lead_id": "lead", "offer_id": "offer", "device_id": "device", "role": "role", "grant": "grant",
 }
 
 // notIDs are names that carry no id wherever they stand, or not in this route.
@@ -47,7 +47,7 @@ var inPages = []string{"capture-form", "form-thanks"}
 var prefixes = map[string]string{
 	"account": "acct", "lead": "lead", "enquiry": "enq", "offer": "offr", "person": "prsn", "merge": "mrg", "project": "proj",
 	"source": "src", "stage": "stg", "user": "user", "key": "key", "dead": "dead", "note": "note", "pool": "pool", "policy": "plcy", "round": "rnd", "attempt": "attm", "entry": "rec",
-	"visit": "visit", "booking": "book", "import": "imp", "export": "exp", "session": "sess", "backtest": "btst", "alarm": "alrm", "passkey": "passkey", "device": "dev", "request": "dsr", "role": "role",
+	"visit": "visit", "booking": "book", "import": "imp", "export": "exp", "session": "sess", "backtest": "btst", "alarm": "alrm", "passkey": "passkey", "device": "dev", "request": "dsr", "role": "role", "grant": "grant",
 }
 
 // route is one operation of the OpenAPI document.

@@ -361,7 +361,7 @@ func (c *cast) pages(ctx context.Context) error {
 	return nil
 }
 
-// platform is its operator. Nobody can be made support yet.
+// platform is its operator, and its support, to whom a lead is granted.
 func (c *cast) platform(ctx context.Context) error {
 	a, err := c.i.operator(ctx)
 	if err != nil {
@@ -379,6 +379,23 @@ func (c *cast) platform(ctx context.Context) error {
 		c.near["entry"] = record.Items[n-1].ID
 	}
 	c.add(&credential{name: "operator", api: a, user: c.i.world.Operator, standing: standing{role: "operator", session: true}}, c.near, c.far)
+	s, err := c.i.enter(ctx, c.i.world.Support)
+	if err != nil {
+		return err
+	}
+	s.purpose = "proof"
+	near := maps.Clone(c.near)
+	if err := c.m.grant(ctx, c.admin, near); err != nil { // of the lead that stands near
+		return err
+	}
+	var mine []string
+	for _, d := range append(slices.Clone(c.north.leads), c.south.leads...) {
+		if d.lead == near["lead"] {
+			mine = []string{d.mark + `"`}
+		}
+	}
+	c.add(&credential{name: "support", api: s, user: c.i.world.Support, mine: mine,
+		standing: standing{role: "support", session: true, owns: map[string]bool{near["lead"]: true, near["grant"]: true}}}, near, c.far)
 	return nil
 }
 

@@ -42,7 +42,7 @@ func (d Definition) fault(p account.Permission) (code, detail string) {
 		return "needs_all_leads", "It is about every lead of the account, and leads:read is not. Widen that, or leave this out."
 	case p == account.ReadReports && reads == Teams && d[p] > Teams:
 		return "beyond_reading", "Who reads the leads of teams sees the counts of teams."
-	case (p == account.ExportLeads || p == account.ManagePrivacy) && (reads != All || d[account.OpenPersons] != All):
+	case slices.Contains(withPersons, p) && (reads != All || d[account.OpenPersons] != All):
 		return "needs_all_leads", "It is about every lead with its person: it takes leads:read and persons:open of all."
 	}
 	return "", ""
@@ -51,6 +51,8 @@ func (d Definition) fault(p account.Permission) (code, detail string) {
 var (
 	// withLeads are done to leads, so that one has to read them.
 	withLeads = []account.Permission{account.OpenPersons, account.WorkLeads, account.MoveLeads}
+	// withPersons take out or give away every lead's person.
+	withPersons = []account.Permission{account.ExportLeads, account.ManagePrivacy, account.ManageGrants}
 	// ofAllLeads show every lead, or let one widen one's own reach: who manages
 	// routing puts people into teams.
 	ofAllLeads = []account.Permission{account.ManageRouting, account.ImportLeads, account.ReadRecord}

@@ -92,8 +92,10 @@ var words = []Word{
 	{Permission: account.ManagePeople, Reaches: whole, Words: "Invites and changes users, makes roles, sets the rules of signing in"},
 	{Permission: account.ManageKeys, Reaches: whole, Words: "Makes, rotates and revokes keys"},
 	{Permission: account.ManagePrivacy, Reaches: whole, Words: "Answers what people ask about their data: copies, erasure"},
+	{Permission: account.ManageGrants, Reaches: whole, Words: "Lets somebody of the platform open chosen leads for a time, and takes it back"},
 	{Permission: account.ReadRecord, Reaches: whole, Words: "Reads who opened what, when and why"},
 	{Permission: account.UseOwnSession, Words: "Has a session and a profile"},
 	{Permission: account.RunPlatform, Words: "Runs the platform: accounts and health, nothing personal"},
 	{Permission: account.ReviewPlatform, Words: "Reads who did what on the platform, and signs off what others did"},
+	{Permission: account.UseGrants, Words: "Opens the leads that an account has granted to them, on the account's record"},
 }

@@ -16,6 +16,14 @@ import (
 // CreateOperator makes an operator of the platform who has a password, and sets
 // up a second factor when they first sign in.
 func (s *Signin) CreateOperator(ctx context.Context, name, email, password string) (id account.UserID, err error) {
+	return s.CreateStaff(ctx, Staff{Name: name, Role: account.Operator, Approves: true}, email, password)
+}
+
+// Staff is somebody of the platform.
+type Staff = access.Staff
+
+// CreateStaff is CreateOperator for either role of the platform.
+func (s *Signin) CreateStaff(ctx context.Context, who Staff, email, password string) (id account.UserID, err error) {
 	if err := checkPassword("password", password); err != nil {
 		return id, err
 	}
@@ -24,10 +32,10 @@ func (s *Signin) CreateOperator(ctx context.Context, name, email, password strin
 		return id, err
 	}
 	err = s.o.DB.Directory(ctx, func(dir *store.Dir) error {
-		if id, err = s.o.Directory.AddOperator(dir, name, email, stored); err != nil {
+		if id, err = s.o.Directory.AddOperator(dir, who, email, stored); err != nil {
 			return err
 		}
-		return audit.WritePlatform(dir, s.now(), audit.Entry{Actor: "system:signin", Action: "operator.create", About: id.String()})
+		return audit.WritePlatform(dir, s.now(), audit.Entry{Actor: "system:signin", Action: "operator.create", About: id.String(), Detail: map[string]any{"role": who.Role, "approves": who.Approves}})
 	})
 	return id, err
 }
@@ -42,9 +50,9 @@ type Hired struct {
 
 // HireOperator makes an operator with all that they sign in with. by is who does
 // it at the machine. 409 email_taken: there is one with this address.
-func (s *Signin) HireOperator(ctx context.Context, by, name, email string) (Hired, error) {
+func (s *Signin) HireOperator(ctx context.Context, by string, who Staff, email string) (Hired, error) {
 	return s.hire(ctx, by, "operator.create", func(dir *store.Dir, stored string) (account.UserID, error) {
-		return s.o.Directory.AddOperator(dir, name, email, stored)
+		return s.o.Directory.AddOperator(dir, who, email, stored)
 	})
 }
 
@@ -90,13 +98,13 @@ func (s *Signin) hire(ctx context.Context, by, action string, who func(dir *stor
 		if out.ID, err = who(dir, stored); err != nil {
 			return err
 		}
-		name, err := access.Operator(dir, out.ID)
+		who, err := access.Operator(dir, out.ID)
 		if err != nil {
 			return err
 		}
 		h := holding{Holder: access.OfOperator(dir), user: out.ID, now: s.now()}
 		salt := newSalt()
-		if out.App, err = s.enrolment(out.ID, salt, name); err != nil {
+		if out.App, err = s.enrolment(out.ID, salt, who.Name); err != nil {
 			return err
 		}
 		if err := access.OfferTOTP(h.Holder, h.user, salt, h.now); err != nil {

@@ -455,11 +455,11 @@ func TestOperatorsAreHired(t *testing.T) {
 		}
 		_, err := h.door.RecoverOperator(h.Context(), by, "ops@example.com")
 		h.refused(err, 404, "not_found")
-		first, err := h.door.HireOperator(h.Context(), by, "Ops", "Ops@example.com")
+		first, err := h.door.HireOperator(h.Context(), by, signin.Staff{Name: "Ops", Role: account.Operator}, "Ops@example.com")
 		if err != nil || len(first.Recovery) != 10 || !strings.HasPrefix(first.App.URL, "otpauth://totp/Catchment:Ops?") {
 			h.Fatalf("%+v, %v", first.App, err)
 		}
-		_, err = h.door.HireOperator(h.Context(), by, "Ops", "ops@example.com")
+		_, err = h.door.HireOperator(h.Context(), by, signin.Staff{Name: "Ops", Role: account.Operator}, "ops@example.com")
 		h.refused(err, 409, "email_taken")
 		in, err := enters(first, "")
 		if err != nil || !in.Operator || in.Shown.Level() != 2 {

@@ -176,6 +176,7 @@ var directoryTables = map[string]bool{
 	"code_flow": true, "code_sent": true, "platform_event": true, "second_factor": true, "recovery_code": true,
 	"sso_domain": true, "sso_flow": true, "platform_sign_off": true,
 	"passkey": true, "passkey_flow": true, "device": true,
+	"access_grant":  true,                     // whose it is, found by whom it was given to
 	"audit_waiting": true, "audit_head": true, // whose record has entries to place, to sign and to export
 }
 

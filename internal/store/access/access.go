@@ -31,12 +31,15 @@ var (
 		FROM one_time_link l JOIN member m ON m.account_id = l.account_id AND m.user_id = l.user_id
 		WHERE l.account_id = $1 AND m.state = 'invited' GROUP BY l.user_id`)
 
-	byLogin          = store.Unbound("access.credential.by-login", `SELECT account_id, user_id, password_hash FROM credential WHERE login_mac = $1`)
-	linkBy           = store.Unbound("access.link.by-token", `SELECT account_id, user_id, expires_at FROM one_time_link WHERE token_hash = $1 AND used_at IS NULL`)
-	addOperator      = store.Unbound("access.operator.add", `INSERT INTO operator (operator_id, name, login_mac, password_hash, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`)
+	byLogin     = store.Unbound("access.credential.by-login", `SELECT account_id, user_id, password_hash FROM credential WHERE login_mac = $1`)
+	linkBy      = store.Unbound("access.link.by-token", `SELECT account_id, user_id, expires_at FROM one_time_link WHERE token_hash = $1 AND used_at IS NULL`)
+	addOperator = store.Unbound("access.operator.add", `INSERT INTO operator (operator_id, name, login_mac, password_hash, created_at, role, approves)
+		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`)
 	operatorBy       = store.Unbound("access.operator.by-login", `SELECT operator_id, name, password_hash FROM operator WHERE login_mac = $1`)
 	operatorPassword = store.Unbound("access.operator.password", `UPDATE operator SET password_hash = $2 WHERE operator_id = $1`)
-	operatorByID     = store.Unbound("access.operator", `SELECT name FROM operator WHERE operator_id = $1`)
+	operatorByID     = store.Unbound("access.operator", `SELECT name, role, approves FROM operator WHERE operator_id = $1`)
+	supporters       = store.Unbound("access.supporters", `SELECT operator_id, name FROM operator WHERE role = 'support' ORDER BY name, operator_id`)
+	approvers        = store.Unbound("access.approvers", `SELECT operator_id, name FROM operator WHERE role = 'operator' AND approves ORDER BY name, operator_id`)
 )
 
 // AddCredential lets a user sign in with the address behind mac, once a
@@ -94,9 +97,16 @@ func ByLogin(d *store.Dir, mac vault.MAC) (out []Credential, err error) {
 	return out, err
 }
 
-// AddOperator stores an operator of the platform. False: the address is taken.
-func AddOperator(d *store.Dir, id account.UserID, name string, mac vault.MAC, phc string, at time.Time) (bool, error) {
-	n, err := d.Exec(addOperator, id, name, mac[:], phc, at.UnixMicro())
+// Staff is somebody of the platform.
+type Staff struct {
+	Name     string
+	Role     account.Role // operator or support
+	Approves bool         // one of those who approve what needs several
+}
+
+// AddOperator stores somebody of the platform. False: the address is taken.
+func AddOperator(d *store.Dir, id account.UserID, s Staff, mac vault.MAC, phc string, at time.Time) (bool, error) {
+	n, err := d.Exec(addOperator, id, s.Name, mac[:], phc, at.UnixMicro(), string(s.Role), s.Approves && s.Role == account.Operator)
 	return n == 1, err
 }
 
@@ -106,10 +116,32 @@ func SetOperatorPassword(d *store.Dir, id account.UserID, phc string) error {
 	return err
 }
 
-// Operator reads an operator's name; store.ErrNone when there is none.
-func Operator(d *store.Dir, id account.UserID) (name string, err error) {
-	err = d.Row(operatorByID, id).Scan(&name)
-	return name, err
+// Operator reads somebody of the platform; store.ErrNone when there is none.
+func Operator(d *store.Dir, id account.UserID) (s Staff, err error) {
+	err = d.Row(operatorByID, id).Scan(&s.Name, &s.Role, &s.Approves)
+	return s, err
+}
+
+// Supporter is somebody of the platform by id and name.
+type Supporter struct {
+	ID   account.UserID
+	Name string
+}
+
+// Supporters lists the support, Approvers the operators who approve what needs
+// several.
+func Supporters(d *store.Dir) ([]Supporter, error) { return staff(d, supporters) }
+func Approvers(d *store.Dir) ([]Supporter, error)  { return staff(d, approvers) }
+
+func staff(d *store.Dir, st *store.Stmt) (out []Supporter, err error) {
+	rows, err := d.Query(st)
+	err = store.Each(rows, err, func(scan func(...any) error) error {
+		var s Supporter
+		err := scan(&s.ID, &s.Name)
+		out = append(out, s)
+		return err
+	})
+	return out, err
 }
 
 // AddLink stores a one-time link and ends the user's earlier ones.

@@ -198,7 +198,7 @@ type filter struct {
 
 func newFilter(table string, columns []string, skip Skip) filter {
 	f := filter{skip: skip, account: slices.Index(columns, "account_id"), person: -1}
-	if table == "person_key" || table == "person_index" || table == "withheld" {
+	if table == "person_key" || table == "person_index" || table == "withheld" || table == "grant_key" {
 		f.person = slices.Index(columns, "person_id")
 	}
 	return f
