@@ -151,8 +151,19 @@ func (s *Support) Open(ctx context.Context, to account.UserID, id account.GrantI
 	if err != nil {
 		return Granted{}, err
 	}
+	gone := false
 	for i := range out.Values {
 		out.Values[i].Text, out.Values[i].Erased = opened.Values[i], opened.States[i] == keyring.Erased
+		gone = gone || out.Values[i].Erased
+	}
+	if gone { // or was it revoked after the record was written?
+		err = s.db.Read(ctx, scope, func(tx *store.Tx) error {
+			_, err := open(tx, id, s.now())
+			return err
+		})
+	}
+	if err != nil {
+		return Granted{}, err
 	}
 	return out, nil
 }

@@ -35,6 +35,8 @@ type deleting struct {
 	label  string
 	folder string
 	a      *api
+	door   *api // takes leads; nil: a does
+	none   bool // nothing was deleted since the backup
 }
 
 // human is somebody who enquired.
@@ -94,7 +96,11 @@ func (d *deleting) prove(ctx context.Context) error {
 func (d *deleting) enquire(ctx context.Context, c company, name string, n int) (h human, err error) {
 	var made struct{ ID string }
 	body := map[string]any{"source": c.apiSource(), "message": "of " + name, "person": map[string]any{"name": name, "phone": phone(n)}}
-	if err := d.a.post(ctx, "/v1/leads", body, &made); err != nil {
+	door := d.door
+	if door == nil {
+		door = d.a
+	}
+	if err := door.post(ctx, "/v1/leads", body, &made); err != nil {
 		return h, err
 	}
 	if _, err := d.i.drain(ctx, 30*time.Second); err != nil {
@@ -234,7 +240,7 @@ func (d *deleting) restore(ctx context.Context) error {
 		return err
 	}
 	out, err := d.command(ctx, "restore", "--from", d.folder)
-	d.t.check(d.label+"the backup is restored", err == nil && !strings.Contains(out, "; 0 of what is deleted"), "%s", firstLine(out))
+	d.t.check(d.label+"the backup is restored", err == nil && strings.Contains(out, "; 0 of what is deleted") == d.none, "%s", firstLine(out))
 	return err
 }
 

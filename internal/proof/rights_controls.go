@@ -90,7 +90,7 @@ func (c *cast) otherTables(course []cell) (tried int, missed []string) {
 	}
 	for permission, cells := range t.grants {
 		for _, role := range t.roles {
-			if !asked[permission] || !present[role] || permission == "capture" && role == "operator" {
+			if !asked[permission] || !present[role] || permission == "capture" && (role == "operator" || role == "support") {
 				continue
 			}
 			for _, reach := range t.wordsOf(permission) {

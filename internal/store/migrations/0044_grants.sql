@@ -18,7 +18,6 @@ CREATE TABLE access_grant (
 END;
 CREATE INDEX access_grant_list ON access_grant (account_id, made_at, grant_id);
 CREATE INDEX access_grant_operator ON access_grant (operator_id, made_at, grant_id);
-CREATE UNIQUE INDEX access_grant_one ON access_grant (grant_id);
 
 -- The leads of a grant, as they were chosen.
 CREATE TABLE grant_lead (
