@@ -475,18 +475,31 @@ func (p *Page) await(words string, there bool) {
 // Shot is a picture of what the window shows, as PNG.
 func (p *Page) Shot() []byte {
 	p.t.Helper()
-	png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
-	p.must(err)
-	return png
+	return p.capture(cdppage.CaptureScreenshotParams{})
+}
+
+// capture asks again when no frame comes: Chromium draws none of a tab that it
+// takes to be behind another.
+func (p *Page) capture(how cdppage.CaptureScreenshotParams) []byte {
+	p.t.Helper()
+	for tries := 1; ; tries++ {
+		_, err := chromedp.Call(p.ctx, cdppage.BringToFront, cdp.Empty{})
+		p.must(err)
+		ctx, cancel := context.WithTimeout(p.ctx, patience)
+		r, err := chromedp.Call(ctx, cdppage.CaptureScreenshot, how)
+		cancel()
+		if err == nil || tries == 3 || p.ctx.Err() != nil {
+			p.must(err)
+			return r.Data
+		}
+	}
 }
 
 // Small is a picture of what the window shows, as WebP, for pages that show it.
 func (p *Page) Small() []byte {
 	p.t.Helper()
 	quality := int64(80)
-	r, err := chromedp.Call(p.ctx, cdppage.CaptureScreenshot, cdppage.CaptureScreenshotParams{Format: cdppage.CaptureScreenshotFormatWebp, Quality: &quality})
-	p.must(err)
-	return r.Data
+	return p.capture(cdppage.CaptureScreenshotParams{Format: cdppage.CaptureScreenshotFormatWebp, Quality: &quality})
 }
 
 // Violation is what axe says of a page.
