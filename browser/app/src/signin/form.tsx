@@ -97,7 +97,7 @@ function ByPhone({ busy, fault, second, onSubmit, onFault }: Form & { second: bo
   if (flow) {
     return (
       <CodeEntry
-        words={t('signin.code.sent', { phone })}
+        words={t('signin.code.sent', { phone: `\u2066${phone}\u2069` })} // a number reads from the left in every script
         again={flow.again_at}
         busy={busy}
         fault={fault}
