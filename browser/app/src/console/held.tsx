@@ -73,7 +73,7 @@ function One({ q }: { q: Schemas['Quarantined'] }) {
       <div className="min-w-60 flex-1">
         <p className="flex flex-wrap items-center gap-2.5"><span className="font-medium">{e.person?.name || e.person?.phone || e.person?.email || `${e.project.name} · ${e.source.name}`}</span><Badge tone="plain">{tOf('console.heldFor', q.reason)}</Badge></p>
         <p className="mt-1 text-sm text-soft">{e.person && `${e.project.name} · ${e.source.name} · `}<When at={q.received_at} /></p>
-        {e.person && <p className="ltr mt-1 text-sm text-soft">{[e.person.phone, e.person.email].filter(Boolean).join(' · ')}</p>}
+        {e.person && <p className="mt-1 text-sm text-soft"><span className="ltr">{[e.person.phone, e.person.email].filter(Boolean).join(' · ')}</span></p>}
         {e.message && <blockquote className="mt-2 max-w-160 border-s-2 border-edge ps-3 text-sm whitespace-pre-wrap"><span dir="auto" className="match block">{e.message}</span></blockquote>}
         {e.lead_id && <Link to="/console/leads/$id" params={{ id: e.lead_id }} className="mt-1 inline-block text-sm text-accent underline underline-offset-4">{t('console.start.test.story')}</Link>}
       </div>
