@@ -194,25 +194,28 @@ func (d *deskTrial) round(ctx context.Context, tag string, long, every time.Dura
 	}
 	s.delay.Store(int64(delay))
 	before := d.used(cmd.Process.Pid)
-	posted, l, err := d.send(ctx, tag, long, every, rate)
+	door, err := d.send(ctx, tag, long, every, rate)
 	if err != nil {
 		return seenOffers{}, err
 	}
 	share := d.used(cmd.Process.Pid).since(before)
-	out, err := d.settle(ctx, s, posted)
-	out.share = share
-	if l != nil {
-		out.rate, out.refused = float64(l.book.status(202)+len(posted))/long.Seconds(), l.book.answers()-l.book.status(202)
-	}
+	out, err := d.settle(ctx, s, door.posted)
+	out.share, out.refused, out.rate = share, door.refused, float64(door.taken)/long.Seconds()
 	return out, err
 }
 
 // posting is one of her leads at the door.
 type posting struct{ began, answered time.Time }
 
-// send posts her leads, with the others' beside them; when each was, by its
-// enquiry.
-func (d *deskTrial) send(ctx context.Context, tag string, long, every time.Duration, rate float64) (map[string]posting, *load, error) {
+// sent is what the door took, and how many leads it refused.
+type sent struct {
+	posted  map[string]posting // hers, by enquiry
+	taken   int                // hers and the others'
+	refused int
+}
+
+// send posts her leads, with the others' beside them.
+func (d *deskTrial) send(ctx context.Context, tag string, long, every time.Duration, rate float64) (*sent, error) {
 	under, stop := context.WithTimeout(ctx, long)
 	defer stop()
 	c := d.i.world.Accounts[0]
@@ -228,22 +231,33 @@ func (d *deskTrial) send(ctx context.Context, tag string, long, every time.Durat
 	}
 	door := d.i.api(c.PublishableKey)
 	hers := crowd{tag: "hers-" + tag, source: d.hers.source}
-	posted := map[string]posting{}
+	out := &sent{posted: map[string]posting{}}
 	for n, next := 0, time.Now(); under.Err() == nil; n++ {
 		var a struct {
 			ID string `json:"id"`
 		}
 		began := time.Now()
 		r, err := door.do(ctx, http.MethodPost, "/v1/leads", http.Header{"Idempotency-Key": {hers.key(n)}}, hers.body(phones+n))
-		if err != nil || r.status != http.StatusAccepted || json.Unmarshal(r.body, &a) != nil {
-			return nil, nil, fmt.Errorf("a lead of hers: %d %w", r.status, err)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("a lead of hers: %w", err)
+		case r.status != http.StatusAccepted:
+			out.refused++
+		case json.Unmarshal(r.body, &a) != nil:
+			return nil, fmt.Errorf("a lead of hers: 202 without an id")
+		default:
+			out.posted[a.ID] = posting{began, time.Now()}
 		}
-		posted[a.ID] = posting{began, time.Now()}
 		next = next.Add(every)
 		_ = pause(under, time.Until(next))
 	}
 	<-done
-	return posted, l, nil
+	out.taken = len(out.posted)
+	if l != nil {
+		out.taken += l.book.status(202)
+		out.refused += l.book.answers() - l.book.status(202)
+	}
+	return out, nil
 }
 
 // settle waits until all of her offers were seen, or a while, and works out
