@@ -66,7 +66,7 @@ const (
 	// was full. What comes after a silence is handed over at once; of a stream, a
 	// group is what gathered meanwhile: a thousand leads a second were 350 groups
 	// of three, and each group costs a transaction.
-	gatherFor    = 20 * time.Millisecond
+	gatherFor    = 40 * time.Millisecond
 	pollFor      = 500 * time.Millisecond
 	backoffFirst = 250 * time.Millisecond
 	backoffLast  = 5 * time.Second
