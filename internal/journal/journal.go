@@ -5,7 +5,7 @@
 // The log is a JetStream stream, by default in a NATS server inside this
 // process, else on a server given by URL. Both are used by the same code. The
 // same server carries the snapshot for the doors (Bucket) and wakes sleepers
-// (Wake).
+// (Wake), and keeps small secrets that are to be destroyed for good (Safe).
 package journal
 
 import (

@@ -1,5 +1,5 @@
 -- Grants: somebody of the platform may open chosen leads of an account for a
--- time. The key of each is in no database: see docs/decisions/0013-grants.md.
+-- time. The key of each is in no database: see docs/grants.md.
 CREATE TABLE access_grant (
   account_id ID NOT NULL,
   grant_id ID NOT NULL,
