@@ -63,10 +63,12 @@ const (
 	groupEntries  = 1000
 	fetchAtMost   = 32 // messages: what comes at once is bounded also when they turn out large
 	// gatherFor is how far apart groups of one name begin, unless the one before
-	// was full. What comes after a silence is handed over at once; of a stream, a
-	// group is what gathered meanwhile: a thousand leads a second were 350 groups
-	// of three, and each group costs a transaction.
+	// was of gatherMany: then there is enough to do. What comes after a silence is
+	// handed over at once; of a stream, a group is what gathered meanwhile: a
+	// thousand leads a second were 350 groups of three, and each group costs a
+	// transaction.
 	gatherFor    = 40 * time.Millisecond
+	gatherMany   = 100
 	pollFor      = 500 * time.Millisecond
 	backoffFirst = 250 * time.Millisecond
 	backoffLast  = 5 * time.Second
@@ -221,7 +223,7 @@ func (c *consumer) gather(ctx context.Context) (*group, error) {
 		return &group{}, nil
 	}
 	g, err := c.group()
-	if c.turn.next = time.Now(); g.delivery.Entries() < groupEntries {
+	if c.turn.next = time.Now(); g.delivery.Entries() < gatherMany {
 		c.turn.next = c.turn.next.Add(gatherFor)
 	}
 	return g, err

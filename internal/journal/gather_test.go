@@ -7,7 +7,7 @@ import (
 )
 
 // Of a stream of single entries a group is what gathered since the one before;
-// a full group is followed at once.
+// one of many is followed at once.
 func TestGroupsGather(t *testing.T) {
 	j := open(t, Options{Dir: t.TempDir()})
 	ctx := context.Background()
@@ -35,15 +35,15 @@ func TestGroupsGather(t *testing.T) {
 	if early := time.Until(next); early > 0 {
 		t.Errorf("the other reader's group began %v early", early)
 	}
-	full := make([]Entry, groupEntries)
-	for i := range full {
-		full[i] = Entry{Data: []byte("x")}
+	many := make([]Entry, gatherMany)
+	for i := range many {
+		many[i] = Entry{Data: []byte("x")}
 	}
-	if _, err := j.AppendAll(ctx, full); err != nil {
+	if _, err := j.AppendAll(ctx, many); err != nil {
 		t.Fatal(err)
 	}
-	gather(readers[0], groupEntries)
+	gather(readers[0], gatherMany)
 	if wait := time.Until(readers[0].turn.next); wait > 0 {
-		t.Errorf("after a full group the next one waits %v", wait)
+		t.Errorf("after a group of many the next one waits %v", wait)
 	}
 }
