@@ -43,6 +43,7 @@ var verbsTried = map[string]struct {
 	"keys expire":       {args: []string{"--data", "DATA"}, action: "keys.expire"},
 	"keys recovery":     {args: []string{"--data", "DATA", "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"}, action: "keys.recovery"},
 	"keys recover":      {args: []string{"--data", "DATA", "--recovery", "DATA/identity.txt"}, action: "keys.recover"},
+	"keys lock":         {args: []string{"--data", "DATA"}, action: "keys.lock"},
 	"keys passphrase":   {not: "it asks, see TestASealedStart"},
 	"keys unlock":       {not: "it asks, see TestASealedStart"},
 	"receipt verify":    {not: "it reads a receipt, and no installation"},

@@ -40,6 +40,7 @@ type config struct {
 
 	edgeConfig
 	wireConfig
+	kmsConfig
 	limitsConfig
 	courierConfig
 	pushConfig
@@ -59,6 +60,9 @@ func (c config) check() error {
 		return err
 	}
 	if err := c.checkLimits(); err != nil {
+		return err
+	}
+	if err := c.checkKMS(); err != nil {
 		return err
 	}
 	if err := c.checkBackup(); err != nil {

@@ -47,6 +47,7 @@ func (c doctorCmd) Run(w *world) error {
 		d.deadLetters()
 		d.keys()
 		d.locks()
+		d.services()
 		d.domains()
 		d.unsigned()
 	}
@@ -87,7 +88,7 @@ func (d *doctor) folder() {
 	d.ok("data folder %s is its owner's alone", d.c.Data)
 	if sealed, err := d.c.startsSealed(); err == nil && sealed {
 		d.waits()
-	} else if d.c.PassphraseFile == "" && d.c.Identity == "" {
+	} else if d.c.PassphraseFile == "" && d.c.Identity == "" && d.c.kms() == "" {
 		d.warn("the key that opens everything lies beside the data (%s): keep a copy elsewhere, and for protection against a stolen disk move it away (--identity) or use --passphrase-file", filepath.Join(d.c.Data, "identity.txt"))
 	}
 }

@@ -21,6 +21,7 @@ type keysCmd struct {
 	Recovery keysRecoveryCmd `cmd:"" help:"Name who can open the keyring when all else is lost."`
 	Recover  keysRecoverCmd  `cmd:"" help:"Make the keyring anew, by a recovery identity."`
 
+	Lock       keysLockCmd       `cmd:"" help:"Seal the keyring by what the settings name: a key service, or an identity file."`
 	Passphrase keysPassphraseCmd `cmd:"" help:"Put the keyring under a passphrase, change it, or take it off."`
 	Unlock     keysUnlockCmd     `cmd:"" help:"Give the passphrase to a server that waits for it."`
 }

@@ -136,7 +136,10 @@ func (h *house) build(ctx context.Context) (err error) {
 			return h.buildSealed(ctx, run)
 		}
 	}
-	if err := h.openKeys(ctx); err != nil {
+	if err := h.openKeys(ctx); h.c.waitsForService(err) {
+		h.log.Warn("the keyring does not open", "error", err)
+		return h.buildSealed(ctx, run)
+	} else if err != nil {
 		return err
 	}
 	h.limits = limits.New(h.c.rates(), h.door.LimitsSecret(), nil)
@@ -205,7 +208,8 @@ func (h *house) openKeys(ctx context.Context) (err error) {
 		}
 		return err
 	}
-	if !exists(filepath.Join(h.c.Data, keyring.KeyringFile)) {
+	fresh := !exists(filepath.Join(h.c.Data, keyring.KeyringFile))
+	if fresh {
 		if o.MustExist, err = h.c.hasAccounts(ctx); err != nil {
 			return fmt.Errorf("there is no keyring in %s yet, and whether the database has accounts of an older one cannot be told: %w", h.c.Data, err)
 		}
@@ -214,7 +218,17 @@ func (h *house) openKeys(ctx context.Context) (err error) {
 		return err
 	}
 	h.door = h.ring.Door()
+	if fresh && h.ring.NeedsService() {
+		return h.ring.KeepDoor()
+	}
 	return nil
+}
+
+// keepKeysets has accounts' keys serve for as long as the settings say.
+func (h *house) keepKeysets() {
+	if h.c.KMSKeep > 0 {
+		h.accounts.Keep(h.c.KMSKeep)
+	}
 }
 
 // hasAccounts tells whether anything was ever sealed for this database. A new
@@ -241,7 +255,7 @@ func (c config) hasAccounts(ctx context.Context) (bool, error) {
 }
 
 func (c config) keyringOptions() keyring.Options {
-	o := keyring.Options{Dir: c.Data, IdentityFile: c.Identity}
+	o := keyring.Options{Dir: c.Data, IdentityFile: c.Identity, KeyService: c.kms(), Connect: c.connect}
 	if c.PassphraseFile != "" {
 		o.Passphrase = func() (string, error) {
 			text, err := os.ReadFile(c.PassphraseFile)
@@ -340,6 +354,7 @@ func (h *house) buildStages(ctx context.Context) error {
 		return err
 	}
 	h.grants = keyring.NewGrants(h.ring, safe)
+	h.keepKeysets()
 	bucket, err := h.journal.Bucket(ctx, "snapshot")
 	if err != nil {
 		return err

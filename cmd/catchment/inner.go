@@ -75,6 +75,9 @@ func (h *house) notReady() string {
 func (h *house) metrics(more []prometheus.Collector) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(more...)
+	if h.c.Services != nil {
+		r.MustRegister(h.c.Services)
+	}
 	r.MustRegister(collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.MetricsGC, collectors.MetricsMemory)), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	counter := func(name, help string, f func() float64) {
 		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "catchment", Name: name, Help: help}, f))
@@ -82,7 +85,7 @@ func (h *house) metrics(more []prometheus.Collector) *prometheus.Registry {
 	gauge := func(name, help string, f func() float64) {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "catchment", Name: name, Help: help}, f))
 	}
-	gauge("sealed", "1 while the keyring waits for its passphrase.", func() float64 {
+	gauge("sealed", "1 while the keyring waits for its passphrase or its key service.", func() float64 {
 		if h.sealed {
 			return 1
 		}

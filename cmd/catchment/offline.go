@@ -28,7 +28,7 @@ func offline(ctx context.Context, w *world, c config) (*house, error) {
 	if c.Role == "capture" {
 		return nil, usage("--role capture: a door's machine has no accounts; run this where the keyring is")
 	}
-	if err := c.checkWires(); err != nil {
+	if err := errors.Join(c.checkWires(), c.checkKMS()); err != nil {
 		return nil, err
 	}
 	h := &house{c: c, log: c.logger(w), started: time.Now()}
@@ -55,6 +55,7 @@ func offline(ctx context.Context, w *world, c config) (*house, error) {
 	h.accounts = keyring.NewAccounts(h.ring, func(ctx context.Context, id account.ID) ([]byte, error) {
 		return directory.LoadKeyset(ctx, h.db, id)
 	})
+	h.keepKeysets()
 	publisher := publish.New(publish.Options{DB: h.db, Jobs: h.jobs, Log: h.log})
 	h.directory = directory.New(directory.Options{DB: h.db, Keys: ringForDirectory{h}, Log: h.log, Changed: publisher.Changed, Record: record, DeviceEnded: h.deviceEnded, PushesEnded: h.pushesEnded})
 	h.signin = h.newSignin()

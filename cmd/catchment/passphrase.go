@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -148,12 +147,15 @@ type keysPassphraseCmd struct {
 
 // Run puts the keyring under a passphrase, another one, or an identity again.
 func (c keysPassphraseCmd) Run(w *world) error {
+	if c.kms() != "" {
+		return usage("the keyring is opened by a key service: take it off first, by catchment keys lock --from %s", c.kms())
+	}
 	c.Ask = func() (string, error) { return w.secret("Present passphrase") }
 	ring, err := c.openRing()
 	if err != nil {
 		return err
 	}
-	to := keyring.Options{Dir: c.Data, IdentityFile: c.Identity, MustExist: true}
+	to := keyring.Options{Dir: c.Data, IdentityFile: c.Identity, Connect: c.connect, MustExist: true}
 	phrase := ""
 	if !c.Remove {
 		if phrase, err = w.newPassphrase(); err != nil {
@@ -164,7 +166,7 @@ func (c keysPassphraseCmd) Run(w *world) error {
 	if err := c.act(w, "keys.passphrase", "", map[string]any{"removed": c.Remove}); err != nil {
 		return err
 	}
-	if err := c.reseal(ring, to); err != nil {
+	if err := resealBeside(ring, to, !c.Remove && !c.WithoutDoor); err != nil {
 		return err
 	}
 	return c.resealed(w, phrase)
@@ -187,29 +189,6 @@ func (w *world) newPassphrase() (string, error) {
 		err = errors.New("these are two passphrases; nothing was changed")
 	}
 	return phrase, err
-}
-
-// reseal writes the keyring under its new lock. The door's keys come first, so
-// that no start between the two takes no leads; the identity goes last.
-func (c keysPassphraseCmd) reseal(ring *keyring.Keyring, to keyring.Options) error {
-	if !c.Remove && !c.WithoutDoor {
-		if err := ring.KeepDoor(); err != nil {
-			return err
-		}
-	}
-	if err := ring.Reseal(to); err != nil {
-		return err
-	}
-	if c.Remove || c.WithoutDoor {
-		if err := ring.DropDoor(); err != nil {
-			return err
-		}
-	}
-	own := filepath.Join(c.Data, keyring.IdentityFile)
-	if c.Remove || !exists(own) {
-		return nil
-	}
-	return os.Remove(own)
 }
 
 // resealed tells the running server, and what else is to be done.

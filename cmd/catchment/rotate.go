@@ -141,6 +141,8 @@ func dated(t time.Time) string {
 func heldState(k keyring.Held, now time.Time) string {
 	due, refused := k.Late(now)
 	switch {
+	case k.Service != "":
+		return "at " + k.Service + inUse(k)
 	case refused:
 		return "ENDED: it makes no new accounts; rotate it"
 	case due:
@@ -153,6 +155,13 @@ func heldState(k keyring.Held, now time.Time) string {
 		return "stays: what it hashed or signed is in use"
 	}
 	return "in use"
+}
+
+func inUse(k keyring.Held) string {
+	if k.Uses {
+		return ", in use"
+	}
+	return "; opens what it wrapped"
 }
 
 func generationState(g locksmith.Generation) string {
@@ -192,6 +201,7 @@ type keysRotateCmd struct {
 	config  `embed:""`
 	What    string        `arg:"" help:"${enum}: root wraps accounts' keys; account is a new generation of their keys with its drop box; receipt signs receipts." enum:"root,account,receipt"`
 	Account string        `help:"One account's id; all when empty."`
+	To      string        `help:"Of the root: the URI of a key service (see --kms-uri) that wraps accounts' keys from now on; the keyring itself is sealed by it with catchment keys lock." placeholder:"URI"`
 	From    time.Duration `help:"How long a receipt key is published before it signs: as long as those who check receipts keep the list." default:"10m"`
 }
 
@@ -200,7 +210,10 @@ func (c keysRotateCmd) Run(w *world) error {
 	if c.From < 0 {
 		return usage("--from %s: want a time from now", c.From)
 	}
-	if err := c.act(w, "keys.rotate", c.Account, map[string]any{"what": c.What}); err != nil {
+	if c.To != "" && c.What != "root" {
+		return usage("--to is for the root")
+	}
+	if err := c.act(w, "keys.rotate", c.Account, map[string]any{"what": c.What, "to": c.To}); err != nil {
 		return err
 	}
 	if c.What == "account" {
@@ -226,12 +239,19 @@ func (c keysRotateCmd) Run(w *world) error {
 		fmt.Fprintf(w.out, "receipt key %s signs from %s; it is published now, and the older ones stay published\n", id, from.Format(time.RFC3339))
 		return c.copies(w)
 	}
-	id, err := ring.RotateRoot()
+	id, err := c.rotateRoot(w, ring)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(w.out, "%s wraps from now on; catchment keys rewrap moves the accounts' keysets\n", keyring.RootKey(id))
 	return c.copies(w)
+}
+
+func (c keysRotateCmd) rotateRoot(w *world, ring *keyring.Keyring) (uint32, error) {
+	if c.To == "" {
+		return ring.RotateRoot()
+	}
+	return ring.RotateRootTo(w.ctx, c.To)
 }
 
 // copies says what other machines need.

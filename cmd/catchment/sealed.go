@@ -18,9 +18,10 @@ import (
 	"catchment/internal/web"
 )
 
-// A server whose keyring is under a passphrase that nobody has given yet is
-// sealed: its doors are up, leads are taken where the keys of a door lie beside
-// the keyring, and all else waits for `catchment keys unlock`.
+// A server whose keyring is under a passphrase that nobody has given yet, or
+// under a key service that is away, is sealed: its doors are up, leads are taken
+// where the keys of a door lie beside the keyring, and all else waits for
+// `catchment keys unlock`, or for the service.
 
 // unlockPath is where the inner listener takes the passphrase; unlockType is
 // its content type, which no page of a browser can send unasked.
@@ -32,7 +33,7 @@ const (
 
 // startsSealed tells whether a server has to wait for its passphrase.
 func (c config) startsSealed() (bool, error) {
-	if c.Role == "capture" || c.PassphraseFile != "" {
+	if c.Role == "capture" || c.PassphraseFile != "" || c.kms() != "" {
 		return false, nil
 	}
 	return keyring.NeedsPassphrase(c.Data)
@@ -40,7 +41,7 @@ func (c config) startsSealed() (bool, error) {
 
 // buildSealed is the house of a sealed server: the door, if it has keys.
 func (h *house) buildSealed(ctx, run context.Context) (err error) {
-	if h.c.Inner == "" {
+	if h.c.Inner == "" && h.c.kms() == "" {
 		return usage("the keyring in %s is sealed by a passphrase: give --inner, where catchment keys unlock takes it to, or --passphrase-file", h.c.Data)
 	}
 	h.sealed = true
@@ -48,7 +49,7 @@ func (h *house) buildSealed(ctx, run context.Context) (err error) {
 	h.door, err = keyring.OpenOwnDoor(h.c.Data)
 	if errors.Is(err, fs.ErrNotExist) {
 		h.limits = limits.New(h.c.rates(), []byte(rand.Text()), nil)
-		h.log.Warn("SEALED, and without the keys of a door: no lead is taken until somebody runs catchment keys unlock")
+		h.log.Warn("SEALED, and without the keys of a door: no lead is taken until " + h.c.wayOut())
 		return nil
 	}
 	if err != nil {
@@ -62,8 +63,15 @@ func (h *house) buildSealed(ctx, run context.Context) (err error) {
 	if err := h.openDoor(ctx); err != nil {
 		return err
 	}
-	h.log.Warn("SEALED: leads are taken, and nothing is opened until somebody runs catchment keys unlock")
+	h.log.Warn("SEALED: leads are taken, and nothing is opened until " + h.c.wayOut())
 	return nil
+}
+
+func (c config) wayOut() string {
+	if c.kms() != "" {
+		return "the key service is back"
+	}
+	return "somebody runs catchment keys unlock"
 }
 
 // answerSealed has all that needs keys say so.
@@ -82,6 +90,16 @@ type unlocking struct {
 // awaitKeys returns when a sealed house is open; false when ctx ended first.
 func (s *server) awaitKeys(ctx context.Context) bool {
 	for s.house.sealed {
+		if s.house.c.kms() != "" {
+			ring := s.awaitService(ctx)
+			if ring == nil {
+				return false
+			}
+			if err := s.unseal(ctx, ring); err != nil {
+				s.log.Error("the keys are there, and the server does not open", "error", err)
+			}
+			continue
+		}
 		select {
 		case <-ctx.Done():
 			return false

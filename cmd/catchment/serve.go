@@ -70,6 +70,7 @@ func startServer(w *world, c config) (*server, error) {
 		return nil, err
 	}
 	letGarbageGrow()
+	c.Services = &keyServices{}
 	s := &server{log: c.logger(w), pause: time.Sleep, keys: make(chan unlocking)}
 	s.unlocker = &unlocker{s: s, now: time.Now}
 	g, begin, err := openGate(&c, s.log, s.answer, s.answerInner, s.countForeign)

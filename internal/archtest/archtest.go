@@ -21,7 +21,7 @@ var floors = []struct {
 	{"cellars: tables", []string{
 		"store/access", "store/alarms", "store/answers", "store/carry", "store/counts", "store/cursor", "store/devices", "store/eventlog", "store/grants", "store/keys", "store/leads",
 		"store/members", "store/mover", "store/offers", "store/people", "store/policies", "store/published", "store/record", "store/setup", "store/work"}},
-	{"cellars", []string{"store", "journal", "courier", "limits", "ledger", "password"}},
+	{"cellars", []string{"store", "journal", "courier", "keyservice", "limits", "ledger", "password"}},
 	{"keys to rooms", []string{"account/admit", "vault/reveal"}},
 	{"words about the record", []string{"checkpoint"}},
 	{"words about leads and rights", []string{"submission", "receipt", "rights"}},

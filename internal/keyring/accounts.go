@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"catchment/internal/account"
+	"catchment/internal/keyservice"
 )
 
 const (
@@ -20,9 +21,15 @@ const (
 	loadTimeout    = 10 * time.Second // of a load that several callers may wait for
 )
 
+// KeepUnwrapped is how long a keyset that a key service unwrapped serves without
+// asking it again, unless NewAccounts is told otherwise.
+const KeepUnwrapped = 12 * time.Hour
+
 // Accounts caches account keysets.
 type Accounts struct {
 	keyring *Keyring
+	keep    time.Duration
+	now     func() time.Time // for keep
 	load    func(context.Context, account.ID) ([]byte, error)
 	flight  singleflight.Group
 
@@ -35,13 +42,21 @@ type cachedKeys struct {
 	keys *AccountKeys
 	sum  [sha256.Size]byte // of the wrapped keyset
 	read time.Time
+	open time.Time // when it was unwrapped
+
+	service bool // by a key service
 }
 
 // NewAccounts returns a cache over load, which gives the newest wrapped keyset
 // of an account; its error reaches the caller of Get.
 func NewAccounts(k *Keyring, load func(context.Context, account.ID) (wrapped []byte, err error)) *Accounts {
-	return &Accounts{keyring: k, load: load, cache: newLRU[account.ID, cachedKeys](accountsCached)}
+	return &Accounts{keyring: k, keep: KeepUnwrapped, now: time.Now, load: load, cache: newLRU[account.ID, cachedKeys](accountsCached)}
 }
+
+// Keep changes how long a keyset serves that a key service unwrapped: from half
+// of it on the service is asked again beside the work. One that is away then
+// changes nothing until the time is over; one that refuses ends it at once.
+func (a *Accounts) Keep(d time.Duration) { a.keep = d }
 
 // Get returns the account's keys. Several callers for one account wait for one
 // load, which none of them cancels for the others.
@@ -72,6 +87,9 @@ func (a *Accounts) cached(id account.ID, within time.Duration) *AccountKeys {
 	if !ok || time.Since(c.read) > within {
 		return nil
 	}
+	if c.service && a.now().Sub(c.open) >= a.keep {
+		return nil
+	}
 	return c.keys
 }
 
@@ -89,18 +107,45 @@ func (a *Accounts) fetch(ctx context.Context, id account.ID) (*AccountKeys, erro
 		}
 		return nil, fmt.Errorf("keyring: load the keyset of %s: %w", id, err)
 	}
-	sum, keys := sha256.Sum256(wrapped), old.keys
-	if keys == nil || sum != old.sum {
+	sum, keys, open := sha256.Sum256(wrapped), old.keys, old.open
+	age := a.now().Sub(open)
+	byService := len(wrapped) > 0 && wrapped[0] == wrappedByService
+	switch {
+	case keys == nil || sum != old.sum || byService && age >= a.keep:
+		open = a.now()
 		if keys, err = a.unwrap(ctx, id, wrapped); err != nil {
 			return nil, err
 		}
+	case byService && age >= a.keep/2:
+		go a.askAgain(id, wrapped)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.epoch == begun {
-		a.cache.put(id, cachedKeys{keys, sum, time.Now()})
+		a.cache.put(id, cachedKeys{keys, sum, time.Now(), open, byService})
 	}
 	return keys, nil
+}
+
+// askAgain has the key service unwrap a keyset that serves meanwhile.
+func (a *Accounts) askAgain(id account.ID, wrapped []byte) {
+	_, _, _ = a.flight.Do("again "+id.String(), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
+		defer cancel()
+		_, err := a.keyring.LoadAccount(ctx, id, wrapped)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		c, ok := a.cache.get(id)
+		switch {
+		case errors.Is(err, keyservice.ErrRefused), errors.Is(err, ErrDamaged):
+			a.epoch++
+			a.cache.remove(id)
+		case err == nil && ok && c.sum == sha256.Sum256(wrapped):
+			c.open = a.now()
+			a.cache.put(id, c)
+		}
+		return nil, nil
+	})
 }
 
 // unwrap opens a keyset, also one that was wrapped by a root key that came
@@ -143,9 +188,16 @@ func (a *Accounts) Forget(id account.ID) {
 	a.flight.Forget(id.String())
 }
 
-// Renew is Forget and Get: for a caller who met ErrUnknownKey, which a keyset
-// cached before a rotation gives.
+// Renew reads the keyset anew: for a caller who met ErrUnknownKey, which a keyset
+// cached before a rotation gives. One that is as it was is not unwrapped again.
 func (a *Accounts) Renew(ctx context.Context, id account.ID) (*AccountKeys, error) {
-	a.Forget(id)
+	a.mu.Lock()
+	a.epoch++
+	if c, ok := a.cache.get(id); ok {
+		c.read = time.Time{}
+		a.cache.put(id, c)
+	}
+	a.flight.Forget(id.String())
+	a.mu.Unlock()
 	return a.Get(ctx, id)
 }

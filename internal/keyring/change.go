@@ -30,9 +30,9 @@ const RecoveryFile = "recovery.age"
 func RootKey(id uint32) string { return "root " + strconv.FormatUint(uint64(id), 16) }
 
 // WrappedBy tells which root key wrapped a keyset; 0 for what no root wrapped.
-// The prefix is tink's: 0x01 and the key's id.
+// The prefix is tink's, 0x01 and the key's id, or a service's: 0x02 and its id.
 func WrappedBy(wrapped []byte) uint32 {
-	if len(wrapped) < 5 || wrapped[0] != 1 {
+	if len(wrapped) < 5 || wrapped[0] != 1 && wrapped[0] != wrappedByService {
 		return 0
 	}
 	return binary.BigEndian.Uint32(wrapped[1:5])
@@ -40,7 +40,7 @@ func WrappedBy(wrapped []byte) uint32 {
 
 // Root tells the id of the root key that wraps.
 func (k *Keyring) Root() uint32 {
-	if r, ok := k.root().(localRoot); ok {
+	if r, ok := k.root().(*roots); ok {
 		return r.primary
 	}
 	return 0
@@ -48,7 +48,7 @@ func (k *Keyring) Root() uint32 {
 
 // Roots lists the ids of all root keys, those included that only unwrap.
 func (k *Keyring) Roots() []uint32 {
-	if r, ok := k.root().(localRoot); ok {
+	if r, ok := k.root().(*roots); ok {
 		return slices.Clone(r.ids)
 	}
 	return nil
@@ -77,8 +77,8 @@ func (k *Keyring) reloadBy(o *Options) (changed bool, err error) {
 	return true, nil
 }
 
-// RotateRoot adds a root key: it wraps from now on, and the older ones unwrap
-// what they wrapped until DropRoots.
+// RotateRoot adds a root key to the keyring: it wraps from now on, and the older
+// ones, also those of key services, unwrap what they wrapped until DropRoots.
 func (k *Keyring) RotateRoot() (id uint32, err error) {
 	err = k.change(func(p *platformKeys) error {
 		m, err := rootOf(p)
@@ -91,6 +91,7 @@ func (k *Keyring) RotateRoot() (id uint32, err error) {
 		if err := m.SetPrimary(id); err != nil {
 			return err
 		}
+		p.Wraps = 0
 		p.note(RootKey(id))
 		return setRoot(p, m)
 	})
@@ -106,10 +107,16 @@ func (k *Keyring) DropRoots(ids ...uint32) error {
 			return err
 		}
 		for _, id := range ids {
-			if err := m.Delete(id); err != nil {
-				return fmt.Errorf("root key %x: %w", id, err)
+			if id == p.wraps(m) {
+				return fmt.Errorf("root key %x wraps", id)
 			}
 			delete(p.Born, RootKey(id))
+			if p.dropService(id) {
+				continue
+			}
+			if err := replaceLocal(m, id); err != nil {
+				return fmt.Errorf("root key %x: %w", id, err)
+			}
 		}
 		return setRoot(p, m)
 	})

@@ -9,8 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"filippo.io/age"
+
+	"catchment/internal/keyservice"
 )
 
 // lock is what seals a file of keys: one recipient to write for, and the
@@ -22,6 +25,9 @@ type lock struct {
 
 // lock gets the lock that o names; mayCreate lets it make the default identity.
 func (o Options) lock(mayCreate bool) (lock, error) {
+	if o.KeyService != "" {
+		return o.serviceLock()
+	}
 	if o.Passphrase != nil {
 		return o.passphraseLock()
 	}
@@ -126,17 +132,26 @@ func recipientOf(id age.Identity) (age.Recipient, error) {
 // maxKeyFile is far above any keyring: a few keys of some hundred bytes each.
 const maxKeyFile = 1 << 20
 
-// phraseHeader begins an age file that a passphrase opens.
-var phraseHeader = []byte("age-encryption.org/v1\n-> scrypt ")
+// What age files begin with: any, one that a passphrase opens, and one that a
+// key service opens.
+var (
+	ageHeader     = []byte("age-encryption.org/v1\n-> ")
+	phraseHeader  = append(slices.Clone(ageHeader), "scrypt "...)
+	serviceHeader = append(slices.Clone(ageHeader), serviceStanza+"\n"...)
+)
 
 // unseal opens the bytes of the file at path and says what is wrong and what
 // to do when it cannot.
 func (o Options) unseal(path string, data []byte) ([]byte, error) {
+	byService := bytes.HasPrefix(data, serviceHeader)
+	if byService != (o.KeyService != "") && bytes.HasPrefix(data, ageHeader) {
+		return nil, o.otherLock(path, byService)
+	}
 	byPhrase := bytes.HasPrefix(data, phraseHeader)
 	if byPhrase && o.Passphrase == nil {
 		return nil, fmt.Errorf("%w: %s is sealed by a passphrase: give it, in place of an identity file", ErrLocked, path)
 	}
-	if !byPhrase && o.Passphrase != nil && bytes.HasPrefix(data, []byte("age-encryption.org/v1\n-> ")) {
+	if !byPhrase && !byService && o.Passphrase != nil && bytes.HasPrefix(data, ageHeader) {
 		return nil, fmt.Errorf("%w: %s is sealed by an identity file: start without a passphrase", ErrLocked, path)
 	}
 	l, err := o.lock(false)
@@ -148,6 +163,10 @@ func (o Options) unseal(path string, data []byte) ([]byte, error) {
 	switch {
 	case errors.As(err, &mismatch) && byPhrase:
 		return nil, fmt.Errorf("%w: the passphrase does not open %s", ErrLocked, path)
+	case errors.As(err, &mismatch) && byService, errors.Is(err, keyservice.ErrWrong):
+		return nil, fmt.Errorf("%w: the key of %s does not open %s: it was sealed by another one", ErrLocked, o.KeyService, path)
+	case errors.Is(err, keyservice.ErrAway), errors.Is(err, keyservice.ErrRefused):
+		return nil, fmt.Errorf("keyring: %s: %w", path, err)
 	case errors.As(err, &mismatch):
 		return nil, fmt.Errorf("%w: the identity does not open %s: it was sealed for another one", ErrLocked, path)
 	case err != nil:

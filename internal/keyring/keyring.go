@@ -35,10 +35,17 @@ import (
 	"catchment/internal/vault"
 )
 
-// Root wraps and unwraps account keysets. It is the method pair of tink, so a
-// key service's client (AWS, GCP, Vault) fits without an adapter. Each
-// call may be a network round trip: it stays off the path of a lead.
+// Root wraps and unwraps account keysets: by the keys in keyring.age, or by a
+// key service. Each call may be a network round trip: it stays off the path of
+// a lead.
 type Root = tink.AEADWithContext
+
+// KeyService is a key of a key service: keyservice.Service. Its errors say
+// keyservice.ErrAway, ErrRefused or ErrWrong.
+type KeyService interface {
+	Root
+	Rewrap(ctx context.Context, sealed, aad []byte) (out []byte, changed bool, err error)
+}
 
 // Errors that callers tell apart with errors.Is.
 var (
@@ -74,6 +81,12 @@ type Options struct {
 	// IdentityFile is an age identity file; empty means Dir/identity.txt,
 	// which is made at the first start. One that is named here is never made.
 	IdentityFile string
+	// KeyService is the URI of the key service that opens the keyring, in place
+	// of identity and passphrase, and wraps accounts' keysets of a new one; empty
+	// for none. Connect gives the client of a URI, also for those that only the
+	// keyring names.
+	KeyService string
+	Connect    func(uri string) (KeyService, error)
 	// MustExist refuses to make a new keyring: set it when there is data that
 	// was sealed under an old one.
 	MustExist bool
@@ -95,6 +108,9 @@ type opened struct {
 }
 
 func newKeyring(o Options, root Root, keys *platformKeys) *Keyring {
+	if all, err := o.roots(root, keys); err == nil {
+		root = all
+	}
 	return &Keyring{stored(&o), stored(&opened{root: root, keys: hide(keys)})}
 }
 
@@ -139,7 +155,11 @@ func (o Options) parse(path string, data []byte) (*opened, error) {
 		return nil, err
 	}
 	defer clear(plain)
-	keys, root, err := parsePlatform(plain)
+	keys, local, err := parsePlatform(plain)
+	if err != nil {
+		return nil, fmt.Errorf("keyring: %s: %w", path, err)
+	}
+	root, err := o.roots(local, keys)
 	if err != nil {
 		return nil, fmt.Errorf("keyring: %s: %w", path, err)
 	}
@@ -158,7 +178,7 @@ func (o Options) create(path string) error {
 	if err != nil {
 		return err
 	}
-	plain, err := newPlatform()
+	plain, err := o.newContent()
 	if err != nil {
 		return err
 	}

@@ -51,6 +51,8 @@ type Held struct {
 	Due   time.Time // zero: it has no end
 	Ends  time.Time // zero: it is never refused
 	Until time.Time // of a receipt key that waits: when it begins
+
+	Service string // URI of the key service that has it; "": it is in the keyring
 }
 
 // Late reports whether the key is overdue, and refused.
@@ -83,7 +85,11 @@ func (k *Keyring) Held() []Held {
 	var out []Held
 	for _, id := range k.Roots() {
 		name := RootKey(id)
-		out = append(out, Held{Kind: RootKind, ID: strings.TrimPrefix(name, "root "), Born: born(name), Uses: id == k.Root()}.lived())
+		h := Held{Kind: RootKind, ID: strings.TrimPrefix(name, "root "), Born: born(name), Uses: id == k.Root(), Service: p.serviceOf(id)}
+		if h.Service == "" { // a service rotates its own
+			h = h.lived()
+		}
+		out = append(out, h)
 	}
 	signs := k.ReceiptSigner().KeyID
 	for _, r := range k.ReceiptPublicKeys() {

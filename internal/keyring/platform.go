@@ -31,6 +31,10 @@ type platformKeys struct {
 	// Born says when keys were made, by their names; of a keyring from before
 	// this was noted, the first receipt key tells.
 	Born map[string]time.Time `json:"born,omitempty"`
+	// Services are the key services that wrap accounts' keysets; Wraps is the id
+	// of the one that does, 0 for the local root.
+	Services []service `json:"services,omitempty"`
+	Wraps    uint32    `json:"wraps,omitempty"`
 	// Recovery are the age recipients for whom recovery.age is written.
 	Recovery []string `json:"recovery,omitempty"`
 }

@@ -31,8 +31,13 @@ func (a *AccountKeys) Generations() []Generation {
 // was before it was noted.
 func (a *AccountKeys) Born() time.Time { return a.secrets().content.Born }
 
-// Rewrap wraps a keyset anew, by the present root key. The keys in it stay.
+// Rewrap wraps a keyset anew, by the present root key; nil when it is of that
+// already, and of the newest version that a key service has of it. The keys in
+// it stay.
 func (k *Keyring) Rewrap(ctx context.Context, id account.ID, wrapped []byte) ([]byte, error) {
+	if r, ok := k.root().(*roots); ok && WrappedBy(wrapped) == r.primary {
+		return r.rewrap(ctx, wrapped, keysetAAD(id))
+	}
 	keys, err := k.LoadAccount(ctx, id, wrapped)
 	if err != nil {
 		return nil, err

@@ -110,11 +110,11 @@ func (l *Locksmith) Rotate(ctx context.Context, s account.Scope, actor string) (
 // that it was wrapped by another one.
 func (l *Locksmith) RewrapRoot(ctx context.Context, s account.Scope, actor string) (changed bool, bytes int, err error) {
 	set, _, err := l.load(ctx, s)
-	if err != nil || keyring.WrappedBy(set.Wrapped) == l.o.Ring.Root() {
+	if err != nil {
 		return false, 0, err
 	}
 	again, err := l.o.Ring.Rewrap(ctx, s.Account(), set.Wrapped)
-	if err != nil {
+	if err != nil || again == nil {
 		return false, 0, err
 	}
 	err = l.o.DB.Write(ctx, s, func(tx *store.Tx) error {

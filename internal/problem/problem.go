@@ -129,10 +129,10 @@ func Busy(code string, retry time.Duration, format string, args ...any) *Problem
 	return p
 }
 
-// Sealed is 503: the server's keys wait for their passphrase.
+// Sealed is 503: the server does not have its keys yet.
 func Sealed() *Problem {
-	return Busy("sealed", 30*time.Second, "This server was started and its keys wait for their passphrase. "+
-		"Whoever runs it gives it by catchment keys unlock; repeat this request then.")
+	return Busy("sealed", 30*time.Second, "This server was started and does not have its keys yet: it waits for their passphrase, "+
+		"which whoever runs it gives by catchment keys unlock, or for the key service. Repeat this request then.")
 }
 
 // TooMany is 429.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"catchment/internal/audit"
+	"catchment/internal/keyservice"
 	"catchment/internal/problem"
 	"catchment/internal/store"
 
@@ -29,6 +30,8 @@ func (a *API) problem(v *Visit, op Op, err error) *problem.Problem {
 		p = problem.NotFound()
 	case errors.Is(err, store.ErrAway), errors.Is(err, store.ErrAgain):
 		p = problem.Busy("database_away", 2*time.Second, "The database does not answer just now. Captured leads are safe; repeat this request.")
+	case errors.Is(err, keyservice.ErrAway), errors.Is(err, keyservice.ErrRefused):
+		p = problem.Busy("keys_away", 5*time.Second, "The service that has this account's keys does not open them just now. Captured leads are safe; repeat this request, and tell whoever runs the server.")
 	case errors.Is(err, audit.ErrUnwritten):
 		p = problem.Busy("record_away", 2*time.Second, "This could not be put on the record, so it was not done. Repeat it later, and tell whoever runs the server.")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
