@@ -138,14 +138,14 @@ func (d *doctor) database() bool {
 	if have != want {
 		d.warn("database: schema version %d, this program has %d; the next start (or catchment migrate) brings it there", have, want)
 	}
-	if d.h, err = offline(ctx, d.w, d.c); err != nil {
+	if d.h, err = offline(d.w.ctx, d.w, d.c); err != nil { // a passphrase may be asked for, and takes its time
 		d.bad("keys and database do not open: %v", err)
 		return false
 	}
 	accounts, broken := 0, 0
-	err = d.h.eachAccount(ctx, func(id account.ID) error {
+	err = d.h.eachAccount(d.w.ctx, func(id account.ID) error {
 		accounts++
-		if _, err := d.h.accounts.Get(ctx, id); err != nil {
+		if _, err := d.h.accounts.Get(d.w.ctx, id); err != nil {
 			broken++
 			d.bad("account %s: its keys do not open with this keyring: %v", id, err)
 		}
