@@ -483,6 +483,7 @@ func exportByRight(t *testing.T, o *filesRoom) {
 	}
 	harmless(t, lines)
 	onTheRecord(t, o, id)
+	exportByFilter(t, o, source)
 	back, done := o.bring(o.newSource("Back"), "history", string(out.body))
 	if counts(done) != [3]int{704, 0, 0} {
 		t.Errorf("what came out does not go in again: %s", done.body)
@@ -499,6 +500,33 @@ func exportByRight(t *testing.T, o *filesRoom) {
 			t.Errorf("%q is not what came back: %v", name, names)
 		}
 	}
+}
+
+// exportByFilter takes out what the list shows by the same filter, and no more.
+func exportByFilter(t *testing.T, o *filesRoom, source string) {
+	t.Helper()
+	one := o.admin.want(200, "GET", "/v1/leads?limit=1&source="+source, nil).items()[0].(fields)["id"].(string)
+	o.admin.want(200, "PUT", "/v1/leads/"+one+"/tags", fields{"tags": []string{"hot"}})
+	taken := func(filter fields) [][]string {
+		id := o.admin.want(202, "POST", "/v1/exports", fields{"purpose": "by filter", "filter": filter}).text("id")
+		o.admin.until("the export", "/v1/exports/"+id, func(a answer) bool { return a.text("state") == "ready" })
+		lines, err := csv.NewReader(bytes.NewReader(o.admin.want(200, "GET", "/v1/exports/"+id+"/file", nil).body)).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return lines
+	}
+	if got := taken(fields{"source": source, "tag": "hot"}); len(got) != 2 || got[1][0] != one {
+		t.Errorf("by source and tag: %v", got)
+	}
+	if got := taken(fields{"source": source, "category": "new"}); len(got) != 705 {
+		t.Errorf("control: %d lines of the source", len(got))
+	}
+	if got := taken(fields{"source": source, "to": "2001-01-01T00:00:00Z"}); len(got) != 0 {
+		t.Errorf("of before there were any: %v", got)
+	}
+	o.admin.want(422, "POST", "/v1/exports", fields{"purpose": "by filter", "filter": fields{"source": "proj_01h455vb4pex5vsknk084sn02q"}})
+	o.admin.want(422, "POST", "/v1/exports", fields{"purpose": "by filter", "filter": fields{"colour": "red"}})
 }
 
 // harmless looks for cells that a spreadsheet would take for a formula; the

@@ -14,7 +14,7 @@ var floors = []struct {
 	{"roof", []string{"demo", "proof"}},
 	{"gate house", []string{"edge"}},
 	{"doors", []string{"capture", "desk", "console", "operate", "app"}},
-	{"hall", []string{"web"}},
+	{"hall", []string{"web", "sift"}},
 	{"stages", []string{"intake", "routing", "followup", "insight", "publish", "carry", "signin", "notify", "privacy", "locksmith"}},
 	{"the bell", []string{"alarm"}},
 	{"keeps", []string{"keyring", "directory", "events", "audit", "jobs", "snapshot"}},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -30,6 +31,8 @@ var exportColumns = []string{"lead_id", "created_at", "project", "source", "stag
 // NewExport is what an export begins with.
 type NewExport struct {
 	Project account.ProjectID // zero: every project
+	Filter  leads.LeadFilter  // which of its leads
+	Asked   any               // the filter in the words it was asked in, for who looks later; nil: there is none
 	By      string
 	Purpose vault.Purpose // for which persons are opened
 	At      time.Time
@@ -45,17 +48,45 @@ func (c *Carrier) Export(tx *store.Tx, n NewExport) (*files.Export, error) {
 		return nil, err
 	}
 	e := &files.Export{ID: lead.NewExportID(), Project: n.Project, By: n.By, Purpose: string(n.Purpose), KeysetVersion: int64(keys.Version()), CreatedAt: n.At}
+	if err := n.keepFilter(e); err != nil {
+		return nil, err
+	}
 	e.Wrapped, _ = keys.NewSubjectKey(vault.Subject(e.ID.UUID()))
 	if err := files.AddExport(tx, e); err != nil {
 		return nil, err
 	}
-	if err := record(tx, n.At, n.By, "export.created", e.ID.String(), map[string]any{"project_id": n.Project.String(), "purpose": n.Purpose}); err != nil {
+	if err := record(tx, n.At, n.By, "export.created", e.ID.String(), map[string]any{"project_id": n.Project.String(), "purpose": n.Purpose, "filter": n.Asked}); err != nil {
 		return nil, err
 	}
 	if err := c.Jobs.Add(tx, ExportJob, e.ID.String(), n.At); err != nil {
 		return nil, err
 	}
 	return files.GetExport(tx, e.ID)
+}
+
+// keepFilter keeps the filter with the export: a stopped one goes on by it.
+func (n NewExport) keepFilter(e *files.Export) error {
+	if n.Asked == nil {
+		return nil
+	}
+	asked, err := json.Marshal(n.Asked)
+	if err != nil {
+		return err
+	}
+	filter, err := json.Marshal(n.Filter)
+	e.Asked, e.Filter = string(asked), string(filter)
+	return err
+}
+
+// filterOf is which leads the export gives out.
+func filterOf(e *files.Export) (f leads.LeadFilter, err error) {
+	if e.Filter != "" {
+		err = json.Unmarshal([]byte(e.Filter), &f)
+	}
+	if f.Project.IsZero() {
+		f.Project = e.Project
+	}
+	return f, err
 }
 
 // CancelExport ends an export and destroys what it has made.
@@ -144,8 +175,11 @@ func (c *Carrier) exportPage(ctx context.Context, s account.Scope, e *files.Expo
 
 func loadPage(tx *store.Tx, e *files.Export) (*page, error) {
 	p := &page{persons: map[lead.PersonID]people.Person{}, names: map[string]string{}}
-	var err error
-	p.leads, err = leads.ListLeads(tx, leads.LeadFilter{Project: e.Project}, leads.LeadPage{CreatedAt: e.AtCreated, ID: e.AtLead}, exportPage)
+	f, err := filterOf(e)
+	if err != nil {
+		return p, err
+	}
+	p.leads, err = leads.ListLeads(tx, f, leads.LeadPage{CreatedAt: e.AtCreated, ID: e.AtLead}, exportPage)
 	if err != nil || len(p.leads) == 0 {
 		return p, err
 	}

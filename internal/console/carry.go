@@ -13,6 +13,7 @@ import (
 	"catchment/internal/carry"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
+	"catchment/internal/sift"
 	"catchment/internal/store"
 	files "catchment/internal/store/carry"
 	"catchment/internal/vault"
@@ -75,17 +76,23 @@ func importView(m *files.Import, now time.Time) *Import {
 
 // Export is a file of leads on its way out.
 type Export struct {
-	ID         string     `json:"id" example:"exp_01h455vb4pex5vsknk084sn02q"`
-	ProjectID  *string    `json:"project_id" doc:"null: every project." example:"proj_01h455vb4pex5vsknk084sn02q"`
-	State      string     `json:"state" enum:"running,ready,fetched,cancelled" doc:"A ready file can be fetched once."`
-	Rows       int64      `json:"rows"`
-	CreatedAt  time.Time  `json:"created_at"`
-	FinishedAt *time.Time `json:"finished_at"`
+	ID         string           `json:"id" example:"exp_01h455vb4pex5vsknk084sn02q"`
+	ProjectID  *string          `json:"project_id" doc:"null: every project." example:"proj_01h455vb4pex5vsknk084sn02q"`
+	State      string           `json:"state" enum:"running,ready,fetched,cancelled" doc:"A ready file can be fetched once."`
+	Rows       int64            `json:"rows"`
+	Filter     *sift.LeadFilter `json:"filter" doc:"Which leads were asked for; null: all of the project."`
+	CreatedAt  time.Time        `json:"created_at"`
+	FinishedAt *time.Time       `json:"finished_at"`
 }
 
 func exportView(e *files.Export) *Export {
-	return &Export{ID: e.ID.String(), ProjectID: web.OrNull(e.Project.String()), State: e.State, Rows: e.Rows,
+	out := &Export{ID: e.ID.String(), ProjectID: web.OrNull(e.Project.String()), State: e.State, Rows: e.Rows,
 		CreatedAt: e.CreatedAt, FinishedAt: web.TimeOrNull(e.FinishedAt)}
+	if e.Asked != "" {
+		out.Filter = &sift.LeadFilter{}
+		_ = json.Unmarshal([]byte(e.Asked), out.Filter) // we wrote it
+	}
+	return out
 }
 
 // ImportPath is the input of a route about one import.
@@ -108,8 +115,9 @@ type newImportIn struct {
 
 type newExportIn struct {
 	Body struct {
-		ProjectID string `json:"project_id,omitempty" maxLength:"60" doc:"Only this project's leads." example:"proj_01h455vb4pex5vsknk084sn02q"`
-		Purpose   string `json:"purpose" minLength:"1" maxLength:"100" doc:"Why persons are opened; it goes on the record." example:"move to another system"`
+		ProjectID string           `json:"project_id,omitempty" maxLength:"60" doc:"Only this project's leads." example:"proj_01h455vb4pex5vsknk084sn02q"`
+		Filter    *sift.LeadFilter `json:"filter,omitempty" doc:"Only leads that fit: what GET /v1/leads takes, under the same names."`
+		Purpose   string           `json:"purpose" minLength:"1" maxLength:"100" doc:"Why persons are opened; it goes on the record." example:"move to another system"`
 	}
 }
 
@@ -227,6 +235,19 @@ func (c *Console) newExport(v *web.Visit, tx *store.Tx, in *newExportIn) (*Expor
 		if n.Project, err = projectOf(tx, in.Body.ProjectID); err != nil {
 			return nil, err
 		}
+	}
+	if f := in.Body.Filter; f != nil {
+		var err error
+		if n.Filter, err = f.Filter(v.User); err != nil {
+			return nil, err
+		}
+		if err := f.Name(tx, &n.Filter); err != nil {
+			return nil, err
+		}
+		if f.Project != "" && !n.Project.IsZero() && n.Filter.Project != n.Project {
+			return nil, problem.InvalidField("filter.project", "not_with_project_id", "Name the project once.")
+		}
+		n.Asked = f
 	}
 	e, err := c.Carrier.Export(tx, n)
 	if err != nil {

@@ -16,7 +16,6 @@ import (
 	"catchment/internal/followup"
 	"catchment/internal/lead"
 	"catchment/internal/notify"
-	"catchment/internal/problem"
 	"catchment/internal/rights"
 	"catchment/internal/routing"
 	"catchment/internal/signin"
@@ -174,17 +173,4 @@ func named(tx *store.Tx) (n names, err error) {
 		n.users[m.ID] = m.Name
 	}
 	return n, err
-}
-
-// filterID reads an id of a query parameter; "" asks for nothing.
-func filterID[T interface{ IsZero() bool }](field, s string, parse func(string) (T, error)) (T, error) {
-	var none T
-	if s == "" {
-		return none, nil
-	}
-	id, err := parse(s)
-	if err != nil || id.IsZero() {
-		return none, problem.InvalidField(field, "bad_id", "This is not an id of that kind.")
-	}
-	return id, nil
 }

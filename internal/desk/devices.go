@@ -7,6 +7,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/problem"
+	"catchment/internal/sift"
 	"catchment/internal/signin"
 	"catchment/internal/store"
 	"catchment/internal/vault"
@@ -45,7 +46,7 @@ func (d *Desk) deviceRoutes() {
 }
 
 func (d *Desk) releaseDevice(ctx context.Context, v *web.Visit, in *deviceIn) (*DeviceKey, error) {
-	id, err := filterID("device_id", in.Body.DeviceID, account.ParseDeviceID)
+	id, err := sift.ID("device_id", in.Body.DeviceID, account.ParseDeviceID)
 	if err != nil {
 		return nil, err
 	}

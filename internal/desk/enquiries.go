@@ -12,6 +12,7 @@ import (
 	"catchment/internal/lead"
 	"catchment/internal/problem"
 	"catchment/internal/rights"
+	"catchment/internal/sift"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
 	"catchment/internal/web"
@@ -56,10 +57,10 @@ func (d *Desk) listEnquiries(ctx context.Context, v *web.Visit, in *enquiriesIn)
 	f.Whose = of
 	from, err := in.Start()
 	if err == nil {
-		f.Project, err = filterID("project", in.Project, account.ParseProjectID)
+		f.Project, err = sift.ID("project", in.Project, account.ParseProjectID)
 	}
 	if err == nil {
-		f.Source, err = filterID("source", in.Source, account.ParseSourceID)
+		f.Source, err = sift.ID("source", in.Source, account.ParseSourceID)
 	}
 	if err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ func (d *Desk) leadRoutes() {
 }
 
 func (d *Desk) listLeads(ctx context.Context, v *web.Visit, in *leadsIn) (*web.List[Lead], error) {
-	asked, err := in.filter(v)
+	asked, err := in.Filter(v.User)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (d *Desk) listLeads(ctx context.Context, v *web.Visit, in *leadsIn) (*web.L
 	err = d.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
 		page = &album{}
 		f := asked
-		if err := in.named(tx, &f); err != nil {
+		if err := in.Name(tx, &f); err != nil {
 			return err
 		}
 		found, timed, err := in.find(tx, v, f, from)

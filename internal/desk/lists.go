@@ -7,12 +7,21 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
+	"catchment/internal/sift"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
 	"catchment/internal/store/members"
 	"catchment/internal/store/people"
 	"catchment/internal/web"
 )
+
+// leadsIn is what a list of leads is asked for.
+type leadsIn struct {
+	web.Page
+	sift.LeadFilter
+	List    string   `query:"list" enum:"overdue,due-today,no-next-action,missed,re-engaged,new-without-contact" doc:"One of the lists that a team works off: open leads, what waits longest first. Of the other filters it takes owner alone."`
+	Include []string `query:"include" enum:"person" doc:"person: with the persons, opened on the record as one entry."`
+}
 
 // find reads a page of what is asked for, and by which time it is ordered.
 func (in *leadsIn) find(tx *store.Tx, v *web.Visit, f leads.LeadFilter, from web.Place) ([]leads.Lead, func(leads.Lead) time.Time, error) {

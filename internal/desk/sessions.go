@@ -9,6 +9,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/problem"
 	"catchment/internal/rights"
+	"catchment/internal/sift"
 	"catchment/internal/signin"
 	"catchment/internal/store"
 	"catchment/internal/store/offers"
@@ -136,7 +137,7 @@ func (d *Desk) sessionRoutes() {
 }
 
 func (d *Desk) signIn(ctx context.Context, v *web.Visit, in *signInIn) (*NewSession, error) {
-	acct, err := filterID("account", in.Body.Account, account.ParseID)
+	acct, err := sift.ID("account", in.Body.Account, account.ParseID)
 	if err != nil {
 		return nil, err
 	}

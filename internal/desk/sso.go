@@ -10,6 +10,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/problem"
+	"catchment/internal/sift"
 	"catchment/internal/signin"
 	"catchment/internal/web"
 )
@@ -54,7 +55,7 @@ func (d *Desk) ssoRoutes() {
 }
 
 func (d *Desk) beginSSO(ctx context.Context, v *web.Visit, in *ssoIn) (*SSOFlow, error) {
-	acct, err := filterID("account", in.Body.Account, account.ParseID)
+	acct, err := sift.ID("account", in.Body.Account, account.ParseID)
 	if err != nil {
 		return nil, err
 	}

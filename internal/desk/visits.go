@@ -10,6 +10,7 @@ import (
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
+	"catchment/internal/sift"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
 	"catchment/internal/vault"
@@ -82,7 +83,7 @@ func (d *Desk) listVisits(ctx context.Context, v *web.Visit, in *visitsIn) (*web
 	var err error
 	if in.User == "me" {
 		f.User = v.User
-	} else if f.User, err = filterID("user", in.User, account.ParseUserID); err != nil {
+	} else if f.User, err = sift.ID("user", in.User, account.ParseUserID); err != nil {
 		return nil, err
 	}
 	of, ok := whose(v)

@@ -114,6 +114,15 @@ func (s *seeded) listings() (out []struct {
 		return url.Values{"from": {day(30)}, "to": {day(0)}, "speed_from_ms": {"131072"}, "speed_below_ms": {"262144"}}
 	})
 	add("waiting", one("state", func(*rand.Rand) string { return "waiting" }))
+	add("waiting, of a project", func(rnd *rand.Rand) url.Values {
+		return url.Values{"state": {"waiting"}, "project": {s.sources[rnd.IntN(len(s.sources))].Project.String()}}
+	})
+	for _, list := range []string{"no-next-action", "new-without-contact", "re-engaged"} {
+		add(list, one("list", func(*rand.Rand) string { return list }))
+		add(list+", of somebody", func(rnd *rand.Rand) url.Values {
+			return url.Values{"list": {list}, "owner": {s.people[rnd.IntN(len(s.people))].String()}}
+		})
+	}
 	add("offered", one("state", func(*rand.Rand) string { return "offered" }))
 	return out
 }

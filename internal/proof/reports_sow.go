@@ -16,8 +16,8 @@ import (
 var (
 	sowLead = store.Bulk("proof.sow.lead", `INSERT INTO lead (account_id, lead_id, person_id, project_id, source_id, test, stage_id, category, reason,
 		route_state, owner_id, decided, offers_made, enquiries, version, created_at, enquired_at, offered_at, accepted_at, attempted_at, contacted_at,
-		next_what, closed_at, history) VALUES`,
-		`($1, $2, $3, $4, $5, $6, $7, $8, $9, 'owned', $10, true, 1, $18, 1, $11, $11, $12, $13, $14, $15, '', $16, $17)`, ``)
+		next_what, closed_at, history, waiting_at) VALUES`,
+		`($1, $2, $3, $4, $5, $6, $7, $8, $9, $19, $10, true, 1, $18, 1, $11, $11, $12, $13, $14, $15, '', $16, $17, $20)`, ``)
 	sowEnquiry = store.Bulk("proof.sow.enquiry", `INSERT INTO enquiry (account_id, enquiry_id, lead_id, person_id, project_id, source_id, state, test, re_enquiry,
 		conflict, flags, attribution, custom, received_at, created_at, history) VALUES`,
 		`($1, $2, $3, $4, $5, $6, 'attached', $7, $11, false, '[]', $8, '{}', $9, $9, $10)`, ``)
@@ -118,9 +118,14 @@ func (s *seeded) sowOne(rows *sown, rnd *rand.Rand, at time.Time) {
 			reason = []string{"too-expensive", "no-answer", "other-area", ""}[rnd.IntN(4)]
 		}
 	}
+	// Of those that nobody took some still wait: one of 25 of all.
+	state, waits := lead.Owned, time.Time{}
+	if accepted.IsZero() && !history && closed.IsZero() && rnd.IntN(5) < 2 {
+		state, waits = lead.Waiting, at
+	}
 	enquiries := 1 + b2i(rnd.IntN(30) == 0)
 	rows.leads = append(rows.leads, []any{id, person, source.Project, source.ID, test, stage.ID, string(stage.Category), reason, owner, at.UnixMicro(),
-		store.Micro(offered), store.Micro(accepted), store.Micro(tried), store.Micro(reached), store.Micro(closed), history, enquiries})
+		store.Micro(offered), store.Micro(accepted), store.Micro(tried), store.Micro(reached), store.Micro(closed), history, enquiries, string(state), store.Micro(waits)})
 	for n := range enquiries {
 		rows.enquiries = append(rows.enquiries, []any{lead.NewEnquiryID(), id, person, source.Project, source.ID, test, drawnAttribution(rnd),
 			at.Add(time.Duration(n) * time.Hour).UnixMicro(), history, n > 0})

@@ -220,6 +220,12 @@ const alarms = createRoute({
   validateSearch: (s: Record<string, unknown>): { state?: 'cleared' } => ({ state: oneOf(['cleared'], s.state) }),
   component: lazyRouteComponent(() => import('./console/alarms'), 'Alarms'),
 })
+const record = createRoute({
+  getParentRoute: () => desktop,
+  path: '/record',
+  validateSearch: (s: Record<string, unknown>): { about?: string } => ({ about: text(s.about) }),
+  component: lazyRouteComponent(() => import('./console/record'), 'Record'),
+})
 const teamPage = createRoute({
   getParentRoute: () => desktop,
   path: '/routing/team/$project',
@@ -284,7 +290,7 @@ const tree = root.addChildren([
   start,
   signIn,
   join,
-  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, sources, source, held, alarms, teamPage, roles, settings, keys, files, platform, platformRecord])]),
+  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, sources, source, held, alarms, record, teamPage, roles, settings, keys, files, platform, platformRecord])]),
 ])
 
 export const router = createRouter({

@@ -23,13 +23,14 @@ type Export struct {
 	AtLead        lead.ID
 	CreatedAt     time.Time
 	FinishedAt    time.Time
+	Asked, Filter string // JSON: which leads, in the API's words and as lists take it; "": those of Project
 }
 
-const exportColumns = `export_id, project_id, state, by_actor, purpose, keyset_version, wrapped, chunks, row_count, at_created, at_lead, created_at, finished_at`
+const exportColumns = `export_id, project_id, state, by_actor, purpose, keyset_version, wrapped, chunks, row_count, at_created, at_lead, created_at, finished_at, asked, filter`
 
 var (
 	addExport = store.Register("carry.export.add", `INSERT INTO export (account_id, export_id, project_id, state, by_actor, purpose, keyset_version, wrapped,
-		chunks, row_count, at_created, created_at) VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, 0, 0, 0, $8)`)
+		chunks, row_count, at_created, created_at, asked, filter) VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, 0, 0, 0, $8, $9, $10)`)
 	getExport   = store.Register("carry.export.get", `SELECT `+exportColumns+` FROM export WHERE account_id = $1 AND export_id = $2`)
 	listExports = store.Register("carry.export.list", `SELECT `+exportColumns+` FROM export
 		WHERE account_id = $1 AND (created_at, export_id) < ($2, $3) ORDER BY created_at DESC, export_id DESC LIMIT $4`)
@@ -48,7 +49,7 @@ var (
 
 // AddExport adds an export that is to run.
 func AddExport(tx *store.Tx, e *Export) error {
-	return tx.Must(addExport, e.ID, e.Project, e.By, e.Purpose, e.KeysetVersion, e.Wrapped, store.Micro(e.CreatedAt))
+	return tx.Must(addExport, e.ID, e.Project, e.By, e.Purpose, e.KeysetVersion, e.Wrapped, store.Micro(e.CreatedAt), e.Asked, e.Filter)
 }
 
 // GetExport returns the export, or store.ErrNone.
@@ -86,7 +87,7 @@ func OpenExports(tx *store.Tx) (out []*Export, err error) {
 func (e *Export) scan(scan func(...any) error) error {
 	var at int64
 	err := scan(&e.ID, &e.Project, &e.State, &e.By, &e.Purpose, &e.KeysetVersion, &e.Wrapped, &e.Chunks, &e.Rows, &at, &e.AtLead,
-		store.Time(&e.CreatedAt), store.Time(&e.FinishedAt))
+		store.Time(&e.CreatedAt), store.Time(&e.FinishedAt), &e.Asked, &e.Filter)
 	if at != 0 {
 		e.AtCreated = time.UnixMicro(at).UTC()
 	}

@@ -140,7 +140,7 @@ var (
 	listPersons  = listBy("person", "lead", "lead", "")
 	listCampaign = listBy("campaign", "lead_origin o"+besideLead+"o.lead_id", "o", `o.dim = 'campaign' AND o.key = $17`)
 	listOrigin   = listBy("origin", "lead_origin o"+besideLead+"o.lead_id", "o", `o.dim = 'origin' AND o.key = $16`)
-	listWaiting  = fewBy("waiting", `lead.waiting_at IS NOT NULL`)
+	listWaiting  = listBy("waiting", "lead", "lead", `lead.waiting_at IS NOT NULL`)
 	listOffered  = fewBy("offered", `lead.lead_id IN (SELECT o.lead_id FROM offer o WHERE o.account_id = $1 AND o.open)`)
 )
 

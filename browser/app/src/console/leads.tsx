@@ -46,6 +46,9 @@ function asked(filter: LeadFilter, project?: string) {
   return { ...rest, project, speed_from_ms: least || undefined, speed_below_ms: below || undefined }
 }
 
+/** Whether the filter asks for more than a project's leads. */
+const fits = (query: object) => Object.entries(query).some(([k, v]) => v !== undefined && k !== 'project')
+
 /** The leads of the account or of one project, a page at a time from the newest, by the filter in the address. */
 export function Leads() {
   const { project } = frame.useSearch()
@@ -182,7 +185,7 @@ export function Leads() {
           <Button look="primary" icon="swap" onClick={() => give(true)}>{t('console.bulk.go')}</Button>
         </div>
       )}
-      {taking && <Suspense><TakeOut project={project} onClose={() => take(false)} /></Suspense>}
+      {taking && <Suspense><TakeOut project={project} filter={'list' in query || !fits(query) ? undefined : query} onClose={() => take(false)} /></Suspense>}
       {giving && (
         <BulkTransfer
           leads={[...picked.values()]}

@@ -12,15 +12,17 @@ import { Select } from '../ui/select'
 import { Sign } from '../ui/sign'
 import { sayFault } from '../ui/toast'
 
-/** Takes leads out with their persons, for a purpose that goes on the record. */
-export function TakeOut({ project, onClose }: { project?: string; onClose: () => void }) {
+type Filter = Schemas['LeadFilter']
+
+/** Takes leads out with their persons, for a purpose that goes on the record: those of the list, or of a project. */
+export function TakeOut({ project, filter, onClose }: { project?: string; filter?: Filter; onClose: () => void }) {
   const area = useQuery({ queryKey: ['words', 'inlet'], staleTime: Infinity, queryFn: () => useArea('inlet').then(() => true) })
   const projects = useProjects().data ?? []
-  const [of, choose] = useState(project ?? '*')
+  const [of, choose] = useState(filter ? '=' : project ?? '*')
   const [why, say] = useState('')
   const [id, set] = useState<string | null>(null)
   const make = useMutation({
-    mutationFn: () => ok(api.POST('/v1/exports', { body: { purpose: why.trim(), project_id: of === '*' ? undefined : of } })),
+    mutationFn: () => ok(api.POST('/v1/exports', { body: { purpose: why.trim(), ...(of === '=' ? { filter } : { project_id: of === '*' ? undefined : of }) } })),
     onSuccess: (e) => set(e.id),
     onError: sayFault,
   })
@@ -65,7 +67,7 @@ export function TakeOut({ project, onClose }: { project?: string; onClose: () =>
         </div>
       ) : (
         <div className="grid gap-4">
-          <Select label={t('console.col.project')} value={of} onChange={choose} choices={[{ value: '*', label: t('console.nav.allProjects') }, ...projects.map((p) => ({ value: p.id, label: p.name }))]} />
+          <Select label={t('inlet.export.which')} value={of} onChange={choose} choices={[...(filter ? [{ value: '=', label: t('inlet.export.fitting') }] : []), { value: '*', label: t('console.nav.allProjects') }, ...projects.map((p) => ({ value: p.id, label: p.name }))]} />
           <Field label={t('inlet.export.purpose')} help={t('inlet.export.purposeHelp')} value={why} onChange={(x) => say(x.target.value)} maxLength={100} autoComplete="off" />
         </div>
       )}
