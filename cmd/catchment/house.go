@@ -83,6 +83,7 @@ type house struct {
 	sequencer *events.Sequencer
 	tree      *audit.Sequencer
 	insight   *insight.Insight
+	watcher   *insight.Watcher
 	desk      *desk.Desk
 	follower  *follower // while a move copies what stands on SQL
 
@@ -393,6 +394,9 @@ func (h *house) buildStages(ctx context.Context) error {
 	h.carrier = h.newCarrier()
 	h.carrier.Register(h.runner)
 	h.insight = insight.New(h.db, h.feed, h.log)
+	h.watcher = insight.NewWatcher(insight.WatcherOptions{DB: h.db, Jobs: h.jobs, Events: h.events, Log: h.log})
+	h.watcher.Register(h.runner)
+	h.insight.Tell(h.watcher)
 	return nil
 }
 
@@ -414,7 +418,7 @@ func (h *house) buildDoors() error {
 		},
 	})
 	console.New(console.Parts{
-		API: api, DB: h.db, Directory: h.directory, Signin: h.signin, Routing: h.routing, Events: h.events, Replayer: h.intake, Carrier: h.carrier, Opener: opener, Privacy: h.privacy, Mail: h.mail,
+		API: api, DB: h.db, Directory: h.directory, Signin: h.signin, Routing: h.routing, Watcher: h.watcher, Events: h.events, Replayer: h.intake, Carrier: h.carrier, Opener: opener, Privacy: h.privacy, Mail: h.mail,
 		Limits: h.limits, Tree: h.tree, PublicURL: h.c.publicURL(),
 	})
 	h.operate(api)
@@ -458,6 +462,10 @@ func (h *house) tryStart(ctx, run context.Context) bool {
 		return false
 	}
 	if h.role("work") {
+		if err := h.watchSources(ctx); err != nil {
+			h.log.Warn("the sources could not be watched", "error", err)
+			return false
+		}
 		h.sequencer.Start()
 		h.tree.Start()
 		h.runner.Start()
@@ -500,6 +508,18 @@ func (h *house) checkCursor(ctx context.Context) error {
 		return h.journal.RaiseTo(ctx, seq)
 	}
 	return nil
+}
+
+// watchSources has every account's sources looked at: an account of an older
+// program has no such job yet.
+func (h *house) watchSources(ctx context.Context) error {
+	all, err := h.scopes(ctx)
+	for _, s := range all {
+		if err == nil {
+			err = h.db.Write(ctx, s, h.watcher.Wanted)
+		}
+	}
+	return err
 }
 
 // takeIn feeds intake from the journal for as long as the house stands.

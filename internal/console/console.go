@@ -17,6 +17,7 @@ import (
 	"catchment/internal/courier"
 	"catchment/internal/directory"
 	"catchment/internal/events"
+	"catchment/internal/insight"
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
 	"catchment/internal/limits"
@@ -46,6 +47,7 @@ type Parts struct {
 	Directory *directory.Directory
 	Signin    *signin.Signin
 	Routing   *routing.Router
+	Watcher   *insight.Watcher
 	Events    *events.Log
 	Replayer  Replayer
 	Carrier   *carry.Carrier
@@ -66,6 +68,7 @@ func New(p Parts) *Console {
 	c.accountRoutes()
 	c.projectRoutes()
 	c.sourceRoutes()
+	c.healthRoutes()
 	c.stageRoutes()
 	c.userRoutes()
 	c.roleRoutes()

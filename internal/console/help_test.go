@@ -52,6 +52,7 @@ type house struct {
 	places  *events.Sequencer
 	events  *events.Log
 	insight *insight.Insight
+	watcher *insight.Watcher
 
 	recordKeys receipt.Keys
 	api        *web.API
@@ -76,6 +77,9 @@ func open(t *testing.T, db *store.DB) *house {
 	h.router.Register(h.runner)
 	h.places = events.NewSequencer(db, waker, log)
 	h.insight = insight.New(db, events.NewFeed(db, waker, log), log)
+	h.watcher = insight.NewWatcher(insight.WatcherOptions{DB: db, Jobs: list, Events: h.events, Now: h.now})
+	h.watcher.Register(h.runner)
+	h.insight.Tell(h.watcher)
 	h.dir = directory.New(directory.Options{DB: db, Keys: ring, Waker: waker})
 	t.Cleanup(h.dir.Close)
 	h.door = signintest.New(t, db, h.dir, ring)
@@ -89,7 +93,7 @@ func open(t *testing.T, db *store.DB) *house {
 	t.Cleanup(func() { _ = gone.Close() })
 	erasing := privacy.New(privacy.Options{DB: db, Jobs: list, Events: h.events, Accounts: ring.Accounts, Ledger: gone, Grants: keyring.NewGrants(ring.Keyring, keyringtest.NewSafe())})
 	erasing.Register(h.runner)
-	console.New(console.Parts{API: h.api, DB: db, Directory: h.dir, Signin: h.door.Signin, Routing: h.router, Events: h.events, PublicURL: "https://leads.example",
+	console.New(console.Parts{API: h.api, DB: db, Directory: h.dir, Signin: h.door.Signin, Routing: h.router, Watcher: h.watcher, Events: h.events, PublicURL: "https://leads.example",
 		Replayer: intake.New(intake.Options{DB: db, Accounts: ring.Accounts, Jobs: list, Events: h.events}),
 		Mail:     mail, Opener: ring.Opener(), Privacy: erasing, Tree: tree(t, db, ring)})
 	server := httptest.NewServer(h.gate(web.Wrap(h.api.Mux(), log)))

@@ -136,6 +136,9 @@ func (c *Console) newSource(v *web.Visit, tx *store.Tx, in *newSourceIn) (*Sourc
 	if err := c.changed(tx, v, "source", "source.created", s.ID.String(), nil); err != nil {
 		return nil, err
 	}
+	if err := c.Watcher.Wanted(tx); err != nil {
+		return nil, err
+	}
 	return c.sourceAnswer(s)
 }
 
@@ -166,6 +169,9 @@ func (c *Console) changeSource(v *web.Visit, tx *store.Tx, in *sourceIn) (*Sourc
 	fields := given(map[string]bool{"project_id": b.ProjectID != nil, "name": b.Name != nil, "non_personal": b.NonPersonal != nil,
 		"mapping": b.Mapping != nil, "thanks_url": b.ThanksURL != nil, "active": b.Active != nil})
 	if err := c.changed(tx, v, "source", "source.changed", s.ID.String(), fields); err != nil {
+		return nil, err
+	}
+	if err := c.Watcher.Wanted(tx); err != nil {
 		return nil, err
 	}
 	return c.sourceAnswer(s)

@@ -46,6 +46,7 @@ type firm struct {
 	waker   *jobstest.Waker
 	places  *events.Sequencer
 	insight *insight.Insight
+	watcher *insight.Watcher
 	project account.ProjectID
 	sources []account.SourceID
 	stages  map[lead.Category]lead.StageID
@@ -68,6 +69,9 @@ func open(t *testing.T, db *store.DB) *firm {
 	f.intake = intake.New(intake.Options{DB: db, Accounts: ring.Accounts, Opener: keyring.NewDropOpener(), Jobs: list, Events: f.log, Stream: "test"})
 	f.places = events.NewSequencer(db, waker, quiet)
 	f.insight = f.another()
+	f.watcher = insight.NewWatcher(insight.WatcherOptions{DB: db, Jobs: list, Events: f.log, Now: f.now})
+	f.watcher.Register(f.runner)
+	f.insight.Tell(f.watcher)
 	dir := directory.New(directory.Options{DB: db, Keys: ring})
 	made, err := dir.Create(t.Context(), directory.NewAccount{Name: "Example Homes", DefaultRegion: "GB", AdminName: "Ana Example", AdminEmail: vault.Hide("ana@example.com")})
 	f.ok(err)

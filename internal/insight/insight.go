@@ -32,6 +32,7 @@ type Insight struct {
 	log  *slog.Logger
 
 	flows, figures *follower
+	watcher        *Watcher // hears what sources bring; nil: nobody does
 
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -43,10 +44,13 @@ type Insight struct {
 func New(db *store.DB, feed *events.Feed, log *slog.Logger) *Insight {
 	ctx, cancel := context.WithCancel(context.Background())
 	in := &Insight{db: db, feed: feed, log: log, ctx: ctx, cancel: cancel}
-	in.flows = &follower{Follower, page, takeFlows, in.flowsAnew}
+	in.flows = &follower{Follower, page, in.takeFlows, in.flowsAnew}
 	in.figures = &follower{FiguresFollower, figuresPage, in.takeFigures, in.figuresAnew}
 	return in
 }
+
+// Tell has the watcher hear of every enquiry. It comes before Start.
+func (in *Insight) Tell(w *Watcher) { in.watcher = w }
 
 // Start begins to count. After Stop it does nothing.
 func (in *Insight) Start() {
@@ -91,12 +95,20 @@ func (in *Insight) run() {
 // Catch brings the flows of every account up to date.
 func (in *Insight) Catch(ctx context.Context) error { return in.catch(ctx, in.flows) }
 
-func takeFlows(_ context.Context, _ account.Scope, evs []events.Positioned) (func(*store.Tx) error, error) {
-	c := counts.Counts{}
+func (in *Insight) takeFlows(_ context.Context, _ account.Scope, evs []events.Positioned) (func(*store.Tx) error, error) {
+	c, brought := counts.Counts{}, map[account.SourceID]time.Time{}
 	for _, e := range evs {
 		fold(c, e.Event, 1)
+		if e.Kind == events.EnquiryAttached && !e.Test {
+			brought[e.Source] = later(brought[e.Source], e.At)
+		}
 	}
-	return func(tx *store.Tx) error { return counts.Save(tx, c) }, nil
+	return func(tx *store.Tx) error {
+		if err := counts.Save(tx, c); err != nil || in.watcher == nil {
+			return err
+		}
+		return in.watcher.heard(tx, brought)
+	}, nil
 }
 
 // Rebuild counts the flows of an account anew from its tables and puts that in

@@ -395,19 +395,20 @@ func (r route) request(d *document, own map[string]string, at *place, id string)
 // better are bodies where the document's example would be refused before the
 // ids in it are looked at.
 var better = map[string]string{
-	"set-stage":       `{"category":"follow-up"}`,
-	"set-next-action": `{"at":"2030-01-02T09:30:00Z","what":"call"}`,
-	"create-key":      `{"kind":"secret","name":"Matrix","role":"auditor"}`,
-	"add-attempt":     `{"channel":"call","disposition":"no-answer"}`,
-	"capture-lead":    `{"source":"SOURCE","person":{"email":"visitor@example.com"},"test":true}`,
-	"capture-batch":   `[{"source":"SOURCE","person":{"email":"visitor@example.com"},"test":true}]`,
-	"plan-visit":      `{"at":"2028-01-02T09:30:00Z"}`,
-	"change-visit":    `{"at":"2028-01-02T10:30:00Z"}`,
-	"add-booking":     `{"value_minor":1,"currency":"GBP"}`,
-	"handover-lead":   `{}`,
-	"put-shifts":      `{"shifts":[]}`,
-	"create-policy":   `{"project_id":"x","name":"Matrix","policy":{"rules":[{"name":"Everyone","method":"round_robin"}]}}`,
-	"put-member-tags": `{"tags":["matrix"]}`,
+	"set-stage":        `{"category":"follow-up"}`,
+	"set-next-action":  `{"at":"2030-01-02T09:30:00Z","what":"call"}`,
+	"create-key":       `{"kind":"secret","name":"Matrix","role":"auditor"}`,
+	"add-attempt":      `{"channel":"call","disposition":"no-answer"}`,
+	"capture-lead":     `{"source":"SOURCE","person":{"email":"visitor@example.com"},"test":true}`,
+	"capture-batch":    `[{"source":"SOURCE","person":{"email":"visitor@example.com"},"test":true}]`,
+	"plan-visit":       `{"at":"2028-01-02T09:30:00Z"}`,
+	"change-visit":     `{"at":"2028-01-02T10:30:00Z"}`,
+	"add-booking":      `{"value_minor":1,"currency":"GBP"}`,
+	"handover-lead":    `{}`,
+	"put-shifts":       `{"shifts":[]}`,
+	"put-source-watch": `{"mode":"learned","minutes":60,"patience":100,"quiet":[]}`,
+	"create-policy":    `{"project_id":"x","name":"Matrix","policy":{"rules":[{"name":"Everyone","method":"round_robin"}]}}`,
+	"put-member-tags":  `{"tags":["matrix"]}`,
 }
 
 func (r route) filled(d *document, own map[string]string, at *place, id string) []byte {

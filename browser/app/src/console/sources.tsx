@@ -1,8 +1,9 @@
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
 import { type FormEvent, useState } from 'react'
-import { api, ok } from '../lib/api'
+import { api, ok, type Schemas } from '../lib/api'
 import { type Fault, faultOf } from '../lib/fault'
+import { count } from '../lib/format'
 import { useMay } from '../lib/me'
 import { queries } from '../lib/query'
 import { t } from '../lib/words'
@@ -17,10 +18,11 @@ import { Sheet } from '../ui/sheet'
 import { Rows } from '../ui/skeleton'
 import { Ago } from '../ui/time'
 import { formFault, say } from '../ui/toast'
-import { type Source, useFresh, useProjects, useSources } from './data'
+import { type Source, useProjects, useSources } from './data'
 import { Mapping } from '../inlet/mapping'
 import { Listing } from './listing'
 import { Page, Part, Sorry } from './page'
+import { HealthState, RhythmPart, useHealth } from './rhythm'
 import { Snippet } from './start'
 import { Fact } from './story'
 
@@ -37,7 +39,9 @@ export function Sources() {
   const projects = useProjects().data
   const [making, make] = useState(false)
   const shown = sources.data?.filter((s) => !project || s.project_id === project) ?? []
-  useFresh(/^lead\.created$/, ['sources', 'last'])
+  const counts = !!may('reports:read')
+  const health = useHealth(counts).data
+  const of = (s: Source) => health?.get(s.id)
   return (
     <Page full title={t('console.nav.sources')} action={may('setup:manage') && <Button look="primary" icon="plus" onClick={() => make(true)}>{t('console.source.new')}</Button>}>
       <Listing
@@ -52,8 +56,14 @@ export function Sources() {
           { id: 'name', width: 'minmax(170px,2fr)', head: t('console.col.source'), cell: (s: Source) => <span className="font-medium">{s.name}</span> },
           { id: 'project', width: 'minmax(140px,1.4fr)', head: t('console.col.project'), cell: (s: Source) => projects?.find((p) => p.id === s.project_id)?.name },
           { id: 'kind', width: '120px', head: t('console.source.kind'), cell: (s: Source) => t(`console.source.${s.kind}`) },
-          { id: 'state', width: '170px', head: t('console.col.state'), cell: (s: Source) => <Active on={s.active} /> },
-          ...(may('leads:read') ? [{ id: 'last', width: '130px', end: true, head: t('console.source.last'), cell: (s: Source) => <Last source={s.id} /> }] : []),
+          { id: 'state', width: '150px', head: t('console.col.state'), cell: (s: Source) => <Active on={s.active} /> },
+          ...(counts
+            ? [
+                { id: 'health', width: '150px', head: t('console.rhythm.col'), cell: (s: Source) => of(s) && s.active && <HealthState state={of(s)!.state} /> },
+                { id: 'day', width: '150px', end: true, head: t('console.rhythm.day'), cell: (s: Source) => of(s) && <Day h={of(s)!} /> },
+                { id: 'last', width: '110px', end: true, head: t('console.source.last'), cell: (s: Source) => of(s) && (of(s)!.last_at ? <Ago at={of(s)!.last_at!} /> : <span className="text-faint">{t('console.source.never')}</span>) },
+              ]
+            : []),
         ]}
       />
       <Sheet open={making} onClose={() => make(false)} title={t('console.source.new')}>{making && <New project={project} />}</Sheet>
@@ -61,12 +71,13 @@ export function Sources() {
   )
 }
 
-/** How long ago its last lead came in. */
-function Last({ source }: { source: string }) {
-  const last = useQuery({ queryKey: ['sources', 'last', source], queryFn: () => ok(api.GET('/v1/leads', { params: { query: { source, limit: 1 } } })).then((l) => l.items[0]?.created_at ?? null) })
-  if (last.isPending) return null
-  return last.data ? <Ago at={last.data} /> : <span className="text-faint">{t('console.source.never')}</span>
-}
+/** How many came in a day, beside how many usually do. */
+const Day = ({ h }: { h: Schemas['SourceHealth'] }) => (
+  <>
+    {count(h.day)}
+    {h.usual_day != null && <span className="ms-1.5 text-soft">{t('console.rhythm.of', { n: count(Math.round(h.usual_day)) })}</span>}
+  </>
+)
 
 function New({ project }: { project?: string }) {
   const projects = useProjects().data ?? []
@@ -152,6 +163,7 @@ export function SourcePage() {
           </dl>
         </Part>
       </div>
+      {may('reports:read') && <div className="mt-10"><RhythmPart source={s.id} /></div>}
       {may('setup:manage') && <Part className="mt-10" title={t('inlet.mapping.title')}><Mapping key={s.id + JSON.stringify(s.mapping)} source={s} /></Part>}
       <Confirm open={ask} onClose={() => show(false)} title={t('console.source.stopAsk', { name: s.name })} words={t('console.source.stopWords')} verb={t('console.source.stop')} busy={change.isPending} onYes={() => change.mutate({ active: false })} />
     </Page>
