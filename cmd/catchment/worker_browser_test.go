@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"catchment/internal/app/apptest"
 )
@@ -22,6 +24,7 @@ type between struct {
 	*httptest.Server
 	away    atomic.Bool
 	another atomic.Pointer[func(path string, body []byte) []byte]
+	streams atomic.Int64 // open ones
 }
 
 func standBetween(t *testing.T, to string) *between {
@@ -38,6 +41,10 @@ func standBetween(t *testing.T, to string) *between {
 	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if b.away.Load() {
 			panic(http.ErrAbortHandler)
+		}
+		if r.URL.Path == "/v1/events" {
+			b.streams.Add(1)
+			defer b.streams.Add(-1)
 		}
 		p.ServeHTTP(w, r)
 	}))
@@ -106,6 +113,59 @@ func TestTheAppWithoutItsServer(t *testing.T) {
 	}
 	way.away.Store(false)
 	phone.Gone("No connection")
+	phone.Go("about:blank")
+	d.eightTabs(b, way)
+}
+
+// eightTabs: a browser has six connections to a server. Eight tabs have one
+// stream between them, and all hear of what happens, also when the tab that has
+// it is closed; the control is tabs that cannot agree.
+func (d *deskDemo) eightTabs(b *apptest.Browser, way *between) {
+	session := signInJSON(d.t, d.url, d.me)
+	me := api{d.t, d.url, tokenOf(session)}
+	open := func(before string) *apptest.Page {
+		p := b.Own().Phone()
+		p.Before(before)
+		p.Go(d.url + "/healthz")
+		apptest.Eval[bool](p, fmt.Sprintf(`localStorage.setItem('catchment.session', %q), true`, session))
+		p.Go(d.url + "/app/desk")
+		p.See("My day")
+		return p
+	}
+	streams := func(n int64) {
+		d.t.Helper()
+		for end := time.Now().Add(patience); way.streams.Load() != n; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				d.t.Fatalf("%d streams are open, wanted %d", way.streams.Load(), n)
+			}
+		}
+	}
+	streams(0)
+	var tabs []*apptest.Page
+	for range 8 {
+		tabs = append(tabs, open(""))
+		streams(1)
+	}
+	told := func(state, words string) {
+		d.t.Helper()
+		me.want(200, "PUT", "/v1/me/presence", fields{"state": state})
+		for _, tab := range tabs {
+			tab.See(words)
+		}
+		streams(1)
+	}
+	told("engaged", "Engaged")
+	tabs[0].Go("about:blank")
+	tabs = tabs[1:]
+	told("away", "Away")
+	for _, tab := range tabs {
+		tab.Go("about:blank")
+	}
+	streams(0)
+	for range 2 {
+		tabs = append(tabs, open(`delete Navigator.prototype.locks`))
+	}
+	streams(2)
 }
 
 // A newer version of the app waits until somebody wants it, and an open page

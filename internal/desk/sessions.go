@@ -54,6 +54,8 @@ type Me struct {
 	PresenceSince *time.Time `json:"presence_since"`
 	ExpiresAt     *time.Time `json:"expires_at" doc:"When this session or key ends at the latest; null: never."`
 
+	EventsFrom *int64 `json:"events_from" doc:"Where the live stream goes on from this answer (GET /v1/events?from=…): of what is read after it nothing is missed. null for who may not follow events."`
+
 	Rights map[string]string `json:"rights" nullable:"false" doc:"What you may, by permission, and how far: mine, teams or all. What is left out you may not." example:"{\"leads:read\":\"mine\",\"session:own\":\"all\"}"`
 }
 
@@ -247,11 +249,15 @@ func (d *Desk) endOwnSessions(ctx context.Context, v *web.Visit, _ *struct{}) (*
 }
 
 func (d *Desk) me(ctx context.Context, v *web.Visit, _ *struct{}) (*Me, error) {
+	from, err := d.eventsFrom(ctx, v) // before anything else is read
+	if err != nil {
+		return nil, err
+	}
 	self, err := d.Directory.Me(ctx, v.Principal)
 	if err != nil {
 		return nil, err
 	}
-	me := &Me{UserID: web.OrNull(v.User.String()), KeyID: web.OrNull(v.Key.String()), Name: self.Name, AccountID: web.OrNull(self.Account.String()),
+	me := &Me{EventsFrom: from, UserID: web.OrNull(v.User.String()), KeyID: web.OrNull(v.Key.String()), Name: self.Name, AccountID: web.OrNull(self.Account.String()),
 		AccountName: web.OrNull(self.AccountName), Role: string(v.Role), ExpiresAt: web.TimeOrNull(v.Expires), Rights: map[string]string{}}
 	for _, p := range rights.Permissions() {
 		if v.May(p.Permission) {
@@ -267,6 +273,15 @@ func (d *Desk) me(ctx context.Context, v *web.Visit, _ *struct{}) (*Me, error) {
 		return err
 	})
 	return me, err
+}
+
+// eventsFrom is where a stream of the visitor's begins now; nil for who has none.
+func (d *Desk) eventsFrom(ctx context.Context, v *web.Visit) (*int64, error) {
+	if !v.Scope.Valid() || !v.May(account.FollowEvents) {
+		return nil, nil
+	}
+	head, err := d.Feed.Head(ctx, v.Scope)
+	return &head, err
 }
 
 func (d *Desk) setPresence(v *web.Visit, tx *store.Tx, in *presenceIn) (*PresenceState, error) {

@@ -102,6 +102,32 @@ func kindsOf(all []sse) (out []string) {
 	return out
 }
 
+// Whoever asks who they are first, and then reads what they show, goes on from
+// there: nothing is missed that happened before the stream was open.
+func TestTheStreamGoesOnFromMe(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := open(t, db).company()
+		boss, sam := c.user(account.Manager), c.user(account.Salesperson)
+		a := c.arrive(sam.id)
+		try := func() {
+			sam.post("/v1/leads/"+a.lead.String()+"/attempts", map[string]any{"channel": "call", "disposition": "no-answer"}).want(t, 201)
+		}
+		await := boss.listen("", "")
+		from := boss.get("/v1/me").want(t, 200).body["events_from"].(float64)
+		try()
+		await.next(events.AttemptMade) // it has its position
+		now := boss.listen("", "")
+		try()
+		both := boss.listen(fmt.Sprintf("?from=%.0f", from), "").next(events.AttemptMade)
+		if one := now.next(events.AttemptMade); last(one).id == last(both).id {
+			t.Errorf("a stream that begins now has what happened before it: %v", one)
+		}
+		if got := c.key(account.Marketer).get("/v1/me").want(t, 200); got.body["events_from"] != nil {
+			t.Errorf("who may not follow events is told where they stand: %s", got.text)
+		}
+	})
+}
+
 func TestEventsArriveAndResume(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		c := open(t, db).company()

@@ -43,7 +43,7 @@ function pack(name) {
 const screens = {
   'sign-in': ['src/signin/signin.tsx'],
   console: ['src/console/console.tsx', 'src/console/board.tsx', 'src/console/words.ar.json'],
-  desk: ['desk', 'src/desk/words.ar.json'],
+  desk: ['src/early.ts', 'desk', 'src/desk/words.ar.json'],
 }
 let over = false
 rmSync(join(dist, 'manifest.json'))

@@ -12,6 +12,7 @@ const here = new URL('..', import.meta.url).pathname
 const dist = join(here, '../../internal/app/dist')
 const manifest = JSON.parse(readFileSync(join(dist, 'manifest.json'), 'utf8'))
 
+const targets = ['chrome120', 'firefox121', 'safari17.4']
 const files = new Set(['index.html', 'sign.svg', 'icon-192.png', 'badge-96.png'])
 const walked = new Set()
 function keep(key) {
@@ -26,11 +27,25 @@ function keep(key) {
 keep('index.html')
 mentioned(dist, files)
 
+// What is asked before the app has arrived is a script of its own, and the first of the page.
+const [early] = await build({
+  configFile: false,
+  root: here,
+  logLevel: 'warn',
+  build: { write: false, target: targets, lib: { entry: join(here, 'src/early.ts'), formats: ['iife'], name: 'early', fileName: () => 'early.js' } },
+})
+const code = early.output[0].code
+const earlyFile = `assets/early-${createHash('sha256').update(code).digest('base64url').slice(0, 8)}.js`
+writeFileSync(join(dist, earlyFile), code)
+manifest['src/early.ts'] = { file: earlyFile, name: 'early' }
+writeFileSync(join(dist, 'manifest.json'), JSON.stringify(manifest))
+files.add(earlyFile)
+
 // The page asks at once for what the desk's first screen is made of, instead of learning it step by step.
 const page = join(dist, 'index.html')
 const first = new Set()
 for (const key of ['desk', 'src/i18n/en.json', 'src/desk/words.en.json']) closure(manifest, key, first)
-const html = readFileSync(page, 'utf8')
+const html = readFileSync(page, 'utf8').replace('<script type="module"', `<script async fetchpriority="high" src="/app/${earlyFile}"></script>\n<script type="module"`)
 const links = [...first].filter((f) => !html.includes(f)).map((f) => `<link rel="modulepreload" crossorigin href="/app/${f}">`)
 writeFileSync(page, html.replace('</head>', links.join('\n') + '\n</head>'))
 
@@ -48,7 +63,7 @@ await build({
     outDir: dist,
     emptyOutDir: false,
     copyPublicDir: false,
-    target: ['chrome120', 'firefox121', 'safari17.4'],
+    target: targets,
     lib: { entry: join(here, 'src/worker/sw.ts'), formats: ['iife'], name: 'worker', fileName: () => 'sw.js' },
   },
 })

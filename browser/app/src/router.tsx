@@ -1,6 +1,8 @@
 // The addresses of the app. Each area is loaded with its words when it is
 // first gone to.
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect, retainSearchParams } from '@tanstack/react-router'
+import { isList, type ListName } from './desk/lists'
+import { isWhole } from './lib/before'
 import { type Role, session } from './lib/session'
 import { useArea } from './lib/words'
 import { Broken, Nowhere, Root } from './root'
@@ -259,13 +261,14 @@ const desk = createRoute({
   component: lazyRouteComponent(() => import('./desk/desk'), 'Desk'),
 })
 
-export const lists = ['overdue', 'today', 'new', 'missed', 'returned', 'idle'] as const
-export type ListName = (typeof lists)[number]
-
 const day = createRoute({
   getParentRoute: () => desk,
   path: '/',
-  validateSearch: (s: Record<string, unknown>): { list?: ListName; offer?: string } => ({ list: oneOf(lists, s.list), offer: text(s.offer) }),
+  validateSearch: (s: Record<string, unknown>): { list?: ListName; offer?: string } => ({ list: isList(s.list) ? s.list : undefined, offer: text(s.offer) }),
+  // What came before the app did is there when the day is first drawn; nothing else is waited for.
+  loader: async ({ location }) => {
+    if (isWhole()) await (await import('./desk/data')).firstDay((location.search as { list?: ListName }).list)
+  },
   component: lazyRouteComponent(() => import('./desk/day'), 'Day'),
 })
 const search = createRoute({

@@ -7,13 +7,13 @@ import { api, ok, send, type Schemas } from '../lib/api'
 import { serverNow } from '../lib/clock'
 import { Fault, faultOf } from '../lib/fault'
 import { setLook, through } from '../lib/kept'
-import type { Me } from '../lib/me'
+import { type Me, meQuery } from '../lib/me'
 import { queries } from '../lib/query'
 import { purpose, session } from '../lib/session'
 import { tOf } from '../lib/words'
-import type { ListName } from '../router'
 import { sayFault } from '../ui/toast'
 import { asIf, type Category } from './local/asif'
+import { dayAsked, firstOf, type ListName, lists } from './lists'
 import { type Entry, type Kind, local, useLocal } from './local/state'
 
 // Loaded when it is first needed: with the first answer that does not come, or after the first screen.
@@ -22,25 +22,16 @@ setLook(async (key) => (await keeper()).kept(key))
 
 export type Lead = Schemas['Lead']
 export type Alarm = Schemas['Alarm']
+type Listed = { items: Lead[] }
 export type Offer = Schemas['Offer']
 export type Attempt = Schemas['Attempt']
 export type Channel = Attempt['channel']
 export type Disposition = Attempt['disposition']
 export type Presence = Schemas['PresenceState']['state']
 export type Next = Schemas['NextIn']
-type Server = NonNullable<Parameters<typeof leadsOf>[0]['list']>
 
 const stated = () => ({ 'Catchment-Purpose': purpose() })
 const byId = (id: string) => ({ path: { id } })
-
-const serverList: Record<ListName, Server> = {
-  overdue: 'overdue',
-  today: 'due-today',
-  new: 'new-without-contact',
-  missed: 'missed',
-  returned: 're-engaged',
-  idle: 'no-next-action',
-}
 
 function leadsOf(query: {
   list?: 'overdue' | 'due-today' | 'no-next-action' | 'missed' | 're-engaged' | 'new-without-contact'
@@ -52,17 +43,22 @@ function leadsOf(query: {
   return ok(api.GET('/v1/leads', { params: { query, header: query.include ? stated() : {} } }))
 }
 
-/** Managers read everybody's leads; their own day has their own. */
-const mine = () => (session.get()?.role === 'salesperson' ? {} : { owner: session.get()?.user_id })
-
 /** One list of the day. With names it is an opening on the record, so only the list that is looked at has them. */
-export const useDay = (list: ListName, names: boolean) =>
-  useQuery({
-    select: useListed(),
+const dayQuery = (list: ListName, names: boolean) =>
+  queryOptions({
     queryKey: ['day', list, names],
-    queryFn: ({ queryKey }) => through(queryKey, () => leadsOf({ list: serverList[list], ...mine(), ...(names ? { include: ['person' as const] } : {}), limit: 100 })),
+    queryFn: ({ queryKey }) => through(queryKey, () => leadsOf(dayAsked(list, names, session.get()))),
     staleTime: 30_000,
   })
+export const useDay = (list: ListName, names: boolean, on = true) => useQuery({ ...dayQuery(list, names), select: useListed(), enabled: on })
+
+/** Has the first day ready to be drawn, of what was asked before the app had arrived. */
+export async function firstDay(asked: ListName | undefined) {
+  await Promise.all([queries.prefetchQuery(meQuery), ...lists.map((l) => queries.prefetchQuery(dayQuery(l, false)))])
+  const sizes = Object.fromEntries(lists.map((l) => [l, queries.getQueryData<Listed>(['day', l, false])?.items.length]))
+  const first = asked ?? firstOf(sizes)
+  if (first) await queries.prefetchQuery(dayQuery(first, true))
+}
 
 /** One's own leads with their persons, newest first: what search looks through. */
 export const useOwnLeads = (on: boolean) =>

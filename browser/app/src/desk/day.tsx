@@ -1,29 +1,29 @@
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
-import { lazy, Suspense, useRef } from 'react'
+import { useRef } from 'react'
 import { faultOf } from '../lib/fault'
 import { useListKeys } from '../lib/keys'
-import { type ListName, lists } from '../router'
 import { t } from '../lib/words'
 import { Empty } from '../ui/empty'
 import { Rows } from '../ui/skeleton'
 import { Tabs } from '../ui/tabs'
 import { faultWords } from '../ui/toast'
 import { type Lead, useDay } from './data'
+import { firstOf, type ListName, lists } from './lists'
+import { Nudge } from './nudge'
 import { LeadRow } from './row'
-
-const Nudge = lazy(() => import('./nudge').then((m) => ({ default: m.Nudge })))
 
 /** What there is to do, the most pressing list first. */
 export function Day() {
   const asked = (useSearch({ strict: false }) as { list?: ListName }).list
   const go = useNavigate()
   const n = useCounts()
-  const list = asked ?? lists.find((l) => (n[l] ?? 0) > 0) ?? 'today'
+  const known = asked ?? firstOf(n)
+  const list = known ?? 'today'
   const box = useRef<HTMLDivElement>(null)
   useListKeys(box, { next: t('desk.list.next'), before: t('desk.list.before') })
   return (
     <main className="mx-auto max-w-200 md:pt-6">
-      <Suspense><Nudge /></Suspense>
+      <Nudge />
       <h1 className="px-4 pt-5 pb-2 text-xl font-semibold tracking-tight">{t('desk.nav.day')}</h1>
       <Tabs
         label={t('desk.list.label')}
@@ -31,7 +31,7 @@ export function Day() {
         onChange={(l) => void go({ to: '/desk', search: { list: l }, replace: true })}
         tabs={lists.map((l) => ({ value: l, label: t(`desk.list.${l}`), n: n[l], warm: l === 'overdue' || l === 'new' || l === 'returned' }))}
       >
-        <div ref={box}><List list={list} /></div>
+        <div ref={box}><List list={list} on={!!known} /></div>
       </Tabs>
     </main>
   )
@@ -45,11 +45,12 @@ function useCounts(): Partial<Record<ListName, number>> {
   const returned = useDay('returned', false)
   const idle = useDay('idle', false)
   const all = { overdue, today, new: fresh, missed, returned, idle }
-  return Object.fromEntries(lists.map((l) => [l, all[l].data?.items.length])) as Partial<Record<ListName, number>>
+  return Object.fromEntries(lists.map((l) => [l, all[l].data?.items.length ?? (all[l].isError ? 0 : undefined)])) as Partial<Record<ListName, number>>
 }
 
-function List({ list }: { list: ListName }) {
-  const day = useDay(list, true)
+/** Names are an opening on the record: they are not asked for before it is known which list is looked at. */
+function List({ list, on }: { list: ListName; on: boolean }) {
+  const day = useDay(list, true, on)
   if (day.isPending) return <Rows tall n={7} />
   if (day.isError) {
     const said = faultWords(faultOf(day.error))

@@ -1,5 +1,6 @@
+import { useIsFetching } from '@tanstack/react-query'
 import { Link, Outlet, useNavigate } from '@tanstack/react-router'
-import { lazy, Suspense, useEffect } from 'react'
+import { lazy, Suspense, useEffect, useState } from 'react'
 import { useActs } from '../lib/keys'
 import { useMay } from '../lib/me'
 import { useAway } from '../lib/reach'
@@ -29,6 +30,7 @@ export function Desk() {
   const may = useMay()
   const offered = !!may('offers:answer')
   const team = !!may('reports:read')
+  const stands = useStanding()
   useDeskActs(team)
   return (
     <div className="min-h-dvh md:ps-56">
@@ -55,7 +57,7 @@ export function Desk() {
       <nav aria-label={t('desk.nav.label')} className="fixed inset-x-0 bottom-0 z-20 flex border-t border-line bg-ground pb-[env(safe-area-inset-bottom)] md:hidden">
         <Places team={team} />
       </nav>
-      {offered && !shut && <Suspense><OfferScreen /></Suspense>}
+      {offered && stands && !shut && <Suspense><OfferScreen /></Suspense>}
     </div>
   )
 }
@@ -91,6 +93,22 @@ function Connection() {
       {t('desk.away')}
     </p>
   )
+}
+
+/** Whether the first screen stands and the phone has a moment, so that what comes over it takes nothing from it; of a tapped notification it is the first. */
+function useStanding() {
+  const [stands, stand] = useState(() => new URLSearchParams(location.search).has('offer'))
+  const busy = useIsFetching() > 0
+  useEffect(() => {
+    if (stands || busy) return
+    if (!('requestIdleCallback' in window)) {
+      const timer = setTimeout(() => stand(true), 100)
+      return () => clearTimeout(timer)
+    }
+    const n = requestIdleCallback(() => stand(true), { timeout: 1000 })
+    return () => cancelIdleCallback(n)
+  }, [stands, busy])
+  return stands
 }
 
 /** Once the first screen stands, what is seen is kept sealed on this device. */

@@ -1,8 +1,17 @@
+import { hashKey } from '@tanstack/react-query'
 import { useEffect, useRef } from 'react'
 import { follow, type Happened, useHappened } from '../lib/events'
+import { isKept } from '../lib/kept'
+import type { Me } from '../lib/me'
 import { comeBack } from '../lib/push'
 import { queries } from '../lib/query'
 import { session } from '../lib/session'
+
+/** Where the stream goes on from what the screen shows: the server says it with who one is, and the lists are asked for after that. */
+function begun() {
+  const me = queries.getQueryState<Me>(['me'])
+  return me?.data && !isKept(hashKey(['me'])) && Date.now() - me.dataUpdatedAt < 60_000 ? me.data.events_from : undefined
+}
 
 // Whether somebody was elsewhere in the app, where nobody followed.
 let left = false
@@ -13,7 +22,7 @@ export function useLive() {
     if (left) void queries.invalidateQueries()
     return () => void (left = true)
   }, [])
-  useEffect(() => follow(), [])
+  useEffect(() => follow(begun()), [])
   useEffect(() => {
     const soon = setTimeout(() => void comeBack(), 3000) // after what the screen needs
     return () => clearTimeout(soon)

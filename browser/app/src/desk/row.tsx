@@ -1,6 +1,6 @@
 import { Link } from '@tanstack/react-router'
 import { t, tOf } from '../lib/words'
-import type { ListName } from '../router'
+import type { ListName } from './lists'
 import { Badge } from '../ui/badge'
 import { cx } from '../ui/cx'
 import { Icon, type IconName } from '../ui/icon'

@@ -3,6 +3,7 @@
 // that the server asks for on the way.
 import createClient from 'openapi-fetch'
 import type { components, paths } from '../api/schema'
+import { taken } from './before'
 import { noteServerTime } from './clock'
 import { Fault } from './fault'
 import { revoked } from './leave'
@@ -22,7 +23,8 @@ const pause = (ms: number) => new Promise((go) => setTimeout(go, ms))
 async function once(r: Request, token?: string): Promise<Response> {
   const headers = new Headers(r.headers)
   if (token) headers.set('Authorization', 'Bearer ' + token)
-  const answer = await fetch(new Request(r, { headers, cache: 'no-store', referrerPolicy: 'no-referrer' }))
+  const before = r.method === 'GET' ? taken(r.url, token) : undefined
+  const answer = await (before ?? fetch(new Request(r, { headers, cache: 'no-store', referrerPolicy: 'no-referrer' })))
   noteServerTime(answer.headers.get('Date'))
   reach.note(true)
   return answer

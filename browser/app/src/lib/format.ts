@@ -1,13 +1,15 @@
 // Times, spans and money in the reader's language and zone.
 import { locale } from './words'
 
-const cache = new Map<string, Intl.DateTimeFormat | Intl.NumberFormat>()
-function date(options: Intl.DateTimeFormatOptions) {
-  const key = locale() + JSON.stringify(options)
-  let f = cache.get(key) as Intl.DateTimeFormat | undefined
-  if (!f) cache.set(key, (f = new Intl.DateTimeFormat(locale(), options)))
+// To make one costs a slow phone several milliseconds.
+const cache = new Map<string, unknown>()
+function made<F>(key: string, make: () => F): F {
+  let f = cache.get(key) as F | undefined
+  if (!f) cache.set(key, (f = make()))
   return f
 }
+const date = (options: Intl.DateTimeFormatOptions) => made('d' + locale() + JSON.stringify(options), () => new Intl.DateTimeFormat(locale(), options))
+const relative = (style: 'long' | 'short') => made('r' + locale() + style, () => new Intl.RelativeTimeFormat(locale(), { style, numeric: 'auto' }))
 
 export const clockTime = (at: string | number | Date) => date({ hour: 'numeric', minute: '2-digit' }).format(new Date(at))
 
@@ -18,7 +20,7 @@ export function when(at: string | number | Date, now: number | Date = Date.now()
   const d = new Date(at)
   const off = days(d, new Date(now))
   if (off === 0) return clockTime(d)
-  if (Math.abs(off) === 1) return new Intl.RelativeTimeFormat(locale(), { numeric: 'auto' }).format(off, 'day') + ' ' + clockTime(d)
+  if (Math.abs(off) === 1) return relative('long').format(off, 'day') + ' ' + clockTime(d)
   if (Math.abs(off) < 7) return date({ weekday: 'short', hour: 'numeric', minute: '2-digit' }).format(d)
   const sameYear = d.getFullYear() === new Date(now).getFullYear()
   return date({ day: 'numeric', month: 'short', hour: 'numeric', minute: '2-digit', ...(sameYear ? {} : { year: 'numeric' }) }).format(d)
@@ -26,12 +28,7 @@ export function when(at: string | number | Date, now: number | Date = Date.now()
 
 export const full = (at: string | number | Date) => date({ dateStyle: 'full', timeStyle: 'medium' }).format(new Date(at))
 
-const unit = (n: number, u: string) => {
-  const key = locale() + u
-  let f = cache.get(key) as Intl.NumberFormat | undefined
-  if (!f) cache.set(key, (f = new Intl.NumberFormat(locale(), { style: 'unit', unit: u, unitDisplay: 'short', maximumFractionDigits: 0 })))
-  return f.format(n)
-}
+const unit = (n: number, u: string) => made('u' + locale() + u, () => new Intl.NumberFormat(locale(), { style: 'unit', unit: u, unitDisplay: 'short', maximumFractionDigits: 0 })).format(n)
 
 /** A span in its largest unit: "45 sec", "12 min", "3 hr", "2 days". */
 export function span(ms: number): string {
@@ -45,7 +42,7 @@ export function span(ms: number): string {
 /** How long ago, as a phrase: "4 min. ago". */
 export function ago(ms: number): string {
   const s = Math.max(0, ms) / 1000
-  const f = new Intl.RelativeTimeFormat(locale(), { style: 'short', numeric: 'auto' })
+  const f = relative('short')
   if (s < 10) return f.format(0, 'second')
   if (s < 60) return f.format(-Math.floor(s), 'second')
   if (s < 3600) return f.format(-Math.floor(s / 60), 'minute')
@@ -66,4 +63,5 @@ export const money = (minor: number, currency: string) => {
   return f.format(minor / 10 ** (new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions().maximumFractionDigits ?? 2))
 }
 
-export const count = (n: number) => new Intl.NumberFormat(locale()).format(n)
+/** Below a thousand every language here writes a number as it is. */
+export const count = (n: number) => Number.isInteger(n) && n >= 0 && n < 1000 ? String(n) : made('n' + locale(), () => new Intl.NumberFormat(locale())).format(n)

@@ -27,6 +27,7 @@ export async function leave(why: Farewell | null = null): Promise<boolean> {
   setLook(undefined)
   session.end()
   queries.clear()
+  globalThis.catchmentBefore = undefined
   for (const key of ['catchment.trying']) localStorage.removeItem(key)
   tell()
   return wipe()

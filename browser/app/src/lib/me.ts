@@ -1,4 +1,4 @@
-import { useQuery } from '@tanstack/react-query'
+import { queryOptions, useQuery } from '@tanstack/react-query'
 import { useCallback, useSyncExternalStore } from 'react'
 import { api, door, ok, type Schemas } from './api'
 import { through } from './kept'
@@ -14,7 +14,8 @@ export type Permission =
   | 'leads:read' | 'persons:open' | 'leads:work' | 'leads:move' | 'leads:export' | 'leads:import' | 'reports:read' | 'routing:manage' | 'offers:answer' | 'events:follow'
   | 'capture' | 'setup:read' | 'setup:manage' | 'spend:enter' | 'people:manage' | 'keys:manage' | 'privacy:manage' | 'grants:manage' | 'record:read' | 'platform:run' | 'platform:record' | 'platform:grants'
 
-export const useMe = () => useQuery({ queryKey: ['me'], queryFn: ({ queryKey }) => through(queryKey, () => ok(api.GET('/v1/me'))) })
+export const meQuery = queryOptions({ queryKey: ['me'], queryFn: ({ queryKey }) => through(queryKey, () => ok(api.GET('/v1/me'))) })
+export const useMe = () => useQuery(meQuery)
 
 /** Asks whether the visitor may do something; until that is known, not. */
 export function useMay() {

@@ -2,36 +2,12 @@
 // server alone and ended by it; docs/decisions/0008-app.md says why it is kept
 // here. Nothing else about a session is stored, and nothing of a lead.
 import { useSyncExternalStore } from 'react'
+import { place, purposeOf, read, type Session } from './stored'
 
-/** A word for those that are built in, `role_…` for an account's own. */
-export type Role = 'salesperson' | 'manager' | 'marketer' | 'admin' | 'auditor' | 'support' | 'operator' | (string & {})
+export type { Role, Session } from './stored'
 
-export interface Session {
-  token: string
-  expires_at: string
-  user_id: string
-  name: string
-  account_id: string | null
-  account_name: string | null
-  role: Role
-  level: number
-  needs: string[]
-  /** What would make the next sign-in better: a passkey, while there is none. */
-  offers?: string[]
-}
-
-const place = 'catchment.session'
 const listeners = new Set<() => void>()
 let current = read()
-
-function read(): Session | null {
-  try {
-    const kept = JSON.parse(localStorage.getItem(place) ?? 'null') as Session | null
-    return kept && Date.parse(kept.expires_at) > Date.now() ? kept : null
-  } catch {
-    return null // somebody else's text, or storage is closed: sign in again
-  }
-}
 
 function tell() {
   for (const f of listeners) f()
@@ -76,4 +52,4 @@ export const session = {
 export const useSession = () => useSyncExternalStore(session.subscribe, session.get)
 
 /** The purpose that is stated when personal data is opened, see docs/api.md. */
-export const purpose = () => (current?.role === 'salesperson' ? 'contact' : 'oversight')
+export const purpose = () => purposeOf(current)

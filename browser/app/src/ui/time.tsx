@@ -1,10 +1,15 @@
+import type { PointerEvent } from 'react'
 import { useNow } from '../lib/clock'
 import { ago, full, span, stopwatch, when } from '../lib/format'
 import { cx } from './cx'
 
 type At = string | number
 
-const title = (at: At) => ({ dateTime: new Date(at).toISOString(), title: full(at) })
+/** The whole date is for who points at it, and made then: a list of a hundred times is drawn without. */
+const title = (at: At) => ({
+  dateTime: new Date(at).toISOString(),
+  onPointerEnter: (e: PointerEvent<HTMLElement>) => void (e.currentTarget.title = full(at)),
+})
 
 /** How long ago, as a figure ("4 min") or, in a sentence, as a phrase ("4 min. ago"). */
 export function Ago({ at, phrase, className }: { at: At; phrase?: boolean; className?: string }) {

@@ -5,7 +5,12 @@ import { pushed, tapped } from './push'
 import { worker } from './scope'
 import { answer, clean, keep } from './shell'
 
-worker.addEventListener('install', (e) => e.waitUntil(keep()))
+worker.addEventListener('install', (e) => {
+  e.waitUntil(keep())
+  // The API is not the worker's: where a browser can be told so, a request does not wait for it.
+  const routes = e as ExtendableEvent & { addRoutes?(rules: object[]): Promise<void> }
+  if (routes.addRoutes) e.waitUntil(routes.addRoutes([{ condition: { urlPattern: { pathname: '/v1/*' } }, source: 'network' }]).catch(() => {}))
+})
 worker.addEventListener('activate', (e) => e.waitUntil(clean().then(() => worker.clients.claim())))
 worker.addEventListener('fetch', (e) => {
   const said = answer(e.request)
