@@ -2,10 +2,17 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 
+	"catchment/internal/account"
 	"catchment/internal/ledger"
+	"catchment/internal/privacy"
+	"catchment/internal/snapshot"
 	"catchment/internal/store"
 )
 
@@ -25,14 +32,68 @@ func (h *house) openLedger(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	return h.ledger.Start(ctx)
+	if err := h.ledger.Start(ctx); err != nil {
+		return err
+	}
+	return h.withdrawGone(ctx)
+}
+
+// withdrawGone takes accounts that were ended from the doors' snapshot, which
+// may be an older one, before a door opens: SQL may be away.
+func (h *house) withdrawGone(ctx context.Context) error {
+	for _, e := range h.ledger.Entries() {
+		if e.Person.IsZero() && h.snapshot.ByID(e.Account) != nil {
+			if err := h.withdraw(ctx, e.Account); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// withdraw takes an account from the doors' snapshot, and the copy of its
+// newest checkpoint.
+func (h *house) withdraw(ctx context.Context, id account.ID) error {
+	bucket, err := h.journal.Bucket(ctx, "snapshot")
+	if err != nil {
+		return err
+	}
+	if err := snapshot.NewWriter(bucket, h.ring.SealSnapshot).Remove(ctx, id); err != nil {
+		return err
+	}
+	err = os.Remove(filepath.Join(h.c.Data, checkpointFolder, id.String()+".txt"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// endProof is a MAC of the account's id: who was told the address of its
+// certificate knows it, and nobody else.
+func (h *house) endProof(id account.ID) string {
+	sum := h.ring.TokenMAC("certificate", id.String())
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+func (h *house) ended(id account.ID) (certificate string, ended bool) {
+	e, ok := h.ledger.Of(id)
+	return string(e.Certificate), ok
+}
+
+func (h *house) newPrivacy() *privacy.Privacy {
+	o := privacy.Options{DB: h.db, Jobs: h.jobs, Events: h.events, Accounts: h.accounts, Ledger: h.ledger, Grants: h.grants, Scrub: h.scrub,
+		Withdraw: h.withdraw, Key: h.ring.RecordKey(), JournalSeq: h.journal.LastSeq, Log: h.log}
+	if h.db.Engine() == store.Postgres {
+		o.RemoveKept = func(ctx context.Context, id account.ID) error { return store.RemoveKept(ctx, h.storeOptions(), id) }
+	}
+	return privacy.New(o)
 }
 
 // replayLedger destroys again what an older database brought back.
 func (h *house) replayLedger(ctx context.Context) error {
-	n, err := h.privacy.Replay(ctx)
-	if n > 0 {
-		h.log.Warn("this database had persons who were erased: an older one; they are gone again", "persons", n)
+	accounts, persons, err := h.privacy.Replay(ctx)
+	if accounts+persons > 0 {
+		h.log.Warn("this database had what was deleted: an older one, or a deletion goes on; it is gone again", "accounts", accounts, "persons", persons)
 	}
 	if err == nil {
 		h.replayed.Store(true)

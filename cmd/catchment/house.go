@@ -348,6 +348,9 @@ func (h *house) buildStages(ctx context.Context) error {
 	h.events = events.NewLog(h.journal)
 	h.feed = events.NewFeed(h.db, h.journal, h.log)
 	h.accounts = keyring.NewAccounts(h.ring, func(ctx context.Context, id account.ID) ([]byte, error) {
+		if h.ledger.Account(id) {
+			return nil, keyring.ErrGone
+		}
 		return directory.LoadKeyset(ctx, h.db, id)
 	})
 	safe, err := h.journal.Safe(ctx, "grants")
@@ -367,7 +370,7 @@ func (h *house) buildStages(ctx context.Context) error {
 		Accounts: h.scopes,
 	})
 	h.directory = directory.New(directory.Options{
-		DB: h.db, Keys: ringForDirectory{h}, Waker: h.journal, Log: h.log, Changed: h.publisher.Changed, Record: record, DeviceEnded: h.deviceEnded, PushesEnded: h.pushesEnded, Tombstones: tombstones{h},
+		DB: h.db, Keys: ringForDirectory{h}, Waker: h.journal, Log: h.log, Changed: h.publisher.Changed, Record: record, DeviceEnded: h.deviceEnded, PushesEnded: h.pushesEnded, Tombstones: tombstones{h}, Gone: h.ledger.Account,
 		OperatorNetworks: h.c.operatorNetworks(), Refused: func(p directory.Principal) { h.signin.Refused(p) }, Unknown: h.unknown,
 	})
 	if err := h.hireCouriers(); err != nil {
@@ -377,7 +380,7 @@ func (h *house) buildStages(ctx context.Context) error {
 	h.intake = intake.New(intake.Options{
 		DB: h.db, Accounts: h.accounts, Opener: keyring.NewDropOpener(), Jobs: h.jobs, Events: h.events, Stream: h.journal.Stream(), Ledger: h.ledger, Log: h.log,
 	})
-	h.privacy = privacy.New(privacy.Options{DB: h.db, Jobs: h.jobs, Events: h.events, Accounts: h.accounts, Ledger: h.ledger, Grants: h.grants, Scrub: h.scrub, Log: h.log})
+	h.privacy = h.newPrivacy()
 	h.routing = routing.New(routing.Options{DB: h.db, Jobs: h.jobs, Events: h.events, Log: h.log})
 	if h.notify, err = h.newNotifier(); err != nil {
 		return err
@@ -419,7 +422,7 @@ func (h *house) buildDoors() error {
 	})
 	console.New(console.Parts{
 		API: api, DB: h.db, Directory: h.directory, Signin: h.signin, Routing: h.routing, Watcher: h.watcher, Events: h.events, Replayer: h.intake, Carrier: h.carrier, Opener: opener, Privacy: h.privacy, Mail: h.mail,
-		Limits: h.limits, Tree: h.tree, PublicURL: h.c.publicURL(),
+		Limits: h.limits, Tree: h.tree, PublicURL: h.c.publicURL(), EndProof: h.endProof, Ended: h.ended,
 	})
 	h.operate(api)
 	screens, err := app.New()

@@ -80,6 +80,9 @@ type accountCmd struct {
 	Create  accountCreateCmd  `cmd:"" help:"Create an account and print the first admin's one-time link."`
 	List    accountListCmd    `cmd:"" help:"List accounts."`
 	Recover accountRecoverCmd `cmd:"" help:"Take away a user's second factors and print a one-time link for them."`
+	End     accountEndCmd     `cmd:"" help:"Show whether an account is to end; end one now whose admin has asked for it."`
+
+	Certificate certificateCmd `cmd:"" help:"Show or verify the certificate of an account that was ended."`
 }
 
 type accountCreateCmd struct {

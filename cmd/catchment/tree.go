@@ -17,6 +17,9 @@ import (
 // recordKeysPath is where the keys are that sign accounts' records.
 const recordKeysPath = "/.well-known/catchment-record-keys.json"
 
+// checkpointFolder has the newest checkpoint of each account's record.
+const checkpointFolder = "checkpoints"
+
 // newTree makes the part that gives entries of the record their places and
 // signs checkpoints.
 func (h *house) newTree() *audit.Sequencer {
@@ -24,7 +27,7 @@ func (h *house) newTree() *audit.Sequencer {
 	return audit.NewSequencer(audit.SequencerOptions{DB: h.db, Key: h.ring.RecordKey(), Log: h.log,
 		Own: func(note string) (checkpoint.Checkpoint, error) { return checkpoint.Open(note, keys) },
 		Export: func(_ context.Context, c checkpoint.Checkpoint, note string) error {
-			return keepCheckpoint(filepath.Join(h.c.Data, "checkpoints"), c, note, keys)
+			return keepCheckpoint(filepath.Join(h.c.Data, checkpointFolder), c, note, keys)
 		}})
 }
 

@@ -169,6 +169,7 @@ const (
 	ManageKeys     Permission = "keys:manage"      // publishable and secret keys
 	ManagePrivacy  Permission = "privacy:manage"   // what people ask about their data: copies, erasure
 	ManageGrants   Permission = "grants:manage"    // what support may open, for how long
+	LeaveAccount   Permission = "account:leave"    // take everything of the account out, and end it
 	ReadRecord     Permission = "record:read"      // who opened what, when and why
 	UseOwnSession  Permission = "session:own"      // one's own session and profile
 	RunPlatform    Permission = "platform:run"     // accounts and health, nothing personal

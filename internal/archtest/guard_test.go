@@ -19,6 +19,7 @@ import (
 	_ "catchment/internal/store/counts"
 	_ "catchment/internal/store/cursor"
 	_ "catchment/internal/store/devices"
+	_ "catchment/internal/store/ending"
 	_ "catchment/internal/store/eventlog"
 	_ "catchment/internal/store/grants"
 	_ "catchment/internal/store/keys"
@@ -175,7 +176,7 @@ var unbound = []string{
 	"eventlog.accounts", "eventlog.backlog", "eventlog.behind", "eventlog.head.any", "eventlog.head.move",
 	"eventlog.head.new", "eventlog.place", "eventlog.unplaced", "eventlog.waiting",
 	// accounts, for the snapshot, the operator and the housekeeping
-	"keys.newest", "setup.accounts", "setup.accounts.more", "setup.census",
+	"ending.list", "keys.newest", "setup.accounts", "setup.accounts.more", "setup.census",
 	// the work list finds what is due
 	"work.claim", "work.due", "work.failing", "work.next", "work.overdue", "work.postpone", "work.renew", "work.unlease",
 }

@@ -69,11 +69,26 @@ func verifier(public []byte) (note.Verifier, error) {
 
 // Open reads a signed note that one of the keys has signed in its time.
 func Open(text string, keys receipt.Keys) (c Checkpoint, err error) {
+	plain, key, err := openNote(text, keys)
+	if err != nil {
+		return c, err
+	}
+	if c, err = parseText(plain); err != nil {
+		return c, err
+	}
+	if !key.Covers(c.At) {
+		return c, fmt.Errorf("%w: the key was not in use at %s", ErrKey, FormatTime(c.At))
+	}
+	return c, nil
+}
+
+// openNote gives a note's text and which key has signed it.
+func openNote(text string, keys receipt.Keys) (plain string, by receipt.Key, err error) {
 	var known []note.Verifier
 	for _, k := range keys {
 		v, err := verifier(k.PublicKey)
 		if err != nil {
-			return c, err
+			return "", by, err
 		}
 		known = append(known, v)
 	}
@@ -81,19 +96,16 @@ func Open(text string, keys receipt.Keys) (c Checkpoint, err error) {
 	var malformed *note.UnverifiedNoteError
 	switch {
 	case errors.As(err, &malformed):
-		return c, ErrKey
+		return "", by, ErrKey
 	case err != nil:
-		return c, fmt.Errorf("%w: %w", ErrForm, err)
-	}
-	if c, err = parseText(n.Text); err != nil {
-		return c, err
+		return "", by, fmt.Errorf("%w: %w", ErrForm, err)
 	}
 	for i, k := range keys {
-		if known[i].KeyHash() == n.Sigs[0].Hash && k.Covers(c.At) {
-			return c, nil
+		if known[i].KeyHash() == n.Sigs[0].Hash {
+			return n.Text, k, nil
 		}
 	}
-	return c, fmt.Errorf("%w: the key was not in use at %s", ErrKey, FormatTime(c.At))
+	return "", by, ErrKey
 }
 
 // parseText reads the form of Text and no other.

@@ -57,6 +57,11 @@ type Parts struct {
 	Limits    *limits.Limits   // what accounts may have; nil: without limits
 	Tree      *audit.Sequencer // what makes the record verifiable
 	PublicURL string           // where the doors are, for snippets: "https://leads.example"
+	// EndProof is what the address of an account's certificate of deletion ends
+	// with: nobody can guess it. Ended gives the certificate, "" while the end goes
+	// on; false: the account has not ended.
+	EndProof func(id account.ID) string
+	Ended    func(id account.ID) (certificate string, ended bool)
 }
 
 // Console is the door, with its routes on Parts.API.
@@ -90,6 +95,7 @@ func New(p Parts) *Console {
 	c.privacyRoutes()
 	c.grantRoutes()
 	c.openingRoutes()
+	c.endRoutes()
 	return c
 }
 

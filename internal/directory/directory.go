@@ -87,7 +87,10 @@ type Options struct {
 	DeviceEnded func(tx *store.Tx, at time.Time, user account.UserID, id account.DeviceID, why string) error
 	// PushesEnded has a user's revoked browsers told by push, after the transaction.
 	PushesEnded func(tx *store.Tx, user account.UserID) error
-	Now         func() time.Time // time.Now when nil
+	// Gone reports whether an account was ended for good: then nobody comes in,
+	// whatever SQL says. nil: none was.
+	Gone func(id account.ID) bool
+	Now  func() time.Time // time.Now when nil
 	// OperatorNetworks are from where operators may come; none: from anywhere.
 	OperatorNetworks caller.Networks
 	// Refused is told of a session or key that was used from elsewhere than its
@@ -125,6 +128,9 @@ func New(o Options) *Directory {
 	}
 	if o.DeviceEnded == nil {
 		o.DeviceEnded = func(*store.Tx, time.Time, account.UserID, account.DeviceID, string) error { return nil }
+	}
+	if o.Gone == nil {
+		o.Gone = func(account.ID) bool { return false }
 	}
 	if o.Refused == nil {
 		o.Refused = func(Principal) {}

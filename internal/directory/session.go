@@ -247,8 +247,12 @@ func (d *Directory) authenticate(ctx context.Context, bearer string) (Principal,
 	return d.arrive(ctx, p)
 }
 
-// arrive refuses who holds a session or key, and is elsewhere.
+// arrive refuses who holds a session or key of an account that is gone, or is
+// elsewhere.
 func (d *Directory) arrive(ctx context.Context, p Principal) (Principal, error) {
+	if !p.Operator && d.o.Gone(p.Scope.Account()) {
+		return Principal{}, errBearer()
+	}
 	if p.from == nil {
 		return p, nil
 	}
@@ -330,7 +334,7 @@ func equip(tx *store.Tx, p *Principal) (err error) {
 // second factor, whatever the account says: they give rights to others, or take
 // every person's data out.
 func compulsory(r rights.Rights) bool {
-	return administers(r) || r.May(account.ExportLeads) || r.May(account.ManagePrivacy) || r.May(account.ManageGrants)
+	return administers(r) || r.May(account.ExportLeads) || r.May(account.ManagePrivacy) || r.May(account.ManageGrants) || r.May(account.LeaveAccount)
 }
 
 func (d *Directory) equip(ctx context.Context, p *Principal) error {

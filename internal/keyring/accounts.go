@@ -101,6 +101,10 @@ func (a *Accounts) fetch(ctx context.Context, id account.ID) (*AccountKeys, erro
 	old, _ := a.cache.get(id)
 	a.mu.Unlock()
 	wrapped, err := a.load(ctx, id)
+	if errors.Is(err, ErrGone) {
+		a.Forget(id)
+		return nil, fmt.Errorf("keyring: keys of %s: %w", id, err)
+	}
 	if err != nil {
 		if keys := a.cached(id, accountsFor); keys != nil {
 			return keys, nil

@@ -56,6 +56,9 @@ var (
 	// ErrUnknownKey: a ciphertext names a key generation that this keyset does
 	// not have; a keyset cached before a rotation says so too.
 	ErrUnknownKey = errors.New("keyring: no key of this generation")
+	// ErrGone, from a load of Accounts: the account was ended, and its keys are
+	// not to be used any more.
+	ErrGone = errors.New("keyring: the account was ended")
 	// ErrEnded: the root key is past its end, see LifeOf. What it wrapped opens;
 	// no account is made under it.
 	ErrEnded = errors.New("keyring: the root key has ended: run catchment keys rotate root")

@@ -241,8 +241,16 @@ func (p *Privacy) closeLead(tx *store.Tx, l *leads.Lead, to lead.StageID, at tim
 
 // Replay destroys again whatever the ledger names and this database has: after
 // a start on an older one, before anything is served. It returns how many
-// persons there were.
-func (p *Privacy) Replay(ctx context.Context) (persons int, err error) {
+// accounts and persons there were.
+func (p *Privacy) Replay(ctx context.Context) (accounts, persons int, err error) {
+	if accounts, err = p.replayAccounts(ctx); err != nil {
+		return accounts, 0, err
+	}
+	persons, err = p.replayPersons(ctx)
+	return accounts, persons, err
+}
+
+func (p *Privacy) replayPersons(ctx context.Context) (persons int, err error) {
 	byAccount := map[account.ID][]lead.PersonID{}
 	for _, e := range p.o.Ledger.Entries() {
 		if !e.Person.IsZero() && !p.o.Ledger.Account(e.Account) {

@@ -96,11 +96,11 @@ func TestReplay(t *testing.T) {
 			w.ok(w.ledger.Add(t.Context(), ledger.Entry{At: w.at, Account: w.scope.Account(), Person: gone.id, Enquiries: []lead.EnquiryID{gone.enquiry}}))
 			w.ok(w.ledger.Add(t.Context(), ledger.Entry{At: w.at, Account: storetest.Account().Account(), Person: lead.NewPersonID()}))
 		}
-		n, err := w.p.Replay(t.Context())
+		_, n, err := w.p.Replay(t.Context())
 		if err != nil || n != 1 || w.count(countKeys, gone.id) != 0 || w.count(countKeys, stays.id) != 1 {
 			t.Errorf("%d replayed, %v", n, err)
 		}
-		if n, err := w.p.Replay(t.Context()); err != nil || n != 0 {
+		if _, n, err := w.p.Replay(t.Context()); err != nil || n != 0 {
 			t.Errorf("a second time %d, %v", n, err)
 		}
 	})

@@ -14,6 +14,8 @@ import (
 	"log/slog"
 	"time"
 
+	"catchment/internal/account"
+	"catchment/internal/checkpoint"
 	"catchment/internal/events"
 	"catchment/internal/jobs"
 	"catchment/internal/keyring"
@@ -47,8 +49,16 @@ type Options struct {
 	// Scrub has what was destroyed vanish from the engine's files, see
 	// store.Scrub; nil: not.
 	Scrub func(ctx context.Context) error
-	Log   *slog.Logger     // nil: silent
-	Now   func() time.Time // time.Now when nil
+	// Withdraw takes an account from the doors' snapshot, and what else of it lies
+	// outside SQL; nil: nothing does.
+	Withdraw func(ctx context.Context, id account.ID) error
+	// RemoveKept empties the tables of the record of an account's rows where this
+	// program's role may not; nil: it may.
+	RemoveKept func(ctx context.Context, id account.ID) error
+	Key        checkpoint.Key   // signs certificates
+	JournalSeq func() uint64    // of the journal's newest message; nil: there is none
+	Log        *slog.Logger     // nil: silent
+	Now        func() time.Time // time.Now when nil
 }
 
 // Privacy is safe for concurrent use.
@@ -65,6 +75,12 @@ func New(o Options) *Privacy {
 	if o.Scrub == nil {
 		o.Scrub = func(context.Context) error { return nil }
 	}
+	if o.Withdraw == nil {
+		o.Withdraw = func(context.Context, account.ID) error { return nil }
+	}
+	if o.JournalSeq == nil {
+		o.JournalSeq = func() uint64 { return 0 }
+	}
 	return &Privacy{o}
 }
 
@@ -72,6 +88,7 @@ func New(o Options) *Privacy {
 func (p *Privacy) Register(r *jobs.Runner) {
 	r.Handle(EraseJob, p.eraseJob)
 	r.Handle(EndGrantJob, p.endGrant)
+	r.Handle(EndJob, p.endJob)
 }
 
 func (p *Privacy) now() time.Time { return store.Clock(p.o.Now()) }

@@ -16,7 +16,7 @@ import (
 
 // proveDelete erases a person, loses the database, and restores a backup from
 // before: the person's key is in no file, what it sealed stays unreadable, and
-// who came after the backup is back from the journal.
+// who came after the backup is back from the journal. Then it ends an account.
 func proveDelete(ctx context.Context, t *trial) error {
 	return t.on(ctx, func(ctx context.Context, e Engine) error {
 		i, err := t.fresh(ctx, e)
@@ -90,7 +90,10 @@ func (d *deleting) prove(ctx context.Context) error {
 	if err := d.nowhere(ctx, key, "after a backup from before it was restored"); err != nil {
 		return err
 	}
-	return d.look(ctx, gone, stays, late)
+	if err := d.look(ctx, gone, stays, late); err != nil {
+		return err
+	}
+	return d.endAccount(ctx)
 }
 
 func (d *deleting) enquire(ctx context.Context, c company, name string, n int) (h human, err error) {
@@ -123,7 +126,7 @@ func (d *deleting) enquire(ctx context.Context, c company, name string, n int) (
 
 // command runs a verb on the instance's data.
 func (d *deleting) command(ctx context.Context, verb string, args ...string) (string, error) {
-	args = append([]string{verb, "--data", d.i.dir}, args...)
+	args = append(append([]string{verb}, args...), "--data", d.i.dir)
 	if d.i.cluster != nil && verb != "drill" {
 		args = append(args, "--database-url", d.i.cluster.URL("catchment"))
 	}
@@ -229,14 +232,21 @@ func (d *deleting) again(ctx context.Context, lose bool) error {
 	return err
 }
 
-func (d *deleting) restore(ctx context.Context) error {
-	if d.i.cluster == nil {
-		for _, name := range []string{"catchment.db", "catchment.db-wal", "catchment.db-shm"} {
-			if err := os.Remove(filepath.Join(d.i.dir, name)); err != nil && !os.IsNotExist(err) {
-				return err
-			}
+// loseSQL leaves the instance without a database.
+func (d *deleting) loseSQL(ctx context.Context) error {
+	if d.i.cluster != nil {
+		return d.emptySchema(ctx)
+	}
+	for _, name := range []string{"catchment.db", "catchment.db-wal", "catchment.db-shm"} {
+		if err := os.Remove(filepath.Join(d.i.dir, name)); err != nil && !os.IsNotExist(err) {
+			return err
 		}
-	} else if err := d.emptySchema(ctx); err != nil {
+	}
+	return nil
+}
+
+func (d *deleting) restore(ctx context.Context) error {
+	if err := d.loseSQL(ctx); err != nil {
 		return err
 	}
 	out, err := d.command(ctx, "restore", "--from", d.folder)

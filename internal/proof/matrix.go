@@ -19,6 +19,7 @@ var pathKinds = map[string]string{
 	"projects": "project", "sources": "source", "stages": "stage", "users": "user", "keys": "key", "record": "entry",
 	"dead-letters": "dead", "members": "user", "policies": "policy", "backtests": "backtest", "f": "source",
 	"accounts": "account", "passkeys": "passkey", "roles": "role",
+	"ended":  "account", // with its proof; without one nothing is told
 	"visits": "visit", "bookings": "booking", "quarantine": "enquiry", "imports": "import", "exports": "export", "sessions": "session", "devices": "device", "alarms": "alarm", "attempts": "attempt", "subject-requests": "request", "grants": "grant",
 }
 

@@ -101,7 +101,7 @@ func proofs() []proof {
 		{"tenants", "an account reaches nothing of another's", proveTenants},
 		{"rights", "every route answers every kind of credential as docs/rights.md says, and shows nothing that is not theirs", proveRights},
 		{"edge", "scanners find nothing at the doors, and nobody can keep others waiting", proveEdge},
-		{"delete", "a person who was erased is in no file, and a backup from before does not bring them back", proveDelete},
+		{"delete", "a person who was erased, and an account that was ended, are in no file, and a backup from before does not bring them back", proveDelete},
 		{"grant", "support reads by a grant alone; revoked while it reads, nothing opens any more, nor with a copy from before", proveGrant},
 		{"move", "a grown SQLite goes over to PostgreSQL while leads come in", proveMove},
 		{"roles", "three processes of each role: kill any, nothing is lost, one winner per offer", proveRoles},

@@ -52,7 +52,7 @@ var (
 	// withLeads are done to leads, so that one has to read them.
 	withLeads = []account.Permission{account.OpenPersons, account.WorkLeads, account.MoveLeads}
 	// withPersons take out or give away every lead's person.
-	withPersons = []account.Permission{account.ExportLeads, account.ManagePrivacy, account.ManageGrants}
+	withPersons = []account.Permission{account.ExportLeads, account.ManagePrivacy, account.ManageGrants, account.LeaveAccount}
 	// ofAllLeads show every lead, or let one widen one's own reach: who manages
 	// routing puts people into teams.
 	ofAllLeads = []account.Permission{account.ManageRouting, account.ImportLeads, account.ReadRecord}

@@ -93,6 +93,7 @@ var words = []Word{
 	{Permission: account.ManageKeys, Reaches: whole, Words: "Makes, rotates and revokes keys"},
 	{Permission: account.ManagePrivacy, Reaches: whole, Words: "Answers what people ask about their data: copies, erasure"},
 	{Permission: account.ManageGrants, Reaches: whole, Words: "Lets somebody of the platform open chosen leads for a time, and takes it back"},
+	{Permission: account.LeaveAccount, Reaches: whole, Words: "Takes everything of the account out, and ends the account"},
 	{Permission: account.ReadRecord, Reaches: whole, Words: "Reads who opened what, when and why"},
 	{Permission: account.UseOwnSession, Words: "Has a session and a profile"},
 	{Permission: account.RunPlatform, Words: "Runs the platform: accounts and health, nothing personal"},

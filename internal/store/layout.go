@@ -5,26 +5,54 @@ import (
 	"database/sql"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// What follows is for store/mover alone, which carries every table from one
-// engine to the other and therefore does not go by registered statements.
+// What follows is for those who go over every table: store/mover, which carries
+// them from one engine to the other and does not go by registered statements,
+// and store/ending, which makes a statement of each.
 
 // Table is one of the schema's tables.
 type Table struct {
 	Name       string
 	Directory  bool // the directory's role sees it across accounts; else it is the application's, by account
 	InsertOnly bool
+	Account    bool     // its rows are of accounts
+	Key        []string // the columns of its primary key
 }
 
 // Tables lists the schema's tables by name.
 func Tables() []Table {
 	var out []Table
+	keys := primaryKeys()
 	for _, name := range slices.Sorted(maps.Keys(tables())) {
-		out = append(out, Table{name, directoryTables[name], insertOnly[name]})
+		out = append(out, Table{name, directoryTables[name], insertOnly[name], !unbound[name], keys[name]})
+	}
+	return out
+}
+
+var (
+	tableText = regexp.MustCompile(`(?ms)^CREATE TABLE (\w+) \((.*?)^END;`)
+	keyOfMany = regexp.MustCompile(`(?m)^\s*PRIMARY KEY \(([^)]*)\)`)
+	keyOfOne  = regexp.MustCompile(`(?m)^\s*(\w+) .*\bPRIMARY KEY\b`)
+)
+
+// primaryKeys reads the columns of each table's primary key from the
+// migrations; a table that is made anew has those of the last time.
+func primaryKeys() map[string][]string {
+	out := map[string][]string{}
+	for _, text := range migrationTexts() {
+		for _, t := range tableText.FindAllStringSubmatch(comment.ReplaceAllString(text, ""), -1) {
+			if m := keyOfMany.FindStringSubmatch(t[2]); m != nil {
+				out[t[1]] = strings.Split(strings.ReplaceAll(m[1], " ", ""), ",")
+			} else if m := keyOfOne.FindStringSubmatch(t[2]); m != nil {
+				out[t[1]] = []string{m[1]}
+			}
+		}
 	}
 	return out
 }

@@ -114,16 +114,22 @@ func load(e Engine) ([]*goose.Migration, error) {
 		if err != nil {
 			return nil, fmt.Errorf("store: migration %s: name must begin with four digits", name)
 		}
-		run := func(ctx context.Context, tx *sql.Tx) error { return apply(ctx, tx, e, string(text)) }
+		var more []string
+		if version == erasedSince && e == Postgres {
+			for _, t := range olderInsertOnly {
+				more = append(more, letErase(t)...)
+			}
+		}
+		run := func(ctx context.Context, tx *sql.Tx) error { return apply(ctx, tx, e, string(text), more...) }
 		out = append(out, goose.NewGoMigration(version, &goose.GoFunc{RunTx: run}, nil))
 	}
 	return out, nil
 }
 
-func apply(ctx context.Context, tx *sql.Tx, e Engine, text string) error {
+func apply(ctx context.Context, tx *sql.Tx, e Engine, text string, more ...string) error {
 	statements := strings.Split(dialect(e, text), ";\n")
 	if e == Postgres {
-		statements = append(statements, protect(text)...)
+		statements = append(append(statements, protect(text)...), more...)
 	}
 	for _, s := range statements {
 		if strings.TrimSpace(s) == "" {
@@ -166,6 +172,9 @@ func dialect(e Engine, text string) string {
 const (
 	appRole       = "catchment_app"
 	directoryRole = "catchment_directory"
+	// eraserRole deletes what nobody else can, an account's record at its end. The
+	// login that owns the schema has it, no connection of the program's.
+	eraserRole = "catchment_eraser"
 )
 
 // directoryTables are visible across accounts to the directory's role.
@@ -176,7 +185,8 @@ var directoryTables = map[string]bool{
 	"code_flow": true, "code_sent": true, "platform_event": true, "second_factor": true, "recovery_code": true,
 	"sso_domain": true, "sso_flow": true, "platform_sign_off": true,
 	"passkey": true, "passkey_flow": true, "device": true,
-	"access_grant":  true,                     // whose it is, found by whom it was given to
+	"access_grant":  true, // whose it is, found by whom it was given to
+	"account_end":   true,
 	"audit_waiting": true, "audit_head": true, // whose record has entries to place, to sign and to export
 }
 
@@ -189,17 +199,34 @@ var directoryOnly = map[string]bool{"operator": true, "code_flow": true, "platfo
 // insertOnly is what nobody can rewrite.
 var insertOnly = map[string]bool{"audit_event": true, "audit_about": true, "audit_leaf": true, "audit_checkpoint": true, "platform_event": true, "platform_sign_off": true}
 
-// protect gives the two roles their rights and forces row-level security.
+const mine = `account_id = (SELECT nullif(current_setting('app.account', true), '')::uuid)`
+
+// letErase lets the eraser delete an account's rows of a table whose rows
+// otherwise stay.
+func letErase(table string) []string {
+	return []string{
+		fmt.Sprintf(`GRANT SELECT, DELETE ON %s TO %s`, table, eraserRole),
+		fmt.Sprintf(`DROP POLICY IF EXISTS erase ON %s`, table),
+		fmt.Sprintf(`CREATE POLICY erase ON %s TO %s USING (%s)`, table, eraserRole, mine),
+	}
+}
+
+// erasedSince is the migration with which there is an eraser: an older
+// database's tables get it then.
+const erasedSince = 47
+
+var olderInsertOnly = []string{"audit_event", "audit_about", "audit_leaf", "audit_checkpoint"}
+
+// protect gives the roles their rights and forces row-level security.
 // A setting that was never made reads as ”, hence nullif; the scalar
 // sub-select is evaluated once a statement instead of once a row.
 func protect(text string) []string {
 	var out []string
-	for _, role := range []string{appRole, directoryRole} {
+	for _, role := range []string{appRole, directoryRole, eraserRole} {
 		out = append(out, fmt.Sprintf(`DO $$ BEGIN CREATE ROLE %s NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$`, role),
 			fmt.Sprintf(`DO $$ BEGIN GRANT %s TO CURRENT_USER; EXCEPTION WHEN OTHERS THEN NULL; END $$`, role),
 			fmt.Sprintf(`DO $$ BEGIN EXECUTE format('GRANT USAGE ON SCHEMA %%I TO %s', current_schema()); END $$`, role))
 	}
-	const mine = `account_id = (SELECT nullif(current_setting('app.account', true), '')::uuid)`
 	for _, m := range tableName.FindAllStringSubmatch(text, -1) {
 		t := m[1]
 		rights := "SELECT, INSERT, UPDATE, DELETE"
@@ -220,6 +247,9 @@ func protect(text string) []string {
 			fmt.Sprintf(`ALTER TABLE %s ENABLE ROW LEVEL SECURITY`, t),
 			fmt.Sprintf(`ALTER TABLE %s FORCE ROW LEVEL SECURITY`, t),
 			fmt.Sprintf(`CREATE POLICY account ON %s TO %s USING (%s) WITH CHECK (%s)`, t, appRole, mine, mine))
+		if insertOnly[t] {
+			out = append(out, letErase(t)...)
+		}
 		if directoryTables[t] {
 			out = append(out, fmt.Sprintf(`CREATE POLICY directory ON %s TO %s USING (true) WITH CHECK (true)`, t, directoryRole))
 		}
@@ -277,15 +307,23 @@ func grown(ctx context.Context, db *sql.DB) (out []string, err error) {
 
 func tables() map[string]bool {
 	out := map[string]bool{}
+	for _, text := range migrationTexts() {
+		for _, m := range tableDropped.FindAllStringSubmatch(text, -1) {
+			delete(out, m[1]) // one that is made anew follows
+		}
+		for _, m := range tableName.FindAllStringSubmatch(text, -1) {
+			out[m[1]] = true
+		}
+	}
+	return out
+}
+
+// migrationTexts are all migrations, in their order.
+func migrationTexts() (out []string) {
 	names, _ := fs.Glob(migrationFiles, "migrations/*.sql")
 	for _, name := range names {
 		text, _ := migrationFiles.ReadFile(name)
-		for _, m := range tableDropped.FindAllStringSubmatch(string(text), -1) {
-			delete(out, m[1]) // one that is made anew follows
-		}
-		for _, m := range tableName.FindAllStringSubmatch(string(text), -1) {
-			out[m[1]] = true
-		}
+		out = append(out, string(text))
 	}
 	return out
 }

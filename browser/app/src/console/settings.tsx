@@ -2,6 +2,7 @@ import { useMutation, useQuery } from '@tanstack/react-query'
 import { type FormEvent, type ReactNode, useState } from 'react'
 import { api, ok, type Schemas } from '../lib/api'
 import { faultOf } from '../lib/fault'
+import { useMay } from '../lib/me'
 import { queries } from '../lib/query'
 import { t } from '../lib/words'
 import { Button } from '../ui/button'
@@ -9,12 +10,14 @@ import { Field, TextField } from '../ui/field'
 import { Select } from '../ui/select'
 import { Rows } from '../ui/skeleton'
 import { say, sayFault } from '../ui/toast'
+import { End } from './end'
 import { Page, Part, Sorry } from './page'
 import { useRoles } from './people'
 import { SSO } from './sso'
 
 /** The rules of the account: how its people come in, from where, and how long a phone works alone. */
 export function Settings() {
+  const may = useMay()
   return (
     <Page title={t('console.nav.settings')} words={t('console.settings.words')}>
       <div className="grid grid-cols-1 gap-x-14 gap-y-12 lg:grid-cols-2">
@@ -22,6 +25,7 @@ export function Settings() {
         <Devices />
         <Networks />
         <SSO />
+        {may('account:leave') && <End />}
       </div>
     </Page>
   )
