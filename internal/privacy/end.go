@@ -215,7 +215,7 @@ func (p *Privacy) destroyGrants(ctx context.Context, s account.Scope) error {
 			if err := p.o.Grants.Destroy(ctx, keyring.GrantID(g.ID.UUID())); err != nil {
 				return err
 			}
-			at, after = g.CreatedAt, g.ID
+			at, after = g.MadeAt, g.ID
 		}
 		if len(list) < page {
 			return nil
