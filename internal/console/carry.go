@@ -241,6 +241,9 @@ func (c *Console) newExport(v *web.Visit, tx *store.Tx, in *newExportIn) (*Expor
 		if n.Filter, err = f.Filter(v.User); err != nil {
 			return nil, err
 		}
+		if err := f.Known(tx, n.Filter); err != nil {
+			return nil, err
+		}
 		if err := f.Name(tx, &n.Filter); err != nil {
 			return nil, err
 		}

@@ -15,16 +15,17 @@ import (
 
 // body is a request that the route would take.
 var body = map[string]any{
-	"create-project": map[string]any{"name": "P"},
-	"change-project": map[string]any{"name": "Stolen"},
-	"create-source":  map[string]any{"name": "S", "project_id": "proj_01h455vb4pex5vsknk084sn02q"},
-	"change-source":  map[string]any{"name": "Stolen"},
-	"create-stage":   map[string]any{"name": "T", "category": "won"},
-	"change-stage":   map[string]any{"name": "Stolen"},
-	"create-user":    map[string]any{"name": "U", "role": "auditor", "email": "u@example.com"},
-	"change-user":    map[string]any{"name": "Stolen"},
-	"put-shifts":     map[string]any{"shifts": []any{}},
-	"create-key":     map[string]any{"kind": "secret", "name": "K", "role": "auditor"},
+	"create-project":   map[string]any{"name": "P"},
+	"change-project":   map[string]any{"name": "Stolen"},
+	"create-source":    map[string]any{"name": "S", "project_id": "proj_01h455vb4pex5vsknk084sn02q"},
+	"change-source":    map[string]any{"name": "Stolen"},
+	"create-stage":     map[string]any{"name": "T", "category": "won"},
+	"change-stage":     map[string]any{"name": "Stolen"},
+	"create-user":      map[string]any{"name": "U", "role": "auditor", "email": "u@example.com"},
+	"change-user":      map[string]any{"name": "Stolen"},
+	"put-shifts":       map[string]any{"shifts": []any{}},
+	"put-source-watch": map[string]any{"mode": "off", "minutes": 60, "patience": 100, "quiet": []any{}},
+	"create-key":       map[string]any{"kind": "secret", "name": "K", "role": "auditor"},
 	"create-policy": map[string]any{"project_id": "proj_01h455vb4pex5vsknk084sn02q", "name": "P", "policy": map[string]any{
 		"rules": []any{map[string]any{"name": "Everyone", "method": "round_robin"}}}},
 	"backtest-policy": map[string]any{"days": 1},

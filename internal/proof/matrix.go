@@ -19,7 +19,7 @@ var pathKinds = map[string]string{
 	"projects": "project", "sources": "source", "stages": "stage", "users": "user", "keys": "key", "record": "entry",
 	"dead-letters": "dead", "members": "user", "policies": "policy", "backtests": "backtest", "f": "source",
 	"accounts": "account", "passkeys": "passkey", "roles": "role",
-	"ended":  "account", // with its proof; without one nothing is told
+	"ended":  "ending", // an account with its proof; without one nothing is told
 	"visits": "visit", "bookings": "booking", "quarantine": "enquiry", "imports": "import", "exports": "export", "sessions": "session", "devices": "device", "alarms": "alarm", "attempts": "attempt", "subject-requests": "request", "grants": "grant",
 }
 
@@ -46,7 +46,7 @@ var notIDs = map[string]string{
 var inPages = []string{"capture-form", "form-thanks"}
 
 var prefixes = map[string]string{
-	"account": "acct", "lead": "lead", "enquiry": "enq", "offer": "offr", "person": "prsn", "merge": "mrg", "project": "proj",
+	"account": "acct", "ending": "acct", "lead": "lead", "enquiry": "enq", "offer": "offr", "person": "prsn", "merge": "mrg", "project": "proj",
 	"source": "src", "stage": "stg", "user": "user", "key": "key", "dead": "dead", "note": "note", "pool": "pool", "policy": "plcy", "round": "rnd", "attempt": "attm", "entry": "rec",
 	"visit": "visit", "booking": "book", "import": "imp", "export": "exp", "session": "sess", "backtest": "btst", "alarm": "alrm", "passkey": "passkey", "device": "dev", "request": "dsr", "role": "role", "grant": "grant",
 }

@@ -208,7 +208,8 @@ func (m *matrix) own(ctx context.Context, r route, who caller) error {
 	m.scan(r, who, got, "")
 	if who.name == "secret key" && r.method == http.MethodGet {
 		m.reached++
-		if got.status == 404 && len(r.places(m.doc)) > 0 {
+		there := !slices.ContainsFunc(r.places(m.doc), func(p place) bool { return p.in == "path" && slices.Contains(m.untried, p.kind) })
+		if got.status == 404 && there && len(r.places(m.doc)) > 0 {
 			m.unreached = append(m.unreached, r.String())
 		}
 	}

@@ -5,6 +5,8 @@
 package sift
 
 import (
+	"errors"
+	"slices"
 	"time"
 
 	"catchment/internal/account"
@@ -13,7 +15,9 @@ import (
 	"catchment/internal/store"
 	"catchment/internal/store/counts"
 	"catchment/internal/store/leads"
+	"catchment/internal/store/members"
 	"catchment/internal/store/offers"
+	"catchment/internal/store/people"
 	"catchment/internal/store/setup"
 )
 
@@ -136,4 +140,42 @@ func ID[T interface{ IsZero() bool }](field, s string, parse func(string) (T, er
 		return none, problem.InvalidField(field, "bad_id", "This is not an id of that kind.")
 	}
 	return id, nil
+}
+
+// Known refuses what names nothing of the account. A list of nobody's leads is
+// empty, and says so at once; what is kept for later has no place for it.
+func (in *LeadFilter) Known(tx *store.Tx, f leads.LeadFilter) error {
+	for _, of := range []struct {
+		field, code string
+		asked       bool
+		look        func() (bool, error)
+	}{
+		{"project", "unknown_project", in.Project != "", func() (bool, error) { _, err := setup.GetProject(tx, f.Project); return found(err) }},
+		{"source", "unknown_source", in.Source != "", func() (bool, error) { _, err := setup.GetSource(tx, f.Source); return found(err) }},
+		{"stage", "unknown_stage", in.Stage != "", func() (bool, error) {
+			all, err := setup.Stages(tx)
+			return slices.ContainsFunc(all, func(s setup.Stage) bool { return slices.Contains(f.Stages, s.ID) }), err
+		}},
+		{"owner", "unknown_user", in.Owner != "" && in.Owner != "me", func() (bool, error) { _, err := members.Get(tx, f.Owners[0]); return found(err) }},
+		{"person", "unknown_person", in.Person != "", func() (bool, error) { all, err := people.Get(tx, f.Person); return len(all) > 0, err }},
+	} {
+		if !of.asked {
+			continue
+		}
+		there, err := of.look()
+		if err != nil {
+			return err
+		}
+		if !there {
+			return problem.InvalidField(of.field, of.code, "Send an id of this account.")
+		}
+	}
+	return nil
+}
+
+func found(err error) (bool, error) {
+	if errors.Is(err, store.ErrNone) {
+		return false, nil
+	}
+	return err == nil, err
 }

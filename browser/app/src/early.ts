@@ -13,6 +13,7 @@ async function ask(s: Session) {
     for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.append(name, String(value))
     const stated = query.include ? { 'Catchment-Purpose': purposeOf(s) } : undefined
     const answer = fetch(url, { headers: { Authorization: 'Bearer ' + s.token, ...stated }, cache: 'no-store', referrerPolicy: 'no-referrer' })
+    answer.catch(() => {}) // whoever takes it hears of it
     before.answers.set(keyOf(url), answer)
     return answer
   }

@@ -9,7 +9,7 @@ import { cx } from '../ui/cx'
 import { Icon, type IconName } from '../ui/icon'
 import { Rows } from '../ui/skeleton'
 import { When } from '../ui/time'
-import { all, type Lead, useUsers } from './data'
+import { all, type Lead, useActor } from './data'
 import { Sorry } from './page'
 import { Receipts } from './receipts'
 import { lasted } from './story'
@@ -49,12 +49,7 @@ function useCourse(l: Lead) {
 
 export function Course({ lead }: { lead: Lead }) {
   const course = useCourse(lead)
-  const users = useUsers().data
-  const name = (id: string | null | undefined) => {
-    if (!id) return t('console.story.somebody')
-    if (id.startsWith('system')) return 'Catchment'
-    return users?.find((u) => u.id === id)?.name ?? (id.startsWith('key_') ? t('console.story.aKey') : t('console.story.somebody'))
-  }
+  const name = useActor()
   if (course.isError && !course.data) return <Sorry error={course.error} again={() => void course.refetch()} />
   if (!course.data) return <Rows n={6} tall />
   const steps = stepsOf(course.data, lead, name).sort((a, b) => Date.parse(a.at) - Date.parse(b.at))

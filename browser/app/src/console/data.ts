@@ -4,6 +4,7 @@ import { useEffect, useRef } from 'react'
 import { api, ok, type Schemas } from '../lib/api'
 import { type Happened, useHappened } from '../lib/events'
 import { queries } from '../lib/query'
+import { t } from '../lib/words'
 
 type Listed<T> = { items: T[]; next_cursor?: string }
 
@@ -30,6 +31,16 @@ export const useSources = (enabled = true) =>
 
 export const useUsers = (enabled = true) =>
   useQuery({ ...lasting, enabled, queryKey: ['users'], queryFn: () => all((cursor) => ok(api.GET('/v1/users', { params: { query: { limit: 500, cursor } } }))).then(byName) })
+
+/** Names who did something: somebody of the account, a key, or the program. */
+export function useActor() {
+  const users = useUsers().data
+  return (id: string | null | undefined) => {
+    if (!id || id.startsWith('user_')) return users?.find((u) => u.id === id)?.name ?? t('console.story.somebody')
+    if (id.startsWith('key_')) return t('console.story.aKey')
+    return id.startsWith('system') ? t('console.openings.program') : id
+  }
+}
 
 export const useStages = (enabled = true) =>
   useQuery({ ...lasting, enabled, queryKey: ['stages'], queryFn: () => ok(api.GET('/v1/stages')).then((l) => l.items.sort((a, b) => a.place - b.place)) })

@@ -8,7 +8,7 @@ import { Button } from '../ui/button'
 import { Dialog } from '../ui/dialog'
 import { Field } from '../ui/field'
 import { When } from '../ui/time'
-import { say, sayFault } from '../ui/toast'
+import { formFault, say, sayFault } from '../ui/toast'
 import { Asked } from './settings'
 
 const key = ['account', 'end']
@@ -54,7 +54,7 @@ function Ask({ e, onClose }: { e: Schemas['AccountEnd']; onClose: () => void }) 
       queries.setQueryData(key, now)
       onClose()
     },
-    onError: (x) => !Object.keys(faultOf(x).fields).length && sayFault(x),
+    onError: (x) => void formFault(x),
   })
   const wrong = send.isError ? faultOf(send.error).fields : {}
   const submit = (x: FormEvent<HTMLFormElement>) => {

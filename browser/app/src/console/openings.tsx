@@ -4,12 +4,12 @@ import { t, tOf } from '../lib/words'
 import { Button } from '../ui/button'
 import { Rows } from '../ui/skeleton'
 import { When } from '../ui/time'
-import { useUsers } from './data'
+import { useActor } from './data'
 import { Part, Sorry } from './page'
 
 /** From the record: who opened what of the lead's person, when and why. */
 export function Openings({ lead }: { lead: string }) {
-  const users = useUsers().data
+  const name = useActor()
   const list = useInfiniteQuery({
     queryKey: ['openings', lead],
     initialPageParam: undefined as string | undefined,
@@ -17,7 +17,6 @@ export function Openings({ lead }: { lead: string }) {
     getNextPageParam: (p) => p.next_cursor,
   })
   const rows = list.data?.pages.flatMap((p) => p.items) ?? []
-  const name = (actor: string) => users?.find((u) => u.id === actor)?.name ?? (actor.startsWith('key_') ? t('console.story.aKey') : actor.startsWith('system') ? t('console.openings.program') : t('console.story.somebody'))
   return (
     <Part title={t('console.openings.title')}>
       {list.isError && !list.data ? <Sorry error={list.error} again={() => void list.refetch()} /> : list.isPending ? <Rows n={3} /> : rows.length === 0 ? <p className="text-soft">{t('console.openings.none')}</p> : (

@@ -13,7 +13,7 @@ import { Progress } from '../ui/progress'
 import { Rows } from '../ui/skeleton'
 import { Ago, When } from '../ui/time'
 import { sayFault } from '../ui/toast'
-import { useUsers } from './data'
+import { useActor } from './data'
 import { Page, Part, Sorry } from './page'
 import { Copy } from './start'
 
@@ -117,7 +117,7 @@ function Verify() {
 function Entries() {
   const { about } = here.useSearch()
   const go = useNavigate()
-  const users = useUsers().data
+  const name = useActor()
   const box = useRef<HTMLUListElement>(null)
   useListKeys(box, { next: t('console.record.next'), before: t('console.record.before') })
   const list = useInfiniteQuery({
@@ -127,7 +127,6 @@ function Entries() {
     getNextPageParam: (p) => p.next_cursor,
   })
   const rows = list.data?.pages.flatMap((p) => p.items) ?? []
-  const name = (id: string) => users?.find((u) => u.id === id)?.name ?? (id.startsWith('key_') ? t('console.story.aKey') : id.startsWith('system') ? t('console.openings.program') : id.startsWith('user_') ? t('console.story.somebody') : id)
   return (
     <Part title={t('console.record.done')} action={about && <Button look="quiet" icon="cross" onClick={() => void go({ to: '/console/record', search: {} })}>{t('console.record.everything')}</Button>}>
       {about && <p className="mb-2 text-sm text-soft">{t('console.record.about')} <span dir="ltr" className="font-mono text-xs break-all">{about}</span></p>}
