@@ -68,7 +68,7 @@ var screens = []screen{
 	{name: "console-settings", as: "admin", path: "/app/console/settings", shows: "Company sign-in"},
 	{name: "console-settings-end", as: "admin", path: "/app/console/settings", shows: "End of the account", act: func(p *apptest.Page) {
 		p.Press("End the account")
-		p.See("Days of grace")
+		p.See("Grace time, days")
 	}},
 	{name: "console-record", as: "admin", path: "/app/console/record", shows: "What was done"},
 	{name: "console-team", as: "manager", path: "/app/console/routing", act: func(p *apptest.Page) {

@@ -52,12 +52,12 @@ export function Bars({ bars, label, across, height = 220 }: { bars: Bar[]; label
             : <span key={b.label} className="flex-1" />)}
         </div>
       )}
-      <table className="sr-only">
+      <div className="sr-only"><table>
         <caption>{label}</caption>
         <tbody>
           {bars.map((b) => <tr key={b.label}><th scope="row">{across} {b.label}</th><td>{count(b.value)}</td></tr>)}
         </tbody>
-      </table>
+      </table></div>
     </figure>
   )
 }

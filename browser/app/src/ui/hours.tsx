@@ -70,12 +70,12 @@ export function Hours({ hours, label, usually, height = 180 }: { hours: Hour[]; 
   return (
     <figure>
       <Box at={box} label={label} height={height} />
-      <table className="sr-only">
+      <div className="sr-only"><table>
         <caption>{label}</caption>
         <tbody>
           {days.map((d, i) => <tr key={i}><th scope="row">{d.day}</th><td>{count(d.value)}</td><td>{d.usual !== null && `${usually} ${count(Math.round(d.usual))}`}</td></tr>)}
         </tbody>
-      </table>
+      </table></div>
     </figure>
   )
 }
