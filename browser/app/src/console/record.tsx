@@ -46,7 +46,7 @@ function State() {
   const whole = s.signed === s.entries && s.waiting === 0
   return (
     <>
-      <dl className="mb-3 grid gap-x-10 gap-y-4 sm:grid-cols-3">
+      <dl className="mb-3 grid gap-x-10 gap-y-4 md:grid-cols-3">
         <Figure words={t('console.record.entries')}>{count(s.entries)}</Figure>
         <Figure words={t('console.record.signed')}>
           <span className="inline-flex items-center gap-2">{count(s.signed)}{whole && <Icon name="check" className="size-6 text-good" />}</span>
@@ -72,7 +72,7 @@ function Figure({ words, children }: { words: string; children: ReactNode }) {
   return (
     <div className="flex flex-col-reverse justify-end">
       <dt className="text-sm text-soft">{words}</dt>
-      <dd className="figures text-2xl font-semibold tracking-tight">{children}</dd>
+      <dd className="figures text-xl font-semibold tracking-tight">{children}</dd>
     </div>
   )
 }
@@ -99,8 +99,8 @@ function Verify() {
       <p className="mb-4 max-w-160 text-soft">{t('console.record.verifyWords')}</p>
       <ol className="space-y-4">
         {steps.map((s, n) => (
-          <li key={s.line} className="grid gap-x-4 gap-y-1.5 sm:grid-cols-[1.75rem_minmax(0,1fr)_auto]">
-            <span aria-hidden className="figures hidden text-lg font-semibold text-faint sm:block">{n + 1}</span>
+          <li key={s.line} className="grid gap-x-4 gap-y-1.5 md:grid-cols-[1.75rem_minmax(0,1fr)_auto]">
+            <span aria-hidden className="figures hidden text-lg font-semibold text-faint md:block">{n + 1}</span>
             <span className="min-w-0">
               <span className="block font-medium">{s.words}</span>
               <code dir="ltr" tabIndex={0} className="mt-1.5 block overflow-x-auto rounded bg-sunken px-3 py-2 font-mono text-xs whitespace-pre">{s.line}</code>
@@ -146,14 +146,14 @@ function Entries() {
 
 function Entry({ e, who }: { e: Schemas['RecordEntry']; who: string }) {
   return (
-    <li className="grid grid-cols-[minmax(0,1fr)_auto] gap-x-5 border-b border-line py-2.5 text-sm sm:grid-cols-[8rem_minmax(0,1fr)_auto]">
-      <When at={e.at} className="order-last text-soft sm:order-none" />
+    <li className="grid grid-cols-[minmax(0,1fr)_auto] gap-x-5 border-b border-line py-2.5 text-sm md:grid-cols-[8rem_minmax(0,1fr)_auto]">
+      <When at={e.at} className="order-last text-soft md:order-none" />
       <span className="min-w-0">
         <span className="font-medium">{who}</span> <span dir="ltr" className="font-mono text-xs text-soft">{e.action}</span>
         {e.purpose && <span className="text-soft"> · {tOf('console.purpose', e.purpose)}</span>}
       </span>
       {e.about && (
-        <Link data-row to="/console/record" search={{ about: e.about }} dir="ltr" className="hidden font-mono text-xs text-faint underline-offset-4 hover:underline sm:block">…{e.about.slice(-8)}</Link>
+        <Link data-row to="/console/record" search={{ about: e.about }} dir="ltr" className="hidden font-mono text-xs text-faint underline-offset-4 hover:underline md:block">…{e.about.slice(-8)}</Link>
       )}
     </li>
   )

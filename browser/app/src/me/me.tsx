@@ -37,7 +37,7 @@ export function Profile() {
       <Factors />
       {worksLeads(session?.role) && <Keeping />}
       <Section title={t('me.looks')}>
-        <div className="grid gap-4 sm:grid-cols-2">
+        <div className="grid gap-4 md:grid-cols-2">
           <Select<Theme> label={t('me.theme.label')} value={theme} onChange={setTheme} choices={themes} />
           <Select<Language> label={t('me.language')} value={language} onChange={(l) => void speak(l)} choices={Object.entries(languages).map(([value, label]) => ({ value: value as Language, label }))} />
         </div>
