@@ -250,9 +250,11 @@ func (d *deskDemo) signIn(phone *apptest.Page, url string) {
 	phone.Press("Sign in")
 }
 
-func (d *deskDemo) open(b *apptest.Browser, u demoUser) *apptest.Page {
+// open has somebody be in already, on a tab of theirs: of the browser's own
+// profile where they leave the page again, see apptest.ErrCrashed.
+func (d *deskDemo) open(tab *apptest.Page, u demoUser) *apptest.Page {
 	d.t.Helper()
-	phone := b.Page().Phone().Dark(false)
+	phone := tab.Phone().Dark(false)
 	phone.Go(d.url + "/app/sign.svg")
 	said, _ := json.Marshal(signInJSON(d.t, d.url, u))
 	apptest.Eval[bool](phone, fmt.Sprintf(`localStorage.setItem('catchment.session', %s), true`, said))
@@ -269,7 +271,7 @@ func TestRaceInTheBrowser(t *testing.T) {
 	drafted := d.manager.want(201, "POST", "/v1/policies", fields{"project_id": d.project, "name": "Whoever is first",
 		"policy": fields{"rules": []fields{{"name": "Everybody", "method": "first_to_claim"}}}})
 	d.manager.want(200, "POST", "/v1/policies/"+drafted.text("id")+"/publish", nil)
-	one, two := d.open(b, d.me), d.open(b, d.mate)
+	one, two := d.open(b.Page(), d.me), d.open(b.Page(), d.mate)
 	d.mateAPI.want(200, "PUT", "/v1/me/presence", fields{"state": "available"})
 	one.Press("Away")
 	one.See("Available")

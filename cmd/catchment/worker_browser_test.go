@@ -93,7 +93,7 @@ func TestTheAppWithoutItsServer(t *testing.T) {
 	d := openDeskDemo(t)
 	way := standBetween(t, d.url)
 	d.url = way.URL
-	phone := d.open(b, d.me)
+	phone := d.open(b.Own(), d.me)
 	awaitWorker(phone)
 
 	way.leave()
@@ -194,7 +194,7 @@ func TestANewerAppWaits(t *testing.T) {
 		})
 	}
 	way.Config.Handler = plain(way.Config.Handler)
-	phone := d.open(b, d.me)
+	phone := d.open(b.Own(), d.me)
 	awaitWorker(phone)
 	title := func() string { return apptest.Eval[string](phone, "document.title") }
 
