@@ -98,5 +98,5 @@ var words = []Word{
 	{Permission: account.UseOwnSession, Words: "Has a session and a profile"},
 	{Permission: account.RunPlatform, Words: "Runs the platform: accounts and health, nothing personal"},
 	{Permission: account.ReviewPlatform, Words: "Reads who did what on the platform, and signs off what others did"},
-	{Permission: account.UseGrants, Words: "Opens the leads that an account has granted to them, on the account's record"},
+	{Permission: account.UseGrants, Words: "Opens the leads that an account has granted to them, each time on the record of the account"},
 }

@@ -82,7 +82,7 @@ func isFixed(e164 string) bool {
 // ok is false for what can hardly be an address.
 func Email(s string) (normalised string, ok bool) {
 	if !isASCII(s) {
-		s = norm.NFC.String(visible(s))
+		s = lower(norm.NFC, visible(s))
 	}
 	s = strings.ToLower(strings.TrimSpace(s))
 	s = strings.TrimSuffix(s, ".")
@@ -94,6 +94,19 @@ func Email(s string) (normalised string, ok bool) {
 		return "", false
 	}
 	return s, true
+}
+
+// lower is s in lower case and in the normal form. Each can undo the other: the
+// small letter of a Greek capital with its marks is composed anew.
+func lower(form norm.Form, s string) string {
+	for range 4 {
+		next := form.String(strings.ToLower(form.String(s)))
+		if next == s {
+			break
+		}
+		s = next
+	}
+	return s
 }
 
 // isLocal takes RFC 5322's dot-atom characters, loosely, and RFC 6531's
@@ -128,7 +141,7 @@ func isDomain(s string) bool {
 // It is "" for a blank value.
 func RawKey(s string) string {
 	if !isASCII(s) {
-		s = norm.NFKC.String(visible(s))
+		s = lower(norm.NFKC, visible(s))
 	}
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {

@@ -110,6 +110,7 @@ func TestKey(t *testing.T) {
 // Normal forms are their own normal forms: else one person would be found
 // under one form today and another tomorrow.
 func TestNormalFormsAreFixed(t *testing.T) {
+	checkFixed(t, "\u1fba\u0345") // whose small letter is composed anew
 	rapid.Check(t, func(t *rapid.T) { checkFixed(t, rapid.String().Draw(t, "s")) })
 	rapid.Check(t, func(t *rapid.T) {
 		checkFixed(t, rapid.StringMatching(`[+0-9 ()\-.]{0,20}`).Draw(t, "phone"))
