@@ -2,6 +2,7 @@ package console
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,15 +51,7 @@ func listOpenings(_ *web.Visit, tx *store.Tx, in *openingsIn) (*web.List[Opening
 	if in.About != "" && in.Grant != "" {
 		return nil, problem.InvalidField("grant", "one_of", "Send about or grant, not both.")
 	}
-	start, err := in.Start()
-	if err != nil {
-		return nil, err
-	}
-	r := recordIn{Actor: in.Actor, Action: privacy.Opened, Purpose: in.Purpose, From: in.From, To: in.To}
-	f, err := r.filter()
-	if err != nil {
-		return nil, err
-	}
+	r := recordIn{Page: in.Page, Actor: in.Actor, Action: privacy.Opened, Purpose: in.Purpose, From: in.From, To: in.To}
 	things, err := thingsOf(tx, in.About)
 	if err != nil {
 		return nil, err
@@ -66,17 +59,7 @@ func listOpenings(_ *web.Visit, tx *store.Tx, in *openingsIn) (*web.List[Opening
 	if in.Grant != "" {
 		things = []string{in.Grant}
 	}
-	after := audit.Place{At: start.At, ID: web.IDAt[audit.ID](start)}
-	var rows []audit.Record
-	if len(things) == 0 {
-		rows, err = audit.List(tx, f, after, in.Limit+1)
-	} else {
-		rows, err = audit.ListAny(tx, f, things, after, in.Limit+1)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return web.ListOf(in.Page, rows, func(r audit.Record) web.Place { return web.Place{At: r.At, ID: r.ID.UUID()} }, openingView), nil
+	return listEntries(tx, &r, things, openingView)
 }
 
 func openingView(r audit.Record) OpeningEntry {
@@ -95,18 +78,11 @@ func openingView(r audit.Record) OpeningEntry {
 			at[it.Whose] = i
 			out.Of = append(out.Of, OpenedOf{ID: it.Whose})
 		}
-		out.Of[i].Fields = appendNew(out.Of[i].Fields, it.Field)
-	}
-	return out
-}
-
-func appendNew(list []string, s string) []string {
-	for _, have := range list {
-		if have == s {
-			return list
+		if of := &out.Of[i]; !slices.Contains(of.Fields, it.Field) {
+			of.Fields = append(of.Fields, it.Field)
 		}
 	}
-	return append(list, s)
+	return out
 }
 
 func whoOf(actor, grant string) string {

@@ -45,15 +45,24 @@ func (c *Console) recordRoutes() {
 }
 
 func listRecord(_ *web.Visit, tx *store.Tx, in *recordIn) (*web.List[RecordEntry], error) {
+	things, err := thingsOf(tx, in.About)
+	if err != nil {
+		return nil, err
+	}
+	return listEntries(tx, in, things, func(r audit.Record) RecordEntry {
+		e := recordView(r)
+		e.Fields = fieldsOf(r, things)
+		return e
+	})
+}
+
+// listEntries reads a page of the record, of any of the things, or of all.
+func listEntries[T any](tx *store.Tx, in *recordIn, things []string, view func(audit.Record) T) (*web.List[T], error) {
 	start, err := in.Start()
 	if err != nil {
 		return nil, err
 	}
 	f, err := in.filter()
-	if err != nil {
-		return nil, err
-	}
-	things, err := thingsOf(tx, in.About)
 	if err != nil {
 		return nil, err
 	}
@@ -67,11 +76,7 @@ func listRecord(_ *web.Visit, tx *store.Tx, in *recordIn) (*web.List[RecordEntry
 	if err != nil {
 		return nil, err
 	}
-	return web.ListOf(in.Page, rows, func(r audit.Record) web.Place { return web.Place{At: r.At, ID: r.ID.UUID()} }, func(r audit.Record) RecordEntry {
-		e := recordView(r)
-		e.Fields = fieldsOf(r, things)
-		return e
-	}), nil
+	return web.ListOf(in.Page, rows, func(r audit.Record) web.Place { return web.Place{At: r.At, ID: r.ID.UUID()} }, view), nil
 }
 
 func (in *recordIn) filter() (f audit.Filter, err error) {
