@@ -36,16 +36,10 @@ type AccessGrant struct {
 
 func grantView(now time.Time) func(grants.Grant) AccessGrant {
 	return func(g grants.Grant) AccessGrant {
-		out := AccessGrant{ID: g.ID.String(), Kind: string(g.Kind), To: g.To.String(), Fields: []string{}, Leads: g.Leads, Reason: g.Reason, From: g.From, Until: g.Until, State: "ended", By: g.By,
+		out := AccessGrant{ID: g.ID.String(), Kind: string(g.Kind), To: g.To.String(), Fields: []string{}, Leads: g.Leads, Reason: g.Reason, From: g.From, Until: g.Until, State: g.State(now), By: g.By,
 			CreatedAt: g.MadeAt, EndedAt: web.TimeOrNull(g.EndedAt), EndedBy: web.OrNull(g.EndedBy), KeyDestroyedAt: web.TimeOrNull(g.DestroyedAt)}
 		for _, f := range g.Fields {
 			out.Fields = append(out.Fields, string(f))
-		}
-		switch {
-		case g.Open(now):
-			out.State = "open"
-		case g.EndedAt.IsZero() && now.Before(g.From):
-			out.State = "waiting"
 		}
 		return out
 	}

@@ -84,15 +84,9 @@ func (p Parts) grantRoutes() {
 
 func toMe(now time.Time) func(grants.Grant) GrantToMe {
 	return func(g grants.Grant) GrantToMe {
-		out := GrantToMe{ID: g.ID.String(), AccountID: g.Account.String(), Kind: string(g.Kind), Fields: []string{}, Reason: g.Reason, From: g.From, Until: g.Until, State: "ended", CreatedAt: g.MadeAt}
+		out := GrantToMe{ID: g.ID.String(), AccountID: g.Account.String(), Kind: string(g.Kind), Fields: []string{}, Reason: g.Reason, From: g.From, Until: g.Until, State: g.State(now), CreatedAt: g.MadeAt}
 		for _, f := range g.Fields {
 			out.Fields = append(out.Fields, string(f))
-		}
-		switch {
-		case g.Open(now):
-			out.State = "open"
-		case g.EndedAt.IsZero() && now.Before(g.From):
-			out.State = "waiting"
 		}
 		return out
 	}

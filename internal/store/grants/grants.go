@@ -44,6 +44,17 @@ func (g Grant) Open(now time.Time) bool {
 	return g.EndedAt.IsZero() && !now.Before(g.From) && now.Before(g.Until)
 }
 
+// State is where the grant is then: waiting, open or ended.
+func (g Grant) State(now time.Time) string {
+	switch {
+	case g.Open(now):
+		return "open"
+	case g.EndedAt.IsZero() && now.Before(g.From):
+		return "waiting"
+	}
+	return "ended"
+}
+
 const columns = `grant_id, kind, operator_id, fields, reason, starts_at, ends_at, made_by, made_at, ended_by, ended_at, destroyed_at`
 
 const counted = `SELECT ` + columns + `, (SELECT count(*) FROM grant_lead l WHERE l.account_id = $1 AND l.grant_id = g.grant_id) FROM access_grant g WHERE g.account_id = $1`
