@@ -8,7 +8,6 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/account/admit"
 	"catchment/internal/checkpoint"
-	"catchment/internal/receipt"
 )
 
 type auditCmd struct {
@@ -25,13 +24,9 @@ type auditVerifyCmd struct {
 // Run exits with 0 only when nothing between the first and the last checkpoint
 // was altered, dropped or reordered.
 func (c auditVerifyCmd) Run(w *world) error {
-	text, err := os.ReadFile(c.Keys)
+	keys, err := readKeys(c.Keys)
 	if err != nil {
 		return err
-	}
-	keys, err := receipt.ParseKeys(text)
-	if err != nil {
-		return fmt.Errorf("keys %s: %w", c.Keys, err)
 	}
 	var outside []string
 	for _, name := range c.Checkpoint {

@@ -13,7 +13,6 @@ import (
 	"catchment/internal/checkpoint"
 	"catchment/internal/ledger"
 	"catchment/internal/privacy"
-	"catchment/internal/receipt"
 	"catchment/internal/store"
 )
 
@@ -105,13 +104,9 @@ type certificateVerifyCmd struct {
 
 // Run exits with 0 only when a published key has signed the certificate.
 func (c certificateVerifyCmd) Run(w *world) error {
-	text, err := os.ReadFile(c.Keys)
+	keys, err := readKeys(c.Keys)
 	if err != nil {
 		return err
-	}
-	keys, err := receipt.ParseKeys(text)
-	if err != nil {
-		return fmt.Errorf("keys %s: %w", c.Keys, err)
 	}
 	file, err := os.ReadFile(c.File)
 	if err != nil {

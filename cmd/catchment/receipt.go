@@ -26,13 +26,9 @@ func (c receiptVerifyCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	keyText, err := os.ReadFile(c.Keys)
+	keys, err := readKeys(c.Keys)
 	if err != nil {
 		return err
-	}
-	keys, err := receipt.ParseKeys(keyText)
-	if err != nil {
-		return fmt.Errorf("keys %s: %w", c.Keys, err)
 	}
 	r, err := receipt.Parse(unwrapReceipt(text))
 	if err == nil {
@@ -71,4 +67,17 @@ func unwrapReceipt(text []byte) []byte {
 		return answer.Receipt
 	}
 	return bytes.TrimSpace(text)
+}
+
+// readKeys reads published keys from a file.
+func readKeys(path string) (receipt.Keys, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := receipt.ParseKeys(text)
+	if err != nil {
+		return nil, fmt.Errorf("keys %s: %w", path, err)
+	}
+	return keys, nil
 }
