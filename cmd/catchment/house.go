@@ -143,12 +143,7 @@ func (h *house) build(ctx context.Context) (err error) {
 	} else if err != nil {
 		return err
 	}
-	h.limits = limits.New(h.c.rates(), h.door.LimitsSecret(), nil)
-	if err := h.openJournal(ctx); err != nil {
-		return err
-	}
-	h.shareLimits(run)
-	if err := h.openDoor(ctx); err != nil {
+	if err := h.openFront(ctx, run); err != nil {
 		return err
 	}
 	if h.c.Role == "capture" {
@@ -157,6 +152,16 @@ func (h *house) build(ctx context.Context) (err error) {
 		return nil
 	}
 	return h.openBehind(ctx, run)
+}
+
+// openFront opens the door and what it needs: no more than a door's keys.
+func (h *house) openFront(ctx, run context.Context) error {
+	h.limits = limits.New(h.c.rates(), h.door.LimitsSecret(), nil)
+	if err := h.openJournal(ctx); err != nil {
+		return err
+	}
+	h.shareLimits(run)
+	return h.openDoor(ctx)
 }
 
 // openBehind opens what is behind the door.

@@ -55,12 +55,7 @@ func (h *house) buildSealed(ctx, run context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	h.limits = limits.New(h.c.rates(), h.door.LimitsSecret(), nil)
-	if err := h.openJournal(ctx); err != nil {
-		return err
-	}
-	h.shareLimits(run)
-	if err := h.openDoor(ctx); err != nil {
+	if err := h.openFront(ctx, run); err != nil {
 		return err
 	}
 	h.log.Warn("SEALED: leads are taken, and nothing is opened until " + h.c.wayOut())
