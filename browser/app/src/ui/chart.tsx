@@ -1,8 +1,6 @@
-import { useEffect, useRef, useState } from 'react'
 import uPlot from 'uplot'
-import 'uplot/dist/uPlot.min.css'
 import { count } from '../lib/format'
-import { useTheme } from '../lib/theme'
+import { Box, coloursOf, usePlot } from './plot'
 
 interface Bar {
   label: string
@@ -15,36 +13,10 @@ interface Bar {
 
 /** Counts side by side, each with its figure above and its words below; the same stands in a table for who does not see it. */
 export function Bars({ bars, label, across, height = 220 }: { bars: Bar[]; label: string; /** What the words below the bars are. */ across: string; height?: number }) {
-  const box = useRef<HTMLDivElement>(null)
-  const theme = useTheme()
-  const [dark, setDark] = useState(0)
-  useEffect(() => {
-    const m = matchMedia('(prefers-color-scheme: dark)')
-    const f = () => setDark((n) => n + 1)
-    m.addEventListener('change', f)
-    return () => m.removeEventListener('change', f)
-  }, [])
-  const text = JSON.stringify(bars)
-  useEffect(() => {
-    const el = box.current
-    if (!el) return
-    const drawn = JSON.parse(text) as Bar[]
-    const chart = new uPlot(options(drawn, el, height), dataOf(drawn), el)
-    const size = new ResizeObserver(() => chart.setSize({ width: el.clientWidth, height }))
-    size.observe(el)
-    return () => {
-      size.disconnect()
-      chart.destroy()
-    }
-  }, [text, height, theme, dark])
+  const box = usePlot(JSON.stringify(bars), height, (el) => [options(bars, el, height), dataOf(bars)])
   return (
     <figure className="relative">
-      <div ref={box} dir="ltr" role="img" aria-label={label} style={{ height }} className="relative w-full overflow-hidden">
-        <span data-colour="ink" className="sr-only text-ink" />
-        <span data-colour="soft" className="sr-only text-soft" />
-        <span data-colour="line" className="sr-only text-line" />
-        <span data-colour="accent" className="sr-only text-accent" />
-      </div>
+      <Box at={box} label={label} height={height} />
       {bars.some((b) => b.open) && (
         <div dir="ltr" className="absolute inset-x-[8px] inset-y-0 flex">
           {bars.map((b) => b.open
@@ -65,8 +37,7 @@ export function Bars({ bars, label, across, height = 220 }: { bars: Bar[]; label
 const dataOf = (bars: Bar[]): uPlot.AlignedData => [bars.map((_, i) => i), bars.map((b) => (b.marked === false ? null : b.value)), bars.map((b) => (b.marked === false ? b.value : null))]
 
 function options(bars: Bar[], el: HTMLElement, height: number): uPlot.Options {
-  const colour = (name: string) => getComputedStyle(el.querySelector(`[data-colour=${name}]`)!).color
-  const [ink, soft, line, accent] = ['ink', 'soft', 'line', 'accent'].map(colour) as [string, string, string, string]
+  const [ink, soft, line, accent] = coloursOf(el)
   const font = `12px ${getComputedStyle(el).fontFamily}`
   const path = uPlot.paths.bars!({ size: [0.72, 72], radius: 0.06 })
   const most = Math.max(1, ...bars.map((b) => b.value))
