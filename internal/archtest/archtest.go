@@ -21,7 +21,7 @@ var floors = []struct {
 	{"cellars: tables", []string{
 		"store/access", "store/alarms", "store/answers", "store/carry", "store/counts", "store/cursor", "store/devices", "store/ending", "store/eventlog", "store/grants", "store/keys", "store/leads",
 		"store/members", "store/mover", "store/offers", "store/people", "store/policies", "store/published", "store/record", "store/setup", "store/work"}},
-	{"cellars", []string{"store", "journal", "courier", "keyservice", "limits", "ledger", "password"}},
+	{"cellars", []string{"store", "journal", "files", "courier", "keyservice", "limits", "ledger", "password"}},
 	{"keys to rooms", []string{"account/admit", "vault/reveal"}},
 	{"words about the record", []string{"checkpoint"}},
 	{"words about leads and rights", []string{"submission", "receipt", "rights"}},
@@ -41,4 +41,4 @@ var permissions = map[string][]string{
 }
 
 // testOnly are helpers for tests, scratch servers for tests and proofs.
-var testOnly = []string{"keyring/keyringtest", "archtest", "store/storetest", "store/scratch", "propertytest/table", "app/apptest/sqlcipher", "checkpoint/checkpointtest"}
+var testOnly = []string{"keyring/keyringtest", "archtest", "store/storetest", "store/scratch", "propertytest/table", "app/apptest/sqlcipher", "checkpoint/checkpointtest", "files/filestest", "keyservice/awstest"}

@@ -8,9 +8,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,10 +19,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"catchment/internal/keyservice/awstest"
 )
 
 // Mood is how a service answers.
@@ -208,24 +204,15 @@ func answerVault(s *Service, m Mood, w http.ResponseWriter, r *http.Request, bod
 	}
 }
 
-// What AWS wants of its callers.
-const (
-	accessKey = "AKIAIOSFODNN7EXAMPLE"
-	secretKey = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
-	awsKey    = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-)
+const awsKey = "arn:aws:kms:" + awstest.Region + ":111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 // AWS runs AWS KMS with one key, and puts into the test's environment what its
 // client needs.
 func AWS(t *testing.T) *Service {
 	s := start(t, answerAWS)
 	s.URI = "aws-kms://" + awsKey
-	for name, value := range map[string]string{
-		"AWS_ENDPOINT_URL_KMS": s.server.URL, "AWS_ACCESS_KEY_ID": accessKey, "AWS_SECRET_ACCESS_KEY": secretKey, "AWS_SESSION_TOKEN": "",
-		"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_PROFILE": "", "AWS_MAX_ATTEMPTS": "1",
-	} {
-		t.Setenv(name, value)
-	}
+	awstest.Env(t)
+	t.Setenv("AWS_ENDPOINT_URL_KMS", s.server.URL)
 	return s
 }
 
@@ -245,7 +232,7 @@ func answerAWS(s *Service, m Mood, w http.ResponseWriter, r *http.Request, body 
 	case m == Sealed:
 		refuse(500, "KMSInternalException")
 		return
-	case !signed(r, body):
+	case !awstest.Signed(r, body, "kms"):
 		refuse(400, "InvalidSignatureException")
 		return
 	case m == Refuses:
@@ -289,33 +276,4 @@ func answerAWS(s *Service, m Mood, w http.ResponseWriter, r *http.Request, body 
 	default:
 		refuse(400, "UnknownOperationException")
 	}
-}
-
-// signed checks Signature Version 4: the request is signed again, of what
-// arrived, and the two must be the same.
-func signed(r *http.Request, body []byte) bool {
-	at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
-	if err != nil || time.Since(at).Abs() > 15*time.Minute {
-		return false
-	}
-	_, list, _ := strings.Cut(r.Header.Get("Authorization"), "SignedHeaders=")
-	list, _, _ = strings.Cut(list, ",")
-	again, err := http.NewRequest(r.Method, "http://"+r.Host+r.URL.RequestURI(), bytes.NewReader(body))
-	if err != nil {
-		return false
-	}
-	for name := range strings.SplitSeq(list, ";") {
-		if name != "host" && name != "content-length" {
-			again.Header[http.CanonicalHeaderKey(name)] = r.Header.Values(name)
-		}
-	}
-	if err := v4.NewSigner().SignHTTP(r.Context(), aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}, again, sum(body), "kms", "eu-west-1", at); err != nil {
-		return false
-	}
-	return again.Header.Get("Authorization") == r.Header.Get("Authorization")
-}
-
-func sum(body []byte) string {
-	h := sha256.Sum256(body)
-	return hex.EncodeToString(h[:])
 }
