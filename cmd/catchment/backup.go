@@ -7,13 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
+	"catchment/internal/files"
 	"catchment/internal/keyring"
 	"catchment/internal/store/mover"
 
@@ -28,15 +26,18 @@ import (
 
 // backupConfig is when and where a server backs itself up.
 type backupConfig struct {
-	BackupTo        string        `name:"backup-to" help:"Folder for sealed backups; none are made when empty." env:"CATCHMENT_BACKUP_TO" type:"path"`
+	BackupTo        string        `name:"backup-to" help:"Folder, or s3://BUCKET/PREFIX?region=…, for sealed backups; none are made when empty." env:"CATCHMENT_BACKUP_TO"`
 	BackupEvery     time.Duration `name:"backup-every" help:"How often a server makes one; 0: never by itself." default:"24h" env:"CATCHMENT_BACKUP_EVERY"`
 	BackupKeep      int           `name:"backup-keep" help:"Days that the data of a backup are kept; keys are kept six." default:"35" env:"CATCHMENT_BACKUP_KEEP"`
 	BackupRecipient string        `name:"backup-recipient" help:"age recipient (age1…) who opens backups, too; without one only this installation's keyring does." env:"CATCHMENT_BACKUP_RECIPIENT"`
 }
 
-func (c backupConfig) checkBackup() error {
+func (c config) checkBackup() error {
 	if c.BackupTo == "" {
 		return nil
+	}
+	if err := files.CheckURL(c.BackupTo, c.filesOptions()); err != nil {
+		return usage("--backup-to: %v", err)
 	}
 	if c.BackupEvery != 0 && c.BackupEvery < time.Minute {
 		return usage("--backup-every %s: want a minute or more, or 0", c.BackupEvery)
@@ -71,20 +72,23 @@ func (c backupConfig) recipients(ring *keyring.Keyring) (out []age.Recipient, er
 	return out, nil
 }
 
-// backups lists the names of a folder's backups that have the part, the oldest
+// backupBucket is where backups go to.
+func (c config) backupBucket(ctx context.Context) (files.Bucket, error) {
+	return c.openBucket(ctx, c.BackupTo)
+}
+
+// backups lists the names of a bucket's backups that have the part, the oldest
 // first.
-func backups(folder, suffix string) (names []string, err error) {
-	files, err := os.ReadDir(folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	for _, f := range files {
-		if name, ok := strings.CutSuffix(f.Name(), suffix); ok && madeAt(name) != (time.Time{}) {
+func backups(ctx context.Context, b files.Bucket, suffix string) (names []string, err error) {
+	for f, err := range b.List(ctx, "") {
+		if err != nil {
+			return nil, err
+		}
+		if name, ok := strings.CutSuffix(f.Name, suffix); ok && madeAt(name) != (time.Time{}) {
 			names = append(names, name)
 		}
 	}
-	slices.Sort(names)
-	return names, err
+	return names, nil
 }
 
 // madeAt is when a backup was made, by its name; zero when it is none.
@@ -104,11 +108,8 @@ type made struct {
 	bytes int64
 }
 
-// backup writes one. What is in the folder under its name is whole.
-func (c config) backup(ctx context.Context, ring *keyring.Keyring, now time.Time) (m made, err error) {
-	if err := os.MkdirAll(c.BackupTo, 0o700); err != nil {
-		return m, fmt.Errorf("backup: %w", err)
-	}
+// backup writes one. What is in the bucket under its name is whole.
+func (c config) backup(ctx context.Context, b files.Bucket, ring *keyring.Keyring, now time.Time) (m made, err error) {
 	var random [4]byte
 	_, _ = rand.Read(random[:])
 	m.name = now.UTC().Format(backupTime) + "-" + hex.EncodeToString(random[:])
@@ -116,12 +117,12 @@ func (c config) backup(ctx context.Context, ring *keyring.Keyring, now time.Time
 	if err != nil {
 		return m, err
 	}
-	data, err := newSealedFile(filepath.Join(c.BackupTo, m.name+dataSuffix), to)
+	data, err := newSealedFile(ctx, b, m.name+dataSuffix, to)
 	if err != nil {
 		return m, err
 	}
 	defer data.abandon()
-	keys, err := newSealedFile(filepath.Join(c.BackupTo, m.name+keysSuffix), to)
+	keys, err := newSealedFile(ctx, b, m.name+keysSuffix, to)
 	if err != nil {
 		return m, err
 	}
@@ -141,20 +142,20 @@ func (c config) backup(ctx context.Context, ring *keyring.Keyring, now time.Time
 		}
 		m.bytes += n
 	}
-	return m, c.prune(now)
+	return m, c.prune(ctx, b, now)
 }
 
 // prune destroys keys after six days and data after --backup-keep.
-func (c config) prune(now time.Time) (err error) {
+func (c config) prune(ctx context.Context, b files.Bucket, now time.Time) (err error) {
 	for _, p := range []struct {
 		suffix string
 		keep   time.Duration
 	}{{keysSuffix, keysKept}, {dataSuffix, time.Duration(c.BackupKeep) * 24 * time.Hour}} {
-		names, fault := backups(c.BackupTo, p.suffix)
+		names, fault := backups(ctx, b, p.suffix)
 		err = errors.Join(err, fault)
 		for _, name := range names {
 			if now.Sub(madeAt(name)) >= p.keep {
-				err = errors.Join(err, os.Remove(filepath.Join(c.BackupTo, name+p.suffix)))
+				err = errors.Join(err, b.Remove(ctx, name+p.suffix))
 			}
 		}
 	}
@@ -163,19 +164,23 @@ func (c config) prune(now time.Time) (err error) {
 
 // sealedFile compresses and seals into a file that appears when it is whole.
 type sealedFile struct {
-	path string
-	f    *os.File
 	seal io.WriteCloser
 	zip  *zstd.Encoder
+	pipe *io.PipeWriter
+	size int64      // bytes that went into the pipe
+	done chan error // of Put; nil when it has been taken
 }
 
-func newSealedFile(path string, to []age.Recipient) (*sealedFile, error) {
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("backup: %w", err)
-	}
-	s := &sealedFile{path: path, f: f}
-	if s.seal, err = age.Encrypt(f, to...); err == nil {
+func newSealedFile(ctx context.Context, b files.Bucket, name string, to []age.Recipient) (*sealedFile, error) {
+	from, pipe := io.Pipe()
+	s := &sealedFile{pipe: pipe, done: make(chan error, 1)}
+	go func() {
+		err := b.Put(ctx, name, from)
+		from.CloseWithError(errors.Join(err, io.ErrClosedPipe))
+		s.done <- err
+	}()
+	var err error
+	if s.seal, err = age.Encrypt(counted{s}, to...); err == nil {
 		s.zip, err = zstd.NewWriter(s.seal, zstd.WithEncoderConcurrency(1))
 	}
 	if err != nil {
@@ -185,46 +190,48 @@ func newSealedFile(path string, to []age.Recipient) (*sealedFile, error) {
 	return s, nil
 }
 
+type counted struct{ *sealedFile }
+
+func (c counted) Write(b []byte) (int, error) {
+	n, err := c.pipe.Write(b)
+	c.size += int64(n)
+	return n, err
+}
+
 // Write implements io.Writer.
 func (s *sealedFile) Write(b []byte) (int, error) { return s.zip.Write(b) }
 
+// finish returns when the file is there, whole.
 func (s *sealedFile) finish() (size int64, err error) {
-	if err := errors.Join(s.zip.Close(), s.seal.Close(), s.f.Sync()); err != nil {
+	if err := errors.Join(s.zip.Close(), s.seal.Close()); err != nil {
 		return 0, err
 	}
-	info, err := s.f.Stat()
-	if err != nil {
-		return 0, err
-	}
-	if err := errors.Join(s.f.Close(), os.Rename(s.path+".new", s.path)); err != nil {
-		return 0, err
-	}
-	s.f = nil
-	d, err := os.Open(filepath.Dir(s.path))
-	if err != nil {
-		return 0, err
-	}
-	return info.Size(), errors.Join(d.Sync(), d.Close())
+	_ = s.pipe.Close()
+	err = <-s.done
+	s.done = nil
+	return s.size, err
 }
 
-// abandon removes what was not finished.
+var errAbandoned = errors.New("abandoned")
+
+// abandon leaves nothing of what was not finished.
 func (s *sealedFile) abandon() {
-	if s.f != nil {
-		s.f.Close()
-		os.Remove(s.path + ".new")
+	if s.done != nil {
+		_ = s.pipe.CloseWithError(errAbandoned)
+		<-s.done
 	}
 }
 
 // openSealed reads a part of a backup.
-func openSealed(path string, by ...age.Identity) (io.Reader, func(), error) {
-	f, err := os.Open(path)
+func openSealed(ctx context.Context, b files.Bucket, name string, by ...age.Identity) (io.Reader, func(), error) {
+	f, err := b.Get(ctx, name)
 	if err != nil {
 		return nil, nil, err
 	}
 	plain, err := age.Decrypt(f, by...)
 	if err != nil {
 		f.Close()
-		return nil, nil, fmt.Errorf("%s does not open: %w", filepath.Base(path), err)
+		return nil, nil, fmt.Errorf("%s does not open: %w", name, err)
 	}
 	z, err := zstd.NewReader(plain, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20))
 	if err != nil {
@@ -255,14 +262,18 @@ func (h *house) keepBackingUp(run context.Context) {
 }
 
 func (h *house) backUpWhenDue(ctx context.Context, now time.Time) error {
-	names, err := backups(h.c.BackupTo, dataSuffix)
+	b, err := h.c.backupBucket(ctx)
+	if err != nil {
+		return err
+	}
+	names, err := backups(ctx, b, dataSuffix)
 	if err != nil {
 		return err
 	}
 	if len(names) > 0 && now.Sub(madeAt(names[len(names)-1])) < h.c.BackupEvery {
-		return h.c.prune(now)
+		return h.c.prune(ctx, b, now)
 	}
-	m, err := h.c.backup(ctx, h.ring, now)
+	m, err := h.c.backup(ctx, b, h.ring, now)
 	if err != nil {
 		return err
 	}
@@ -277,7 +288,7 @@ type backupCmd struct {
 // Run makes a backup now, beside a running server or without one.
 func (c backupCmd) Run(w *world) error {
 	if c.BackupTo == "" {
-		return usage("give --backup-to, the folder that backups go to")
+		return usage("give --backup-to, the folder or bucket that backups go to")
 	}
 	if err := errors.Join(c.checkBackup(), c.notMoved()); err != nil {
 		return err
@@ -289,7 +300,11 @@ func (c backupCmd) Run(w *world) error {
 	if err := c.act(w, "installation.backup", "", nil); err != nil {
 		return err
 	}
-	m, err := c.backup(w.ctx, ring, time.Now())
+	b, err := c.backupBucket(w.ctx)
+	if err != nil {
+		return err
+	}
+	m, err := c.backup(w.ctx, b, ring, time.Now())
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,7 @@ type config struct {
 	courierConfig
 	pushConfig
 	backupConfig
+	bucketConfig
 }
 
 func (c config) storeOptions() store.Options {
@@ -66,6 +67,9 @@ func (c config) check() error {
 		return err
 	}
 	if err := c.checkBackup(); err != nil {
+		return err
+	}
+	if err := c.checkBucket(); err != nil {
 		return err
 	}
 	if _, err := c.pushHosts(); err != nil {

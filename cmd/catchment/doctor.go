@@ -53,6 +53,7 @@ func (c doctorCmd) Run(w *world) error {
 	}
 	d.journal()
 	d.backups()
+	d.bucket()
 	d.messages()
 	if d.fail {
 		return errFailed

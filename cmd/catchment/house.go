@@ -82,6 +82,7 @@ type house struct {
 	carrier   *carry.Carrier
 	sequencer *events.Sequencer
 	tree      *audit.Sequencer
+	outside   *outside // nil without --bucket-url
 	insight   *insight.Insight
 	watcher   *insight.Watcher
 	desk      *desk.Desk
@@ -399,6 +400,9 @@ func (h *house) buildStages(ctx context.Context) error {
 	h.runner.Handle(intake.ReplayJob, h.intake.HandleReplay)
 	h.sequencer = events.NewSequencer(h.db, h.journal, h.log)
 	h.tree = h.newTree()
+	if err := h.openOutside(ctx); err != nil {
+		return err
+	}
 	h.carrier = h.newCarrier()
 	h.carrier.Register(h.runner)
 	h.insight = insight.New(h.db, h.feed, h.log)
@@ -485,6 +489,9 @@ func (h *house) tryStart(ctx, run context.Context) bool {
 		h.work.Go(func() { h.analyze(run) })
 		h.work.Go(func() { h.keepScrubbing(run) })
 		h.work.Go(func() { h.keepBackingUp(run) })
+		if h.outside != nil {
+			h.work.Go(func() { h.outside.keep(run) })
+		}
 	}
 	h.ready.Store(true)
 	return true
@@ -580,6 +587,9 @@ func (h *house) closeSQL() (log string) {
 	}
 	if h.ready.Load() && h.tree != nil && h.role("work") {
 		h.tree.Stop() // last: what the others wrote is signed
+		if h.outside != nil {
+			h.outside.stop()
+		}
 	}
 	log = h.unfollow()
 	if h.db != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/directory"
+	"catchment/internal/files"
 	"catchment/internal/intake"
 	"catchment/internal/keyring"
 	"catchment/internal/ledger"
@@ -24,7 +26,7 @@ import (
 
 type restoreCmd struct {
 	config   `embed:""`
-	From     string `help:"Folder of the backups." required:"" type:"path"`
+	From     string `help:"Folder or bucket of the backups, as --backup-to has it." required:""`
 	Name     string `help:"Which backup; the newest when empty."`
 	OpenWith string `name:"open-with" help:"age identity file that opens the backup, instead of this installation's keyring." type:"path"`
 }
@@ -54,10 +56,23 @@ func (c restoreCmd) Run(w *world) error {
 		return err
 	}
 	defer gone.Close()
+	if c.BucketURL != "" {
+		b, err := c.openBucket(w.ctx, c.BucketURL)
+		if err == nil {
+			_, err = takeDeleted(w.ctx, b, ring.OpenSnapshot, gone)
+		}
+		if err != nil {
+			return fmt.Errorf("what was deleted cannot be read from the bucket: %w", err)
+		}
+	}
 	if err := c.act(w, "installation.restore", "", map[string]any{"name": c.Name}); err != nil {
 		return err
 	}
-	r, err := restore(w.ctx, c.storeOptions(), c.From, c.Name, by, skipping(gone))
+	b, err := c.openBucket(w.ctx, c.From)
+	if err != nil {
+		return err
+	}
+	r, err := restore(w.ctx, c.storeOptions(), b, c.Name, by, skipping(gone))
 	if err != nil {
 		return err
 	}
@@ -146,27 +161,27 @@ type restored struct {
 // restore fills the database, whose schema is brought to the backup's, and then
 // to this program's. The keys are the newest there are: those of persons that
 // were erased since are not among them.
-func restore(ctx context.Context, o store.Options, folder, name string, by []age.Identity, skip mover.Skip) (r restored, err error) {
-	all, err := backups(folder, dataSuffix)
+func restore(ctx context.Context, o store.Options, b files.Bucket, name string, by []age.Identity, skip mover.Skip) (r restored, err error) {
+	all, err := backups(ctx, b, dataSuffix)
 	if err != nil {
 		return r, err
 	}
-	keys, err := backups(folder, keysSuffix)
+	keys, err := backups(ctx, b, keysSuffix)
 	if err != nil {
 		return r, err
 	}
 	if len(all) == 0 || len(keys) == 0 {
-		return r, fmt.Errorf("there is no backup in %s with data and with keys that are not older than six days", folder)
+		return r, errors.New("there is no backup there with data and with keys that are not older than six days")
 	}
 	r.name, r.keys = name, keys[len(keys)-1]
 	if name == "" {
 		r.name = all[len(all)-1]
 	}
 	if !slices.Contains(all, r.name) {
-		return r, fmt.Errorf("there is no backup %s in %s", r.name, folder)
+		return r, fmt.Errorf("there is no backup %s there", r.name)
 	}
 	for _, part := range []struct{ file, is string }{{r.name + dataSuffix, "data"}, {r.keys + keysSuffix, "keys"}} {
-		if err := r.part(ctx, o, filepath.Join(folder, part.file), part.is, by, skip); err != nil {
+		if err := r.part(ctx, o, b, part.file, part.is, by, skip); err != nil {
 			return r, fmt.Errorf("restore %s: %w", part.file, err)
 		}
 	}
@@ -174,8 +189,8 @@ func restore(ctx context.Context, o store.Options, folder, name string, by []age
 	return r, err
 }
 
-func (r *restored) part(ctx context.Context, o store.Options, path, is string, by []age.Identity, skip mover.Skip) error {
-	plain, done, err := openSealed(path, by...)
+func (r *restored) part(ctx context.Context, o store.Options, b files.Bucket, name, is string, by []age.Identity, skip mover.Skip) error {
+	plain, done, err := openSealed(ctx, b, name, by...)
 	if err != nil {
 		return err
 	}
@@ -223,7 +238,7 @@ func keysOpen(ctx context.Context, o store.Options, ring *keyring.Keyring) error
 
 type drillCmd struct {
 	config   `embed:""`
-	From     string `help:"Folder of the backups; --backup-to when empty." type:"path"`
+	From     string `help:"Folder or bucket of the backups; --backup-to when empty."`
 	Name     string `help:"Which backup; the newest when empty."`
 	OpenWith string `name:"open-with" help:"age identity file that opens the backup, instead of this installation's keyring." type:"path"`
 }
@@ -244,7 +259,7 @@ func (c drillCmd) Run(w *world) error {
 		c.From = c.BackupTo
 	}
 	if c.From == "" {
-		return usage("give --from, the folder of the backups")
+		return usage("give --from, where the backups are")
 	}
 	ring, by, err := c.identities(c.OpenWith)
 	if err != nil {
@@ -257,7 +272,11 @@ func (c drillCmd) Run(w *world) error {
 	defer os.RemoveAll(scratch)
 	began := time.Now()
 	o := store.Options{Path: filepath.Join(scratch, "drill.db")}
-	r, err := restore(w.ctx, o, c.From, c.Name, by, mover.Skip{})
+	b, err := c.openBucket(w.ctx, c.From)
+	if err != nil {
+		return err
+	}
+	r, err := restore(w.ctx, o, b, c.Name, by, mover.Skip{})
 	if err != nil {
 		return err
 	}
@@ -269,7 +288,7 @@ func (c drillCmd) Run(w *world) error {
 	}
 	text, err := json.Marshal(drilled{began.UTC(), r.name, r.rows})
 	if err == nil {
-		err = writeWhole(filepath.Join(c.From, drillFile), text)
+		err = b.Put(w.ctx, drillFile, bytes.NewReader(text))
 	}
 	if err != nil {
 		return err
@@ -313,8 +332,15 @@ func (d *doctor) backups() {
 		d.warn("no --backup-to is set, so this server makes no backups (docs/backup.md)")
 		return
 	}
-	names, err := backups(d.c.BackupTo, dataSuffix)
-	keys, fault := backups(d.c.BackupTo, keysSuffix)
+	ctx, cancel := context.WithTimeout(d.w.ctx, 30*time.Second)
+	defer cancel()
+	b, err := d.c.backupBucket(ctx)
+	if err != nil {
+		d.bad("backups: %v", err)
+		return
+	}
+	names, err := backups(ctx, b, dataSuffix)
+	keys, fault := backups(ctx, b, keysSuffix)
 	if err = errors.Join(err, fault); err != nil {
 		d.bad("backups: %v", err)
 		return
@@ -330,7 +356,7 @@ func (d *doctor) backups() {
 		d.ok("the newest backup is %s old; %d are kept", age, len(names))
 	}
 	var last drilled
-	text, err := os.ReadFile(filepath.Join(d.c.BackupTo, drillFile))
+	text, err := files.Read(ctx, b, drillFile, 1<<16)
 	if err != nil || json.Unmarshal(text, &last) != nil {
 		d.warn("no backup was ever tried: catchment drill --from %s", d.c.BackupTo)
 	} else if age := time.Since(last.At); age > 35*24*time.Hour {

@@ -142,11 +142,15 @@ func TestOldBackupsArePruned(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(c.BackupTo, "holiday.data.age"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.prune(now); err != nil {
+	b, err := c.backupBucket(t.Context())
+	if err == nil {
+		err = c.prune(t.Context(), b, now)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	data, _ := backups(c.BackupTo, dataSuffix)
-	keys, _ := backups(c.BackupTo, keysSuffix)
+	data, _ := backups(t.Context(), b, dataSuffix)
+	keys, _ := backups(t.Context(), b, keysSuffix)
 	if len(data) != 4 || len(keys) != 2 || !exists(filepath.Join(c.BackupTo, "holiday.data.age")) {
 		t.Errorf("left are %v and %v", data, keys)
 	}

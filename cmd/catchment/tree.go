@@ -25,10 +25,22 @@ const checkpointFolder = "checkpoints"
 func (h *house) newTree() *audit.Sequencer {
 	keys := h.recordKeyList()
 	return audit.NewSequencer(audit.SequencerOptions{DB: h.db, Key: h.ring.RecordKey(), Log: h.log,
-		Own: func(note string) (checkpoint.Checkpoint, error) { return checkpoint.Open(note, keys) },
+		Own: h.ownCheckpoint(),
 		Export: func(_ context.Context, c checkpoint.Checkpoint, note string) error {
-			return keepCheckpoint(filepath.Join(h.c.Data, checkpointFolder), c, note, keys)
+			if err := keepCheckpoint(filepath.Join(h.c.Data, checkpointFolder), c, note, keys); err != nil {
+				return err
+			}
+			if h.outside != nil {
+				h.outside.add(c, note)
+			}
+			return nil
 		}})
+}
+
+// ownCheckpoint reads one that this installation signed.
+func (h *house) ownCheckpoint() func(note string) (checkpoint.Checkpoint, error) {
+	keys := h.recordKeyList()
+	return func(note string) (checkpoint.Checkpoint, error) { return checkpoint.Open(note, keys) }
 }
 
 // errCut says that the database has less of a record than was signed.

@@ -67,7 +67,7 @@ func NewSequencer(o SequencerOptions) *Sequencer {
 // Start begins. After Stop it does nothing.
 func (s *Sequencer) Start() { s.starts.Do(func() { s.running.Go(s.run) }) }
 
-// Stop signs what is placed and returns when all is quiet.
+// Stop signs what is placed, has it exported, and returns when all is quiet.
 func (s *Sequencer) Stop() {
 	started := true
 	s.starts.Do(func() { started = false })
@@ -78,8 +78,11 @@ func (s *Sequencer) Stop() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := s.Pass(ctx, s.o.Now().Add(signAfter)); err != nil {
-		s.o.Log.Warn("audit: the record's last entries are signed at the next start", "error", err)
+	now := s.o.Now()
+	err := s.Pass(ctx, now.Add(signAfter))
+	err = errors.Join(err, s.each(ctx, due(record.ToExport, now.Add(2*exportAfter)), func(sc account.Scope) error { return s.export(ctx, sc, now) }))
+	if err != nil {
+		s.o.Log.Warn("audit: the record's last entries are signed and exported after the next start", "error", err)
 	}
 }
 
