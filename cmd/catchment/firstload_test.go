@@ -95,9 +95,12 @@ func TestFirstLoad(t *testing.T) {
 }
 
 // loads opens the desk on a phone that never had it, and twice more; the last
-// time its first row is tapped.
+// time its first row is tapped. It is the browser's own profile, as a phone has
+// it, with nothing of the app left in it.
 func (d *deskDemo) loads(b *apptest.Browser, session string, to *[3]loads, slow func(*apptest.Page)) {
-	phone := b.Page().Phone().Dark(false)
+	phone := b.Own().Phone().Dark(false)
+	defer phone.Close()
+	phone.Forget(d.url)
 	phone.Go(d.url + "/healthz") // of the same origin, and nothing of the app
 	apptest.Eval[bool](phone, fmt.Sprintf(`localStorage.setItem('catchment.session', %q), true`, session))
 	phone.Before(usable)
@@ -118,5 +121,4 @@ func (d *deskDemo) loads(b *apptest.Browser, session string, to *[3]loads, slow 
 	}
 	apptest.Row(phone)
 	phone.See("Next action") // the lead's page
-	phone.Go("about:blank")
 }

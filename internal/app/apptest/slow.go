@@ -1,8 +1,10 @@
 package apptest
 
 import (
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/storage"
 	"github.com/chromedp/chromedp"
 )
 
@@ -16,5 +18,15 @@ func (p *Page) Slow(times, bits, latency float64) {
 	p.must(err)
 	_, err = chromedp.Call(p.ctx, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
 		MatchedNetworkConditions: []*network.Conditions{{Latency: latency, DownloadThroughput: bits / 8, UploadThroughput: bits / 8}}})
+	p.must(err)
+}
+
+// Forget has the browser know nothing of the origin any more: neither what its
+// pages have kept, nor files, nor code made of them.
+func (p *Page) Forget(origin string) {
+	p.t.Helper()
+	_, err := chromedp.Call(p.ctx, storage.ClearDataForOrigin, storage.ClearDataForOriginParams{Origin: origin, StorageTypes: "all"})
+	p.must(err)
+	_, err = chromedp.Call(p.ctx, network.ClearBrowserCache, cdp.Empty{})
 	p.must(err)
 }
