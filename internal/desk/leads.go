@@ -39,7 +39,7 @@ func (d *Desk) leadRoutes() {
 		Summary: "Who owned the lead and which stages it went through"}, leadHistory)
 }
 
-func (d *Desk) listLeads(ctx context.Context, v *web.Visit, in *leadsIn) (*web.List[Lead], error) {
+func (d *Desk) listLeads(ctx context.Context, v *web.Visit, in *leadsIn) (*leadsOut, error) {
 	asked, err := in.Filter(v.User)
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (d *Desk) listLeads(ctx context.Context, v *web.Visit, in *leadsIn) (*web.L
 		return nil, err
 	}
 	with := slices.Contains(in.Include, "person") && mayOpen(v)
-	var list *web.List[Lead]
+	out := &leadsOut{}
 	var page *album
 	err = d.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
 		page = &album{}
@@ -57,21 +57,24 @@ func (d *Desk) listLeads(ctx context.Context, v *web.Visit, in *leadsIn) (*web.L
 		if err := in.Name(tx, &f); err != nil {
 			return err
 		}
-		found, timed, err := in.find(tx, v, f, from)
+		found, is, err := in.find(tx, v, f, from)
 		if err != nil {
 			return err
 		}
-		cut := web.NewList(in.Page, found, func(l leads.Lead) web.Place { return web.Place{At: timed(l), ID: l.ID.UUID()} })
+		cut := web.NewList(in.Page, found, func(l leads.Lead) web.Place { return web.Place{At: is.TimeOf(l), ID: l.ID.UUID()} })
 		cut.Items = slices.DeleteFunc(cut.Items, func(l leads.Lead) bool {
 			return len(f.Owners) > 0 && !slices.Contains(f.Owners, l.Owner) || !v.Reads(l.Owner, l.Project)
 		})
-		list, err = leadList(tx, v, cut, func(l leads.Lead) bool { return with && v.Reaches(account.OpenPersons, l.Owner, l.Project) }, page)
+		list, err := leadList(tx, v, cut, func(l leads.Lead) bool { return with && v.Reaches(account.OpenPersons, l.Owner, l.Project) }, page)
+		if err == nil {
+			out.List, out.Work = *list, is
+		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return list, page.open(ctx, d.Opener, v)
+	return out, page.open(ctx, d.Opener, v)
 }
 
 // listFor lists what was asked for of what the visitor reads. A list by person does

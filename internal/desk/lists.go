@@ -19,35 +19,62 @@ import (
 type leadsIn struct {
 	web.Page
 	sift.LeadFilter
-	List    string   `query:"list" enum:"overdue,due-today,no-next-action,missed,re-engaged,new-without-contact" doc:"One of the lists that a team works off: open leads, what waits longest first. Of the other filters it takes owner alone."`
+	List    string   `query:"list" enum:"overdue,due-today,no-next-action,missed,re-engaged,new-without-contact,first" doc:"One of the lists that a team works off: open leads, what waits longest first; first: the most pressing of them that has a lead, and the answer says which. Of the other filters it takes owner alone."`
 	Include []string `query:"include" enum:"person" doc:"person: with the persons, opened on the record as one entry."`
 }
 
-// find reads a page of what is asked for, and by which time it is ordered.
-func (in *leadsIn) find(tx *store.Tx, v *web.Visit, f leads.LeadFilter, from web.Place) ([]leads.Lead, func(leads.Lead) time.Time, error) {
+// firstList asks for the most pressing list that has a lead.
+const firstList = "first"
+
+// leadsOut is a page of leads.
+type leadsOut struct {
+	web.List[Lead]
+	Work leads.WorkList `json:"list,omitempty" doc:"Of the lists that a team works off, the one that this is; absent when none was asked for, and when first found none with a lead."`
+}
+
+// find reads a page of what is asked for, and says which list it is.
+func (in *leadsIn) find(tx *store.Tx, v *web.Visit, f leads.LeadFilter, from web.Place) (found []leads.Lead, is leads.WorkList, err error) {
 	if in.List == "" {
-		found, err := listFor(tx, v, f, from, in.Limit+1)
-		return found, func(l leads.Lead) time.Time { return l.CreatedAt }, err
+		found, err = listFor(tx, v, f, from, in.Limit+1)
+		return found, "", err
 	}
-	w := leads.WorkList(in.List)
+	if is = leads.WorkList(in.List); in.List == firstList {
+		is = ""
+	}
 	owners := f.Owners
 	f.Owners = nil
 	if !f.Plain() || len(owners) > 1 {
-		return nil, w.TimeOf, problem.InvalidField("list", "not_with_filters", "A list takes owner and no other filter.")
+		return nil, is, problem.InvalidField("list", "not_with_filters", "A list takes owner and no other filter.")
 	}
 	of, ok := whose(v)
 	if !ok || len(owners) == 1 && !narrow(&of, owners[0]) {
-		return nil, w.TimeOf, nil
+		return nil, is, nil
 	}
+	if is != "" {
+		found, err = in.work(tx, v, is, of, from)
+		return found, is, err
+	}
+	if in.Cursor != "" {
+		return nil, is, problem.InvalidField("cursor", "not_with_first", "The next page is of the list that the answer names: ask for that one.")
+	}
+	for _, w := range leads.Pressing {
+		if found, err = in.work(tx, v, w, of, from); err != nil || len(found) > 0 {
+			return found, w, err
+		}
+	}
+	return nil, is, nil
+}
+
+// work reads a page of one list.
+func (in *leadsIn) work(tx *store.Tx, v *web.Visit, w leads.WorkList, of leads.Whose, from web.Place) ([]leads.Lead, error) {
 	start, end := v.At, v.At
 	if w == leads.DueToday {
 		var err error
 		if end, err = endOfDay(tx, v); err != nil {
-			return nil, w.TimeOf, err
+			return nil, err
 		}
 	}
-	found, err := leads.ListWork(tx, w, of, start, end, from.At, web.IDAt[lead.ID](from), in.Limit+1)
-	return found, w.TimeOf, err
+	return leads.ListWork(tx, w, of, start, end, from.At, web.IDAt[lead.ID](from), in.Limit+1)
 }
 
 // narrow has it be the owner's leads alone; false: those are not among them. Of

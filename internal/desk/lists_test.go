@@ -2,6 +2,7 @@ package desk_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,6 +98,57 @@ func TestEachListHasWhatItIsFor(t *testing.T) {
 			if len(got) != len(want) {
 				t.Errorf("%s has %d leads, want %d", list, len(got), len(want))
 			}
+		}
+	})
+}
+
+// The first list is the most pressing that has a lead of whoever asks, said by
+// its name, and with persons it is one opening.
+func TestTheFirstListHasALead(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := open(t, db).company()
+		boss, sam, mia := c.user(account.Manager), c.user(account.Salesperson), c.user(account.Salesperson)
+		plan := func(who *visitor, a arrived, in time.Duration) {
+			who.post("/v1/leads/"+a.lead.String()+"/next-action", map[string]any{"at": time.Now().Add(in), "what": "call"}).want(t, 200)
+		}
+		const path = "/v1/leads?include=person&list=first"
+		first := func(path, list string, want ...arrived) {
+			t.Helper()
+			before := c.openings()
+			got := sam.get(path).want(t, 200)
+			var named []string
+			for _, a := range want {
+				named = append(named, a.lead.String())
+			}
+			if said, _ := got.reply.Body["list"].(string); said != list || !slices.Equal(ids(got), named) {
+				t.Errorf("the first list is %q with %v, want %q with %v", said, ids(got), list, named)
+			}
+			if n := c.openings() - before; n != min(1, len(want)) {
+				t.Errorf("%q is %d openings", list, n)
+			}
+		}
+		hers := c.arrive(mia.id)
+		plan(mia, hers, -time.Minute) // is nobody else's
+		first(path, "")
+		idle := c.arrive(sam.id)
+		boss.post("/v1/leads/"+idle.lead.String()+"/stage", map[string]any{"category": "follow-up"}).want(t, 200)
+		first(path, "no-next-action", idle)
+		fresh, older := c.arrive(sam.id), c.arrive(sam.id)
+		first(path, "new-without-contact", fresh, older)
+		plan(sam, older, -time.Minute)
+		first(path, "overdue", older)
+		if got := boss.get("/v1/leads?list=first&owner="+mia.id.String()).want(t, 200); !slices.Equal(ids(got), []string{hers.lead.String()}) {
+			t.Errorf("a manager finds %v first of Mia's", ids(got))
+		}
+
+		plan(sam, fresh, -time.Minute)
+		page := sam.get("/v1/leads?list=first&limit=1").want(t, 200)
+		next, _ := page.reply.Body["next_cursor"].(string)
+		if got := sam.get("/v1/leads?list=first&cursor=" + next); got.status != 422 || !strings.Contains(got.text, "not_with_first") {
+			t.Errorf("a second page of the first list: %d %s", got.status, got.text)
+		}
+		if got := sam.get("/v1/leads?list=overdue&cursor="+next).want(t, 200); !slices.Equal(ids(got), []string{fresh.lead.String()}) {
+			t.Errorf("the second page of the list that it is: %v", ids(got))
 		}
 	})
 }

@@ -114,7 +114,7 @@ func (v *visitor) walk(of traces, project account.ProjectID, owner account.UserI
 	var b strings.Builder
 	queries := []string{"", "include=person", "include=message", "include=person&include=message", "test=true", "project=" + project.String(), "owner=" + owner.String(),
 		"person=" + of.ids["persons"], "tag=hot", "all=true", "user=" + owner.String(), "state=held", "limit=500", "limit=500&include=person&project=" + project.String()}
-	for _, w := range []string{"overdue", "due-today", "no-next-action", "missed", "re-engaged", "new-without-contact"} {
+	for _, w := range []string{"overdue", "due-today", "no-next-action", "missed", "re-engaged", "new-without-contact", "first"} {
 		queries = append(queries, "list="+w, "list="+w+"&owner="+owner.String())
 	}
 	for _, op := range v.api.Ops() {

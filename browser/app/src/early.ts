@@ -1,12 +1,12 @@
 // Asks for what the desk's first screen shows while the app itself is still on
 // its way: a script of its own, a page long, and nothing of the app in it. Who
 // one is goes first: its answer says where the live stream goes on.
-import { dayAsked, firstOf, isList, type ListName, lists } from './desk/lists'
+import { type Asked, dayAsked, isList, lists } from './desk/lists'
 import { type Before, keyOf } from './lib/before'
 import { purposeOf, read, type Session } from './lib/stored'
 
 async function ask(s: Session) {
-  const before: Before = { token: s.token, at: Date.now(), answers: new Map(), whole: false, over: false }
+  const before: Before = { token: s.token, at: Date.now(), answers: new Map(), whole: false }
   globalThis.catchmentBefore = before
   const get = (path: string, query: Record<string, unknown> = {}) => {
     const url = new URL(path, location.origin)
@@ -17,23 +17,10 @@ async function ask(s: Session) {
     before.answers.set(keyOf(url), answer)
     return answer
   }
-  const day = (l: ListName, names: boolean) => get('/v1/leads', dayAsked(l, names, s))
-  const me = get('/v1/me')
+  const day = (l: Asked, names: boolean) => get('/v1/leads', dayAsked(l, names, s))
   const asked = new URLSearchParams(location.search).get('list')
-  const named = isList(asked) ? day(asked, true) : undefined
-  const counts = await Promise.all(lists.map((l) => day(l, false)))
-  if (!counts.every((r) => r.ok) || !(await me).ok) return
-  const first = named ?? chosen(firstOf(await sizes(counts)) ?? 'today')
-  before.whole = !!(await first)?.ok
-
-  function chosen(l: ListName) {
-    return before.over ? undefined : day(l, true)
-  }
-}
-
-async function sizes(counts: Response[]): Promise<Partial<Record<ListName, number>>> {
-  const all = await Promise.all(counts.map((r) => r.clone().json() as Promise<{ items: unknown[] }>))
-  return Object.fromEntries(lists.map((l, i) => [l, all[i]!.items.length]))
+  const all = await Promise.all([get('/v1/me'), day(isList(asked) ? asked : 'first', true), ...lists.map((l) => day(l, false))])
+  before.whole = all.every((r) => r.ok)
 }
 
 const session = read()

@@ -30,6 +30,9 @@ const (
 	workListOwner          = ` AND owner_id = $5`
 )
 
+// Pressing has the lists as somebody works them off in a day.
+var Pressing = []WorkList{Overdue, DueToday, NewNoContact, Missed, ReEngaged, NoNextAction}
+
 // workTime is the time that a list is ordered by.
 var workTime = map[WorkList]struct{ column, where string }{
 	Overdue:      {"next_at", `next_at IS NOT NULL AND NOT test AND next_at < $6`},
@@ -75,7 +78,8 @@ func bounds(where string, n int) string {
 // Valid reports whether w is one of the lists.
 func (w WorkList) Valid() bool { _, ok := workLists[w]; return ok }
 
-// TimeOf is the time that the list is ordered by.
+// TimeOf is the time that the list is ordered by; leads in no list are ordered
+// by when they were made.
 func (w WorkList) TimeOf(l Lead) time.Time {
 	switch workTime[w].column {
 	case "next_at":

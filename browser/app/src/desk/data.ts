@@ -13,7 +13,7 @@ import { purpose, session } from '../lib/session'
 import { tOf } from '../lib/words'
 import { sayFault } from '../ui/toast'
 import { asIf, type Category } from './local/asif'
-import { dayAsked, firstOf, type ListName, lists } from './lists'
+import { type Asked, dayAsked, type ListName, lists, named } from './lists'
 import { type Entry, type Kind, local, useLocal } from './local/state'
 
 // Loaded when it is first needed: with the first answer that does not come, or after the first screen.
@@ -22,7 +22,7 @@ setLook(async (key) => (await keeper()).kept(key))
 
 export type Lead = Schemas['Lead']
 export type Alarm = Schemas['Alarm']
-type Listed = { items: Lead[] }
+type Listed = Schemas['LeadsOut']
 export type Offer = Schemas['Offer']
 export type Attempt = Schemas['Attempt']
 export type Channel = Attempt['channel']
@@ -34,7 +34,7 @@ const stated = () => ({ 'Catchment-Purpose': purpose() })
 const byId = (id: string) => ({ path: { id } })
 
 function leadsOf(query: {
-  list?: 'overdue' | 'due-today' | 'no-next-action' | 'missed' | 're-engaged' | 'new-without-contact'
+  list?: ReturnType<typeof dayAsked>['list']
   state?: 'waiting' | 'offered' | 'owned' | 'unrouted'
   owner?: string
   include?: 'person'[]
@@ -43,21 +43,26 @@ function leadsOf(query: {
   return ok(api.GET('/v1/leads', { params: { query, header: query.include ? stated() : {} } }))
 }
 
-/** One list of the day. With names it is an opening on the record, so only the list that is looked at has them. */
-const dayQuery = (list: ListName, names: boolean) =>
-  queryOptions({
+/**
+ * One list of the day. With names it is an opening on the record, so only the
+ * list that is looked at has them; as the first of the day it may be there.
+ */
+const dayQuery = (list: Asked, names: boolean) => {
+  const first = () => (names && list !== 'first' && named(queries.getQueryData<Listed>(firstKey)?.list) === list ? firstKey : [])
+  return queryOptions({
     queryKey: ['day', list, names],
     queryFn: ({ queryKey }) => through(queryKey, () => leadsOf(dayAsked(list, names, session.get()))),
     staleTime: 30_000,
+    initialData: () => queries.getQueryData<Listed>(first()),
+    initialDataUpdatedAt: () => queries.getQueryState(first())?.dataUpdatedAt,
   })
-export const useDay = (list: ListName, names: boolean, on = true) => useQuery({ ...dayQuery(list, names), select: useListed(), enabled: on })
+}
+const firstKey = ['day', 'first', true]
+export const useDay = (list: Asked, names: boolean, on = true) => useQuery({ ...dayQuery(list, names), select: useListed(), enabled: on })
 
 /** Has the first day ready to be drawn, of what was asked before the app had arrived. */
 export async function firstDay(asked: ListName | undefined) {
-  await Promise.all([queries.prefetchQuery(meQuery), ...lists.map((l) => queries.prefetchQuery(dayQuery(l, false)))])
-  const sizes = Object.fromEntries(lists.map((l) => [l, queries.getQueryData<Listed>(['day', l, false])?.items.length]))
-  const first = asked ?? firstOf(sizes)
-  if (first) await queries.prefetchQuery(dayQuery(first, true))
+  await Promise.all([queries.prefetchQuery(meQuery), queries.prefetchQuery(dayQuery(asked ?? 'first', true)), ...lists.map((l) => queries.prefetchQuery(dayQuery(l, false)))])
 }
 
 /** One's own leads with their persons, newest first: what search looks through. */

@@ -8,7 +8,7 @@ import { Rows } from '../ui/skeleton'
 import { Tabs } from '../ui/tabs'
 import { faultWords } from '../ui/toast'
 import { type Lead, useDay } from './data'
-import { firstOf, type ListName, lists } from './lists'
+import { type Asked, firstOf, type ListName, lists, named } from './lists'
 import { Nudge } from './nudge'
 import { LeadRow } from './row'
 
@@ -17,8 +17,8 @@ export function Day() {
   const asked = (useSearch({ strict: false }) as { list?: ListName }).list
   const go = useNavigate()
   const n = useCounts()
-  const known = asked ?? firstOf(n)
-  const list = known ?? 'today'
+  const first = useDay('first', true, !asked)
+  const list = asked ?? named(first.data?.list) ?? firstOf(n) ?? 'today'
   const box = useRef<HTMLDivElement>(null)
   useListKeys(box, { next: t('desk.list.next'), before: t('desk.list.before') })
   return (
@@ -31,7 +31,7 @@ export function Day() {
         onChange={(l) => void go({ to: '/desk', search: { list: l }, replace: true })}
         tabs={lists.map((l) => ({ value: l, label: t(`desk.list.${l}`), n: n[l], warm: l === 'overdue' || l === 'new' || l === 'returned' }))}
       >
-        <div ref={box}><List list={list} on={!!known} /></div>
+        <div ref={box}><List list={list} shown={asked || first.isError ? list : 'first'} /></div>
       </Tabs>
     </main>
   )
@@ -48,9 +48,9 @@ function useCounts(): Partial<Record<ListName, number>> {
   return Object.fromEntries(lists.map((l) => [l, all[l].data?.items.length ?? (all[l].isError ? 0 : undefined)])) as Partial<Record<ListName, number>>
 }
 
-/** Names are an opening on the record: they are not asked for before it is known which list is looked at. */
-function List({ list, on }: { list: ListName; on: boolean }) {
-  const day = useDay(list, true, on)
+/** Names are an opening on the record: which list has the first lead, the server knows best. */
+function List({ list, shown }: { list: ListName; shown: Asked }) {
+  const day = useDay(shown, true)
   if (day.isPending) return <Rows tall n={7} />
   if (day.isError) {
     const said = faultWords(faultOf(day.error))

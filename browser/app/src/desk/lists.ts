@@ -14,11 +14,16 @@ const serverList = {
   idle: 'no-next-action',
 } as const
 
+export type Asked = ListName | 'first'
+
+/** The list that an answer names; undefined: none of them has a lead. */
+export const named = (list: string | undefined) => lists.find((l) => serverList[l] === list)
+
 export const isList = (v: unknown): v is ListName => lists.includes(v as ListName)
 
-/** One list of the day; managers read everybody's leads, and their own day has their own. */
-export const dayAsked = (list: ListName, names: boolean, who: Session | null) => ({
-  list: serverList[list],
+/** One list of the day, or the first that has a lead; managers read everybody's leads, and their own day has their own. */
+export const dayAsked = (list: Asked, names: boolean, who: Session | null) => ({
+  list: list === 'first' ? list : serverList[list],
   ...(who?.role === 'salesperson' ? {} : { owner: who?.user_id }),
   ...(names ? { include: ['person' as const] } : {}),
   limit: 100,

@@ -8,8 +8,6 @@ export interface Before {
   answers: Map<string, Promise<Response>>
   /** Everything that the first screen needs was answered. */
   whole: boolean
-  /** The app is there, and asks for the rest itself. */
-  over: boolean
 }
 
 declare global {
@@ -32,7 +30,6 @@ export function taken(url: string, token: string | undefined): Promise<Response>
   const key = keyOf(url)
   const answer = b.answers.get(key)
   b.answers.delete(key)
-  b.over ||= !answer
   return answer
 }
 
