@@ -16,6 +16,7 @@ import (
 	_ "catchment/internal/store/access"
 	_ "catchment/internal/store/answers"
 	_ "catchment/internal/store/carry"
+	_ "catchment/internal/store/changes"
 	_ "catchment/internal/store/counts"
 	_ "catchment/internal/store/cursor"
 	_ "catchment/internal/store/devices"

@@ -35,8 +35,9 @@ func (d *Desk) leadRoutes() {
 		Summary: "A lead's notes, newest first", Detail: "The texts are personal: the page is one opening on the record; without a purpose they are null."}, d.leadNotes)
 	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/decisions", Name: "list-decisions", Tag: tagLeads, Permission: account.ReadLeads,
 		Summary: "Why the lead was offered to whom", Detail: "Each decision with every candidate and the reason why they were or were not chosen, newest first."}, d.leadDecisions)
-	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/history", Name: "lead-history", Tag: tagLeads, Permission: account.ReadLeads,
-		Summary: "Who owned the lead and which stages it went through"}, leadHistory)
+	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/history", Name: "lead-history", Tag: tagLeads, Opens: true, Permission: account.ReadLeads,
+		Summary: "What was changed of the lead, by whom, from what to what",
+		Detail:  "Who owned it, which stages it went through, its tags and follow-ups, and what was corrected of its person. What a name, a phone or an e-mail address was and became opens with include=person and a purpose: one opening on the record."}, d.leadHistory)
 }
 
 func (d *Desk) listLeads(ctx context.Context, v *web.Visit, in *leadsIn) (*leadsOut, error) {
@@ -279,31 +280,6 @@ type Candidate struct {
 	Words  string `json:"words" doc:"The reason for people." example:"Not on shift"`
 }
 
-// StageMove is one change of stage.
-type StageMove struct {
-	At     time.Time `json:"at"`
-	From   LeadStage `json:"from"`
-	To     LeadStage `json:"to"`
-	Reason string    `json:"reason"`
-	By     string    `json:"by" doc:"A user's or key's id."`
-}
-
-// Ownership is the time that somebody was accountable for the lead.
-type Ownership struct {
-	UserID string     `json:"user_id"`
-	Name   string     `json:"name"`
-	From   time.Time  `json:"from"`
-	Until  *time.Time `json:"until" doc:"null: still."`
-	Reason string     `json:"reason" doc:"accepted, claimed, or the code given with a transfer."`
-	By     string     `json:"by"`
-}
-
-// LeadHistory is how a lead got where it is.
-type LeadHistory struct {
-	Stages []StageMove `json:"stages" nullable:"false" doc:"Oldest first."`
-	Owners []Ownership `json:"owners" nullable:"false" doc:"Oldest first."`
-}
-
 // words says a candidate's reason to people.
 var words = map[routing.Reason]string{
 	routing.Inactive:       "Not active in the account or the pool",
@@ -356,33 +332,4 @@ func (d *Desk) leadDecisions(v *web.Visit, tx *store.Tx, in *decisionsIn) (*web.
 		list.Items = append(list.Items, out)
 	}
 	return list, nil
-}
-
-const maxHistory = 1000
-
-func leadHistory(v *web.Visit, tx *store.Tx, in *LeadPath) (*LeadHistory, error) {
-	l, err := leadOf(in, tx, v)
-	if err != nil {
-		return nil, err
-	}
-	changes, err := leads.WorkChanges(tx, l.ID, maxHistory)
-	if err != nil {
-		return nil, err
-	}
-	owners, err := leads.Assignments(tx, l.ID)
-	if err != nil {
-		return nil, err
-	}
-	n, err := named(tx)
-	if err != nil {
-		return nil, err
-	}
-	h := &LeadHistory{Stages: []StageMove{}, Owners: []Ownership{}}
-	for _, c := range changes {
-		h.Stages = append(h.Stages, StageMove{c.At, n.stage(c.From, ""), n.stage(c.To, ""), c.Reason, c.By})
-	}
-	for _, a := range owners {
-		h.Owners = append(h.Owners, Ownership{a.User.String(), n.users[a.User], a.From, web.TimeOrNull(a.Until), a.Reason, a.By})
-	}
-	return h, nil
 }

@@ -235,7 +235,11 @@ func (f *Followup) next(tx *store.Tx, w Worker, l *leads.Lead, n Next, now time.
 	if l.NextSetAt.After(w.when(now)) && !w.Said.IsZero() {
 		return superseded("follow-up")
 	}
+	was := nextOf(*l)
 	if err := leads.WorkSetNext(tx, l, store.Clock(n.At), string(n.What), store.Clock(w.when(now))); err != nil {
+		return err
+	}
+	if err := told(tx, *l, w, now, "next", was, nextOf(*l)); err != nil {
 		return err
 	}
 	data := map[string]any{"what": string(n.What), "next_at": nil}
@@ -244,6 +248,14 @@ func (f *Followup) next(tx *store.Tx, w Worker, l *leads.Lead, n Next, now time.
 	}
 	f.emit(tx, events.LeadNextAction, *l, w, now, data)
 	return nil
+}
+
+// nextOf is the lead's follow-up as its history has it; nil: none.
+func nextOf(l leads.Lead) any {
+	if l.NextAt.IsZero() {
+		return nil
+	}
+	return map[string]any{"at": l.NextAt.UTC(), "what": l.NextWhat}
 }
 
 // Note keeps a text about the lead, sealed under its person's key.

@@ -8,6 +8,7 @@ import (
 	"catchment/internal/lead"
 	"catchment/internal/problem"
 	"catchment/internal/store"
+	"catchment/internal/store/changes"
 	"catchment/internal/store/leads"
 )
 
@@ -63,7 +64,8 @@ func (f *Followup) SetTags(tx *store.Tx, w Worker, id lead.ID, tags []string, no
 	if err != nil {
 		return l, nil, err
 	}
-	have := all[l.ID]
+	have := append([]string{}, all[l.ID]...)
+	slices.Sort(have)
 	add := without(want, have)
 	drop := without(have, want)
 	if len(add)+len(drop) == 0 {
@@ -78,8 +80,20 @@ func (f *Followup) SetTags(tx *store.Tx, w Worker, id lead.ID, tags []string, no
 	if err := leads.AddTags(tx, l, add); err != nil {
 		return l, nil, err
 	}
+	if err := told(tx, l, w, now, "tags", have, want); err != nil {
+		return l, nil, err
+	}
 	f.emit(tx, events.LeadTagged, l, w, now, map[string]any{"added": add, "removed": drop})
 	return l, want, nil
+}
+
+// told keeps what a field of the lead was and is, by whom.
+func told(tx *store.Tx, l leads.Lead, w Worker, now time.Time, field string, was, is any) error {
+	all, err := changes.Of(field, was, is)
+	if err != nil {
+		return err
+	}
+	return changes.Add(tx, l.ID.String(), store.Clock(w.when(now)), w.Actor, all...)
 }
 
 func without(list, other []string) []string {
