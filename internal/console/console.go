@@ -25,6 +25,7 @@ import (
 	"catchment/internal/routing"
 	"catchment/internal/signin"
 	"catchment/internal/store"
+	"catchment/internal/store/changes"
 	"catchment/internal/vault"
 	"catchment/internal/web"
 )
@@ -90,6 +91,7 @@ func New(p Parts) *Console {
 	c.alarmRoutes()
 	c.deadRoutes()
 	c.recordRoutes()
+	c.changeRoutes()
 	c.reportRoutes()
 	c.carryRoutes()
 	c.privacyRoutes()
@@ -113,6 +115,16 @@ func (c *Console) changed(tx *store.Tx, v *web.Visit, what, action, about string
 	}
 	c.Events.Emit(tx, e)
 	return audit.Write(tx, v.At, audit.Entry{Actor: v.Actor, Action: action, About: about, Detail: detail})
+}
+
+// keep writes down by which members two views of a thing differ, so that its page
+// can tell. prefix goes before their names.
+func keep(tx *store.Tx, v *web.Visit, about, prefix string, was, is any) error {
+	all, err := changes.Between(prefix, was, is)
+	if err != nil {
+		return err
+	}
+	return changes.Add(tx, about, store.Clock(v.At), v.Actor, all...)
 }
 
 // given lists the names of the fields of a change that were sent.

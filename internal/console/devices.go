@@ -43,7 +43,14 @@ func (c *Console) getDeviceRule(_ *web.Visit, tx *store.Tx, _ *struct{}) (*Devic
 
 func (c *Console) putDeviceRule(v *web.Visit, tx *store.Tx, in *deviceRuleIn) (*DeviceRule, error) {
 	r := devices.Rule{Lease: time.Duration(in.Body.OfflineMS) * time.Millisecond, Level: in.Body.Level}
+	was, err := c.getDeviceRule(v, tx, nil)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.Signin.SetDeviceRule(tx, r); err != nil {
+		return nil, err
+	}
+	if err := keep(tx, v, v.Scope.Account().String(), "devices.", was, &in.Body); err != nil {
 		return nil, err
 	}
 	return &in.Body, c.changed(tx, v, "devices", "devices.changed", v.Scope.Account().String(), &in.Body)

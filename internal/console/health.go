@@ -121,7 +121,14 @@ func (c *Console) putWatch(v *web.Visit, tx *store.Tx, in *watchIn) (*SourceRhyt
 	for _, q := range in.Body.Quiet {
 		to.Quiet = append(to.Quiet, counts.Stretch{Weekday: q.Weekday, Start: q.StartMinute, End: q.EndMinute})
 	}
+	was, err := c.Watcher.HealthOf(tx, id, v.At)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.Watcher.SetWatch(tx, to, v.Actor, v.At); err != nil {
+		return nil, err
+	}
+	if err := keep(tx, v, id.String(), "watch.", watchView(was.Watch), watchView(to)); err != nil {
 		return nil, err
 	}
 	return c.rhythmOf(v, tx, id)

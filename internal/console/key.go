@@ -175,11 +175,18 @@ func (c *Console) changeKey(v *web.Visit, tx *store.Tx, in *changeKeyIn) (*APIKe
 	if err != nil {
 		return nil, err
 	}
+	was, err := directory.KeyOf(tx, id)
+	if err != nil {
+		return nil, err
+	}
 	k, err := c.Directory.SetKeyNetworks(tx, v.Principal, id, in.Body.Networks)
 	if err != nil {
 		return nil, err
 	}
 	out := keyView(k, v.At)
+	if err := keep(tx, v, out.ID, "", keyView(was, v.At), out); err != nil {
+		return nil, err
+	}
 	return &out, c.changed(tx, v, "key", "key.changed", out.ID, map[string]any{"networks": len(out.Networks)})
 }
 

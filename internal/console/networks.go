@@ -33,8 +33,15 @@ func networksView(n directory.Networks) *AllowedNetworks {
 }
 
 func (c *Console) putNetworks(v *web.Visit, tx *store.Tx, in *allowedNetworksIn) (*AllowedNetworks, error) {
+	was, err := c.Directory.ReadNetworks(tx)
+	if err != nil {
+		return nil, err
+	}
 	n, err := c.Directory.SetNetworks(tx, v.Principal, in.Body.Admins, in.Body.Everyone, in.Body.Keys)
 	if err != nil {
+		return nil, err
+	}
+	if err := keep(tx, v, v.Scope.Account().String(), "networks.", networksView(was), networksView(n)); err != nil {
 		return nil, err
 	}
 	return networksView(n), c.changed(tx, v, "networks", "networks.changed", v.Scope.Account().String(),

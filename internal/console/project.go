@@ -99,11 +99,18 @@ func (c *Console) changeProject(v *web.Visit, tx *store.Tx, in *projectIn) (*Pro
 		return nil, err
 	}
 	b := in.Body
+	was, err := setup.GetProject(tx, id)
+	if err != nil {
+		return nil, err
+	}
 	p, err := c.Directory.UpdateProject(tx, id, directory.ProjectChange{Name: b.Name, TimeZone: b.TimeZone, Active: b.Active})
 	if err != nil {
 		return nil, err
 	}
 	out := projectView(p)
+	if err := keep(tx, v, out.ID, "", projectView(was), out); err != nil {
+		return nil, err
+	}
 	return &out, c.changed(tx, v, "project", "project.changed", out.ID,
 		given(map[string]bool{"name": b.Name != nil, "time_zone": b.TimeZone != nil, "active": b.Active != nil}))
 }

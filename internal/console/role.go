@@ -203,6 +203,11 @@ func (c *Console) changeRole(v *web.Visit, tx *store.Tx, in *changeRoleIn) (*Own
 			return nil, err
 		}
 	}
+	before, after := ownRole(was), ownRole(is)
+	after.ChangedAt = before.ChangedAt // is no change of the role
+	if err := keep(tx, v, after.ID, "", before, after); err != nil {
+		return nil, err
+	}
 	return c.roleAnswer(v, tx, is, "role.changed", maps.Clone(was.Grants))
 }
 

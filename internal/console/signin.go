@@ -78,10 +78,17 @@ func (c *Console) putRule(v *web.Visit, tx *store.Tx, in *signInRuleIn) (*SignIn
 			r.Countries = append(r.Countries, country)
 		}
 	}
+	was, err := c.Signin.GetRule(tx)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.Signin.SetRule(tx, r); err != nil {
 		return nil, err
 	}
 	out := ruleView(r)
+	if err := keep(tx, v, v.Scope.Account().String(), "sign_in.", ruleView(was), out); err != nil {
+		return nil, err
+	}
 	return out, c.changed(tx, v, "sign-in", "sign-in.changed", v.Scope.Account().String(), out)
 }
 

@@ -147,7 +147,8 @@ func (c *Console) changeSource(v *web.Visit, tx *store.Tx, in *sourceIn) (*Sourc
 	if err != nil {
 		return nil, err
 	}
-	if _, err := setup.GetSource(tx, id); err != nil {
+	was, err := setup.GetSource(tx, id)
+	if err != nil {
 		return nil, err
 	}
 	b := in.Body
@@ -164,6 +165,9 @@ func (c *Console) changeSource(v *web.Visit, tx *store.Tx, in *sourceIn) (*Sourc
 	}
 	s, err := c.Directory.UpdateSource(tx, id, change)
 	if err != nil {
+		return nil, err
+	}
+	if err := keep(tx, v, s.ID.String(), "", sourceView(was), sourceView(s)); err != nil {
 		return nil, err
 	}
 	fields := given(map[string]bool{"project_id": b.ProjectID != nil, "name": b.Name != nil, "non_personal": b.NonPersonal != nil,

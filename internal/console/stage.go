@@ -72,12 +72,30 @@ func (c *Console) changeStage(v *web.Visit, tx *store.Tx, in *stageIn) (*Account
 	if err != nil {
 		return nil, err
 	}
+	was, err := stageOf(tx, id)
+	if err != nil {
+		return nil, err
+	}
 	b := in.Body
 	s, err := c.Directory.UpdateStage(tx, id, directory.StageChange{Name: b.Name, Place: b.Place, NeedsReason: b.NeedsReason})
 	if err != nil {
 		return nil, err
 	}
 	out := stageView(s)
+	if err := keep(tx, v, out.ID, "", was, out); err != nil {
+		return nil, err
+	}
 	return &out, c.changed(tx, v, "stage", "stage.changed", out.ID,
 		given(map[string]bool{"name": b.Name != nil, "place": b.Place != nil, "needs_reason": b.NeedsReason != nil}))
+}
+
+// stageOf is the stage as it stands; the zero one when there is none.
+func stageOf(tx *store.Tx, id lead.StageID) (out AccountStage, err error) {
+	all, err := setup.Stages(tx)
+	for _, s := range all {
+		if s.ID == id {
+			out = stageView(s)
+		}
+	}
+	return out, err
 }

@@ -395,6 +395,9 @@ func (c *Console) changeUser(v *web.Visit, tx *store.Tx, in *changeUserIn) (*Col
 		return nil, problem.InvalidField("handover", "not_here", "Send handover with state deactivated, or use POST /v1/users/{id}/handover.")
 	}
 	out := colleague(m)
+	if err := keepUser(tx, v, was, m, b.Phone != nil, b.Email != nil); err != nil {
+		return nil, err
+	}
 	detail := given(map[string]bool{"name": b.Name != nil, "role": b.Role != nil, "state": b.State != nil, "time_zone": b.TimeZone != nil,
 		"phone": b.Phone != nil, "email": b.Email != nil})
 	detail["role"], detail["state"] = out.Role, out.State

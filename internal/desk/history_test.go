@@ -76,7 +76,7 @@ func TestALeadsHistoryHasWhatWasAndWhatBecame(t *testing.T) {
 		if c.openings() != before+1 {
 			t.Errorf("%d openings on the record", c.openings()-before)
 		}
-		first := boss.get(at + "/history").want(t, 200).reply.List("changes")[0]
+		first := boss.get(at+"/history").want(t, 200).reply.List("changes")[0]
 		if first["by"] != sam.id.String() || first["at"] == nil {
 			t.Errorf("%v", first)
 		}

@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -23,12 +24,13 @@ var pathKinds = map[string]string{
 	"visits": "visit", "bookings": "booking", "quarantine": "enquiry", "imports": "import", "exports": "export", "sessions": "session", "devices": "device", "alarms": "alarm", "attempts": "attempt", "subject-requests": "request", "grants": "grant",
 }
 
-// nameKinds is the kind of a query parameter or a body's field, by its name.
-// "" is no id.
+// nameKinds is the kind of a query parameter or a body's field, by its name, or
+// of a query parameter of one route. "" is no id.
 var nameKinds = map[string]string{
 	"project": "project", "project_id": "project", "source": "source", "source_id": "source", "sources": "source", "stage": "stage",
 	"owner": "user", "user": "user", "user_id": "user", "to": "user", "other": "person", "person": "person", "about": "lead", "actor": "user",
 	"account": "account", "enquiry": "enquiry", "person_id": "person", "lead": "lead", "lead_id": "lead", "offer_id": "offer", "device_id": "device", "role": "role", "grant": "grant",
+	"list-changes about": "project",
 }
 
 // notIDs are names that carry no id wherever they stand, or not in this route.
@@ -212,7 +214,7 @@ func (r route) pathKind(name string) string {
 func (r route) places(d *document) []place {
 	var out []place
 	for _, p := range r.params {
-		kind := nameKinds[p.name]
+		kind := cmp.Or(nameKinds[r.name+" "+p.name], nameKinds[p.name])
 		if p.in == "path" {
 			kind = r.pathKind(p.name)
 		} else if notIDs[r.name+" "+p.name] != "" {

@@ -209,12 +209,22 @@ func (r *Router) poolOf(tx *store.Tx, project account.ProjectID) (offers.Pool, e
 }
 
 func (r *Router) swap(tx *store.Tx, pool offers.Pool, to Version, action, actor string, now time.Time) (Version, error) {
-	id := to.ID
+	id, before := to.ID, pool.Policy
 	if to.isFirst(pool) {
 		id = account.PolicyID{}
 	}
+	if before.IsZero() {
+		before = account.FirstPolicy(pool.ID)
+	}
+	was, err := r.GetPolicy(tx, before)
+	if err != nil {
+		return to, err
+	}
 	if ok, err := offers.SetPolicy(tx, pool, id); err != nil || !ok {
 		return to, lost(err)
+	}
+	if err := (edit{actor, now}).keep(tx, pool.Project.String(), "policy", versionFacts(was), versionFacts(to)); err != nil {
+		return to, err
 	}
 	to.Published = true
 	if !to.isFirst(pool) && action == "policy.published" {
@@ -245,12 +255,20 @@ func (r *Router) SetTags(tx *store.Tx, id account.PoolID, user account.UserID, t
 	if tags == nil {
 		tags = []string{}
 	}
+	was, err := memberOf(tx, id, user)
+	if err != nil {
+		return err
+	}
 	ok, err := offers.SetTags(tx, id, user, tags)
 	if err != nil {
 		return err
 	}
 	if !ok {
 		return problem.NotFound()
+	}
+	facts := func(tags []string) any { return map[string]any{"user_id": user, "tags": append([]string{}, tags...)} }
+	if err := (edit{actor, now}).keep(tx, p.Project.String(), "pool.tags", facts(was.Tags), facts(tags)); err != nil {
+		return err
 	}
 	return r.changed(tx, p, "pool.tags", actor, store.Clock(now), map[string]any{"user_id": user, "tags": len(tags)})
 }

@@ -80,6 +80,7 @@ func (r *Router) UpdatePool(tx *store.Tx, id account.PoolID, c PoolChange, actor
 	if err != nil {
 		return p, err
 	}
+	was := p
 	if err := c.apply(&p); err != nil {
 		return p, err
 	}
@@ -88,6 +89,9 @@ func (r *Router) UpdatePool(tx *store.Tx, id account.PoolID, c PoolChange, actor
 		return p, lost(err)
 	}
 	p.Version++
+	if err := (edit{actor, now}).keepPool(tx, was, p); err != nil {
+		return p, err
+	}
 	return p, r.changed(tx, p, "pool.changed", actor, store.Clock(now), nil)
 }
 
@@ -116,7 +120,14 @@ func (r *Router) SetMember(tx *store.Tx, id account.PoolID, user account.UserID,
 		}
 		return err
 	}
+	was, err := memberOf(tx, id, user)
+	if err != nil {
+		return err
+	}
 	if err := offers.SetMember(tx, id, user, in); err != nil {
+		return err
+	}
+	if err := (edit{actor, now}).keepIf(tx, p, "pool.members", user, was.Active, in); err != nil {
 		return err
 	}
 	return r.changed(tx, p, "pool.member", actor, store.Clock(now), map[string]any{"user_id": user, "in": in})
@@ -128,7 +139,14 @@ func (r *Router) SetLead(tx *store.Tx, id account.PoolID, user account.UserID, l
 	if err != nil {
 		return err
 	}
+	was, err := offers.Leads(tx, id)
+	if err != nil {
+		return err
+	}
 	if err := offers.SetLead(tx, id, user, leads); err != nil {
+		return err
+	}
+	if err := (edit{actor, now}).keepIf(tx, p, "pool.leads", user, slices.Contains(was, user), leads); err != nil {
 		return err
 	}
 	return r.changed(tx, p, "pool.lead", actor, store.Clock(now), map[string]any{"user_id": user, "leads": leads})
@@ -162,7 +180,18 @@ func (r *Router) SetShifts(tx *store.Tx, user account.UserID, shifts []offers.Sh
 		return err
 	}
 	now = store.Clock(now)
+	was, err := offers.Shifts(tx, user)
+	if err != nil {
+		return err
+	}
 	if err := offers.SetShifts(tx, user, shifts); err != nil {
+		return err
+	}
+	is, err := offers.Shifts(tx, user) // in their order
+	if err != nil {
+		return err
+	}
+	if err := (edit{actor, now}).keep(tx, user.String(), "shifts", was, is); err != nil {
 		return err
 	}
 	r.events.Emit(tx, events.Event{Kind: events.SetupChanged, At: now, User: user, Data: map[string]any{"what": "shifts"}})
