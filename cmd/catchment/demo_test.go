@@ -22,6 +22,7 @@ type demoFile struct {
 		Users       []demoUser
 	} `json:"accounts"`
 	Operator map[string]string `json:"operator"`
+	Support  map[string]string `json:"support"`
 }
 
 // The demo is killed while it sets itself up, started, stopped and started

@@ -75,6 +75,7 @@ func openGallery(t *testing.T, axe string) *gallery {
 	made := awaitDemo(t, start(t, "demo", "--data", dir, "--listen", "127.0.0.1:0", "--inner", "", "--watermark", "32", "--rate", "120"), dir, "")
 	g.url = made.URL
 	g.sessions["operator"] = signInJSON(t, made.URL, demoUser{Email: made.Operator["email"], Password: made.Operator["password"], TOTP: made.Operator["totp"]})
+	g.sessions["support"] = signInJSON(t, made.URL, demoUser{Email: made.Support["email"], Password: made.Support["password"], TOTP: made.Support["totp"]})
 	for _, u := range made.Accounts[0].Users {
 		if g.sessions[u.Role] == "" {
 			g.sessions[u.Role] = signInJSON(t, made.URL, u)
@@ -88,7 +89,11 @@ func openGallery(t *testing.T, axe string) *gallery {
 			}
 		}
 	}
-	api{t, made.URL, tokenOf(g.sessions["manager"])}.until("a lead that somebody has", "/v1/leads?state=owned&limit=1", func(a answer) bool { return len(a.items()) > 0 })
+	had := api{t, made.URL, tokenOf(g.sessions["manager"])}.until("a lead that somebody has", "/v1/leads?state=owned&limit=1", func(a answer) bool { return len(a.items()) > 0 })
+	admin := api{t, made.URL, tokenOf(g.sessions["admin"])}
+	supporters := admin.want(200, "GET", "/v1/grants/supporters", nil).items()
+	admin.want(201, "POST", "/v1/grants", fields{"to": supporters[0].(map[string]any)["id"], "leads": []any{had.items()[0].(map[string]any)["id"]}, "fields": []string{"name", "phone", "message"},
+		"until": time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "reason": "Ticket 4711"})
 	g.signIn(t)
 	timed := g.quiet.manager.want(201, "POST", "/v1/policies", fields{"project_id": g.quiet.project, "name": "In turn, timed",
 		"policy": fields{"rules": []fields{{"name": "Everybody", "method": "round_robin"}}, "clocks": []fields{{"clock": "accept_to_attempt", "seconds": 1, "hours": "wall_clock", "then": "alert"}}}})

@@ -141,6 +141,18 @@ var screens = []screen{
 	{name: "console-files", as: "admin", path: "/app/console/files", shows: "No file was brought in yet"},
 	{name: "console-held", as: "manager", path: "/app/console/held", shows: "Dead letters"},
 	{name: "console-platform", as: "operator", path: "/app/console/platform", shows: "Saltmarsh"},
+	{name: "console-openings", as: "admin", path: "/app/console/openings", shows: "to make contact"},
+	{name: "console-openings-one", as: "admin", path: "/app/console/openings", act: first("to make contact", "Entry on the record")},
+	{name: "console-grants", as: "admin", path: "/app/console/grants", shows: "Ticket 4711"},
+	{name: "console-grants-one", as: "admin", path: "/app/console/grants", act: func(p *apptest.Page) { p.Press("Ticket 4711"); p.See("What was opened by it") }},
+	{name: "console-grants-new", as: "admin", path: "/app/console/grants", act: func(p *apptest.Page) { p.Press("Let support open leads"); p.See("For how long") }},
+	{name: "console-granted", as: "support", path: "/app/console/platform/grants", shows: "Ticket 4711"},
+	{name: "console-granted-one", as: "support", path: "/app/console/platform/grants", act: func(p *apptest.Page) {
+		p.Press("Ticket 4711")
+		p.Type("Why you open it", "ticket 4711")
+		p.Press("Open")
+		p.See("Phone number")
+	}},
 	{name: "console-platform-record", as: "operator", path: "/app/console/platform/record", shows: "operator.create"},
 	{name: "join", path: "/app/join#one-time", shows: "Choose a password"},
 	{name: "nowhere", as: "salesperson", path: "/app/not/there"},

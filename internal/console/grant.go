@@ -9,8 +9,10 @@ import (
 	"catchment/internal/lead"
 	"catchment/internal/privacy"
 	"catchment/internal/problem"
+	"catchment/internal/sift"
 	"catchment/internal/store"
 	"catchment/internal/store/grants"
+	"catchment/internal/store/leads"
 	"catchment/internal/vault"
 	"catchment/internal/web"
 )
@@ -51,7 +53,10 @@ type Supporter struct {
 	Name string `json:"name"`
 }
 
-type grantsIn struct{ web.Page }
+type grantsIn struct {
+	web.Page
+	State string `query:"state" enum:"waiting,open,ended" doc:"Only those that stand like this now."`
+}
 
 // GrantPath is the input of a route about one grant.
 type GrantPath struct {
@@ -60,13 +65,14 @@ type GrantPath struct {
 
 type newGrantIn struct {
 	Body struct {
-		To      string     `json:"to" doc:"Somebody of GET /v1/grants/supporters." example:"user_01h455vb4pex5vsknk084sn02q"`
-		Leads   []string   `json:"leads,omitempty" maxItems:"500" doc:"Ids of leads. Or project_id."`
-		Project string     `json:"project_id,omitempty" doc:"All leads that the project has now, 500 at most; later ones are not in it."`
-		Fields  []string   `json:"fields" minItems:"1" maxItems:"5" doc:"Any of name, phone, email, message, note." example:"[\"name\",\"phone\"]"`
-		From    *time.Time `json:"from,omitempty" doc:"Left out: now."`
-		Until   time.Time  `json:"until" doc:"Thirty days after from at most."`
-		Reason  string     `json:"reason" minLength:"1" maxLength:"200" doc:"Why, with nothing personal; it stands on the record." example:"Ticket 4711: numbers without a country"`
+		To      string           `json:"to" doc:"Somebody of GET /v1/grants/supporters." example:"user_01h455vb4pex5vsknk084sn02q"`
+		Leads   []string         `json:"leads,omitempty" maxItems:"500" doc:"Ids of leads. Or project_id, or filter."`
+		Project string           `json:"project_id,omitempty" doc:"All leads that the project has now, 500 at most; later ones are not in it."`
+		Filter  *sift.LeadFilter `json:"filter,omitempty" doc:"The leads that fit now, 500 at most: what GET /v1/leads takes, under the same names."`
+		Fields  []string         `json:"fields" minItems:"1" maxItems:"5" doc:"Any of name, phone, email, message, note." example:"[\"name\",\"phone\"]"`
+		From    *time.Time       `json:"from,omitempty" doc:"Left out: now."`
+		Until   time.Time        `json:"until" doc:"Thirty days after from at most."`
+		Reason  string           `json:"reason" minLength:"1" maxLength:"200" doc:"Why, with nothing personal; it stands on the record." example:"Ticket 4711: numbers without a country"`
 	}
 }
 
@@ -90,7 +96,7 @@ func listGrants(v *web.Visit, tx *store.Tx, in *grantsIn) (*web.List[AccessGrant
 	if err != nil {
 		return nil, err
 	}
-	rows, err := grants.List(tx, from.At, web.IDAt[account.GrantID](from), in.Limit+1)
+	rows, err := grants.List(tx, in.State, v.At, from.At, web.IDAt[account.GrantID](from), in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +130,11 @@ func (c *Console) newGrant(v *web.Visit, tx *store.Tx, in *newGrantIn) (*AccessG
 			return nil, problem.InvalidField("project_id", "no_leads", "This project has no leads, or is none of this account.")
 		}
 	}
+	if b.Filter != nil {
+		if n.Leads, err = fitting(v, tx, b.Filter, n.Leads); err != nil {
+			return nil, err
+		}
+	}
 	for _, f := range b.Fields {
 		n.Fields = append(n.Fields, vault.Field(f))
 	}
@@ -132,6 +143,32 @@ func (c *Console) newGrant(v *web.Visit, tx *store.Tx, in *newGrantIn) (*AccessG
 		return nil, err
 	}
 	return new(grantView(v.At)(g)), nil
+}
+
+// fitting lists the leads that a filter means now: one more than a grant takes
+// when there are too many.
+func fitting(v *web.Visit, tx *store.Tx, in *sift.LeadFilter, named []lead.ID) (ids []lead.ID, err error) {
+	if len(named) > 0 {
+		return nil, problem.InvalidField("filter", "one_of", "Send leads or filter, not both.")
+	}
+	f, err := in.Filter(v.User)
+	if err == nil {
+		err = in.Known(tx, f)
+	}
+	if err == nil {
+		err = in.Name(tx, &f)
+	}
+	if err != nil {
+		return nil, err
+	}
+	all, err := leads.ListLeads(tx, f, leads.LeadPage{}, privacy.MostGranted+1)
+	if err == nil && len(all) == 0 {
+		err = problem.InvalidField("filter", "no_leads", "No lead fits this.")
+	}
+	for _, l := range all {
+		ids = append(ids, l.ID)
+	}
+	return ids, err
 }
 
 func (c *Console) supporter(ctx context.Context, text string) (account.UserID, error) {

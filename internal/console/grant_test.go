@@ -94,6 +94,47 @@ func TestGrantsOverHTTP(t *testing.T) {
 	})
 }
 
+// A grant takes the leads that fit a filter now, and the list asks for one
+// state. The control is what does not fit.
+func TestGrantsByFilterAndState(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c := h.company()
+		s, other := c.shop(), c.shop()
+		_, in := c.somebody(s, "Ada Example", "a note")
+		c.somebody(other, "Bob Example", "a note")
+		sam, err := h.door.CreateStaff(t.Context(), signin.Staff{Name: "Sam Example", Role: account.Support}, "sam-"+in.String()+"@example.com", signintest.Password)
+		h.ok(err)
+		grant := func(status int, from time.Duration, part map[string]any) answer {
+			t.Helper()
+			now := time.Now().Add(from)
+			body := map[string]any{"to": sam.String(), "fields": []string{"phone"}, "from": now.UTC().Format(time.RFC3339), "until": now.Add(time.Hour).UTC().Format(time.RFC3339), "reason": "Ticket 4712"}
+			for k, v := range part {
+				body[k] = v
+			}
+			return c.admin.post("/v1/grants", body).want(t, status)
+		}
+		now := grant(201, 0, map[string]any{"filter": map[string]any{"project": s.project}})
+		if one := c.admin.get("/v1/grants/"+now.str("id")).want(t, 200); !strings.Contains(one.text, in.String()) || one.body["leads"].(float64) != 1 {
+			t.Errorf("the filter means one lead: %s", one.text)
+		}
+		later := grant(201, 24*time.Hour, map[string]any{"filter": map[string]any{"source": other.source}})
+		over := grant(201, 0, map[string]any{"leads": []string{in.String()}})
+		c.admin.post("/v1/grants/"+over.str("id")+"/revoke", nil).want(t, 200)
+		for state, want := range map[string]answer{"open": now, "waiting": later, "ended": over} {
+			got := c.admin.get("/v1/grants?state="+state).want(t, 200).list("items")
+			if len(got) != 1 || got[0]["id"] != want.str("id") || got[0]["state"] != state {
+				t.Errorf("%s: %v", state, got)
+			}
+		}
+		if got := c.admin.get("/v1/grants").want(t, 200).list("items"); len(got) != 3 {
+			t.Errorf("all: %v", got)
+		}
+		grant(422, 0, map[string]any{"filter": map[string]any{"state": "owned"}})
+		grant(422, 0, map[string]any{"filter": map[string]any{"source": s.source}, "leads": []string{in.String()}})
+		c.admin.get("/v1/grants?state=over").want(t, 422)
+	})
+}
+
 // The openings are the account's record of who opened what: by whom, of what,
 // for which reason.
 func TestOpenings(t *testing.T) {

@@ -205,7 +205,7 @@ func (p *Privacy) destroyGrants(ctx context.Context, s account.Scope) error {
 	for at, after := (time.Time{}), (account.GrantID{}); ; {
 		var list []grants.Grant
 		err := p.o.DB.Read(ctx, s, func(tx *store.Tx) (err error) {
-			list, err = grants.List(tx, at, after, page)
+			list, err = grants.List(tx, "", time.Time{}, at, after, page)
 			return err
 		})
 		if err != nil {

@@ -89,6 +89,8 @@ export interface LeadFilter {
   source?: string
   owner?: string
   tag?: string
+  /** A person's id, where an opening leads to their leads. */
+  person?: string
   list?: 'overdue' | 'due-today' | 'no-next-action' | 'missed' | 're-engaged' | 'new-without-contact'
   /** A pool: what its members own. */
   team?: string
@@ -118,6 +120,7 @@ const leads = createRoute({
     source: text(s.source),
     owner: text(s.owner),
     tag: text(s.tag),
+    person: text(s.person),
     list: oneOf(['overdue', 'due-today', 'no-next-action', 'missed', 're-engaged', 'new-without-contact'], s.list),
     team: text(s.team),
     from: moment(s.from),
@@ -228,6 +231,43 @@ const record = createRoute({
   validateSearch: (s: Record<string, unknown>): { about?: string } => ({ about: text(s.about) }),
   component: lazyRouteComponent(() => import('./console/record'), 'Record'),
 })
+
+/** Whose openings: at most one of about and grant. */
+export interface OpeningFilter {
+  actor?: string
+  /** A lead, person or user. */
+  about?: string
+  grant?: string
+  purpose?: string
+  from?: string
+  to?: string
+}
+const openings = createRoute({
+  getParentRoute: () => desktop,
+  path: '/openings',
+  validateSearch: (s: Record<string, unknown>): OpeningFilter => ({ actor: text(s.actor), about: text(s.about), grant: text(s.grant), purpose: text(s.purpose), from: moment(s.from), to: moment(s.to) }),
+  beforeLoad: () => useArea('opening'),
+  component: lazyRouteComponent(() => import('./opening/openings'), 'Openings'),
+})
+const grants = createRoute({
+  getParentRoute: () => desktop,
+  path: '/grants',
+  validateSearch: (s: Record<string, unknown>): { state?: 'waiting' | 'ended'; id?: string } => ({ state: oneOf(['waiting', 'ended'], s.state), id: text(s.id) }),
+  beforeLoad: () => useArea('opening'),
+  component: lazyRouteComponent(() => import('./opening/grants'), 'Grants'),
+})
+const granted = createRoute({
+  getParentRoute: () => desktop,
+  path: '/platform/grants',
+  beforeLoad: () => useArea('opening'),
+  component: lazyRouteComponent(() => import('./opening/mine'), 'Granted'),
+})
+const grantedOne = createRoute({
+  getParentRoute: () => desktop,
+  path: '/platform/grants/$id',
+  beforeLoad: () => useArea('opening'),
+  component: lazyRouteComponent(() => import('./opening/mine'), 'GrantedOne'),
+})
 const teamPage = createRoute({
   getParentRoute: () => desktop,
   path: '/routing/team/$project',
@@ -293,7 +333,7 @@ const tree = root.addChildren([
   start,
   signIn,
   join,
-  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, sources, source, held, alarms, record, teamPage, roles, settings, keys, files, platform, platformRecord])]),
+  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, sources, source, held, alarms, record, teamPage, roles, settings, keys, files, platform, platformRecord, openings, grants, granted, grantedOne])]),
 ])
 
 export const router = createRouter({

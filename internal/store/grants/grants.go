@@ -65,7 +65,9 @@ var (
 	addLeads = store.Bulk("grants.leads.add", `INSERT INTO grant_lead (account_id, grant_id, lead_id) VALUES`, `($1, $2, $3)`, ``)
 	addKeys  = store.Bulk("grants.keys.add", `INSERT INTO grant_key (account_id, grant_id, person_id, wrapped) VALUES`, `($1, $2, $3, $4)`, ``)
 	get      = store.Register("grants.get", counted+` AND g.grant_id = $2`)
-	list     = store.Register("grants.list", counted+` AND (g.made_at, g.grant_id) < ($2, $3) ORDER BY g.made_at DESC, g.grant_id DESC LIMIT $4`)
+	list     = store.Register("grants.list", counted+` AND (g.made_at, g.grant_id) < ($2, $3)
+		AND ($4 = '' OR $4 = CASE WHEN g.ended_at IS NOT NULL OR g.ends_at <= $5 THEN 'ended' WHEN g.starts_at > $5 THEN 'waiting' ELSE 'open' END)
+		ORDER BY g.made_at DESC, g.grant_id DESC LIMIT $6`)
 	leadsOf  = store.Register("grants.leads", `SELECT lead_id FROM grant_lead WHERE account_id = $1 AND grant_id = $2 ORDER BY lead_id`)
 	hasLead  = store.Register("grants.lead", `SELECT lead_id FROM grant_lead WHERE account_id = $1 AND grant_id = $2 AND lead_id = $3`)
 	keysOf   = store.Register("grants.keys", `SELECT person_id, wrapped FROM grant_key WHERE account_id = $1 AND grant_id = $2`)
@@ -114,10 +116,10 @@ func Get(tx *store.Tx, id account.GrantID) (Grant, error) {
 }
 
 // List reads up to limit grants of the account that come after the place,
-// newest first.
-func List(tx *store.Tx, at time.Time, after account.GrantID, limit int) (out []Grant, err error) {
+// newest first: those that are in the state now, or all for "".
+func List(tx *store.Tx, state string, now, at time.Time, after account.GrantID, limit int) (out []Grant, err error) {
 	from, after := place(at, after)
-	rows, err := tx.Query(list, from, after, limit)
+	rows, err := tx.Query(list, from, after, state, now.UnixMicro(), limit)
 	err = store.Each(rows, err, func(scan func(...any) error) error {
 		g, err := scanCounted(scan, tx.Account())
 		out = append(out, g)

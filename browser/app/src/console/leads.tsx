@@ -34,6 +34,7 @@ const pageSize = 100
 const heldPages = 12
 /** How many can be chosen at once. */
 const mostPicked = 5000
+const LetSupport = lazy(() => import('../opening/form').then((m) => ({ default: m.LetSupport })))
 const TakeOut = lazy(() => import('../inlet/export').then((m) => ({ default: m.TakeOut })))
 
 type Param = { cursor?: string; to?: string }
@@ -81,6 +82,7 @@ export function Leads() {
   })
   const [picked, pick] = useState<ReadonlyMap<string, Lead>>(new Map())
   const [giving, give] = useState(false)
+  const [lending, lend] = useState(false)
   const [news, setNews] = useState(0)
   // Leads that came in meanwhile are told of; the table does not jump under the hand.
   useHappened((e) => {
@@ -182,10 +184,12 @@ export function Leads() {
           <Button look="quiet" onClick={() => pick(new Map())}>{t('console.leads.unpick')}</Button>
           {picked.size < rows.length && <Button look="quiet" onClick={() => pick(new Map(rows.map((l) => [l.id, l])))}>{t('console.leads.pickAll', { count: rows.length })}</Button>}
           {!looking && list_.hasNextPage && <Button look="quiet" busy={gathering !== null} onClick={() => void pickFitting()}>{gathering === null ? t('console.leads.pickFitting') : t('console.leads.gathering', { count: gathering })}</Button>}
+          {may('grants:manage') && <Button icon="lock" onClick={() => lend(true)}>{t('console.leads.lend')}</Button>}
           <Button look="primary" icon="swap" onClick={() => give(true)}>{t('console.bulk.go')}</Button>
         </div>
       )}
       {taking && <Suspense><TakeOut project={project} filter={'list' in query || !fits(query) ? undefined : query} onClose={() => take(false)} /></Suspense>}
+      {lending && <Suspense><LetSupport leads={[...picked.keys()]} filter={'list' in query || !fits(query) ? undefined : query} onClose={() => lend(false)} /></Suspense>}
       {giving && (
         <BulkTransfer
           leads={[...picked.values()]}
@@ -258,7 +262,7 @@ function Filters({ filter, set }: { filter: LeadFilter; set: (part: Partial<Lead
   const users = useUsers().data ?? []
   const without = <K extends keyof LeadFilter>(k: K, v: string, also: Partial<LeadFilter> = {}) => set({ [k]: v === any ? undefined : v, ...also })
   const choices = (word: string, list: { value: string; label: string }[]) => [{ value: any, label: word }, ...list]
-  const plain = { state: undefined, category: undefined, stage: undefined, source: undefined, tag: undefined, test: undefined, team: undefined, from: undefined, to: undefined, origin: undefined, campaign: undefined, came: undefined, speed: undefined }
+  const plain = { state: undefined, category: undefined, stage: undefined, source: undefined, tag: undefined, person: undefined, test: undefined, team: undefined, from: undefined, to: undefined, origin: undefined, campaign: undefined, came: undefined, speed: undefined }
   const set_ = Object.entries(filter).some(([k, v]) => v && k !== 'names')
   const box = 'w-40 grow md:grow-0'
   return (

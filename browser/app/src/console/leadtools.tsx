@@ -8,9 +8,9 @@ import type { LeadFilter } from '../router'
 import { Button } from '../ui/button'
 import { Dialog } from '../ui/dialog'
 import { Field } from '../ui/field'
-import { Icon } from '../ui/icon'
 import { Menu } from '../ui/menu'
 import { Select } from '../ui/select'
+import { Chip, Chips as ChipList } from './chip'
 
 /** What somebody keeps of the table on this device: columns left out, and filters by name. Nothing of a lead. */
 interface KeptState {
@@ -103,15 +103,17 @@ const sinceDays = (days: number) => {
   return d.toISOString()
 }
 
-/** When the leads came in. */
-export function Times({ filter, set, className }: { filter: LeadFilter; set: (part: Partial<LeadFilter>) => void; className: string }) {
+type Span = Pick<LeadFilter, 'from' | 'to'>
+
+/** When the leads came in, or what else the list is of. */
+export function Times({ filter, set, className, label = t('console.filter.time') }: { filter: Span; set: (part: Span) => void; className: string; label?: string }) {
   const known = filter.to ? undefined : spans.find((d) => sinceDays(Number(d)) === filter.from)
   const other = !known && (filter.from || filter.to)
   return (
     <Select
       hideLabel
       className={className}
-      label={t('console.filter.time')}
+      label={label}
       value={known ?? (other ? '+' : '*')}
       onChange={(v) => v !== '+' && set({ from: v === '*' ? undefined : sinceDays(Number(v)), to: undefined })}
       choices={[{ value: '*', label: t('console.filter.anyTime') }, ...spans.map((d) => ({ value: d as string, label: d === '1' ? t('console.report.today') : t('console.backtest.last', { count: Number(d) }) })), ...(other ? [{ value: '+', label: t('console.filter.otherTime') }] : [])]}
@@ -131,19 +133,12 @@ export function Chips({ filter, set }: { filter: LeadFilter; set: (part: Partial
     filter.team && { words: t('console.chip.team', { name: pools?.find((p) => p.id === filter.team)?.name ?? '…' }), off: { team: undefined } },
     filter.came && { words: t('console.chip.came', { name: tOf('console.step', filter.came) }), off: { came: undefined } },
     filter.speed && { words: below ? t('console.chip.speed', { from: span(least), below: span(below) }) : t('console.chip.slower', { from: span(least) }), off: { speed: undefined } },
+    filter.person && { words: t('console.chip.person'), off: { person: undefined } },
     filter.tag && { words: t('console.chip.tag', { name: filter.tag }), off: { tag: undefined } },
     filter.to && { words: filter.from ? t('console.chip.between', { from: when(filter.from), to: when(filter.to) }) : t('console.chip.until', { to: when(filter.to) }), off: { from: undefined, to: undefined } },
   ].filter((c) => !!c) as { words: string; off: Partial<LeadFilter> }[]
   if (!chips.length) return null
   return (
-    <ul className="mb-3 flex flex-wrap gap-2">
-      {chips.map((c) => (
-        <li key={c.words}>
-          <button type="button" onClick={() => set(c.off)} aria-label={t('console.chip.drop', { words: c.words })} className="inline-flex min-h-11 items-center gap-1.5 rounded-full bg-accent-ground px-3 text-sm text-accent hover:bg-hover md:min-h-7">
-            <span dir="auto">{c.words}</span><Icon name="cross" className="size-3.5" />
-          </button>
-        </li>
-      ))}
-    </ul>
+    <ChipList>{chips.map((c) => <Chip key={c.words} words={c.words} off={() => set(c.off)} />)}</ChipList>
   )
 }

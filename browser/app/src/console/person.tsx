@@ -36,7 +36,7 @@ export function Colleague() {
   const u = user.data
   if (!u) return <Page title={t('console.nav.people')}><Rows n={5} tall /></Page>
   return (
-    <Page title={<span className="flex flex-wrap items-center gap-3">{u.name}<UserState state={u.state} />{u.state === 'active' && <Presence state={u.presence} />}</span>} words={<Link to="/console/people" className="underline underline-offset-4">{t('console.nav.people')}</Link>} action={may('people:manage') && <Acts user={u} />}>
+    <Page title={<span className="flex flex-wrap items-center gap-3">{u.name}<UserState state={u.state} />{u.state === 'active' && <Presence state={u.presence} />}</span>} words={<Link to="/console/people" className="underline underline-offset-4">{t('console.nav.people')}</Link>} action={<>{may('record:read') && <Link to="/console/openings" search={{ actor: u.id }} className="text-sm text-accent underline-offset-4 hover:underline">{t('console.openings.theirs')}</Link>}{may('people:manage') && <Acts user={u} />}</>}>
       <div className="grid grid-cols-1 gap-x-14 gap-y-10 lg:grid-cols-2">
         <About user={u} />
         <Teams user={u} />

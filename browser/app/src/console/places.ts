@@ -3,7 +3,7 @@ import type { Key } from '../lib/words'
 import type { IconName } from '../ui/icon'
 
 export interface Place {
-  to: '/console/start' | '/console/board' | '/console/leads' | '/console/routing' | '/console/reports' | '/console/people' | '/console/sources' | '/console/held' | '/console/alarms' | '/console/roles' | '/console/settings' | '/console/keys' | '/console/files' | '/console/record' | '/console/platform' | '/console/platform/record'
+  to: '/console/start' | '/console/board' | '/console/leads' | '/console/routing' | '/console/reports' | '/console/people' | '/console/sources' | '/console/held' | '/console/alarms' | '/console/roles' | '/console/settings' | '/console/keys' | '/console/files' | '/console/record' | '/console/openings' | '/console/grants' | '/console/platform/grants' | '/console/platform' | '/console/platform/record'
   words: Key
   icon: IconName
   /** The letter after g. */
@@ -23,12 +23,15 @@ export const places: Place[] = [
   { to: '/console/sources', words: 'console.nav.sources', icon: 'inlet', letter: 'o', may: ['setup:read'] },
   { to: '/console/keys', words: 'console.nav.keys', icon: 'key', letter: 'k', may: ['keys:manage'] },
   { to: '/console/files', words: 'console.nav.files', icon: 'swap', letter: 'i', may: ['leads:import', 'leads:export'] },
-  { to: '/console/roles', words: 'console.nav.roles', icon: 'lock', letter: 'w', may: ['people:manage'] },
+  { to: '/console/roles', words: 'console.nav.roles', icon: 'tag', letter: 'w', may: ['people:manage'] },
   { to: '/console/settings', words: 'console.nav.settings', icon: 'sliders', letter: 'n', may: ['people:manage'] },
   { to: '/console/record', words: 'console.nav.record', icon: 'book', letter: 'v', may: ['record:read'] },
+  { to: '/console/openings', words: 'console.nav.openings', icon: 'opened', letter: 'p', may: ['record:read'] },
+  { to: '/console/grants', words: 'console.nav.grants', icon: 'lock', letter: 't', may: ['record:read'] },
   { to: '/console/start', words: 'console.nav.start', icon: 'steps', letter: 's', may: ['setup:manage'] },
   { to: '/console/platform', words: 'console.nav.platform', icon: 'server', letter: 'h', may: ['platform:run'] },
   { to: '/console/platform/record', words: 'console.nav.platformRecord', icon: 'book', letter: 'e', may: ['platform:record'] },
+  { to: '/console/platform/grants', words: 'console.nav.granted', icon: 'opened', letter: 'm', may: ['platform:grants'] },
 ]
 
 export const open = (may: (p: Permission) => Reach | undefined) => places.filter((p) => p.may.some(may))
