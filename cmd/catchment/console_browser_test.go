@@ -34,9 +34,10 @@ func TestConsoleInTheBrowser(t *testing.T) {
 	page.Press("I have kept them")
 	firstSteps(page)
 	apptest.Settle(page)
-	page.Press("Who answers first?")
+	page.Press("See a lead arrive")
+	page.See("Ravi Example has not signed in yet") // why a lead would wait, and below what helps
 	admin := web.as(t, apptest.Eval[string](page, "JSON.parse(localStorage.getItem('catchment.session')).token"))
-	arrived := sellSome(t, web, admin)
+	arrived := sellSome(t, web, admin, page)
 
 	page.Key("g")
 	page.Key("r")
@@ -130,8 +131,9 @@ func rules(t *testing.T, page *apptest.Page, admin api) {
 }
 
 // sellSome has the invited salesperson come in and be offered leads that are
-// no tests, and gives the first of them.
-func sellSome(t *testing.T, web *running, admin api) (lead string) {
+// no tests, and gives the first of them. The page shows the last of the first
+// steps meanwhile.
+func sellSome(t *testing.T, web *running, admin api, page *apptest.Page) (lead string) {
 	t.Helper()
 	var seller string
 	for _, u := range admin.want(200, "GET", "/v1/users", nil).items() {
@@ -141,12 +143,17 @@ func sellSome(t *testing.T, web *running, admin api) (lead string) {
 	}
 	link := admin.want(201, "POST", "/v1/users/"+seller+"/link", nil).text("link")
 	token := web.as(t, "").want(201, "POST", "/v1/links/redeem", fields{"token": link, "password": "a long password of Ravi"}).text("token")
+	invited := admin.want(200, "GET", "/v1/users/"+seller+"/shifts", nil)
+	if got := string(invited.body); strings.Count(got, `"start_minute":540,"end_minute":1140`) != 7 {
+		t.Errorf("who is invited works %s", got)
+	}
 	var week []fields
 	for d := range 7 {
 		week = append(week, fields{"weekday": d, "start_minute": 0, "end_minute": 1440})
 	}
 	admin.want(200, "PUT", "/v1/users/"+seller+"/shifts", fields{"shifts": week})
 	web.as(t, token).want(200, "PUT", "/v1/me/presence", fields{"state": "available"})
+	page.See("One like it would be offered to Ravi Example now")
 	source := admin.want(200, "GET", "/v1/sources", nil).items()[0].(fields)["slug"]
 	key := admin.want(201, "POST", "/v1/keys", fields{"kind": "publishable", "name": "Page", "any_origin": true}).text("key")
 	awaitKey(t, web, key)
@@ -170,6 +177,7 @@ func firstSteps(page *apptest.Page) {
 	page.Type("Phone number", "+12025550124")
 	page.Press("Invite")
 	page.See("Ravi Example is invited.")
+	page.See("In the team, with hours.")
 	page.See("/app/join#")
 	page.Press("Next step")
 	page.Press("Send a test lead")

@@ -81,6 +81,7 @@ func TestTheExamplesAreWhatTheServerAnswers(t *testing.T) {
 	boss, sam := c.user(account.Manager), c.user(account.Salesperson)
 	stream := boss.listen("", "")
 	a := c.arrive(account.UserID{})
+	next := boss.get("/v1/leads/"+a.lead.String()+"/next-offer").want(t, 200)
 	sam.presence(account.Available)
 	var event map[string]any
 	c.ok(json.Unmarshal([]byte(last(stream.next(events.OfferMade)).data), &event))
@@ -93,7 +94,7 @@ func TestTheExamplesAreWhatTheServerAnswers(t *testing.T) {
 	lead := sam.get("/v1/leads/"+a.lead.String()).want(t, 200)
 	enquiry := boss.get("/v1/enquiries/"+a.enquiry.String()+"?include=person,message").want(t, 200)
 	corrected := sam.correct(a.person, map[string]any{"phone": "+442079460188"}).want(t, 200)
-	for name, got := range map[string]map[string]any{"lead": lead.body, "offer": offer.body, "enquiry": enquiry.body, "event": event, "correction": corrected.body} {
+	for name, got := range map[string]map[string]any{"lead": lead.body, "offer": offer.body, "enquiry": enquiry.body, "event": event, "correction": corrected.body, "next-offer": next.body} {
 		for _, d := range differences(name, want[name], got) {
 			t.Errorf("docs/api.md and the server: %s", d)
 		}

@@ -27,9 +27,19 @@ func TestASuppressedLeadIsNotOffered(t *testing.T) {
 		if why := got["candidates"].([]any)[0].(map[string]any); got["user_id"] != nil || why["reason"] != "suppressed" || why["words"] != "The person must not be contacted" {
 			t.Errorf("%v", got)
 		}
+		foreseen := func() (any, any) {
+			got := boss.get(path+"/next-offer").want(t, 200).body
+			return got["user_id"], got["candidates"].([]any)[0].(map[string]any)["reason"]
+		}
+		if user, why := foreseen(); user != nil || why != "suppressed" {
+			t.Errorf("foreseen: %v %v", user, why)
+		}
 		sam.post(path+"/claim", nil).want(t, 409)
 		boss.post(person+"/unsuppress", map[string]any{"reason": "asked-to-call"}).want(t, 200)
 		within(t, 20*time.Second, "it is offered", state("offered"))
+		if user, why := foreseen(); user != nil || why != "already_offered" {
+			t.Errorf("foreseen: %v %v", user, why)
+		}
 
 		// A manager may give it to somebody all the same; links stay off.
 		b := c.arrive(account.UserID{})

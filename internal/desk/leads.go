@@ -35,6 +35,9 @@ func (d *Desk) leadRoutes() {
 		Summary: "A lead's notes, newest first", Detail: "The texts are personal: the page is one opening on the record; without a purpose they are null."}, d.leadNotes)
 	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/decisions", Name: "list-decisions", Tag: tagLeads, Permission: account.ReadLeads,
 		Summary: "Why the lead was offered to whom", Detail: "Each decision with every candidate and the reason why they were or were not chosen, newest first."}, d.leadDecisions)
+	web.See(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/next-offer", Name: "foresee-offer", Tag: tagLeads, Permission: account.ReadLeads,
+		Summary: "To whom the lead would be offered now, and why not to the others",
+		Detail:  "What routing would decide if the lead waited alone at this moment, by the pool, the policy in force and everybody's hours and presence. Nothing is offered and nothing is kept. A test lead is never offered: of it this says to whom one like it would go."}, d.nextOffer)
 	web.Meet(d.API, web.Op{Method: http.MethodGet, Path: "/v1/leads/{id}/history", Name: "lead-history", Tag: tagLeads, Opens: true, Permission: account.ReadLeads,
 		Summary: "What was changed of the lead, by whom, from what to what",
 		Detail:  "Who owned it, which stages it went through, its tags and follow-ups, and what was corrected of its person. What a name, a phone or an e-mail address was and became opens with include=person and a purpose: one opening on the record."}, d.leadHistory)
@@ -325,11 +328,44 @@ func (d *Desk) leadDecisions(v *web.Visit, tx *store.Tx, in *decisionsIn) (*web.
 	list := &web.List[Decision]{Items: []Decision{}}
 	for _, e := range slices.Backward(found) {
 		out := Decision{RoundID: e.Round.String(), DecidedAt: e.At, UserID: web.OrNull(e.User.String()), OfferID: web.OrNull(e.Offer.String()),
-			PolicyID: web.OrNull(e.Policy.String()), Rule: web.OrNull(e.Rule), Candidates: []Candidate{}}
-		for _, c := range e.Candidates {
-			out.Candidates = append(out.Candidates, Candidate{c.User.String(), n.users[c.User], c.Reason.String(), words[c.Reason]})
-		}
+			PolicyID: web.OrNull(e.Policy.String()), Rule: web.OrNull(e.Rule), Candidates: n.candidates(e.Candidates)}
 		list.Items = append(list.Items, out)
 	}
 	return list, nil
+}
+
+func (n names) candidates(all []routing.Why) []Candidate {
+	out := make([]Candidate, len(all))
+	for i, c := range all {
+		out[i] = Candidate{c.User.String(), n.users[c.User], c.Reason.String(), words[c.Reason]}
+	}
+	return out
+}
+
+// NextOffer is what routing would decide about a lead now.
+type NextOffer struct {
+	DecidedAt  time.Time   `json:"decided_at"`
+	UserID     *string     `json:"user_id" doc:"Who would be offered it; null: nobody can take it."`
+	PolicyID   *string     `json:"policy_id" doc:"null: the plain rotation."`
+	Rule       *string     `json:"rule" doc:"By which; of nobody's: the first that holds." example:"Everyone"`
+	HasPool    bool        `json:"has_pool" doc:"False: the project has no pool, and its leads wait until it gets one."`
+	AgainAt    *time.Time  `json:"again_at" doc:"When a shift, the routing hours or a limit of time next change it; null: not by themselves."`
+	Candidates []Candidate `json:"candidates" nullable:"false" doc:"Everybody in the pool."`
+}
+
+func (d *Desk) nextOffer(v *web.Visit, tx *store.Tx, in *LeadPath) (*NextOffer, error) {
+	l, err := leadOf(in, tx, v)
+	if err != nil {
+		return nil, err
+	}
+	f, err := d.Routing.Foresee(tx, l.ID)
+	if err != nil {
+		return nil, err
+	}
+	n, err := named(tx)
+	if err != nil {
+		return nil, err
+	}
+	return &NextOffer{DecidedAt: f.At, UserID: web.OrNull(f.User.String()), PolicyID: web.OrNull(f.Policy.String()), Rule: web.OrNull(f.Rule),
+		HasPool: f.Pool, AgainAt: web.TimeOrNull(f.Again.UTC()), Candidates: n.candidates(f.Candidates)}, nil
 }

@@ -157,6 +157,7 @@ func TestWhatIsNotYoursIsNotThere(t *testing.T) {
 			{"GET", "/v1/leads/LEAD/attempts", nil, true},
 			{"GET", "/v1/leads/LEAD/notes", nil, true},
 			{"GET", "/v1/leads/LEAD/decisions", nil, true},
+			{"GET", "/v1/leads/LEAD/next-offer", nil, true},
 			{"GET", "/v1/leads/LEAD/history", nil, true},
 			{"GET", "/v1/enquiries/ENQUIRY", nil, true},
 			{"GET", "/v1/persons/PERSON", nil, true},

@@ -35,6 +35,27 @@ func (w *world) why(id lead.ID) (out map[account.UserID]routing.Reason) {
 	return out
 }
 
+// foresee is what a round would decide about the lead now. It keeps nothing.
+func (w *world) foresee(id lead.ID) (f routing.Foreseen) {
+	w.Helper()
+	w.read(func(tx *store.Tx) (err error) { f, err = w.router.Foresee(tx, id); return err })
+	return f
+}
+
+// asForeseen compares it with what the next round then did.
+func (w *world) asForeseen(id lead.ID, f routing.Foreseen) {
+	w.Helper()
+	did := w.why(id)
+	if len(did) == 0 || len(did) != len(f.Candidates) {
+		w.Errorf("%d are foreseen, the ledger has %d", len(f.Candidates), len(did))
+	}
+	for _, c := range f.Candidates {
+		if did[c.User] != c.Reason || (c.User == f.User) != (c.Reason == routing.Chosen) {
+			w.Errorf("foreseen is %s, the ledger says %s, chosen %v", c.Reason, did[c.User], f.User)
+		}
+	}
+}
+
 func (w *world) signIn(u account.UserID, seen time.Time) {
 	w.Helper()
 	w.write(func(tx *store.Tx) error {
@@ -184,9 +205,14 @@ func TestEveryExclusion(t *testing.T) {
 				x.exclude(w, w.users[1])
 				b := w.users[1]
 				id := w.arrive(1)[0]
+				foreseen := w.foresee(id)
 				w.settle()
 				if r, why := w.route(id), w.why(id)[b]; r.State != lead.Waiting || why != x.reason {
 					t.Fatalf("the lead is %s, the ledger says %s", r.State, why)
+				}
+				w.asForeseen(id, foreseen)
+				if again := foreseen.Again; x.lift == nil && (!again.After(w.now()) || again.After(w.now().Add(x.after))) {
+					t.Errorf("it changes after %s, and %s is foreseen", x.after, again.Sub(w.now()))
 				}
 				if x.lift != nil {
 					x.lift(w, b)
@@ -198,7 +224,9 @@ func TestEveryExclusion(t *testing.T) {
 					}
 					w.pass(time.Second)
 				}
+				foreseen = w.foresee(id)
 				w.settle()
+				w.asForeseen(id, foreseen)
 				got := w.offersOf(b)
 				if r, why := w.route(id), w.why(id)[b]; r.State != lead.Offered || len(got) != 1 || got[0].Lead != id || why != routing.Chosen {
 					t.Errorf("afterwards the lead is %s, the ledger says %s", r.State, why)

@@ -88,10 +88,7 @@ func (r *Router) round(tx *store.Tx, project account.ProjectID, from leads.Route
 	if err != nil {
 		return step{}, err
 	}
-	if err := r.attributes(tx, plan, &in); err != nil {
-		return step{}, err
-	}
-	if err := r.taken(tx, pool, &in); err != nil {
+	if err := r.fill(tx, plan, pool, &in, page); err != nil {
 		return step{}, err
 	}
 	if err := r.save(tx, pool, in, page); err != nil {
@@ -142,7 +139,7 @@ func candidate(m offers.Member, h Hours) Candidate {
 	return c
 }
 
-// page fills in the leads. While somebody is free these are the oldest ones
+// page finds the leads. While somebody is free these are the oldest ones
 // after from, about as many as can be offered; when nobody is, only those of
 // which the ledger does not yet say why they wait. full: there may be more.
 func (r *Router) page(tx *store.Tx, in *Round, from leads.RouteFrom) (page []leads.RouteWaiting, full bool, err error) {
@@ -164,10 +161,21 @@ func (r *Router) page(tx *store.Tx, in *Round, from leads.RouteFrom) (page []lea
 	if full = len(page) >= limit; full {
 		page = page[:limit]
 	}
+	return page, full, nil
+}
+
+// fill gives the round the leads of a page, with what a decision sees of them.
+func (r *Router) fill(tx *store.Tx, plan planned, pool offers.Pool, in *Round, page []leads.RouteWaiting) error {
 	if err := r.tried(tx, in, page); err != nil {
-		return nil, false, err
+		return err
 	}
-	return page, full, r.suppressed(tx, in, page)
+	if err := r.suppressed(tx, in, page); err != nil {
+		return err
+	}
+	if err := r.attributes(tx, plan, in); err != nil {
+		return err
+	}
+	return r.taken(tx, pool, in)
 }
 
 // merge makes one list of two, oldest first.

@@ -4,7 +4,7 @@ import { useEffect, useRef } from 'react'
 import { api, ok, type Schemas } from '../lib/api'
 import { type Happened, useHappened } from '../lib/events'
 import { queries } from '../lib/query'
-import { t } from '../lib/words'
+import { t, tOf } from '../lib/words'
 
 type Listed<T> = { items: T[]; next_cursor?: string }
 
@@ -44,6 +44,15 @@ export function useActor() {
 
 export const useStages = (enabled = true) =>
   useQuery({ ...lasting, enabled, queryKey: ['stages'], queryFn: () => ok(api.GET('/v1/stages')).then((l) => l.items.sort((a, b) => a.place - b.place)) })
+
+const roles = ['salesperson', 'manager', 'marketer', 'admin', 'auditor'] as const
+
+/** The account's own roles, beside those that are built in. */
+export function useRoles() {
+  const own = useQuery({ queryKey: ['roles'], staleTime: 60_000, queryFn: () => ok(api.GET('/v1/roles', { params: { query: { limit: 500 } } })).then((l) => l.items) }).data ?? []
+  const name = (role: string) => own.find((r) => r.id === role)?.name ?? tOf('role', role)
+  return { name, choices: [...roles.map((r) => ({ value: r as string, label: tOf('role', r) })), ...own.map((r) => ({ value: r.id, label: r.name }))] }
+}
 
 /** The alarms that wait for a look: the newest hundred. */
 export const useAlarms = () =>

@@ -8,12 +8,12 @@ import type { Rules } from './policies'
 type Props = { rules: Rules; change: (r: Rules) => void }
 const two = (n: number) => String(n).padStart(2, '0')
 const timeOf = (minute: number) => (minute >= 1440 ? '23:59' : `${two(Math.floor(minute / 60))}:${two(minute % 60)}`)
-const minuteOf = (time: string) => {
+export const minuteOf = (time: string) => {
   const [h, m] = time.split(':').map(Number)
   return (h ?? 0) * 60 + (m ?? 0)
 }
 /** Until the last minute of a day is until its end. */
-const endOf = (time: string) => (time === '23:59' ? 1440 : minuteOf(time))
+export const endOf = (time: string) => (time === '23:59' ? 1440 : minuteOf(time))
 
 export const workWeek = [1, 2, 3, 4, 5].map((weekday) => ({ weekday, start_minute: 540, end_minute: 1080 }))
 type Span = (typeof workWeek)[number]

@@ -1,37 +1,24 @@
-import { useMutation, useQuery } from '@tanstack/react-query'
+import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, useNavigate } from '@tanstack/react-router'
-import { type FormEvent, useState } from 'react'
-import { api, ok, type Schemas } from '../lib/api'
-import type { Fault } from '../lib/fault'
+import { useState } from 'react'
+import { api, ok } from '../lib/api'
 import { useActs } from '../lib/keys'
 import { useMay } from '../lib/me'
-import { queries } from '../lib/query'
 import { t, tOf } from '../lib/words'
 import { Badge } from '../ui/badge'
 import { Button } from '../ui/button'
 import { Empty } from '../ui/empty'
-import { Field } from '../ui/field'
 import { Select } from '../ui/select'
 import { Sheet } from '../ui/sheet'
 import { Ago } from '../ui/time'
-import { formFault, sayFault } from '../ui/toast'
-import { type User, useProjects, useUsers } from './data'
+import { type User, useRoles, useUsers } from './data'
+import { Invited, InviteForm, type Made } from './invite'
 import { Listing } from './listing'
 import { Page } from './page'
-import { Copy, joinAddress } from './start'
 import { Presence } from './states'
 
 const frame = getRouteApi('/inside/console')
 const here = getRouteApi('/inside/console/people')
-export const roles = ['salesperson', 'manager', 'marketer', 'admin', 'auditor'] as const
-
-/** The account's own roles, beside those that are built in. */
-export function useRoles() {
-  const own = useQuery({ queryKey: ['roles'], staleTime: 60_000, queryFn: () => ok(api.GET('/v1/roles', { params: { query: { limit: 500 } } })).then((l) => l.items) }).data ?? []
-  const name = (role: string) => own.find((r) => r.id === role)?.name ?? tOf('role', role)
-  return { name, choices: [...roles.map((r) => ({ value: r as string, label: tOf('role', r) })), ...own.map((r) => ({ value: r.id, label: r.name }))] }
-}
-
 const states: Record<string, 'good' | 'plain' | 'lost'> = { active: 'good', invited: 'plain', deactivated: 'lost' }
 export const UserState = ({ state }: { state: string }) => <Badge tone={states[state]}>{tOf('console.userState', state)}</Badge>
 
@@ -83,59 +70,12 @@ export function People() {
 }
 
 function Invite({ onClose }: { onClose: () => void }) {
-  const projects = useProjects().data ?? []
-  const named = useRoles()
-  const [role, setRole] = useState('salesperson')
-  const [team, setTeam] = useState('*')
-  const [made, setMade] = useState<Schemas['Invitation'] | null>(null)
-  const [fault, fail] = useState<Fault | null>(null)
-  const send = useMutation({
-    mutationFn: async (f: Record<string, string>) => {
-      const u = await ok(api.POST('/v1/users', { body: { name: f.name!, email: f.email!, phone: f.phone || undefined, role, time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone } }))
-      if (team !== '*') await ok(api.PUT('/v1/projects/{id}/pool/members/{user}', { params: { path: { id: team, user: u.id } }, body: {} })).catch(sayFault)
-      return u
-    },
-    onMutate: () => fail(null),
-    onSuccess: (u) => {
-      setMade(u)
-      void queries.invalidateQueries({ queryKey: ['users'] })
-      void queries.invalidateQueries({ queryKey: ['pool'] })
-    },
-    onError: (e) => fail(formFault(e)),
-  })
-  const submit = (e: FormEvent<HTMLFormElement>) => {
-    e.preventDefault()
-    send.mutate(Object.fromEntries([...new FormData(e.currentTarget)].map(([k, v]) => [k, String(v).trim()])))
-  }
-  if (made) {
-    return (
-      <div className="space-y-4">
-        <p className="font-medium">{t('console.start.seller.invited', { name: made.name })}</p>
-        <OneTimeLink link={made.link} />
-        <Button look="primary" onClick={onClose}>{t('common.close')}</Button>
-      </div>
-    )
-  }
-  const f = fault?.fields ?? {}
+  const [made, setMade] = useState<Made | null>(null)
+  if (!made) return <InviteForm onMade={setMade} />
   return (
-    <form onSubmit={submit} className="grid gap-4">
-      <Field name="name" label={t('console.person.name')} required fault={f.name} autoComplete="off" />
-      <Field name="email" type="email" label={t('console.person.email')} required fault={f.email} inputClass="ltr" autoComplete="off" />
-      <Field name="phone" type="tel" label={t('console.person.phone')} help={t('console.person.phoneHelp')} fault={f.phone} inputClass="ltr" autoComplete="off" />
-      <Select label={t('console.col.role')} value={role} onChange={setRole} choices={named.choices} />
-      <Select label={t('console.people.team')} value={team} onChange={setTeam} choices={[{ value: '*', label: t('console.people.noTeam') }, ...projects.map((p) => ({ value: p.id, label: p.name }))]} />
-      <div><Button type="submit" look="primary" busy={send.isPending}>{t('console.invite.go')}</Button></div>
-    </form>
-  )
-}
-
-/** A one-time link, to hand over. */
-export function OneTimeLink({ link }: { link: string }) {
-  return (
-    <div>
-      <p className="text-soft">{t('console.invite.words')}</p>
-      <p dir="ltr" className="my-3 rounded bg-sunken p-3 font-mono text-xs break-all">{joinAddress(link)}</p>
-      <Copy text={joinAddress(link)} words={t('console.invite.copy')} />
+    <div className="space-y-4">
+      <Invited made={made} />
+      <Button look="primary" onClick={onClose}>{t('common.close')}</Button>
     </div>
   )
 }

@@ -15,7 +15,7 @@ import { Ago, When } from '../ui/time'
 import { sayFault } from '../ui/toast'
 import { useActor } from './data'
 import { Page, Part, Sorry } from './page'
-import { Copy } from './start'
+import { Copy } from './copy'
 
 const here = getRouteApi('/inside/console/record')
 

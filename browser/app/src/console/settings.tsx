@@ -12,7 +12,7 @@ import { Rows } from '../ui/skeleton'
 import { say, sayFault } from '../ui/toast'
 import { End } from './end'
 import { Page, Part, Sorry } from './page'
-import { useRoles } from './people'
+import { useRoles } from './data'
 import { SSO } from './sso'
 
 /** The rules of the account: how its people come in, from where, and how long a phone works alone. */

@@ -10,7 +10,7 @@ import { Confirm } from '../ui/dialog'
 import { Field } from '../ui/field'
 import { Select } from '../ui/select'
 import { say, sayFault } from '../ui/toast'
-import { useRoles } from './people'
+import { useRoles } from './data'
 import { Asked, lines, sayFields } from './settings'
 
 type Provider = Schemas['SSOProvider']

@@ -1,7 +1,7 @@
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { type FormEvent, type ReactNode, useRef, useState } from 'react'
-import { api, ok, type Schemas } from '../lib/api'
+import { api, ok } from '../lib/api'
 import { useHappened } from '../lib/events'
 import { Fault } from '../lib/fault'
 import { useMay } from '../lib/me'
@@ -13,12 +13,21 @@ import { Field } from '../ui/field'
 import { Icon } from '../ui/icon'
 import { Select } from '../ui/select'
 import { Rows } from '../ui/skeleton'
-import { formFault, say, sayFault } from '../ui/toast'
-import { useProjects, useSources, useUsers } from './data'
+import { formFault, sayFault } from '../ui/toast'
+import { Copy } from './copy'
+import { type Lead, type Project, type Source, useProjects, useSources, useUsers } from './data'
+import { Invited, InviteForm, type Made, zoneHere } from './invite'
+import { NextOffer } from './nextoffer'
 import { Page } from './page'
 
-const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
 const again = (...keys: string[]) => keys.forEach((k) => void queries.invalidateQueries({ queryKey: [k] }))
+
+/** Where it goes on from here. */
+const after = [
+  { to: '/console/board', words: 'console.start.board', may: ['reports:read'] },
+  { to: '/console/people', words: 'console.start.people', may: ['people:manage'] },
+  { to: '/console/files', words: 'console.start.files', may: ['leads:import'] },
+] as const
 
 /** From an empty account to the first lead that arrives, each step with what it is for. */
 export function Start() {
@@ -44,8 +53,16 @@ export function Start() {
         {step('project', 1, <ProjectStep project={project} onDone={() => choose(null)} />)}
         {step('source', 2, <SourceStep project={project} source={source} onMade={() => choose('source')} onNext={() => choose(null)} />)}
         {step('seller', 3, <SellerStep project={project} onInvited={() => choose('seller')} onNext={() => choose(null)} />)}
-        {step('test', 4, <TestStep source={source} onSent={() => choose('test')} />)}
+        {step('test', 4, <TestStep source={source} before={tests.data?.[0]} onSent={() => choose('test')} />)}
       </ol>
+      {!next && (
+        <nav aria-label={t('console.start.then')} className="mt-8 max-w-180">
+          <h2 className="mb-2 text-base font-semibold">{t('console.start.then')}</h2>
+          <ul className="space-y-2">
+            {after.filter((a) => a.may.some((r) => may(r))).map((a) => <li key={a.to}><Link to={a.to} className="font-medium text-accent underline underline-offset-4">{t(a.words)}</Link></li>)}
+          </ul>
+        </nav>
+      )}
     </Page>
   )
 }
@@ -102,9 +119,19 @@ function ProjectStep({ project, onDone }: { project?: { name: string }; onDone: 
     <form onSubmit={f.submit} className={form}>
       {project && <p className="text-soft">{t('console.start.project.have', { name: project.name })}</p>}
       <Field name="name" label={t('console.start.project.name')} placeholder={t('console.start.project.example')} required fault={f.fields.name} autoComplete="off" />
-      <Field name="time_zone" label={t('console.start.project.zone')} help={t('console.start.project.zoneHelp')} defaultValue={zone} fault={f.fields.time_zone} inputClass="ltr" />
+      <ZoneField fault={f.fields.time_zone} />
       <div><Button type="submit" look="primary" busy={f.busy}>{t('console.start.project.make')}</Button></div>
     </form>
+  )
+}
+
+/** A time zone by its IANA name; the browser knows those that there are. */
+export function ZoneField({ fault, now = zoneHere, disabled }: { fault?: string; now?: string; disabled?: boolean }) {
+  return (
+    <div>
+      <Field name="time_zone" label={t('console.start.project.zone')} help={t('console.start.project.zoneHelp')} defaultValue={now} disabled={disabled} fault={fault} inputClass="ltr" autoComplete="off" list="time-zones" />
+      <datalist id="time-zones">{Intl.supportedValuesOf('timeZone').map((z) => <option key={z} value={z} />)}</datalist>
+    </div>
   )
 }
 
@@ -131,9 +158,6 @@ function SourceStep({ project, source, onMade, onNext }: { project?: { id: strin
   )
 }
 
-/** Where the person invited chooses a password. */
-export const joinAddress = (link: string) => `${location.origin}/app/join#${link}`
-
 /** What goes into the page, or to whoever builds it. */
 export function Snippet({ id }: { id: string }) {
   const full = useQuery({ queryKey: ['sources', id], queryFn: () => ok(api.GET('/v1/sources/{id}', { params: { path: { id } } })) })
@@ -151,49 +175,20 @@ export function Snippet({ id }: { id: string }) {
   )
 }
 
-export function Copy({ text, words }: { text: string; words?: string }) {
-  const copy = () => void navigator.clipboard.writeText(text).then(() => say(t('common.copied'), { kind: 'good' }), () => say(t('common.notCopied'), { kind: 'lost' }))
-  return <Button icon="note" onClick={copy}>{words ?? t('common.copy')}</Button>
-}
-
-function SellerStep({ project, onInvited, onNext }: { project?: { id: string }; onInvited: () => void; onNext: () => void }) {
+function SellerStep({ project, onInvited, onNext }: { project?: Project; onInvited: () => void; onNext: () => void }) {
   const may = useMay()
-  const [invited, setInvited] = useState<Schemas['Invitation'] | null>(null)
-  const f = useForm(
-    async ({ name, email, phone }) => {
-      const made = await ok(api.POST('/v1/users', { body: { name: name!, email: email!, phone: phone || undefined, role: 'salesperson', time_zone: zone } }))
-      await ok(api.PUT('/v1/projects/{id}/pool/members/{user}', { params: { path: { id: project!.id, user: made.id } }, body: {} }))
-      return made
-    },
-    (made) => {
-      setInvited(made)
-      onInvited()
-      again('users')
-    },
-  )
+  const [made, setMade] = useState<Made | null>(null)
   if (!project) return <p className="text-soft">{t('console.start.first')}</p>
   if (!may('people:manage')) return <p className="text-soft">{t('console.start.seller.admin')}</p>
-  if (invited) {
-    return (
-      <div className="max-w-140">
-        <p className="font-medium">{t('console.start.seller.invited', { name: invited.name })}</p>
-        <p className="mt-1 text-soft">{t('console.invite.words')}</p>
-        <p dir="ltr" className="mt-3 rounded bg-sunken p-3 font-mono text-xs break-all">{joinAddress(invited.link)}</p>
-        <div className="mt-3 flex gap-2">
-          <Copy text={joinAddress(invited.link)} words={t('console.invite.copy')} />
-          <Button look="quiet" onClick={() => setInvited(null)}>{t('console.invite.another')}</Button>
-          <Button look="primary" onClick={onNext}>{t('console.start.next')}</Button>
-        </div>
-      </div>
-    )
-  }
+  if (!made) return <InviteForm project={project} onMade={(m) => { setMade(m); onInvited() }} />
   return (
-    <form onSubmit={f.submit} className={form}>
-      <Field name="name" label={t('console.person.name')} required fault={f.fields.name} autoComplete="off" />
-      <Field name="email" type="email" label={t('console.person.email')} required fault={f.fields.email} inputClass="ltr" autoComplete="off" />
-      <Field name="phone" type="tel" label={t('console.person.phone')} help={t('console.person.phoneHelp')} fault={f.fields.phone} inputClass="ltr" autoComplete="off" />
-      <div><Button type="submit" look="primary" busy={f.busy}>{t('console.invite.go')}</Button></div>
-    </form>
+    <div>
+      <Invited made={made} />
+      <div className="mt-3 flex gap-2">
+        <Button look="primary" onClick={onNext}>{t('console.start.next')}</Button>
+        <Button look="quiet" onClick={() => setMade(null)}>{t('console.invite.another')}</Button>
+      </div>
+    </div>
   )
 }
 
@@ -209,7 +204,7 @@ async function handIn(source: string, form: Record<string, string>) {
 }
 
 /** Sends a lead in by the same door as everybody's, and shows when it has come. */
-function TestStep({ source, onSent }: { source?: { id: string }; onSent: () => void }) {
+function TestStep({ source, before, onSent }: { source?: Source; /** One that came earlier. */ before?: Lead; onSent: () => void }) {
   const sent = useRef<{ at: number; id?: string } | null>(null)
   const [arrived, setArrived] = useState<{ id: string; ms: number } | null>(null)
   const [waiting, wait] = useState(false)
@@ -235,6 +230,7 @@ function TestStep({ source, onSent }: { source?: { id: string }; onSent: () => v
     },
   })
   if (!source) return <p className="text-soft">{t('console.start.firstSource')}</p>
+  const shown = arrived?.id ?? before?.id
   return (
     <div className="space-y-4">
       <Button look="primary" icon="inlet" busy={go.isPending || waiting} onClick={() => go.mutate()}>{t('console.start.test.send')}</Button>
@@ -248,6 +244,12 @@ function TestStep({ source, onSent }: { source?: { id: string }; onSent: () => v
           </p>
         )}
       </div>
+      {!waiting && shown && (
+        <section aria-live="polite" className="max-w-140">
+          <h3 className="mb-1 font-medium">{t('console.next.title')}</h3>
+          <NextOffer lead={shown} project={source.project_id} />
+        </section>
+      )}
     </div>
   )
 }
