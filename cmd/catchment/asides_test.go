@@ -40,6 +40,14 @@ var asides = []screen{
 		p.See("This device has had none yet")
 		p.Down("Notifications")
 	}},
+	{name: "console-menu", as: "admin", phone: true, path: "/app/console/held", shows: "Dead letters", act: func(p *apptest.Page) {
+		p.Press("Menu")
+		p.See("Leads")
+	}},
+	{name: "console-leads-filters", as: "manager", phone: true, path: "/app/console/leads", shows: "Speed to lead", act: func(p *apptest.Page) {
+		p.Press("Filter")
+		p.See("Any stage")
+	}},
 	{name: "console-refused", as: "salesperson", quiet: true, path: "/app/console/settings"},
 	{name: "console-away", as: "manager", quiet: true, broken: "away", path: "/app/console/leads", shows: "Nothing was lost"},
 	{name: "console-fault", as: "manager", quiet: true, broken: "500", path: "/app/console/leads", shows: "Support finds it as"},

@@ -57,6 +57,14 @@ func (g *gallery) away(page *apptest.Page, l look) {
 	page.See("stays shut until the server answers")
 	shot("shut")
 
+	// As where a passkey was set up: only whether there is one is looked at.
+	apptest.Eval[bool](page, `new Promise((good, bad) => { const r = indexedDB.open('catchment'); r.onerror = bad; r.onsuccess = () => {
+		const s = r.result.transaction('device', 'readwrite').objectStore('device'), q = s.get('me')
+		q.onsuccess = () => { s.put({ ...q.result, wrapped: {} }, 'me').onsuccess = () => { r.result.close(); good(true) } } } })`)
+	page.Go(d.url + "/app/desk")
+	page.See("Unlock")
+	shot("passkey")
+
 	d.manager.want(200, "POST", "/v1/leads/"+lead+"/transfer", fields{"to": g.meID})
 	apptest.Eval[bool](page, `localStorage.removeItem('test.broken'), true`)
 	page.Press("Try again")

@@ -32,7 +32,7 @@ func (l look) of(name string) string {
 
 // TestScreens opens every screen and lets axe look for what keeps people out.
 // With -screens it photographs each at phone and desktop size, light and dark,
-// and in a language that reads from right to left.
+// and in a language that reads from right to left; a few on a tablet.
 func TestScreens(t *testing.T) {
 	t.Parallel()
 	axe, err := os.ReadFile(axeScript)
@@ -42,7 +42,7 @@ func TestScreens(t *testing.T) {
 	g := openGallery(t, string(axe))
 	looks := []look{{"phone", "light", "en"}}
 	if *screensInto != "" {
-		looks = []look{{"phone", "light", "en"}, {"phone", "dark", "en"}, {"desktop", "light", "en"}, {"desktop", "dark", "en"}, {"phone", "light", "ar"}, {"desktop", "dark", "ar"}}
+		looks = []look{{"phone", "light", "en"}, {"phone", "dark", "en"}, {"desktop", "light", "en"}, {"desktop", "dark", "en"}, {"phone", "light", "ar"}, {"desktop", "dark", "ar"}, {"tablet", "light", "en"}}
 	}
 	for _, l := range looks {
 		g.walk(l)
@@ -129,6 +129,9 @@ func (g *gallery) walk(l look) {
 		if !g.screensOf.MatchString(s.name) && !g.screensOf.MatchString(l.of(s.name)) {
 			continue
 		}
+		if l.size == "tablet" && !s.tablet || l.size == "desktop" && s.phone {
+			continue
+		}
 		if page == nil {
 			page = g.open(l)
 		}
@@ -156,6 +159,9 @@ func (g *gallery) walk(l look) {
 	}
 	if page != nil {
 		page.Close()
+	}
+	if l.size == "tablet" {
+		return
 	}
 	if g.screensOf.MatchString("away") || g.screensOf.MatchString(l.of("away")) {
 		page := g.dress(g.b.Own(), l)
@@ -194,8 +200,11 @@ func (g *gallery) dress(page *apptest.Page, l look) *apptest.Page {
 	page.Dark(l.light == "dark").Translate(tongueOf(g.t, l.language))
 	page.Before(breaks)
 	page.Before(subscribes(g.subscription))
-	if l.size == "phone" {
+	switch l.size {
+	case "phone":
 		return page.Phone()
+	case "tablet":
+		return page.Tablet()
 	}
 	return page.Desktop()
 }

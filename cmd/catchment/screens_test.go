@@ -18,6 +18,8 @@ type screen struct {
 	empty    bool   // in an account where nothing happened yet
 	broken   string // how the server answers: "away", "500" or "odd", see breaks
 	alone    bool   // its page serves no other screen
+	phone    bool   // only a phone has it
+	tablet   bool   // looked at on a tablet, too
 }
 
 // firstLead opens the first lead of a list.
@@ -56,9 +58,9 @@ var screens = []screen{
 		p.Press("Set up")
 		p.See("The code that the app shows")
 	}},
-	{name: "console-board", as: "manager", path: "/app/console/board", shows: "The oldest waiting lead"},
-	{name: "console-leads", as: "manager", path: "/app/console/leads?names=true", shows: "Harbour View"},
-	{name: "console-story", as: "manager", path: "/app/console/leads?state=owned", act: first("Speed to lead", "The story")},
+	{name: "console-board", as: "manager", tablet: true, path: "/app/console/board", shows: "The oldest waiting lead"},
+	{name: "console-leads", as: "manager", tablet: true, path: "/app/console/leads?names=true", shows: "Harbour View"},
+	{name: "console-story", as: "manager", tablet: true, path: "/app/console/leads?state=owned", act: first("Speed to lead", "The story")},
 	{name: "console-alarms", as: "manager", path: "/app/console/alarms", shows: "What somebody has to look at"},
 	{name: "console-roles", as: "admin", path: "/app/console/roles", shows: "Reads leads, without the persons"},
 	{name: "console-role-new", as: "admin", path: "/app/console/roles", act: func(p *apptest.Page) {
@@ -76,14 +78,14 @@ var screens = []screen{
 		p.See("How leads are offered")
 	}},
 	{name: "console-start", as: "admin", path: "/app/console/start", shows: "What do you sell?"},
-	{name: "day", as: "salesperson", quiet: true, path: "/app/desk", shows: "My day"},
+	{name: "day", as: "salesperson", quiet: true, tablet: true, path: "/app/desk", shows: "My day"},
 	{name: "day-empty", as: "salesperson", quiet: true, path: "/app/desk?list=returned", shows: "Nobody came back"},
 	{name: "presence", as: "salesperson", quiet: true, path: "/app/desk", shows: "My day", act: func(p *apptest.Page) {
 		p.Press("Choose presence")
 		p.See("Engaged")
 	}},
 	{name: "search", as: "salesperson", quiet: true, path: "/app/desk/search", shows: "Find one of your leads", act: func(p *apptest.Page) { p.Type("Name, phone", "ex"); apptest.Settle(p) }},
-	{name: "lead", as: "salesperson", quiet: true, path: "/app/desk?list=new", shows: "My day", act: firstLead},
+	{name: "lead", as: "salesperson", quiet: true, tablet: true, path: "/app/desk?list=new", shows: "My day", act: firstLead},
 	{name: "lead-next", as: "salesperson", quiet: true, path: "/app/desk?list=new", shows: "My day", act: func(p *apptest.Page) {
 		firstLead(p)
 		p.Press("Follow-up")
@@ -131,7 +133,7 @@ var screens = []screen{
 		p.Press("Try it")
 		p.See("decisions would have been")
 	}},
-	{name: "console-reports", as: "manager", path: "/app/console/reports", shows: "How far they came"},
+	{name: "console-reports", as: "manager", tablet: true, path: "/app/console/reports", shows: "How far they came"},
 	{name: "console-reports-people", as: "marketer", path: "/app/console/reports?by=salesperson&days=1", shows: "Compared"},
 	{name: "console-people", as: "manager", path: "/app/console/people", shows: "Imogen Quill"},
 	{name: "console-person", as: "manager", path: "/app/console/people?role=salesperson", act: first("Priya", "Shifts")},

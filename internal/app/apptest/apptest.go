@@ -244,6 +244,12 @@ func (p *Page) Phone() *Page {
 	return p
 }
 
+// Tablet makes the tab a tablet's: 834 by 1112 points, touched.
+func (p *Page) Tablet() *Page {
+	p.must(chromedp.Do(p.ctx, chromedp.EmulateViewport(834, 1112, chromedp.EmulateScale(2), chromedp.EmulateMobile, chromedp.EmulateTouch)))
+	return p
+}
+
 // Desktop makes the tab a screen's: 1440 by 900 points.
 func (p *Page) Desktop() *Page {
 	p.must(chromedp.Do(p.ctx, chromedp.EmulateViewport(1440, 900)))

@@ -32,9 +32,9 @@ export function Board() {
   const people = b?.people.filter((p) => !project || p.projects.includes(project))
   return (
     <Page title={t('console.board.title')}>
-      <div className="grid grid-cols-1 gap-x-12 gap-y-10 lg:grid-cols-[minmax(0,1fr)_300px]">
+      <Waiting at={b?.at} projects={projects} />
+      <div className="mt-8 grid grid-cols-1 gap-x-12 gap-y-10 lg:grid-cols-[minmax(0,1fr)_300px]">
         <div className="min-w-0 space-y-10">
-          <Waiting at={b?.at} projects={projects} />
           <Part title={t('console.board.projects')}>
             {!projects ? <Rows n={3} /> : projects.length ? <ProjectRows at={b!.at} projects={projects} /> : <Empty title={t('console.board.noProjects')} words={t('console.board.noProjectsWords')} />}
           </Part>
@@ -56,18 +56,18 @@ function Waiting({ at, projects }: { at?: string; projects?: BoardNow['projects'
   const late = age !== null && age > lostAfter
   const sum = (f: (p: BoardNow['projects'][number]) => number) => projects.reduce((n, p) => n + f(p), 0)
   return (
-    <section aria-labelledby="oldest" className="flex flex-wrap items-end gap-x-12 gap-y-6">
+    <section aria-labelledby="oldest" className="grid items-end gap-x-14 md:grid-cols-[auto_minmax(0,1fr)]">
       <div className="min-w-44">
         <h2 id="oldest" className="text-sm font-medium text-soft">{t('console.board.oldest')}</h2>
         <p role="timer" className={cx('figures mt-1 text-hero font-semibold tracking-tight', late && 'text-warm', age === null && 'text-faint')}>{stopwatch(age ?? 0)}</p>
-        <p className={cx('mt-1.5 text-sm', late ? 'font-medium text-warm' : 'text-soft')}>{age === null ? t('console.board.nobody') : late ? t('console.board.late') : t('console.board.soon')}</p>
       </div>
-      <dl className="flex gap-8 pb-0.5">
+      <p className={cx('mt-1.5 text-sm md:col-span-2 md:row-start-2', late ? 'font-medium text-warm' : 'text-soft')}>{age === null ? t('console.board.nobody') : late ? t('console.board.late') : t('console.board.soon')}</p>
+      <dl className="mt-6 flex flex-wrap gap-x-10 gap-y-5 pb-1 md:col-start-2 md:row-start-1 md:mt-0">
         <Figure words={t('console.board.waiting')} n={sum((p) => p.waiting)} state="waiting" />
         <Figure words={t('console.board.offered')} n={sum((p) => p.offered)} state="offered" />
         <Figure words={t('console.board.owned')} n={sum((p) => p.owned)} state="owned" />
+        <Today />
       </dl>
-      <Today />
     </section>
   )
 }
@@ -97,24 +97,24 @@ function Today() {
   const clock = row?.clocks.speed_to_lead
   if (!clock || clock.p50_ms == null) return null
   return (
-    <dl className="pb-0.5">
+    <div>
       <dt className="text-sm text-soft">{t('console.board.speed')}</dt>
       <dd className="figures mt-0.5 text-xl font-semibold">{clock.p50_ms < 3_600_000 ? stopwatch(clock.p50_ms) : span(clock.p50_ms)}</dd>
-    </dl>
+    </div>
   )
 }
 
 function ProjectRows({ at, projects }: { at: string; projects: BoardNow['projects'] }) {
   const may = useMay()
   const now = useNow(1000)
-  const number = 'figures px-3 py-2 text-end'
+  const number = 'figures px-1.5 py-2 text-end last:pe-0 md:px-3'
   return (
     <div className="relative overflow-x-auto" tabIndex={0} role="group" aria-label={t('console.board.projects')}>
-      <table className="w-full min-w-130 text-sm">
+      <table className="w-full text-sm md:min-w-130">
         <thead>
           <tr className="border-b border-line text-xs text-soft">
-            <th scope="col" className="py-2 pe-3 text-start font-medium">{t('console.col.project')}</th>
-            {(['waiting', 'queued', 'offered', 'owned', 'oldestAge'] as const).map((k) => <th key={k} scope="col" className="px-3 py-2 text-end font-medium">{t(`console.board.${k}`)}</th>)}
+            <th scope="col" className="py-2 pe-3 text-start align-bottom font-medium">{t('console.col.project')}</th>
+            {(['waiting', 'queued', 'offered', 'owned', 'oldestAge'] as const).map((k) => <th key={k} scope="col" className="px-1.5 py-2 text-end align-bottom font-medium last:pe-0 md:px-3">{t(`console.board.${k}`)}</th>)}
           </tr>
         </thead>
         <tbody>
@@ -130,7 +130,7 @@ function ProjectRows({ at, projects }: { at: string; projects: BoardNow['project
                 <td className={cx(number, p.queued > 0 && 'font-semibold text-warm')}>{count(p.queued)}</td>
                 <td className={number}>{count(p.offered)}</td>
                 <td className={number}>{count(p.owned)}</td>
-                <td className={cx(number, 'w-28', age !== null && age > lostAfter && 'font-semibold text-warm')}>{age === null ? '–' : stopwatch(age)}</td>
+                <td className={cx(number, 'md:w-28', age !== null && age > lostAfter && 'font-semibold text-warm')}>{age === null ? '–' : stopwatch(age)}</td>
               </tr>
             )
           })}
@@ -161,7 +161,7 @@ function Latest({ project }: { project?: string }) {
 function Arrived({ lead: l }: { lead: Lead }) {
   return (
     <li className="arrives border-b border-line">
-      <Link to="/console/leads/$id" params={{ id: l.id }} className="grid min-h-11 grid-cols-[minmax(0,1fr)_auto_64px] items-center gap-3 px-1 text-sm hover:bg-hover md:grid-cols-[minmax(0,1fr)_minmax(0,1fr)_auto_64px]">
+      <Link to="/console/leads/$id" params={{ id: l.id }} className="grid min-h-11 grid-cols-[minmax(0,1fr)_auto_64px] items-center gap-3 text-sm hover:bg-hover md:-mx-2 md:grid-cols-[minmax(0,1fr)_minmax(0,1fr)_auto_64px] md:px-2">
         <span dir="auto" className="match min-w-0 truncate font-medium">
           {l.project.name}
           <span className="font-normal text-soft"> · {l.source.name}</span>

@@ -13,6 +13,7 @@ import { isWhole } from '../lib/whole'
 import { t, tOf } from '../lib/words'
 import type { LeadFilter } from '../router'
 import { Button } from '../ui/button'
+import { cx } from '../ui/cx'
 import { Empty } from '../ui/empty'
 import { Field } from '../ui/field'
 import { Icon } from '../ui/icon'
@@ -264,9 +265,11 @@ function Filters({ filter, set }: { filter: LeadFilter; set: (part: Partial<Lead
   const choices = (word: string, list: { value: string; label: string }[]) => [{ value: any, label: word }, ...list]
   const plain = { state: undefined, category: undefined, stage: undefined, source: undefined, tag: undefined, person: undefined, test: undefined, team: undefined, from: undefined, to: undefined, origin: undefined, campaign: undefined, came: undefined, speed: undefined }
   const set_ = Object.entries(filter).some(([k, v]) => v && k !== 'names')
-  const box = 'w-40 grow md:grow-0'
+  const [open, show] = useState(false)
+  const box = cx('w-40 grow md:grow-0', !open && 'max-md:hidden')
   return (
     <div role="search" aria-label={t('console.filter.label')} className="mb-3 flex flex-wrap items-center gap-2">
+      <Button icon="sliders" aria-expanded={open} className="md:hidden" onClick={() => show(!open)}>{t('console.filter.label')}</Button>
       <Select hideLabel className={box} label={t('console.filter.list')} value={filter.list ?? any} onChange={(v) => without('list', v, v === any ? {} : plain)}
         choices={choices(t('console.filter.anyList'), (['overdue', 'due-today', 'no-next-action', 'missed', 're-engaged', 'new-without-contact'] as const).map((v) => ({ value: v, label: tOf('console.list', v) })))} />
       {!filter.list && (
@@ -283,7 +286,7 @@ function Filters({ filter, set }: { filter: LeadFilter; set: (part: Partial<Lead
         choices={choices(t('console.filter.anyOwner'), users.map((u) => ({ value: u.id, label: u.name })))} />
       {!filter.list && <Times className={box} filter={filter} set={set} />}
       {!filter.list && (
-        <label className="flex min-h-11 items-center gap-2 px-1 text-sm md:min-h-9">
+        <label className={cx('flex min-h-11 items-center gap-2 px-1 text-sm md:min-h-9', !open && 'max-md:hidden')}>
           <input type="checkbox" className="size-4 accent-accent" checked={!!filter.test} onChange={(e) => set({ test: e.target.checked ? true : undefined })} />
           {t('console.filter.tests')}
         </label>

@@ -46,13 +46,13 @@ function Health({ h }: { h: Schemas['Health'] }) {
   ]
   return (
     <section className="mb-12">
-      <div className="flex flex-wrap items-end gap-x-12 gap-y-5">
+      <div className="grid items-end gap-x-14 md:grid-cols-[auto_minmax(0,1fr)]">
         <div>
           <h2 className="text-sm font-medium text-soft">{t('console.health.state')}</h2>
           <p className={cx('mt-1 text-hero font-semibold tracking-tight', !h.ok && 'text-warm')}>{h.ok ? t('console.health.good') : t('console.health.bad')}</p>
-          <p className="mt-1.5 text-sm text-soft">{h.journal.takes_leads ? t('console.health.takes') : (h.journal.why ?? t('console.health.takesNone'))}</p>
         </div>
-        <dl className="flex flex-wrap gap-x-10 gap-y-4 pb-0.5">
+        <p className="mt-1.5 text-sm text-soft md:col-span-2 md:row-start-2">{h.journal.takes_leads ? t('console.health.takes') : (h.journal.why ?? t('console.health.takesNone'))}</p>
+        <dl className="mt-6 grid grid-cols-3 gap-x-6 gap-y-5 pb-1 md:col-start-2 md:row-start-1 md:mt-0 md:flex md:flex-wrap md:gap-x-10">
           <Small words={t('console.health.database')}>{h.database.answers ? tOf('console.engine', h.engine) : t('console.health.silent')}</Small>
           {h.journal.free_disk_bytes !== undefined && <Small words={t('console.health.disk')}>{bytes(h.journal.free_disk_bytes)}</Small>}
           <Small words={t('console.health.failed')}>{count(h.jobs.failed)}</Small>

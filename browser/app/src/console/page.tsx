@@ -9,7 +9,7 @@ import { faultWords } from '../ui/toast'
 /** A screen of the console: its name, what it is for, and what can be done at once. */
 export function Page({ title, words, action, children, full }: { title: ReactNode; words?: ReactNode; action?: ReactNode; children: ReactNode; /** As high as the window; it scrolls inside. */ full?: boolean }) {
   return (
-    <div className={cx('px-4 pt-5 md:px-8 md:pt-7', full ? 'flex h-[calc(100dvh-57px)] flex-col md:h-dvh' : 'mx-auto max-w-300 pb-16')}>
+    <div className={cx('px-4 pt-5 md:px-8 md:pt-7', full ? 'flex h-[calc(100dvh-57px)] flex-col md:h-dvh' : 'max-w-350 pb-16')}>
       <div className="mb-5 flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
         <div className="min-w-0">
           <h1 className="text-xl font-semibold tracking-tight">{title}</h1>

@@ -46,7 +46,7 @@ function State() {
   const whole = s.signed === s.entries && s.waiting === 0
   return (
     <>
-      <dl className="mb-3 grid gap-x-10 gap-y-4 md:grid-cols-3">
+      <dl className="mb-5 grid grid-cols-3 gap-x-4 md:max-w-160 md:gap-x-10">
         <Figure words={t('console.record.entries')}>{count(s.entries)}</Figure>
         <Figure words={t('console.record.signed')}>
           <span className="inline-flex items-center gap-2">{count(s.signed)}{whole && <Icon name="check" className="size-6 text-good" />}</span>

@@ -1,6 +1,6 @@
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import { type ReactNode, useState } from 'react'
+import { Fragment, type ReactNode, useState } from 'react'
 import { api, ok } from '../lib/api'
 import { useNow } from '../lib/clock'
 import { faultOf } from '../lib/fault'
@@ -74,8 +74,8 @@ function Clocks({ lead: l }: { lead: Lead }) {
   const running = open ? now - Date.parse(l.created_at) : null
   const rest = (['time_to_offer', 'time_to_accept', 'first_response', 'time_to_contact', 'talk'] as const).map((k) => ({ k, ms: k === 'talk' ? c.talk_ms : c[`${k}_ms`], how: c.evidence[k] }))
   return (
-    <dl className="flex flex-wrap items-end gap-x-12 gap-y-5 border-y border-line py-5">
-      <div className="min-w-48">
+    <dl className="grid grid-cols-2 gap-x-6 gap-y-5 border-y border-line py-5 md:grid-cols-5 lg:flex lg:flex-wrap lg:items-end lg:gap-x-12">
+      <div className="col-span-2 min-w-48 md:col-span-5">
         <dt className="text-sm font-medium text-soft">{t('console.clock.speed_to_lead')}</dt>
         <dd className={cx('figures mt-1 text-hero font-semibold tracking-tight', running !== null && running > 60_000 && 'text-warm')}>{running !== null ? stopwatch(running) : c.speed_to_lead_ms == null ? '–' : lasted(c.speed_to_lead_ms)}</dd>
         <dd className="mt-1.5 text-sm text-soft">{running !== null ? t('console.clock.runs') : tOf('console.evidence', c.evidence.speed_to_lead)}</dd>
@@ -127,7 +127,7 @@ function Person({ lead: l }: { lead: Lead }) {
         <dl className="space-y-2.5">
           <Fact words={t('console.person.name')}>{p.name ?? '–'}</Fact>
           <Fact words={t('console.person.phone')}>{p.phone ? <a href={'tel:' + p.phone} className="ltr figures underline-offset-4 hover:underline">{p.phone}</a> : '–'}</Fact>
-          <Fact words={t('console.person.email')}>{p.email ? <a href={'mailto:' + p.email} className="ltr break-all underline-offset-4 hover:underline">{p.email}</a> : '–'}</Fact>
+          <Fact words={t('console.person.email')}>{p.email ? <a href={'mailto:' + p.email} className="ltr wrap-anywhere underline-offset-4 hover:underline">{p.email.split(/(?<=@)/).map((part, i) => <Fragment key={i}>{i > 0 && <wbr />}{part}</Fragment>)}</a> : '–'}</Fact>
         </dl>
       )}
       {!l.contactable && <p className="mt-3 flex items-center gap-2 rounded bg-lost-ground px-3 py-2 text-sm text-lost"><Icon name="warn" className="size-4" />{t('console.lead.notContactable')}</p>}

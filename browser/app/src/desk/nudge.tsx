@@ -65,12 +65,12 @@ function PushHint({ alarms, onDone, onNot }: { alarms: boolean; onDone: () => vo
 function Hint({ icon, title, words, onNot, children }: { icon: IconName; title: string; words: string; onNot: () => void; children?: ReactNode }) {
   return (
     <aside className="mx-4 mt-4 flex flex-wrap items-center gap-x-4 gap-y-2 rounded-lg border border-line bg-surface px-4 py-3">
-      <Icon name={icon} className="size-6 text-accent" />
+      <Icon name={icon} className="mt-0.5 size-6 self-start text-accent" />
       <div className="min-w-48 flex-1">
-        <h2 className="font-semibold">{title}</h2>
+        <h2 className="font-semibold text-wrap">{title}</h2>
         <p className="text-sm text-soft">{words}</p>
       </div>
-      <div className="flex gap-1">
+      <div className="ms-auto flex gap-1">
         <Button look="quiet" onClick={onNot}>{t('desk.nudge.not')}</Button>
         {children}
       </div>

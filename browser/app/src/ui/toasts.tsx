@@ -53,7 +53,7 @@ export function Toasts() {
     <Base.Provider toastManager={manager} limit={3}>
       <Taker />
       <Base.Portal>
-        <Base.Viewport className="fixed inset-x-4 top-[max(12px,env(safe-area-inset-top))] z-60 md:start-auto md:end-6 md:top-auto md:bottom-6 md:w-90">
+        <Base.Viewport className="fixed inset-x-4 top-[max(12px,env(safe-area-inset-top))] z-60 md:start-auto md:end-6 md:top-auto md:bottom-24 md:w-90">
           <List />
         </Base.Viewport>
       </Base.Portal>
