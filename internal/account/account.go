@@ -25,6 +25,8 @@ type (
 	PolicyID  = ident.ID[policyKind]
 	// BacktestID names one trial of a policy on the past.
 	BacktestID = ident.ID[backtestKind]
+	// HolidayID names days off, of the account or of one user.
+	HolidayID = ident.ID[holidayKind]
 	// RoleID names a role that an account made for itself.
 	RoleID = ident.ID[roleKind]
 	// DeviceID names a device of a user, PushID where its pushes go.
@@ -48,6 +50,7 @@ func NewSourceID() SourceID     { return ident.New[sourceKind]() }
 func NewPoolID() PoolID         { return ident.New[poolKind]() }
 func NewPolicyID() PolicyID     { return ident.New[policyKind]() }
 func NewBacktestID() BacktestID { return ident.New[backtestKind]() }
+func NewHolidayID() HolidayID   { return ident.New[holidayKind]() }
 func NewRoleID() RoleID         { return ident.New[roleKind]() }
 func NewDeviceID() DeviceID     { return ident.New[deviceKind]() }
 func NewPushID() PushID         { return ident.New[pushKind]() }
@@ -85,6 +88,7 @@ func ParseProjectID(s string) (ProjectID, error)   { return ident.Parse[projectK
 func ParsePolicyID(s string) (PolicyID, error)     { return ident.Parse[policyKind](s) }
 func ParseSourceID(s string) (SourceID, error)     { return ident.Parse[sourceKind](s) }
 func ParseBacktestID(s string) (BacktestID, error) { return ident.Parse[backtestKind](s) }
+func ParseHolidayID(s string) (HolidayID, error)   { return ident.Parse[holidayKind](s) }
 func ParseSessionID(s string) (SessionID, error)   { return ident.Parse[sessionKind](s) }
 func ParseRoleID(s string) (RoleID, error)         { return ident.Parse[roleKind](s) }
 func ParsePasskeyID(s string) (PasskeyID, error)   { return ident.Parse[passkeyKind](s) }
@@ -102,6 +106,7 @@ type (
 	poolKind     struct{}
 	policyKind   struct{}
 	backtestKind struct{}
+	holidayKind  struct{}
 	roleKind     struct{}
 	deviceKind   struct{}
 	pushKind     struct{}
@@ -117,6 +122,7 @@ func (sourceKind) Prefix() string   { return "src" }
 func (poolKind) Prefix() string     { return "pool" }
 func (policyKind) Prefix() string   { return "plcy" }
 func (backtestKind) Prefix() string { return "btst" }
+func (holidayKind) Prefix() string  { return "hol" }
 func (roleKind) Prefix() string     { return "role" }
 func (deviceKind) Prefix() string   { return "dev" }
 func (pushKind) Prefix() string     { return "push" }

@@ -83,6 +83,7 @@ func New(p Parts) *Console {
 	c.ssoRoutes()
 	c.networkRoutes()
 	c.shiftRoutes()
+	c.holidayRoutes()
 	c.keyRoutes()
 	c.poolRoutes()
 	c.policyRoutes()

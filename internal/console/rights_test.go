@@ -15,17 +15,19 @@ import (
 
 // body is a request that the route would take.
 var body = map[string]any{
-	"create-project":   map[string]any{"name": "P"},
-	"change-project":   map[string]any{"name": "Stolen"},
-	"create-source":    map[string]any{"name": "S", "project_id": "proj_01h455vb4pex5vsknk084sn02q"},
-	"change-source":    map[string]any{"name": "Stolen"},
-	"create-stage":     map[string]any{"name": "T", "category": "won"},
-	"change-stage":     map[string]any{"name": "Stolen"},
-	"create-user":      map[string]any{"name": "U", "role": "auditor", "email": "u@example.com"},
-	"change-user":      map[string]any{"name": "Stolen"},
-	"put-shifts":       map[string]any{"shifts": []any{}},
-	"put-source-watch": map[string]any{"mode": "off", "minutes": 60, "patience": 100, "quiet": []any{}},
-	"create-key":       map[string]any{"kind": "secret", "name": "K", "role": "auditor"},
+	"create-project":      map[string]any{"name": "P"},
+	"change-project":      map[string]any{"name": "Stolen"},
+	"create-source":       map[string]any{"name": "S", "project_id": "proj_01h455vb4pex5vsknk084sn02q"},
+	"change-source":       map[string]any{"name": "Stolen"},
+	"create-stage":        map[string]any{"name": "T", "category": "won"},
+	"change-stage":        map[string]any{"name": "Stolen"},
+	"create-user":         map[string]any{"name": "U", "role": "auditor", "email": "u@example.com"},
+	"change-user":         map[string]any{"name": "Stolen"},
+	"put-shifts":          map[string]any{"shifts": []any{}},
+	"create-holiday":      map[string]any{"name": "H", "from": "2028-01-02"},
+	"create-user-holiday": map[string]any{"name": "H", "from": "2028-01-02"},
+	"put-source-watch":    map[string]any{"mode": "off", "minutes": 60, "patience": 100, "quiet": []any{}},
+	"create-key":          map[string]any{"kind": "secret", "name": "K", "role": "auditor"},
 	"create-policy": map[string]any{"project_id": "proj_01h455vb4pex5vsknk084sn02q", "name": "P", "policy": map[string]any{
 		"rules": []any{map[string]any{"name": "Everyone", "method": "round_robin"}}}},
 	"backtest-policy": map[string]any{"days": 1},
@@ -51,6 +53,7 @@ func TestAnothersThingsAreNotThere(t *testing.T) {
 			"rules": []any{map[string]any{"name": "Everyone", "method": "round_robin"}}}}).want(t, 201).str("id")
 		key := other.admin.post("/v1/keys", map[string]any{"kind": "secret", "name": "K", "role": "admin"}).want(t, 201)
 		stage := other.admin.post("/v1/stages", map[string]any{"name": "Theirs", "category": "won"}).want(t, 201).str("id")
+		holiday := other.admin.post("/v1/holidays", map[string]any{"name": "Theirs", "from": "2028-01-02"}).want(t, 201).str("id")
 		dead := leads.DeadLetter{ID: lead.NewDeadID(), Enquiry: lead.NewEnquiryID(), Stream: "s", Seq: 1, Reason: "x", ReceivedAt: now(), ChangedAt: now()}
 		other.write(func(tx *store.Tx) error { _, err := leads.AddDead(tx, dead); return err })
 		ids := map[string][3]string{ // theirs, never was, garbage
@@ -60,6 +63,7 @@ func TestAnothersThingsAreNotThere(t *testing.T) {
 			"user":    {seller.id, account.NewUserID().String(), "%27"},
 			"key":     {key.str("id"), account.NewKeyID().String(), "key_1"},
 			"policy":  {draft, account.NewPolicyID().String(), "plcy_"},
+			"holiday": {holiday, account.NewHolidayID().String(), "hol_"},
 			"dead":    {dead.ID.String(), lead.NewDeadID().String(), "dead"},
 		}
 		seen := 0
@@ -99,7 +103,7 @@ func TestAnothersThingsAreNotThere(t *testing.T) {
 		}
 		c.admin.post("/v1/keys", map[string]any{"kind": "publishable", "name": "K", "any_origin": true, "sources": []string{theirs.source}}).want(t, 422)
 		// Lists.
-		for _, path := range []string{"/v1/projects", "/v1/sources", "/v1/users", "/v1/keys", "/v1/board", "/v1/dead-letters", "/v1/record", "/v1/reports/leads"} {
+		for _, path := range []string{"/v1/projects", "/v1/sources", "/v1/users", "/v1/holidays", "/v1/keys", "/v1/board", "/v1/dead-letters", "/v1/record", "/v1/reports/leads"} {
 			got := c.admin.get(path).want(t, 200).text
 			for kind, id := range ids {
 				if strings.Contains(got, id[0]) {
@@ -116,7 +120,7 @@ func TestAnothersThingsAreNotThere(t *testing.T) {
 
 func kindOf(path string) string {
 	for prefix, kind := range map[string]string{"/v1/projects/{": "project", "/v1/sources/{": "source", "/v1/stages/{": "stage",
-		"/v1/users/{": "user", "/v1/keys/{": "key", "/v1/dead-letters/{": "dead", "/v1/policies/{": "policy"} {
+		"/v1/users/{": "user", "/v1/keys/{": "key", "/v1/dead-letters/{": "dead", "/v1/policies/{": "policy", "/v1/holidays/{": "holiday"} {
 		if strings.HasPrefix(path, prefix) {
 			return kind
 		}
@@ -169,6 +173,9 @@ func TestBadInput(t *testing.T) {
 			{"PUT", "/v1/users/" + c.admin.id + "/shifts", `{"shifts":[{"weekday":7,"start_minute":0,"end_minute":1}]}`, 422, "invalid shifts[0].weekday wrong_value"},
 			{"PUT", "/v1/users/" + c.admin.id + "/shifts", `{"shifts":[{"weekday":1,"start_minute":60,"end_minute":30}]}`, 422, "invalid shifts out_of_range"},
 			{"PUT", "/v1/users/" + c.admin.id + "/shifts", `{"shifts":[{"weekday":1,"start_minute":0,"end_minute":60},{"weekday":1,"start_minute":30,"end_minute":90}]}`, 422, "invalid shifts overlap"},
+			{"POST", "/v1/holidays", `{"name":"A","from":"2028-02-30"}`, 422, "invalid from date"},
+			{"POST", "/v1/holidays", `{"name":"A","from":"2028-02-03","until":"2028-02-02"}`, 422, "invalid until out_of_range"},
+			{"POST", "/v1/users/" + c.admin.id + "/holidays", `{"name":" ","from":"2028-02-03"}`, 422, "invalid name length"},
 			{"POST", "/v1/keys", `{"kind":"secret","name":"K"}`, 422, "invalid role unknown_role"},
 			{"POST", "/v1/keys", `{"kind":"publishable","name":"K"}`, 422, "invalid origins required"},
 			{"POST", "/v1/keys", `{"kind":"publishable","name":"K","origins":["homes.example"]}`, 422, "invalid origins.0 bad_origin"},

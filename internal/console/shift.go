@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"catchment/internal/account"
-	"catchment/internal/routing"
 	"catchment/internal/store"
 	"catchment/internal/store/members"
 	"catchment/internal/store/offers"
@@ -15,7 +14,7 @@ import (
 type Shifts struct {
 	UserID   string  `json:"user_id" example:"user_01h455vb4pex5vsknk084sn02q"`
 	TimeZone string  `json:"time_zone" doc:"The user's; the minutes are its wall clock's." example:"Europe/London"`
-	OnShift  bool    `json:"on_shift" doc:"Now."`
+	OnShift  bool    `json:"on_shift" doc:"Now; not on a day off."`
 	Shifts   []Shift `json:"shifts" nullable:"false" doc:"By weekday and time. Without any the user gets no offers."`
 }
 
@@ -45,7 +44,7 @@ func (c *Console) getShifts(v *web.Visit, tx *store.Tx, in *UserPath) (*Shifts, 
 	if err != nil {
 		return nil, err
 	}
-	return shiftsOf(tx, m, v.At)
+	return c.shiftsOf(tx, m, v.At)
 }
 
 func (c *Console) putShifts(v *web.Visit, tx *store.Tx, in *putShiftsIn) (*Shifts, error) {
@@ -60,19 +59,19 @@ func (c *Console) putShifts(v *web.Visit, tx *store.Tx, in *putShiftsIn) (*Shift
 	if err := c.Routing.SetShifts(tx, m.ID, list, v.Actor, v.At); err != nil {
 		return nil, err
 	}
-	return shiftsOf(tx, m, v.At)
+	return c.shiftsOf(tx, m, v.At)
 }
 
-func shiftsOf(tx *store.Tx, m *members.Member, now time.Time) (*Shifts, error) {
+func (c *Console) shiftsOf(tx *store.Tx, m *members.Member, now time.Time) (*Shifts, error) {
 	list, err := offers.Shifts(tx, m.ID)
 	if err != nil {
 		return nil, err
 	}
-	zone, err := time.LoadLocation(m.TimeZone)
+	h, err := c.Routing.HoursOf(tx, m.ID, list, m.TimeZone, now)
 	if err != nil {
-		zone = time.UTC // as routing does
+		return nil, err
 	}
-	out := &Shifts{UserID: m.ID.String(), TimeZone: m.TimeZone, OnShift: routing.OnShift(list, zone, now).On, Shifts: make([]Shift, len(list))}
+	out := &Shifts{UserID: m.ID.String(), TimeZone: m.TimeZone, OnShift: h.On, Shifts: make([]Shift, len(list))}
 	for i, s := range list {
 		out.Shifts[i] = Shift{s.Weekday, s.Start, s.End}
 	}

@@ -21,7 +21,7 @@ var pathKinds = map[string]string{
 	"dead-letters": "dead", "members": "user", "policies": "policy", "backtests": "backtest", "f": "source",
 	"accounts": "account", "passkeys": "passkey", "roles": "role",
 	"ended":  "ending", // an account with its proof; without one nothing is told
-	"visits": "visit", "bookings": "booking", "quarantine": "enquiry", "imports": "import", "exports": "export", "sessions": "session", "devices": "device", "alarms": "alarm", "attempts": "attempt", "subject-requests": "request", "grants": "grant",
+	"visits": "visit", "bookings": "booking", "quarantine": "enquiry", "imports": "import", "exports": "export", "sessions": "session", "devices": "device", "alarms": "alarm", "attempts": "attempt", "subject-requests": "request", "grants": "grant", "holidays": "holiday",
 }
 
 // nameKinds is the kind of a query parameter or a body's field, by its name, or
@@ -50,7 +50,7 @@ var inPages = []string{"capture-form", "form-thanks"}
 var prefixes = map[string]string{
 	"account": "acct", "ending": "acct", "lead": "lead", "enquiry": "enq", "offer": "offr", "person": "prsn", "merge": "mrg", "project": "proj",
 	"source": "src", "stage": "stg", "user": "user", "key": "key", "dead": "dead", "note": "note", "pool": "pool", "policy": "plcy", "round": "rnd", "attempt": "attm", "entry": "rec",
-	"visit": "visit", "booking": "book", "import": "imp", "export": "exp", "session": "sess", "backtest": "btst", "alarm": "alrm", "passkey": "passkey", "device": "dev", "request": "dsr", "role": "role", "grant": "grant",
+	"visit": "visit", "booking": "book", "import": "imp", "export": "exp", "session": "sess", "backtest": "btst", "alarm": "alrm", "passkey": "passkey", "device": "dev", "request": "dsr", "role": "role", "grant": "grant", "holiday": "hol",
 }
 
 // route is one operation of the OpenAPI document.
@@ -398,20 +398,22 @@ func (r route) request(d *document, own map[string]string, at *place, id string)
 // better are bodies where the document's example would be refused before the
 // ids in it are looked at.
 var better = map[string]string{
-	"set-stage":        `{"category":"follow-up"}`,
-	"set-next-action":  `{"at":"2030-01-02T09:30:00Z","what":"call"}`,
-	"create-key":       `{"kind":"secret","name":"Matrix","role":"auditor"}`,
-	"add-attempt":      `{"channel":"call","disposition":"no-answer"}`,
-	"capture-lead":     `{"source":"SOURCE","person":{"email":"visitor@example.com"},"test":true}`,
-	"capture-batch":    `[{"source":"SOURCE","person":{"email":"visitor@example.com"},"test":true}]`,
-	"plan-visit":       `{"at":"2028-01-02T09:30:00Z"}`,
-	"change-visit":     `{"at":"2028-01-02T10:30:00Z"}`,
-	"add-booking":      `{"value_minor":1,"currency":"GBP"}`,
-	"handover-lead":    `{}`,
-	"put-shifts":       `{"shifts":[]}`,
-	"put-source-watch": `{"mode":"learned","minutes":60,"patience":100,"quiet":[]}`,
-	"create-policy":    `{"project_id":"x","name":"Matrix","policy":{"rules":[{"name":"Everyone","method":"round_robin"}]}}`,
-	"put-member-tags":  `{"tags":["matrix"]}`,
+	"set-stage":           `{"category":"follow-up"}`,
+	"set-next-action":     `{"at":"2030-01-02T09:30:00Z","what":"call"}`,
+	"create-key":          `{"kind":"secret","name":"Matrix","role":"auditor"}`,
+	"add-attempt":         `{"channel":"call","disposition":"no-answer"}`,
+	"capture-lead":        `{"source":"SOURCE","person":{"email":"visitor@example.com"},"test":true}`,
+	"capture-batch":       `[{"source":"SOURCE","person":{"email":"visitor@example.com"},"test":true}]`,
+	"plan-visit":          `{"at":"2028-01-02T09:30:00Z"}`,
+	"change-visit":        `{"at":"2028-01-02T10:30:00Z"}`,
+	"add-booking":         `{"value_minor":1,"currency":"GBP"}`,
+	"handover-lead":       `{}`,
+	"put-shifts":          `{"shifts":[]}`,
+	"put-source-watch":    `{"mode":"learned","minutes":60,"patience":100,"quiet":[]}`,
+	"create-policy":       `{"project_id":"x","name":"Matrix","policy":{"rules":[{"name":"Everyone","method":"round_robin"}]}}`,
+	"put-member-tags":     `{"tags":["matrix"]}`,
+	"create-holiday":      `{"name":"Matrix","from":"2028-01-02"}`,
+	"create-user-holiday": `{"name":"Matrix","from":"2028-01-02"}`,
 }
 
 func (r route) filled(d *document, own map[string]string, at *place, id string) []byte {

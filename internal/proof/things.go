@@ -140,7 +140,7 @@ func (m *matrix) alarm(ctx context.Context, a *api, out map[string]string) error
 	return errors.New("no alarm within 30s of a clock of one second")
 }
 
-// carry begins an import, an export and a back-test, and makes a role, so that there is one of each.
+// carry begins an import, an export and a back-test, and makes a role and a day off, so that there is one of each.
 func (m *matrix) carry(ctx context.Context, a *api, out map[string]string) error {
 	for kind, of := range map[string]struct {
 		path string
@@ -148,6 +148,7 @@ func (m *matrix) carry(ctx context.Context, a *api, out map[string]string) error
 	}{
 		"import":   {"/v1/imports", map[string]any{"source_id": out["source"], "mode": "history"}},
 		"export":   {"/v1/exports", map[string]any{"purpose": "matrix"}},
+		"holiday":  {"/v1/holidays", map[string]any{"name": "Matrix", "from": "2028-01-02"}},
 		"role":     {"/v1/roles", map[string]any{"name": "Matrix", "permissions": map[string]string{"setup:read": "all"}}},
 		"backtest": {"/v1/policies/" + out["policy"] + "/backtest", map[string]any{"days": 1}},
 	} {

@@ -49,6 +49,7 @@ func (r *Router) begin(tx *store.Tx, project account.ProjectID, policy account.P
 		return err
 	}
 	var zone *time.Location
+	var hours Policy
 	var rows []offers.Clock
 	var first time.Time
 	for i, l := range c.Clocks {
@@ -59,9 +60,12 @@ func (r *Router) begin(tx *store.Tx, project account.ProjectID, policy account.P
 			if zone, err = r.zoneOf(tx, project); err != nil {
 				return err
 			}
+			if hours, err = withHolidays(tx, c.Policy, all[0].at); err != nil {
+				return err
+			}
 		}
 		for _, s := range all {
-			due := store.Clock(c.DueAt(l, s.at, zone))
+			due := store.Clock(hours.DueAt(l, s.at, zone))
 			first = sooner(first, due)
 			rows = append(rows, offers.Clock{ID: lead.NewAlarmID(), Lead: s.lead, Project: project, Policy: policy, Level: i, Name: string(name),
 				User: s.user, Alert: l.alerts(), BeganAt: s.at, DueAt: due})
@@ -229,6 +233,9 @@ func (r *Router) ring(tx *store.Tx, id lead.AlarmID, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	if s.Due, err = r.putOff(tx, c, p); err != nil {
+		return err
+	}
 	v := p.Clocks[c.Level].Judge(s)
 	switch {
 	case v.End:
@@ -237,6 +244,24 @@ func (r *Router) ring(tx *store.Tx, id lead.AlarmID, now time.Time) error {
 		return offers.PutOffClock(tx, c.ID, v.Later)
 	}
 	return r.fire(tx, c, l, v, now)
+}
+
+// putOff is when the clock is due by the account's days off as they are now:
+// one that was added since puts it off.
+func (r *Router) putOff(tx *store.Tx, c offers.Clock, p *compiled) (time.Time, error) {
+	l := p.Clocks[c.Level]
+	if l.Hours != Business {
+		return c.DueAt, nil
+	}
+	zone, err := r.zoneOf(tx, c.Project)
+	if err != nil {
+		return c.DueAt, err
+	}
+	hours, err := withHolidays(tx, p.Policy, c.BeganAt)
+	if err != nil {
+		return c.DueAt, err
+	}
+	return later(c.DueAt, store.Clock(hours.DueAt(l, c.BeganAt, zone))), nil
 }
 
 // standing reads how the clock's lead stands.

@@ -321,29 +321,45 @@ func TestNobodyIsReached(t *testing.T) {
 }
 
 // Business hours and holidays are the project's: a lead taken on Friday
-// evening is due on the next working day.
+// evening is due on the next working day, also when the Monday is the account's
+// day off, or becomes it while the clock runs.
 func TestClocksInRoutingHours(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
-		p := routing.DefaultPolicy()
-		for day := 1; day <= 5; day++ {
-			p.Hours = append(p.Hours, routing.OpenHours{Weekday: day, Start: 9 * 60, End: 18 * 60})
-		}
-		p.Holidays = []string{"2026-03-09"} // the Monday after
-		p.Clocks = []routing.ServiceLevel{{Clock: routing.AcceptToAttempt, Seconds: 3600, Hours: routing.Business, Then: routing.Alert}}
-		w := governed(t, db, 1, routing.PoolChange{AcceptSeconds: num(600)}, p)
-		w.clock.Store(time.Date(2026, 3, 6, 17, 30, 0, 0, time.UTC).UnixMicro())
-		id, _ := w.taken()
-		w.clock.Store(time.Date(2026, 3, 10, 9, 29, 59, 0, time.UTC).UnixMicro())
-		w.settle()
-		if n := len(w.alarms(false)); n != 0 {
-			t.Fatalf("%d alarms before the hour was over", n)
-		}
-		w.pass(time.Second)
-		w.settle()
-		if list := w.alarms(false); len(list) != 1 || list[0].Lead != id || list[0].Taken || w.route(id).State != lead.Owned {
-			t.Errorf("alarms %+v, the lead is %s", list, w.route(id).State)
+		for _, whose := range []string{"the policy", "the account", "the account since"} {
+			t.Run(whose, func(t *testing.T) { clocksOverMonday(t, db, whose) })
 		}
 	})
+}
+
+func clocksOverMonday(t *testing.T, db *store.DB, whose string) {
+	const monday = "2026-03-09"
+	p := routing.DefaultPolicy()
+	for day := 1; day <= 5; day++ {
+		p.Hours = append(p.Hours, routing.OpenHours{Weekday: day, Start: 9 * 60, End: 18 * 60})
+	}
+	if whose == "the policy" {
+		p.Holidays = []string{monday}
+	}
+	p.Clocks = []routing.ServiceLevel{{Clock: routing.AcceptToAttempt, Seconds: 3600, Hours: routing.Business, Then: routing.Alert}}
+	w := governed(t, db, 1, routing.PoolChange{AcceptSeconds: num(600)}, p)
+	w.clock.Store(time.Date(2026, 3, 6, 17, 30, 0, 0, time.UTC).UnixMicro())
+	if whose == "the account" {
+		w.dayOff(account.UserID{}, monday, monday)
+	}
+	id, _ := w.taken()
+	if whose == "the account since" {
+		w.dayOff(account.UserID{}, monday, monday)
+	}
+	w.clock.Store(time.Date(2026, 3, 10, 9, 29, 59, 0, time.UTC).UnixMicro())
+	w.settle()
+	if n := len(w.alarms(false)); n != 0 {
+		t.Fatalf("%d alarms before the hour was over", n)
+	}
+	w.pass(time.Second)
+	w.settle()
+	if list := w.alarms(false); len(list) != 1 || list[0].Lead != id || list[0].Taken || w.route(id).State != lead.Owned {
+		t.Errorf("alarms %+v, the lead is %s", list, w.route(id).State)
+	}
 }
 
 // A clock keeps the version under which it began; closing, a transfer and a

@@ -70,6 +70,28 @@ func (w *world) member(u account.UserID, in bool) {
 	w.write(func(tx *store.Tx) error { return w.router.SetMember(tx, w.pool, u, in, "test", w.now()) })
 }
 
+// dayOff gives the user days off; the zero user, everybody.
+func (w *world) dayOff(u account.UserID, from, until string) {
+	w.Helper()
+	w.write(func(tx *store.Tx) error {
+		_, err := w.router.AddHoliday(tx, offers.Holiday{User: u, Name: "Off", Off: offers.Off{From: from, Until: until}}, "test", w.now())
+		return err
+	})
+}
+
+func (w *world) noDayOff(u account.UserID) {
+	w.Helper()
+	w.write(func(tx *store.Tx) error {
+		all, err := offers.HolidaysOf(tx, u)
+		for _, h := range all {
+			if err := w.router.DropHoliday(tx, h.ID, "test", w.now()); err != nil {
+				return err
+			}
+		}
+		return err
+	})
+}
+
 func (w *world) tag(u account.UserID, tags ...string) {
 	w.Helper()
 	w.write(func(tx *store.Tx) error { return w.router.SetTags(tx, w.pool, u, tags, "test", w.now()) })
@@ -123,6 +145,23 @@ func exclusions() []exclusion {
 	return []exclusion{
 		{name: "not active in the pool", reason: routing.Inactive,
 			exclude: func(w *world, b account.UserID) { w.member(b, false) }, lift: func(w *world, b account.UserID) { w.member(b, true) }},
+		{name: "on a day off of their own", reason: routing.OffShift, after: 15 * time.Hour, // midnight
+			exclude: func(w *world, b account.UserID) { w.dayOff(b, "2026-03-02", "2026-03-02") }},
+		{name: "in a long leave", reason: routing.OffShift, after: 30*24*time.Hour - 9*time.Hour,
+			exclude: func(w *world, b account.UserID) { w.dayOff(b, "2026-02-20", "2026-03-31") }},
+		{name: "on a day off that is taken back", reason: routing.OffShift,
+			exclude: func(w *world, b account.UserID) { w.dayOff(b, "2026-03-01", "2026-03-09") },
+			lift:    func(w *world, b account.UserID) { w.noDayOff(b) }},
+		{name: "on the account's day off, in the person's zone", reason: routing.OffShift, after: 20 * time.Hour, // midnight in New York
+			exclude: func(w *world, _ account.UserID) {
+				gone := w.users[1]
+				w.member(gone, false)
+				w.users[1] = w.hire("America/New_York", routing.AlwaysOn())
+				w.dayOff(account.UserID{}, "2026-03-02", "2026-03-02")
+			}},
+		{name: "on the account's day off that is taken back", reason: routing.OffShift,
+			exclude: func(w *world, _ account.UserID) { w.dayOff(account.UserID{}, "2026-03-02", "2026-03-02") },
+			lift:    func(w *world, _ account.UserID) { w.noDayOff(account.UserID{}) }},
 		{name: "before the shift, in the person's zone", reason: routing.OffShift, after: 5 * time.Hour, // nine o'clock in New York
 			exclude: func(w *world, _ account.UserID) {
 				gone := w.users[1]

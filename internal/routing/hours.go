@@ -7,7 +7,7 @@ import (
 	"catchment/internal/store/offers"
 )
 
-// hoursCache remembers OnShift's answers, which hold until the next change:
+// hoursCache remembers Working's answers, which hold until the next change:
 // two hundred people mostly share a few patterns, and a round asks for all.
 type hoursCache struct {
 	sync.Mutex
@@ -24,18 +24,18 @@ const (
 	hoursFor  = 10 * time.Minute
 )
 
-func (c *hoursCache) of(shifts []offers.Shift, zone *time.Location, at time.Time) Hours {
+func (c *hoursCache) of(shifts []offers.Shift, off []offers.Off, zone *time.Location, at time.Time) Hours {
 	if len(shifts) == 0 {
 		return Hours{}
 	}
-	key := hoursKey(shifts, zone)
+	key := hoursKey(shifts, off, zone)
 	c.Lock()
 	k, ok := c.known[key]
 	c.Unlock()
 	if ok && !at.Before(k.from) && at.Before(k.until) {
 		return k.Hours
 	}
-	h := OnShift(shifts, zone, at)
+	h := Working(shifts, off, zone, at)
 	k = knownHours{h, at, at.Add(hoursFor)}
 	if !h.Next.IsZero() && h.Next.Before(k.until) {
 		k.until = h.Next
@@ -49,10 +49,13 @@ func (c *hoursCache) of(shifts []offers.Shift, zone *time.Location, at time.Time
 	return h
 }
 
-func hoursKey(shifts []offers.Shift, zone *time.Location) string {
+func hoursKey(shifts []offers.Shift, off []offers.Off, zone *time.Location) string {
 	b := make([]byte, 0, len(shifts)*5+32)
 	for _, s := range shifts {
 		b = append(b, byte(s.Weekday), byte(s.Start>>8), byte(s.Start), byte(s.End>>8), byte(s.End))
+	}
+	for _, o := range off {
+		b = append(append(b, o.From...), o.Until...)
 	}
 	return string(append(b, zone.String()...))
 }

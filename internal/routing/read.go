@@ -156,13 +156,13 @@ func (r *Router) Roster(tx *store.Tx, id account.PoolID, now time.Time) ([]Membe
 		}
 		return nil, err
 	}
-	members, err := offers.Roster(tx, id)
+	members, err := r.staff(tx, id, now)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Member, len(members))
 	for i, m := range members {
-		h := r.hours.of(m.Shifts, r.zone(m.Zone), now)
+		h := r.hours.of(m.Shifts, m.Off, r.zone(m.Zone), now)
 		out[i] = Member{Candidate: candidate(m, h), Hours: h, Shifts: m.Shifts}
 	}
 	return out, nil

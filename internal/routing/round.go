@@ -112,14 +112,14 @@ func settings(p offers.Pool) Settings {
 
 // roster fills in the candidates, and says when a shift next begins or ends.
 func (r *Router) roster(tx *store.Tx, in *Round) (next time.Time, err error) {
-	members, err := offers.Roster(tx, in.Pool.ID)
+	at := time.UnixMicro(in.At).UTC()
+	members, err := r.staff(tx, in.Pool.ID, at)
 	if err != nil {
 		return next, err
 	}
-	at := time.UnixMicro(in.At).UTC()
 	in.Candidates = make([]Candidate, len(members))
 	for i, m := range members {
-		h := r.hours.of(m.Shifts, r.zone(m.Zone), at)
+		h := r.hours.of(m.Shifts, m.Off, r.zone(m.Zone), at)
 		c := candidate(m, h)
 		if c.Active && !h.Next.IsZero() && (next.IsZero() || h.Next.Before(next)) {
 			next = h.Next

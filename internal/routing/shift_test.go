@@ -95,3 +95,61 @@ func TestOnShiftHolds(t *testing.T) {
 		}
 	})
 }
+
+// Days off against a count of every quarter of an hour that knows nothing of
+// edges: whether somebody works, and when that next changes, also when a leave
+// is longer than a week or the clock is changed in it.
+func TestWorkingOnDaysOff(t *testing.T) {
+	found := 0
+	rapid.Check(t, func(t *rapid.T) {
+		z, err := time.LoadLocation(rapid.SampledFrom([]string{"UTC", "Asia/Kolkata", "America/New_York", "Europe/London", "Australia/Lord_Howe", "America/Santiago"}).Draw(t, "zone"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var shifts []offers.Shift
+		for _, day := range rapid.SliceOfNDistinct(rapid.IntRange(0, 6), 1, 7, rapid.ID).Draw(t, "days") {
+			start := rapid.IntRange(0, 47).Draw(t, "start") * 30
+			shifts = append(shifts, offers.Shift{Weekday: day, Start: start, End: min(start+30*rapid.IntRange(1, 48).Draw(t, "long"), 1440)})
+		}
+		at := time.Date(2026, time.Month(rapid.SampledFrom([]int{3, 4, 9, 10, 11}).Draw(t, "month")), rapid.IntRange(1, 31).Draw(t, "d"), rapid.IntRange(0, 23).Draw(t, "h"), 15*rapid.IntRange(0, 3).Draw(t, "q"), 0, 0, time.UTC)
+		var off []offers.Off
+		for range rapid.IntRange(0, 3).Draw(t, "offs") {
+			from := at.AddDate(0, 0, rapid.IntRange(-12, 12).Draw(t, "from"))
+			off = append(off, offers.Off{From: from.Format(time.DateOnly), Until: from.AddDate(0, 0, rapid.IntRange(0, 25).Draw(t, "until")).Format(time.DateOnly)})
+		}
+		works := func(x time.Time) bool {
+			x = x.In(z)
+			day, minute, in := x.Format(time.DateOnly), x.Hour()*60+x.Minute(), false
+			for _, s := range shifts {
+				in = in || s.Weekday == int(x.Weekday()) && s.Start <= minute && minute < s.End
+			}
+			for _, o := range off {
+				in = in && (day < o.From || o.Until < day)
+			}
+			return in
+		}
+		h := routing.Working(shifts, off, z, at)
+		if h.On != works(at) {
+			t.Fatalf("at %v on: %v", at, h.On)
+		}
+		var next time.Time
+		for x := at; x.Before(at.AddDate(0, 0, 60)) && next.IsZero(); x = x.Add(15 * time.Minute) {
+			if works(x) != h.On {
+				next = x
+			}
+		}
+		if !h.Next.Equal(next) {
+			t.Fatalf("at %v off %v, shifts %v: next is %v, counted %v", at, off, shifts, h.Next.UTC(), next)
+		}
+		if !h.Since.IsZero() && (h.Since.After(at) || works(h.Since) != h.On || works(h.Since.Add(-time.Minute)) == h.On) {
+			t.Fatalf("at %v since %v", at, h.Since)
+		}
+		// The control: who forgets the days off is found out.
+		if plain := routing.OnShift(shifts, z, at); plain.On != h.On || !plain.Next.Equal(h.Next) {
+			found++
+		}
+	})
+	if found == 0 {
+		t.Error("an answer without days off would not be noticed")
+	}
+}

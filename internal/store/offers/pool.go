@@ -1,6 +1,6 @@
 // Package offers is the SQL of pools, their members and shifts, the offers
 // made to them, and the ledger of decisions (tables pool, pool_member, shift,
-// offer, round, decision). Package routing alone writes them.
+// holiday, offer, round, decision). Package routing alone writes them.
 package offers
 
 import (

@@ -24,6 +24,7 @@ type Member struct {
 	Misses      int64 // offers missed one after the other, in this pool
 	Tags        []string
 	Shifts      []Shift
+	Off         []Off // the account's and the member's own; filled in by routing
 }
 
 // Shift is a weekly stretch of work: minutes of a day in the member's zone.
