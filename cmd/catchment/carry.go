@@ -28,7 +28,7 @@ func (h *house) newCarrier() *carry.Carrier {
 	})
 	h.stops = append(h.stops, sealer.Close)
 	return carry.New(carry.Options{
-		DB: h.db, Accounts: h.accounts, Journal: h.journal, Seal: sealer.Seal, Jobs: h.jobs, Log: h.log,
+		DB: h.db, Accounts: h.accounts, Journal: h.journal, Seal: sealer.Seal, Jobs: h.jobs, Log: h.log, Wholes: h.newWholes(),
 		Files:   &keyring.Opener{Accounts: h.accounts, Record: h.recordOpening, Keys: h.fileKeys},
 		Persons: &keyring.Opener{Accounts: h.accounts, Record: h.recordOpening, Keys: h.subjectKeys},
 		User: func(tx *store.Tx, email string) (account.UserID, error) {

@@ -82,6 +82,9 @@ type accountCmd struct {
 	Recover accountRecoverCmd `cmd:"" help:"Take away a user's second factors and print a one-time link for them."`
 	End     accountEndCmd     `cmd:"" help:"Show whether an account is to end; end one now whose admin has asked for it."`
 
+	Export accountExportCmd `cmd:"" help:"Write an account's archive, sealed for whom its admin named; verify one."`
+	Import accountImportCmd `cmd:"" help:"Make the account of an archive."`
+
 	Certificate certificateCmd `cmd:"" help:"Show or verify the certificate of an account that was ended."`
 }
 

@@ -31,17 +31,9 @@ func TestARestoredDatabaseHasNobodyWhoWasErased(t *testing.T) {
 	}
 	goneEnquiry, goneLead, gone := send("Asha Example", "+12025550141")
 	_, staysLead, _ := send("Ben Example", "+12025550142")
-	command := func(want int, args ...string) string {
-		t.Helper()
-		var out strings.Builder
-		if status := run(args, &out, &out); status != want {
-			t.Fatalf("%v: status %d\n%s", args, status, out.String())
-		}
-		return out.String()
-	}
-	command(0, "backup", "--data", c.Data, "--backup-to", folder)
-	command(0, "drill", "--data", c.Data, "--from", folder)
-	if text := command(1, "drill", "--data", c.Data, "--from", t.TempDir()); !strings.Contains(text, "no backup") {
+	command(t, 0, "backup", "--data", c.Data, "--backup-to", folder)
+	command(t, 0, "drill", "--data", c.Data, "--from", folder)
+	if text := command(t, 1, "drill", "--data", c.Data, "--from", t.TempDir()); !strings.Contains(text, "no backup") {
 		t.Error(text)
 	}
 
@@ -60,18 +52,18 @@ func TestARestoredDatabaseHasNobodyWhoWasErased(t *testing.T) {
 	// The control: without the ledger the same backup brings the person back.
 	other := settingsFor(t, store.Options{})
 	copyKeys(t, c.Data, other.Data)
-	command(0, "restore", "--data", other.Data, "--from", folder)
+	command(t, 0, "restore", "--data", other.Data, "--from", folder)
 	if !bytes.Equal(wrappedKey(t, other.Data, gone), key) {
 		t.Error("the backup did not have the person: nothing was proved")
 	}
 
-	command(1, "restore", "--data", c.Data, "--from", folder) // over one that is there
+	command(t, 1, "restore", "--data", c.Data, "--from", folder) // over one that is there
 	for _, name := range []string{"catchment.db", "catchment.db-wal", "catchment.db-shm"} {
 		if err := os.Remove(filepath.Join(c.Data, name)); err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
 	}
-	command(0, "restore", "--data", c.Data, "--from", folder)
+	command(t, 0, "restore", "--data", c.Data, "--from", folder)
 	if inFiles(t, c.Data, key) {
 		t.Error("the restore wrote the key of who was erased")
 	}

@@ -32,6 +32,7 @@ import (
 	_ "catchment/internal/store/published"
 	_ "catchment/internal/store/record"
 	_ "catchment/internal/store/setup"
+	_ "catchment/internal/store/whole"
 	_ "catchment/internal/store/work"
 
 	_ "modernc.org/sqlite"

@@ -67,6 +67,7 @@ const (
 // Opener opens sealed values with an entry on the record. keyring.Opener does.
 type Opener interface {
 	Open(ctx context.Context, scope account.Scope, actor string, purpose vault.Purpose, sealed ...vault.Sealed) (keyring.Opened, error)
+	Everything(ctx context.Context, scope account.Scope, actor string, purpose vault.Purpose, count int) (func(context.Context, ...vault.Sealed) (keyring.Opened, error), error)
 }
 
 // Journal is where rows go: durable on return, or an error. It may be told the
@@ -84,6 +85,7 @@ type Options struct {
 	Journal  Journal
 	Seal     func(id account.ID, plain, aad []byte) (box, data []byte, err error)
 	Jobs     *jobs.List
+	Wholes   *Wholes                                                  // of whole accounts
 	User     func(tx *store.Tx, email string) (account.UserID, error) // zero when there is none
 	Log      *slog.Logger
 }
@@ -103,6 +105,7 @@ func New(o Options) *Carrier {
 func (c *Carrier) Register(r *jobs.Runner) {
 	r.Handle(ImportJob, c.runImport)
 	r.Handle(ExportJob, c.runExport)
+	r.Handle(AccountJob, c.runAccount)
 }
 
 // NewImport is what an import begins with.

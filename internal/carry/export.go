@@ -11,6 +11,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/jobs"
+	"catchment/internal/keyring"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
 	"catchment/internal/store"
@@ -100,10 +101,22 @@ func (c *Carrier) CancelExport(tx *store.Tx, id lead.ExportID, actor string, at 
 			if err := files.EndExport(tx, id); err != nil {
 				return err
 			}
-			return record(tx, at, actor, "export.cancelled", id.String(), nil)
+			e, err := files.GetExport(tx, id)
+			if err != nil {
+				return err
+			}
+			return record(tx, at, actor, actionOf(e, "cancelled"), id.String(), nil)
 		}
 	}
 	return problem.Conflict("export_ended", "This export was fetched or cancelled already.")
+}
+
+// actionOf is what the record calls it.
+func actionOf(e *files.Export, what string) string {
+	if e.Kind == files.OfAccount {
+		return "account.export." + what
+	}
+	return "export." + what
 }
 
 // runExport makes the pages of an export, each with the place of the next in
@@ -278,10 +291,13 @@ func Inert(s string) string {
 // Fetch gives the file out, once: what is left of it afterwards is destroyed,
 // also if the caller hangs up halfway. write is not called before the caller
 // is known to be the one who gets it.
-func (c *Carrier) Fetch(ctx context.Context, s account.Scope, id lead.ExportID, actor string, at time.Time, write func(text string) error) error {
+func (c *Carrier) Fetch(ctx context.Context, s account.Scope, kind string, id lead.ExportID, actor string, at time.Time, write func(text string) error) error {
 	var e *files.Export
 	err := c.DB.Write(ctx, s, func(tx *store.Tx) (err error) {
-		if e, err = files.GetExport(tx, id); err != nil {
+		if e, err = files.GetExport(tx, id); err == nil && e.Kind != kind {
+			err = store.ErrNone
+		}
+		if err != nil {
 			return err
 		}
 		ok, err := files.MoveExport(tx, id, "ready", "fetched", at)
@@ -291,7 +307,7 @@ func (c *Carrier) Fetch(ctx context.Context, s account.Scope, id lead.ExportID, 
 		if err != nil {
 			return err
 		}
-		return record(tx, at, actor, "export.fetched", id.String(), map[string]any{"rows": e.Rows})
+		return record(tx, at, actor, actionOf(e, "fetched"), id.String(), map[string]any{"rows": e.Rows})
 	})
 	if errors.Is(err, store.ErrNone) {
 		return problem.NotFound()
@@ -304,7 +320,12 @@ func (c *Carrier) Fetch(ctx context.Context, s account.Scope, id lead.ExportID, 
 	return errors.Join(err, end)
 }
 
+// giveOut opens the file's pieces: one entry on the record.
 func (c *Carrier) giveOut(ctx context.Context, s account.Scope, e *files.Export, actor string, write func(string) error) error {
+	open, err := c.Files.Everything(ctx, s, actor, vault.Purpose(e.Purpose), int(e.Chunks))
+	if err != nil {
+		return err
+	}
 	for n := range e.Chunks {
 		var data []byte
 		err := c.DB.Read(ctx, s, func(tx *store.Tx) (err error) {
@@ -314,12 +335,14 @@ func (c *Carrier) giveOut(ctx context.Context, s account.Scope, e *files.Export,
 		if err != nil {
 			return err
 		}
-		text, err := c.open(ctx, c.Files, s, actor, vault.Purpose(e.Purpose), vault.Sealed{
-			Binding: place(files.ExportTable, e.ID.UUID(), n), Subject: vault.Subject(e.ID.UUID()), Data: data})
+		opened, err := open(ctx, vault.Sealed{Binding: place(files.ExportTable, e.ID.UUID(), n), Subject: vault.Subject(e.ID.UUID()), Data: data})
 		if err != nil {
 			return err
 		}
-		if err := write(text); err != nil {
+		if opened.States[0] != keyring.Clear {
+			return errPiece
+		}
+		if err := write(reveal.Text(opened.Values[0])); err != nil {
 			return err
 		}
 	}

@@ -179,10 +179,12 @@ func (c *Carrier) open(ctx context.Context, o Opener, s account.Scope, actor str
 		return "", err
 	}
 	if opened.States[0] != keyring.Clear {
-		return "", errors.New("a piece of the file does not open")
+		return "", errPiece
 	}
 	return reveal.Text(opened.Values[0]), nil
 }
+
+var errPiece = errors.New("a piece of the file does not open")
 
 func (r *run) read(ctx context.Context) ([]entry, error) {
 	rows, first, err := r.piece(ctx, r.m.Next)

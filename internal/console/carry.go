@@ -209,7 +209,7 @@ func listExports(_ *web.Visit, tx *store.Tx, in *web.Page) (*web.List[*Export], 
 	if err != nil {
 		return nil, err
 	}
-	rows, err := files.ListExports(tx, from.At, web.IDAt[lead.ExportID](from), in.Limit+1)
+	rows, err := files.ListExports(tx, files.OfLeads, from.At, web.IDAt[lead.ExportID](from), in.Limit+1)
 	return web.ListOf(*in, rows, func(e *files.Export) web.Place { return web.Place{At: e.CreatedAt, ID: e.ID.UUID()} }, exportView), err
 }
 
@@ -219,6 +219,9 @@ func getExport(_ *web.Visit, tx *store.Tx, in *ExportPath) (*Export, error) {
 		return nil, err
 	}
 	e, err := files.GetExport(tx, id)
+	if err == nil && e.Kind != files.OfLeads {
+		err = store.ErrNone
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -408,7 +411,7 @@ func (c *Console) fetchFile(w http.ResponseWriter, r *http.Request, v *web.Visit
 	id, err := web.PathID(r.PathValue("id"), lead.ParseExportID)
 	var out io.Writer
 	if err == nil {
-		err = c.Carrier.Fetch(r.Context(), v.Scope, id, v.Actor, v.At, func(text string) error {
+		err = c.Carrier.Fetch(r.Context(), v.Scope, files.OfLeads, id, v.Actor, v.At, func(text string) error {
 			if out == nil {
 				out = csvReply(w, id.String()+".csv")
 			}
@@ -438,8 +441,12 @@ func (s slow) Write(b []byte) (int, error) {
 }
 
 func csvReply(w http.ResponseWriter, name string) io.Writer {
+	return fileReply(w, name, "text/csv; charset=utf-8")
+}
+
+func fileReply(w http.ResponseWriter, name, media string) io.Writer {
 	h := w.Header()
-	h.Set("Content-Type", "text/csv; charset=utf-8")
+	h.Set("Content-Type", media)
 	h.Set("Content-Disposition", `attachment; filename="`+name+`"`)
 	h.Set("Cache-Control", "no-store")
 	return slow{w, http.NewResponseController(w)}

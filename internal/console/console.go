@@ -99,6 +99,7 @@ func New(p Parts) *Console {
 	c.grantRoutes()
 	c.openingRoutes()
 	c.endRoutes()
+	c.wholeRoutes()
 	return c
 }
 

@@ -10,6 +10,7 @@ import (
 	"catchment/internal/store/devices"
 	"catchment/internal/store/members"
 	"catchment/internal/store/setup"
+	"catchment/internal/submission"
 	"catchment/internal/vault"
 	"catchment/internal/vault/reveal"
 )
@@ -86,6 +87,23 @@ func (d *Directory) addMember(tx *store.Tx, k AccountKeys, region string, n NewM
 	}
 	link, err := d.addLink(tx, m.ID, now)
 	return m, link, err
+}
+
+// LetIn has a user who came with their account from elsewhere found by their
+// address and phone when they sign in. They have no password yet.
+func (d *Directory) LetIn(tx *store.Tx, id account.UserID, email, phone vault.Personal) error {
+	normal, ok := submission.Email(reveal.Text(email))
+	if !ok {
+		return nil // whoever has none signs in by a link
+	}
+	ok, err := access.AddCredential(tx, id, d.o.Keys.LoginIndex(normal), d.now())
+	if err == nil && !ok {
+		err = errEmailTaken()
+	}
+	if err != nil {
+		return err
+	}
+	return d.setPhone(tx, id, phone)
 }
 
 func errEmailTaken() error {

@@ -73,6 +73,33 @@ func (k *Keyring) NewAccount(ctx context.Context, id account.ID) (wrapped []byte
 	})
 }
 
+// FindingKeys are the keys by which an account finds again what it has: those of
+// blind indexes, and of enquiries' ids under idempotency keys. An archive of the
+// whole account carries them beside the texts; NewAccountLike takes them.
+type FindingKeys struct {
+	Index     []byte `json:"index"`
+	CaptureID []byte `json:"capture_id"`
+}
+
+// FindingKeys gives them to whoever may have everything of the account.
+func (a *AccountKeys) FindingKeys() FindingKeys {
+	c := a.secrets().content
+	return FindingKeys{slices.Clone(c.Index), slices.Clone(c.CaptureID)}
+}
+
+// NewAccountLike is NewAccount for an account that comes from elsewhere: its
+// keys to seal with are new, and what was indexed is found as before.
+func (k *Keyring) NewAccountLike(ctx context.Context, id account.ID, find FindingKeys) (wrapped []byte, keys *AccountKeys, err error) {
+	if k.rootEnded(time.Now()) {
+		return nil, nil, ErrEnded
+	}
+	g, err := newGeneration(1)
+	if err != nil {
+		return nil, nil, err
+	}
+	return k.wrapAccount(ctx, id, keysetContent{Born: g.Born, Version: formatVersion, Generations: []generation{g}, Index: find.Index, CaptureID: find.CaptureID})
+}
+
 // Rotate gives the account new keys to seal with; what the old ones sealed
 // still opens. The caller stores wrapped under the new Version, publishes the
 // new DropBox and lets its Accounts Forget the account.

@@ -97,6 +97,31 @@ func (o *Opener) Open(ctx context.Context, scope account.Scope, actor string, pu
 	return out, nil
 }
 
+// Everything writes one entry of count values on the record, for one who takes
+// out all that an account has, and returns what opens them page after page
+// without another entry. Nothing is opened when the entry could not be written.
+func (o *Opener) Everything(ctx context.Context, scope account.Scope, actor string, purpose vault.Purpose, count int) (func(context.Context, ...vault.Sealed) (Opened, error), error) {
+	if !scope.Valid() || actor == "" || !purpose.Valid() {
+		return nil, errors.New("keyring: an opening needs an account, an actor and a purpose")
+	}
+	entry := Opening{ID: vault.NewOpeningID(), Scope: scope, Actor: actor, Purpose: purpose, Count: count}
+	if err := o.Record(ctx, entry); err != nil {
+		return nil, fmt.Errorf("keyring: nothing was opened, the record could not be written: %w", err)
+	}
+	return func(ctx context.Context, sealed ...vault.Sealed) (Opened, error) {
+		out := Opened{Opening: entry.ID, Values: make([]vault.Personal, len(sealed)), States: make([]State, len(sealed))}
+		_, subjects := contents(sealed)
+		keys, err := o.subjectKeys(ctx, scope, subjects)
+		if err != nil {
+			return Opened{}, err
+		}
+		for i, s := range sealed {
+			out.Values[i], out.States[i] = openOne(keys, s)
+		}
+		return out, nil
+	}, nil
+}
+
 // contents lists what there is to open, and whose it is, each once.
 func contents(sealed []vault.Sealed) (items []Item, subjects []vault.Subject) {
 	seen := map[vault.Subject]bool{}

@@ -23,14 +23,19 @@ type Table struct {
 	InsertOnly bool
 	Account    bool     // its rows are of accounts
 	Key        []string // the columns of its primary key
+	Columns    []Column // in the order in which migrations made them
 }
+
+// Column is one of a table's; Kind is a word of the migrations: ID, BYTES, INT,
+// BOOL or TEXT.
+type Column struct{ Name, Kind string }
 
 // Tables lists the schema's tables by name.
 func Tables() []Table {
 	var out []Table
-	keys := primaryKeys()
+	keys, columns := primaryKeys(), columnsOf()
 	for _, name := range slices.Sorted(maps.Keys(tables())) {
-		out = append(out, Table{name, directoryTables[name], insertOnly[name], !unbound[name], keys[name]})
+		out = append(out, Table{name, directoryTables[name], insertOnly[name], !unbound[name], keys[name], columns[name]})
 	}
 	return out
 }
@@ -52,6 +57,29 @@ func primaryKeys() map[string][]string {
 			} else if m := keyOfOne.FindStringSubmatch(t[2]); m != nil {
 				out[t[1]] = []string{m[1]}
 			}
+		}
+	}
+	return out
+}
+
+var (
+	columnMade  = regexp.MustCompile(`(?m)^\s+(\w+) (ID|BYTES|INT|BOOL|TEXT)\b`)
+	columnAdded = regexp.MustCompile(`(?m)^ALTER TABLE (\w+) ADD COLUMN (\w+) (ID|BYTES|INT|BOOL|TEXT)\b`)
+)
+
+// columnsOf reads each table's columns from the migrations.
+func columnsOf() map[string][]Column {
+	out := map[string][]Column{}
+	for _, text := range migrationTexts() {
+		text = comment.ReplaceAllString(text, "")
+		for _, t := range tableText.FindAllStringSubmatch(text, -1) {
+			out[t[1]] = nil // one that is made anew has those of the last time
+			for _, c := range columnMade.FindAllStringSubmatch(t[2], -1) {
+				out[t[1]] = append(out[t[1]], Column{c[1], c[2]})
+			}
+		}
+		for _, c := range columnAdded.FindAllStringSubmatch(text, -1) {
+			out[c[1]] = append(out[c[1]], Column{c[2], c[3]})
 		}
 	}
 	return out

@@ -24,16 +24,25 @@ type Export struct {
 	CreatedAt     time.Time
 	FinishedAt    time.Time
 	Asked, Filter string // JSON: which leads, in the API's words and as lists take it; "": those of Project
+	Kind          string // OfLeads, OfAccount
+	Recipient     string // of age, who alone opens an account's archive; "": it is in clear
+	Total         int64  // rows that an account's archive will have, about
 }
 
-const exportColumns = `export_id, project_id, state, by_actor, purpose, keyset_version, wrapped, chunks, row_count, at_created, at_lead, created_at, finished_at, asked, filter`
+// The kinds of exports: some leads as CSV, or an archive of the whole account.
+const (
+	OfLeads   = "leads"
+	OfAccount = "account"
+)
+
+const exportColumns = `export_id, project_id, state, by_actor, purpose, keyset_version, wrapped, chunks, row_count, at_created, at_lead, created_at, finished_at, asked, filter, kind, recipient, total`
 
 var (
 	addExport = store.Register("carry.export.add", `INSERT INTO export (account_id, export_id, project_id, state, by_actor, purpose, keyset_version, wrapped,
-		chunks, row_count, at_created, created_at, asked, filter) VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, 0, 0, 0, $8, $9, $10)`)
+		chunks, row_count, at_created, created_at, asked, filter, kind, recipient) VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, 0, 0, 0, $8, $9, $10, $11, $12)`)
 	getExport   = store.Register("carry.export.get", `SELECT `+exportColumns+` FROM export WHERE account_id = $1 AND export_id = $2`)
 	listExports = store.Register("carry.export.list", `SELECT `+exportColumns+` FROM export
-		WHERE account_id = $1 AND (created_at, export_id) < ($2, $3) ORDER BY created_at DESC, export_id DESC LIMIT $4`)
+		WHERE account_id = $1 AND kind = $5 AND (created_at, export_id) < ($2, $3) ORDER BY created_at DESC, export_id DESC LIMIT $4`)
 	morePages = store.Register("carry.export.more", `UPDATE export SET chunks = chunks + 1, row_count = row_count + $4, at_created = $5, at_lead = $6
 		WHERE account_id = $1 AND export_id = $2 AND state = 'running' AND chunks = $3`)
 	exportState = store.Register("carry.export.state", `UPDATE export SET state = $4, finished_at = COALESCE(finished_at, $5)
@@ -43,13 +52,44 @@ var (
 	getPage   = store.Register("carry.page.get", `SELECT data FROM export_chunk WHERE account_id = $1 AND export_id = $2 AND n = $3`)
 	dropPages = store.Register("carry.page.drop", `DELETE FROM export_chunk WHERE account_id = $1 AND export_id = $2`)
 
+	// an archive that is begun anew has another key: who wrote the pages before writes no more
+	beginAgain = store.Register("carry.export.again", `UPDATE export SET chunks = 0, row_count = 0, total = 0, wrapped = $3, keyset_version = $4
+		WHERE account_id = $1 AND export_id = $2 AND state = 'running'`)
+	moreParts = store.Register("carry.export.part", `UPDATE export SET chunks = chunks + 1, row_count = $4, total = $5
+		WHERE account_id = $1 AND export_id = $2 AND state = 'running' AND chunks = $3 AND wrapped = $6`)
+
 	openExports = store.Register("carry.export.open", `SELECT `+exportColumns+` FROM export WHERE account_id = $1 AND state IN ('running', 'ready')`)
 	exportKeys  = store.List("carry.export.keys", `SELECT export_id, wrapped FROM export WHERE account_id = $1 AND export_id IN (LIST)`)
 )
 
 // AddExport adds an export that is to run.
 func AddExport(tx *store.Tx, e *Export) error {
-	return tx.Must(addExport, e.ID, e.Project, e.By, e.Purpose, e.KeysetVersion, e.Wrapped, store.Micro(e.CreatedAt), e.Asked, e.Filter)
+	if e.Kind == "" {
+		e.Kind = OfLeads
+	}
+	return tx.Must(addExport, e.ID, e.Project, e.By, e.Purpose, e.KeysetVersion, e.Wrapped, store.Micro(e.CreatedAt), e.Asked, e.Filter, e.Kind, e.Recipient)
+}
+
+// BeginAgain has an account's archive begun from its first byte, under the key
+// that e has now; false when it was cancelled.
+func BeginAgain(tx *store.Tx, e *Export) (bool, error) {
+	n, err := tx.Exec(beginAgain, e.ID, e.Wrapped, e.KeysetVersion)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	e.Chunks = 0
+	_, err = tx.Exec(dropPages, e.ID)
+	return err == nil, err
+}
+
+// AddPart keeps the next sealed part of an account's archive; false when it was
+// cancelled, or begun again by somebody else.
+func AddPart(tx *store.Tx, e *Export, rows, total int64, data []byte) (bool, error) {
+	n, err := tx.Exec(moreParts, e.ID, e.Chunks, rows, total, e.Wrapped)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	return true, tx.Must(addPage, e.ID, e.Chunks, data)
 }
 
 // GetExport returns the export, or store.ErrNone.
@@ -58,13 +98,13 @@ func GetExport(tx *store.Tx, id lead.ExportID) (*Export, error) {
 	return e, e.scan(tx.Row(getExport, id).Scan)
 }
 
-// ListExports is ListImports for exports.
-func ListExports(tx *store.Tx, at time.Time, after lead.ExportID, limit int) (out []*Export, err error) {
+// ListExports is ListImports for exports of a kind.
+func ListExports(tx *store.Tx, kind string, at time.Time, after lead.ExportID, limit int) (out []*Export, err error) {
 	from := at.UnixMicro()
 	if at.IsZero() {
 		from, after = int64(1)<<62, lead.NewExportID()
 	}
-	rows, err := tx.Query(listExports, from, after, limit)
+	rows, err := tx.Query(listExports, from, after, limit, kind)
 	err = store.Each(rows, err, func(scan func(...any) error) error {
 		e := &Export{}
 		out = append(out, e)
@@ -87,7 +127,7 @@ func OpenExports(tx *store.Tx) (out []*Export, err error) {
 func (e *Export) scan(scan func(...any) error) error {
 	var at int64
 	err := scan(&e.ID, &e.Project, &e.State, &e.By, &e.Purpose, &e.KeysetVersion, &e.Wrapped, &e.Chunks, &e.Rows, &at, &e.AtLead,
-		store.Time(&e.CreatedAt), store.Time(&e.FinishedAt), &e.Asked, &e.Filter)
+		store.Time(&e.CreatedAt), store.Time(&e.FinishedAt), &e.Asked, &e.Filter, &e.Kind, &e.Recipient, &e.Total)
 	if at != 0 {
 		e.AtCreated = time.UnixMicro(at).UTC()
 	}
