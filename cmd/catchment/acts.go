@@ -60,6 +60,7 @@ func (c config) note(ctx context.Context, now time.Time, e audit.Entry) error {
 // database.
 func (c config) record(ctx context.Context, at time.Time, e audit.Entry) error {
 	o := c.storeOptions()
+	o.Beside = true
 	if o.URL == "" && !exists(o.Path) {
 		return errors.New("there is no database here")
 	}

@@ -48,7 +48,9 @@ func offline(ctx context.Context, w *world, c config) (*house, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h.db, err = store.Open(ctx, h.storeOptions()); err != nil {
+	o := h.storeOptions()
+	o.Beside = true
+	if h.db, err = store.Open(ctx, o); err != nil {
 		return nil, err
 	}
 	h.jobs, h.events = jobs.NewList(nobody{}), events.NewLog(nobody{})

@@ -45,27 +45,11 @@ func KeyTables() []string { return []string{"account_keyset", "person_key", "mem
 var ErrBusy = errors.New("store: busy")
 
 func (b *liteBackend) emptyLog(ctx context.Context) error {
-	var c *liteConn
-	select {
-	case c = <-b.writer:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { b.writer <- c }()
-	// Leads wait behind the writer: not for long.
-	if _, err := c.c.ExecContext(ctx, "PRAGMA busy_timeout = 500"); err != nil {
-		return fmt.Errorf("store: scrub: %w", err)
-	}
-	var busy, pages, moved int
-	err := c.c.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved)
-	if _, reset := c.c.ExecContext(context.WithoutCancel(ctx), "PRAGMA busy_timeout = 10000"); err == nil {
-		err = reset
-	}
-	if err != nil {
-		return fmt.Errorf("store: scrub: %w", err)
-	}
-	if busy != 0 {
-		return fmt.Errorf("store: scrub: the log is being read: %w", ErrBusy)
-	}
-	return nil
+	return b.alone(ctx, func(c *liteConn) error {
+		if b.ship != nil {
+			return b.ship.moved(ctx, c, "TRUNCATE")
+		}
+		_, err := c.checkpoint(ctx, "TRUNCATE")
+		return err
+	})
 }

@@ -22,6 +22,7 @@ type liteBackend struct {
 	readers chan *liteConn
 	all     []*liteConn
 	closing sync.Once
+	ship    *Shipping // nil: SQLite moves its log by itself; whoever has the writer may read it
 }
 
 type liteConn struct {
@@ -38,7 +39,7 @@ type liteConn struct {
 func sqliteDSN(path string, readOnly bool) string {
 	v := url.Values{}
 	for _, p := range []string{"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "secure_delete(ON)",
-		"foreign_keys(ON)", "wal_autocheckpoint(10000)", "cache_size(-65536)", "temp_store(MEMORY)"} {
+		"foreign_keys(ON)", fmt.Sprintf("wal_autocheckpoint(%d)", shipNormal), "cache_size(-65536)", "temp_store(MEMORY)"} {
 		v.Add("_pragma", p)
 	}
 	if readOnly {
@@ -74,7 +75,10 @@ func openSQLite(ctx context.Context, o Options) (*liteBackend, error) {
 		home <- lc
 		return nil
 	}
-	if err = add(b.writer, false); err == nil {
+	if err = add(b.writer, false); err == nil && o.Beside {
+		err = b.all[0].setAutocheckpoint(ctx, 0)
+	}
+	if err == nil {
 		for range readers {
 			if err = add(b.readers, true); err != nil {
 				break

@@ -42,6 +42,7 @@ type Options struct {
 	OwnerURL string // who may change the schema; URL when empty
 	Readers  int    // SQLite's read connections, default 4
 	Conns    int    // PostgreSQL's connections, default 16
+	Beside   bool   // a server may have SQLite's file: its log is left to it
 	Log      *slog.Logger
 }
 
