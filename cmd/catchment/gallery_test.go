@@ -94,6 +94,7 @@ func openGallery(t *testing.T, axe string) *gallery {
 	supporters := admin.want(200, "GET", "/v1/grants/supporters", nil).items()
 	admin.want(201, "POST", "/v1/grants", fields{"to": supporters[0].(map[string]any)["id"], "leads": []any{had.items()[0].(map[string]any)["id"]}, "fields": []string{"name", "phone", "message"},
 		"until": time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "reason": "Ticket 4711"})
+	api{t, made.URL, tokenOf(g.sessions["admin"])}.until("a person who was opened to be called", "/v1/openings?purpose=contact&limit=1", func(a answer) bool { return len(a.items()) > 0 })
 	g.signIn(t)
 	timed := g.quiet.manager.want(201, "POST", "/v1/policies", fields{"project_id": g.quiet.project, "name": "In turn, timed",
 		"policy": fields{"rules": []fields{{"name": "Everybody", "method": "round_robin"}}, "clocks": []fields{{"clock": "accept_to_attempt", "seconds": 1, "hours": "wall_clock", "then": "alert"}}}})

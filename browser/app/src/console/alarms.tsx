@@ -54,7 +54,7 @@ function Queues() {
       <ul>
         {queued.map((p) => (
           <li key={p.id} className="border-b border-line">
-            <Link to="/console/leads" search={{ project: p.id, state: 'waiting' }} className="flex min-h-11 items-center gap-3 px-1 text-sm hover:bg-hover">
+            <Link to="/console/leads" search={{ project: p.id, state: 'waiting' }} className="flex min-h-11 items-center gap-3 text-sm hover:bg-hover md:-mx-2 md:px-2">
               <Icon name="warn" className="size-4.5 text-warm" />
               <span className="min-w-0 flex-1 truncate font-medium">{p.name}</span>
               <span className="figures">{t('console.alarm.queued', { count: p.queued })}</span>

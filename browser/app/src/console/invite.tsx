@@ -81,12 +81,12 @@ export function InviteForm({ project, onMade }: { project?: Project; onMade: (ma
           <legend className="text-sm font-medium">{t('console.invite.hours')}</legend>
           <p className="text-sm text-soft">{t('console.invite.hoursHelp', { zone })}</p>
           <div className="mt-2 flex flex-wrap items-start gap-2">
-            <Select hideLabel label={t('console.invite.days')} className="w-44" value={days} onChange={setDays} choices={(['daily', 'workdays', 'none'] as const).map((d) => ({ value: d, label: t(`console.invite.${d}`) }))} />
+            <Select hideLabel label={t('console.invite.days')} className="basis-full" value={days} onChange={setDays} choices={(['daily', 'workdays', 'none'] as const).map((d) => ({ value: d, label: t(`console.invite.${d}`) }))} />
             {days !== 'none' && (
               <>
-                <Field name="from" type="time" hideLabel label={t('console.draft.from')} required defaultValue="09:00" className="w-32" />
+                <Field name="from" type="time" hideLabel label={t('console.draft.from')} required defaultValue="09:00" className="min-w-0 flex-1" />
                 <span className="pt-2 text-soft">{t('console.draft.to')}</span>
-                <Field name="until" type="time" hideLabel label={t('console.draft.until')} required defaultValue="19:00" className="w-32" fault={early ? t('console.invite.early') : undefined} />
+                <Field name="until" type="time" hideLabel label={t('console.draft.until')} required defaultValue="19:00" className="min-w-0 flex-1" fault={early ? t('console.invite.early') : undefined} />
               </>
             )}
           </div>

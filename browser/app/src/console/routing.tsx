@@ -69,7 +69,7 @@ function Of({ id, name, versions, only }: { id: string; name: string; versions: 
           <ul aria-label={t('console.routing.versions')}>
             {versions.map((v) => (
               <li key={v.id} className="border-b border-line">
-                <Link to="/console/routing/$id" params={{ id: v.id }} className="flex min-h-11 items-center gap-3 px-1 text-sm hover:bg-hover">
+                <Link to="/console/routing/$id" params={{ id: v.id }} className="flex min-h-11 items-center gap-3 text-sm hover:bg-hover md:-mx-2 md:px-2">
                   <span className="min-w-0 flex-1 truncate font-medium">{t('console.routing.version', { n: v.version, name: v.name })}</span>
                   {v.published && <Icon name="check" className="size-4 text-good" />}
                   <span className="min-w-0 truncate text-soft">{users?.find((u) => u.id === v.created_by)?.name}</span>

@@ -1,6 +1,8 @@
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { useRef } from 'react'
+import { serverNow } from '../lib/clock'
 import { faultOf } from '../lib/fault'
+import { dayName } from '../lib/format'
 import { useListKeys } from '../lib/keys'
 import { t } from '../lib/words'
 import { Empty } from '../ui/empty'
@@ -24,7 +26,10 @@ export function Day() {
   return (
     <main className="mx-auto max-w-200 md:pt-6">
       <Nudge />
-      <h1 className="px-4 pt-5 pb-2 text-xl font-semibold tracking-tight">{t('desk.nav.day')}</h1>
+      <div className="flex flex-wrap items-baseline justify-between gap-x-4 px-4 pt-5 pb-2">
+        <h1 className="text-xl font-semibold tracking-tight">{t('desk.nav.day')}</h1>
+        <p className="text-sm text-soft">{dayName(serverNow())}</p>
+      </div>
       <Tabs
         label={t('desk.list.label')}
         value={list}

@@ -26,6 +26,8 @@ export function when(at: string | number | Date, now: number | Date = Date.now()
   return date({ day: 'numeric', month: 'short', hour: 'numeric', minute: '2-digit', ...(sameYear ? {} : { year: 'numeric' }) }).format(d)
 }
 
+/** "Tuesday 3 March". */
+export const dayName = (at: string | number | Date) => date({ weekday: 'long', day: 'numeric', month: 'long' }).format(new Date(at))
 export const full = (at: string | number | Date) => date({ dateStyle: 'full', timeStyle: 'medium' }).format(new Date(at))
 
 const unit = (n: number, u: string) => made('u' + locale() + u, () => new Intl.NumberFormat(locale(), { style: 'unit', unit: u, unitDisplay: 'short', maximumFractionDigits: 0 })).format(n)

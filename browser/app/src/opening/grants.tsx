@@ -71,10 +71,10 @@ function List({ state, see }: { state: Grant['state']; see: (id: string) => void
       <ul ref={box}>
         {rows.map((g) => (
           <li key={g.id} className="border-b border-line">
-            <button data-row type="button" onClick={() => see(g.id)} className="flex min-h-14 w-full flex-wrap items-center gap-x-5 gap-y-1 px-1 py-2.5 text-start text-sm hover:bg-hover">
+            <button data-row type="button" onClick={() => see(g.id)} className="flex min-h-14 w-full flex-wrap items-center gap-x-5 gap-y-1 py-2.5 text-start text-sm hover:bg-hover md:-mx-2 md:w-[calc(100%+16px)] md:px-2">
               <span className="min-w-56 flex-1">
                 <span className="font-medium">{opener(g.to, true)}</span> <span className="text-soft">· {t('grant.leads', { count: g.leads })} · {fieldsOf(g.fields)}</span>
-                <span dir="auto" className="block text-soft">{g.reason}</span>
+                <span dir="auto" className="match block text-soft">{g.reason}</span>
               </span>
               {g.kind === 'break-glass' && <Badge tone="lost">{t('grant.emergency')}</Badge>}
               <Ends g={g} />

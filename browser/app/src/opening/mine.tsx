@@ -34,7 +34,7 @@ export function Granted() {
         <ul>
           {rows.map((g) => (
             <li key={g.id} className="border-b border-line">
-              <Link data-row to="/console/platform/grants/$id" params={{ id: g.id }} className="flex min-h-14 flex-wrap items-center gap-x-5 gap-y-1 px-1 py-2.5 text-sm hover:bg-hover"><Line g={g} /></Link>
+              <Link data-row to="/console/platform/grants/$id" params={{ id: g.id }} className="flex min-h-14 flex-wrap items-center gap-x-5 gap-y-1 py-2.5 text-sm hover:bg-hover md:-mx-2 md:px-2"><Line g={g} /></Link>
             </li>
           ))}
         </ul>
@@ -48,7 +48,7 @@ function Line({ g }: { g: Grant }) {
   return (
     <>
       <span className="min-w-56 flex-1">
-        <span dir="auto" className="block font-medium">{g.reason}</span>
+        <span dir="auto" className="match block font-medium">{g.reason}</span>
         <span className="block text-soft">{fieldsOf(g.fields)} · <span dir="ltr" className="font-mono text-xs">…{g.account_id.slice(-8)}</span></span>
       </span>
       {g.kind === 'break-glass' && <Badge tone="lost">{t('grant.emergency')}</Badge>}
@@ -104,7 +104,7 @@ function LeadOf({ grant, lead: l, why, ended }: { grant: string; lead: Schemas['
           {open.data.values.map((v, i) => (
             <div key={i}>
               <dt className="text-soft">{tOf('field', v.field)}{v.at && <> · <When at={v.at} /></>}</dt>
-              <dd dir="auto" className="break-words">{v.erased ? t('mine.erased') : (v.text ?? t('mine.nothing'))}</dd>
+              <dd dir="auto" className="match break-words">{v.erased ? t('mine.erased') : (v.text ?? t('mine.nothing'))}</dd>
             </div>
           ))}
         </dl>

@@ -74,7 +74,7 @@ function Filters({ filter, set }: { filter: OpeningFilter; set: (part: Partial<O
   if (filter.actor && !people.some((p) => p.value === filter.actor)) people.push({ value: filter.actor, label: opener(filter.actor) })
   const known = reasons.map((r) => ({ value: r as string, label: tOf('console.purpose', r) }))
   if (filter.purpose && !known.some((r) => r.value === filter.purpose)) known.push({ value: filter.purpose, label: filter.purpose })
-  const box = 'w-44 grow md:grow-0'
+  const box = 'w-40 grow md:grow-0'
   return (
     <>
       <div role="search" aria-label={t('console.filter.label')} className="mb-3 flex flex-wrap gap-2">

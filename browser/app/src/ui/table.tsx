@@ -44,7 +44,9 @@ export function Table<R>({ columns, rows, before = 0, rowKey, label, onOpen, mor
   // Rows are laid out without each other: on a narrow screen head and rows keep to this, and scroll together.
   const least = { minWidth: columns.reduce((sum, c) => sum + (Number(/\d+/.exec(c.width)?.[0]) || 0), 0) }
   const open = (e: KeyboardEvent, row: R) => {
-    if (e.key === 'Enter' && e.target === e.currentTarget) onOpen?.(row)
+    if (e.key !== 'Enter' || e.target !== e.currentTarget || !onOpen) return
+    e.preventDefault() // or the same press is also that of what has the focus next, such as "Close"
+    onOpen(row)
   }
   return (
     <div ref={box} role="table" aria-label={label} aria-rowcount={more ? -1 : before + rows.length + 1} tabIndex={0} className={cx('relative overflow-auto outline-none focus-visible:outline-2 focus-visible:-outline-offset-2 focus-visible:outline-accent', className)}>
