@@ -28,6 +28,7 @@ import (
 type backupConfig struct {
 	BackupTo        string        `name:"backup-to" help:"Folder, or s3://BUCKET/PREFIX?region=…, for sealed backups; none are made when empty." env:"CATCHMENT_BACKUP_TO"`
 	BackupEvery     time.Duration `name:"backup-every" help:"How often a server makes one; 0: never by itself." default:"24h" env:"CATCHMENT_BACKUP_EVERY"`
+	BackupLogs      time.Duration `name:"backup-logs" help:"How often what SQLite has committed since is put beside the backups; 0: never." default:"10s" env:"CATCHMENT_BACKUP_LOGS"`
 	BackupKeep      int           `name:"backup-keep" help:"Days that the data of a backup are kept; keys are kept six." default:"35" env:"CATCHMENT_BACKUP_KEEP"`
 	BackupRecipient string        `name:"backup-recipient" help:"age recipient (age1…) who opens backups, too; without one only this installation's keyring does." env:"CATCHMENT_BACKUP_RECIPIENT"`
 }
@@ -41,6 +42,9 @@ func (c config) checkBackup() error {
 	}
 	if c.BackupEvery != 0 && c.BackupEvery < time.Minute {
 		return usage("--backup-every %s: want a minute or more, or 0", c.BackupEvery)
+	}
+	if c.BackupLogs != 0 && c.BackupLogs < 100*time.Millisecond {
+		return usage("--backup-logs %s: want 100ms or more, or 0", c.BackupLogs)
 	}
 	if c.BackupKeep < 6 || c.BackupKeep > 3650 {
 		return usage("--backup-keep %d: want days, from 6 to 3650", c.BackupKeep)

@@ -82,6 +82,7 @@ type house struct {
 	carrier   *carry.Carrier
 	sequencer *events.Sequencer
 	tree      *audit.Sequencer
+	shipper   *shipper // nil without --backup-to, and on PostgreSQL
 	outside   *outside // nil without --bucket-url
 	insight   *insight.Insight
 	watcher   *insight.Watcher
@@ -400,7 +401,7 @@ func (h *house) buildStages(ctx context.Context) error {
 	h.runner.Handle(intake.ReplayJob, h.intake.HandleReplay)
 	h.sequencer = events.NewSequencer(h.db, h.journal, h.log)
 	h.tree = h.newTree()
-	if err := h.openOutside(ctx); err != nil {
+	if err := errors.Join(h.openOutside(ctx), h.openShipper(ctx)); err != nil {
 		return err
 	}
 	h.carrier = h.newCarrier()
@@ -489,6 +490,9 @@ func (h *house) tryStart(ctx, run context.Context) bool {
 		h.work.Go(func() { h.analyze(run) })
 		h.work.Go(func() { h.keepScrubbing(run) })
 		h.work.Go(func() { h.keepBackingUp(run) })
+		if h.shipper != nil {
+			h.work.Go(func() { h.shipper.keep(run) })
+		}
 		if h.outside != nil {
 			h.work.Go(func() { h.outside.keep(run) })
 		}
@@ -589,6 +593,9 @@ func (h *house) closeSQL() (log string) {
 		h.tree.Stop() // last: what the others wrote is signed
 		if h.outside != nil {
 			h.outside.stop()
+		}
+		if h.shipper != nil {
+			h.shipper.stop() // what all of them wrote
 		}
 	}
 	log = h.unfollow()

@@ -26,9 +26,10 @@ import (
 
 type restoreCmd struct {
 	config   `embed:""`
-	From     string `help:"Folder or bucket of the backups, as --backup-to has it." required:""`
-	Name     string `help:"Which backup; the newest when empty."`
-	OpenWith string `name:"open-with" help:"age identity file that opens the backup, instead of this installation's keyring." type:"path"`
+	From     string    `help:"Folder or bucket of the backups, as --backup-to has it." required:""`
+	Name     string    `help:"Which backup; the newest when empty."`
+	At       time.Time `help:"A time, 2026-03-02T09:52:00Z: SQLite as it was then, by its log; the newest there is when empty."`
+	OpenWith string    `name:"open-with" help:"age identity file that opens the backup, instead of this installation's keyring." type:"path"`
 }
 
 // Run fills an empty database from a backup. The keyring of the installation
@@ -72,15 +73,25 @@ func (c restoreCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	r, err := restore(w.ctx, c.storeOptions(), b, c.Name, by, skipping(gone))
+	name := "log"
+	byLog, err := c.restoreKept(w, b, by)
+	var r restored
+	if err == nil && !byLog {
+		r, err = restore(w.ctx, c.storeOptions(), b, c.Name, by, skipping(gone))
+		name = r.name
+	}
 	if err != nil {
 		return err
 	}
 	if err := keysOpen(w.ctx, c.storeOptions(), ring); err != nil {
 		return err
 	}
-	if err := writeWhole(c.restoredFile(), []byte(r.name)); err != nil {
+	if err := writeWhole(c.restoredFile(), []byte(name)); err != nil {
 		return err
+	}
+	if byLog {
+		fmt.Fprintln(w.out, "The next start destroys what the deletion ledger names before it serves anything, and reads the journal again from its beginning.")
+		return nil
 	}
 	fmt.Fprintf(w.out, "restored %s, with the keys of %s: %d rows; %d of what is deleted were left out\nThe next start reads the journal again from its beginning, and destroys what else the deletion ledger names before it serves anything.\n",
 		r.name, r.keys, r.rows, r.skipped)
@@ -286,6 +297,19 @@ func (c drillCmd) Run(w *world) error {
 	if err := r.recount(w.ctx, o); err != nil {
 		return err
 	}
+	k, err := keptRound(w.ctx, b, time.Time{})
+	if err != nil {
+		return err
+	}
+	if k != nil {
+		o.Path = filepath.Join(scratch, "log.db")
+		if err := k.bring(w.ctx, b, o.Path, by); err != nil {
+			return err
+		}
+		if err := keysOpen(w.ctx, o, ring); err != nil {
+			return err
+		}
+	}
 	text, err := json.Marshal(drilled{began.UTC(), r.name, r.rows})
 	if err == nil {
 		err = b.Put(w.ctx, drillFile, bytes.NewReader(text))
@@ -295,6 +319,9 @@ func (c drillCmd) Run(w *world) error {
 	}
 	fmt.Fprintf(w.out, "%s restored in %.1f s: %d rows in %d tables, each with the count and the checksum that it had; every account's keys open\n",
 		r.name, time.Since(began).Seconds(), r.rows, len(r.tables))
+	if k != nil {
+		fmt.Fprintf(w.out, "the log brings SQLite to %s, whole, and its keys open\n", k.until.UTC().Format(time.RFC3339))
+	}
 	return nil
 }
 
@@ -354,6 +381,18 @@ func (d *doctor) backups() {
 		d.bad("the newest backup is %s old: see the server's log for why there is none since", age)
 	} else {
 		d.ok("the newest backup is %s old; %d are kept", age, len(names))
+	}
+	if d.c.BackupLogs > 0 && d.c.DatabaseURL == "" {
+		switch k, err := keptRound(ctx, b, time.Time{}); {
+		case err != nil:
+			d.bad("the log beside the backups: %v", err)
+		case k == nil:
+			d.warn("no log of SQLite is beside the backups yet: a running server begins one at its start")
+		case time.Since(madeAt(k.round)) > 2*roundMost:
+			d.bad("the log beside the backups ends on %s: see the server's log for why", k.until.Format(time.DateTime))
+		default:
+			d.ok("SQLite's log is kept beside the backups, until %s", k.until.Format(time.DateTime))
+		}
 	}
 	var last drilled
 	text, err := files.Read(ctx, b, drillFile, 1<<16)
