@@ -413,25 +413,6 @@ func (p *Page) click(words, kinds, before, struck string) {
 	p.fail("%q does not take what is pressed; the page says:\n%s", words, p.Text())
 }
 
-// Key presses a key.
-func (p *Page) Key(keys string) {
-	p.t.Helper()
-	p.must(chromedp.Do(p.ctx, chromedp.KeyEvent(keys)))
-}
-
-// KeyUntil presses a key until the words can be read: who has just opened a
-// page presses it before the page listens.
-func (p *Page) KeyUntil(keys, words string) {
-	p.t.Helper()
-	for end := time.Now().Add(patience); p.ctx.Err() == nil && time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
-		if p.says(words) {
-			return
-		}
-		p.Key(keys)
-	}
-	p.fail("%q does not lead to %q; the page says:\n%s", keys, words, p.Text())
-}
-
 // says is whether the words can be read.
 func (p *Page) says(words string) bool {
 	text := p.Text()
@@ -522,30 +503,6 @@ func (p *Page) Axe(script string) []Violation {
 	Eval[bool](p, script+"\n;true")
 	return Eval[[]Violation](p, `axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}).then(r =>
 		r.violations.flatMap(v => v.nodes.slice(0, 3).map(n => ({id: v.id, help: v.help, where: n.html.slice(0, 200) + ' ' + (n.any[0]?.message ?? '')}))))`)
-}
-
-// Row opens the first row of the list, when it is there.
-func Row(p *Page) {
-	p.t.Helper()
-	for end := time.Now().Add(patience); p.ctx.Err() == nil && time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
-		if Eval[bool](p, `(r => !!r && (r.click(), true))(document.querySelector('main [data-row]'))`) {
-			return
-		}
-	}
-	p.fail("the list stays empty; the page says:\n%s", p.Text())
-}
-
-// RowByKeys opens the first row of the list by the keyboard, when it is there.
-func RowByKeys(p *Page) {
-	p.t.Helper()
-	for end := time.Now().Add(patience); p.ctx.Err() == nil && time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
-		if Eval[bool](p, `document.activeElement?.matches('main [data-row]')`) {
-			p.Key("\r")
-			return
-		}
-		p.Key("j")
-	}
-	p.fail("no row takes the keys; the page says:\n%s", p.Text())
 }
 
 // Settle waits until fonts are there, nothing is awaited from the server and
