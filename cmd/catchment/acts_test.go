@@ -244,6 +244,16 @@ func TestEveryActOfAnOperatorIsOnTheRecord(t *testing.T) {
 	s := serve(t, c)
 	shop := openShop(t, c, s)
 	op := strongOperator(t, s)
+	for _, email := range []string{"otto@example.com", "oona@example.com"} {
+		if _, err := s.house.signin.CreateOperator(t.Context(), "Otto Example", email, "a long password of Otto"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	otto := s.as(t, equip(t, s, s.as(t, "").want(201, "POST", "/v1/sessions", fields{"email": "otto@example.com", "password": "a long password of Otto"}).text("token")))
+	awaitKey(t, s, shop.pub)
+	attached(s.as(t, shop.admin), s.as(t, shop.pub).want(202, "POST", "/v1/leads", fields{"source": shop.source, "person": fields{"name": "Asha Example", "phone": "+12025550141"}}).text("id"))
+	emergency := fields{"kind": "break-glass", "account_id": shop.account, "project_id": shop.project, "fields": []string{"name"}, "minutes": 5, "purpose": "Ticket 4711"}
+	asked := func(by api) string { return by.want(201, "POST", "/v1/operator/approvals", emergency).text("id") }
 	made, _ := op.want(200, "GET", "/v1/platform/record?action=account.create", nil).items()[0].(fields)
 	tries := map[string]struct {
 		id   string
@@ -251,6 +261,9 @@ func TestEveryActOfAnOperatorIsOnTheRecord(t *testing.T) {
 	}{
 		"put-account-limits": {shop.account, fields{"leads": 500}},
 		"sign-off":           {made["id"].(string), fields{"note": "Asked for."}},
+		"ask-approval":       {"", emergency},
+		"approve":            {asked(otto), nil},
+		"close-approval":     {asked(otto), nil},
 	}
 	var doc struct {
 		Paths map[string]map[string]struct {
@@ -276,7 +289,11 @@ func TestEveryActOfAnOperatorIsOnTheRecord(t *testing.T) {
 			}
 			seen++
 			before := count()
-			op.want(200, strings.ToUpper(method), strings.Replace(path, "{id}", try.id, 1), try.body)
+			status := 200
+			if r.Name == "ask-approval" {
+				status = 201
+			}
+			op.want(status, strings.ToUpper(method), strings.Replace(path, "{id}", try.id, 1), try.body)
 			if count() != before+1 {
 				t.Errorf("%s is not on the record", r.Name)
 			}

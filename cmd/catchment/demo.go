@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ func (c demoCmd) Run(w *world) error {
 	if c.Role != "all" {
 		return usage("--role %s: the demo is the whole system in one process", c.Role)
 	}
+	c.Approvals = cmp.Or(c.Approvals, 1) // it has two operators
 	if c.Rate <= 0 || c.Rate > 60_000 {
 		return usage("--rate %g: want leads a minute, above 0 and up to 60000", c.Rate)
 	}

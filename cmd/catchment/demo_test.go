@@ -22,6 +22,7 @@ type demoFile struct {
 		Users       []demoUser
 	} `json:"accounts"`
 	Operator map[string]string `json:"operator"`
+	Second   map[string]string `json:"second_operator"`
 	Support  map[string]string `json:"support"`
 }
 

@@ -29,6 +29,7 @@ type edgeConfig struct {
 	HTTPListen     string `name:"http-listen" help:"Address for plain HTTP, as :80; all it does is send callers to --public-url." env:"CATCHMENT_HTTP_LISTEN"`
 	TrustedProxies string `name:"trusted-proxies" help:"Networks of the proxies in front, apart by commas: their word about the caller's address is taken, and nobody else's." env:"CATCHMENT_TRUSTED_PROXIES"`
 	OperatorNets   string `name:"operator-networks" help:"Networks from which operators may come, apart by commas, as 192.0.2.0/24: elsewhere their routes and sessions are refused. Empty: from anywhere." env:"CATCHMENT_OPERATOR_NETWORKS"`
+	Approvals      int    `help:"How many operators approve it, besides the one who asks, before leads are opened without an account's grant. 0: two, and one in the demo." default:"0" env:"CATCHMENT_APPROVALS"`
 	ProxyHeader    string `name:"proxy-header" help:"The header in which they write it: ${enum}." enum:"x-forwarded-for,forwarded" default:"x-forwarded-for" env:"CATCHMENT_PROXY_HEADER"`
 	Connections    int    `help:"Connections at once, from everybody." default:"16384" env:"CATCHMENT_CONNECTIONS"`
 	PerAddress     int    `name:"connections-per-address" help:"Connections at once from one IPv4 address or IPv6 /64; trusted proxies may have more." default:"512" env:"CATCHMENT_CONNECTIONS_PER_ADDRESS"`
@@ -42,6 +43,9 @@ func (c config) checkEdge() error {
 	}
 	if _, err := caller.ParseNetworks(c.OperatorNets); err != nil {
 		return usage("--operator-networks: %v", err)
+	}
+	if c.Approvals < 0 || c.Approvals > 20 {
+		return usage("--approvals is from 0 to 20")
 	}
 	if c.Connections < 0 || c.PerAddress < 0 || c.DrainWait < 0 {
 		return usage("--connections, --connections-per-address and --drain-wait cannot be below 0")

@@ -95,6 +95,9 @@ func openGallery(t *testing.T, axe string) *gallery {
 	admin.want(201, "POST", "/v1/grants", fields{"to": supporters[0].(map[string]any)["id"], "leads": []any{had.items()[0].(map[string]any)["id"]}, "fields": []string{"name", "phone", "message"},
 		"until": time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "reason": "Ticket 4711"})
 	api{t, made.URL, tokenOf(g.sessions["admin"])}.until("a person who was opened to be called", "/v1/openings?purpose=contact&limit=1", func(a answer) bool { return len(a.items()) > 0 })
+	second := api{t, made.URL, tokenOf(signInJSON(t, made.URL, demoUser{Email: made.Second["email"], Password: made.Second["password"], TOTP: made.Second["totp"]}))}
+	second.want(201, "POST", "/v1/operator/approvals", fields{"kind": "break-glass", "account_id": made.Accounts[0].ID, "leads": []any{had.items()[0].(map[string]any)["id"]}, "fields": []string{"phone"},
+		"minutes": 15, "purpose": "Leads arrive without numbers"})
 	g.signIn(t)
 	timed := g.quiet.manager.want(201, "POST", "/v1/policies", fields{"project_id": g.quiet.project, "name": "In turn, timed",
 		"policy": fields{"rules": []fields{{"name": "Everybody", "method": "round_robin"}}, "clocks": []fields{{"clock": "accept_to_attempt", "seconds": 1, "hours": "wall_clock", "then": "alert"}}}})

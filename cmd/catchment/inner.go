@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -167,8 +168,14 @@ func (h *house) operate(api *web.API) {
 		API: api, Version: version, Started: h.started, Engine: string(h.db.Engine()),
 		Accounts: h.operatorAccounts, Journal: h.operatorJournal, Jobs: h.operatorJobs, Events: h.operatorEvents, Database: h.db.Ping, Keys: h.operatorKeys,
 		Limits: h.readLimits, SetLimits: h.setLimits, Counts: h.limits,
-		Record: audit.NewPlatform(h.db), Support: privacy.NewSupport(h.db, h.events, h.grants, nil),
+		Record: audit.NewPlatform(h.db), Support: privacy.NewSupport(h.db, h.events, h.grants, nil), Emergency: h.emergency(),
 	})
+}
+
+// emergency is wired without the accounts' keys: the job that makes its grant has
+// them.
+func (h *house) emergency() *privacy.Emergency {
+	return privacy.NewEmergency(h.db, h.jobs, h.events, cmp.Or(h.c.Approvals, 2), nil)
 }
 
 func (h *house) operatorAccounts(ctx context.Context, after web.Place, limit int) ([]operate.Account, error) {
@@ -281,6 +288,9 @@ func (h *house) tidyOnce(ctx context.Context, hourly bool) error {
 		return nil
 	}
 	if _, err := h.privacy.SweepGrants(ctx); err != nil {
+		return err
+	}
+	if err := h.emergency().Resume(ctx); err != nil {
 		return err
 	}
 	scopes, err := h.scopes(ctx)

@@ -155,6 +155,8 @@ var screens = []screen{
 		p.Press("Open")
 		p.See("Phone number")
 	}},
+	{name: "console-approvals", as: "operator", path: "/app/console/platform/approvals", shows: "Leads arrive without numbers"},
+	{name: "console-approvals-ask", as: "operator", path: "/app/console/platform/approvals", act: func(p *apptest.Page) { p.Press("Ask for access"); p.See("What is opened") }},
 	{name: "console-platform-record", as: "operator", path: "/app/console/platform/record", shows: "operator.create"},
 	{name: "join", path: "/app/join#one-time", shows: "Choose a password"},
 	{name: "nowhere", as: "salesperson", path: "/app/not/there"},

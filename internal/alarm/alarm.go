@@ -26,9 +26,10 @@ type Kind string
 
 // The kinds.
 const (
-	Codes  Kind = "codes"      // codes to sign in are sent and not used
-	Domain Kind = "sso_domain" // a domain of single sign-on lost its record; about the domain
-	Silent Kind = "silence"    // a source brings nothing any more; about the source
+	Codes  Kind = "codes"       // codes to sign in are sent and not used
+	Domain Kind = "sso_domain"  // a domain of single sign-on lost its record; about the domain
+	Silent Kind = "silence"     // a source brings nothing any more; about the source
+	Broken Kind = "break_glass" // operators opened leads in an emergency; about the grant
 )
 
 // kindPush is notify's job, which pushes to those who have alarms pushed.

@@ -19,7 +19,7 @@ var floors = []struct {
 	{"the bell", []string{"alarm"}},
 	{"keeps", []string{"keyring", "directory", "events", "audit", "jobs", "snapshot"}},
 	{"cellars: tables", []string{
-		"store/access", "store/alarms", "store/answers", "store/carry", "store/changes", "store/counts", "store/cursor", "store/devices", "store/ending", "store/eventlog", "store/grants", "store/keys", "store/leads",
+		"store/access", "store/alarms", "store/answers", "store/approvals", "store/carry", "store/changes", "store/counts", "store/cursor", "store/devices", "store/ending", "store/eventlog", "store/grants", "store/keys", "store/leads",
 		"store/members", "store/mover", "store/offers", "store/people", "store/policies", "store/published", "store/record", "store/setup", "store/whole", "store/work"}},
 	{"cellars", []string{"store", "journal", "files", "courier", "keyservice", "limits", "ledger", "password"}},
 	{"keys to rooms", []string{"account/admit", "vault/reveal"}},

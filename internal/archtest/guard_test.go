@@ -15,6 +15,7 @@ import (
 	// Every package that registers statements.
 	_ "catchment/internal/store/access"
 	_ "catchment/internal/store/answers"
+	_ "catchment/internal/store/approvals"
 	_ "catchment/internal/store/carry"
 	_ "catchment/internal/store/changes"
 	_ "catchment/internal/store/counts"
@@ -168,6 +169,8 @@ var unbound = []string{
 	"devices.ended-by-token",
 	// what was granted to somebody of the platform, and whose it is
 	"grants.of-operator", "grants.whose",
+	// what operators approve is the platform's
+	"approvals.add", "approvals.approve", "approvals.close", "approvals.get", "approvals.list", "approvals.of", "approvals.open", "approvals.waiting",
 	// the platform's record
 	"record.platform.add", "record.platform.list", "record.platform.one", "record.platform.unsigned", "record.platform.unsigned.count", "record.platform.sign-off",
 	// whose record has entries to place, a tree to sign, a checkpoint to export

@@ -73,6 +73,7 @@ type Parts struct {
 	Counts    *limits.Limits // the platform's; nil: none
 	Record    *audit.Platform
 	Support   *privacy.Support // opens by grants, and has nothing else
+	Emergency *privacy.Emergency
 }
 
 // AccountItem is an account as the operator sees it.
@@ -141,6 +142,7 @@ func New(p Parts) {
 	p.limitRoutes()
 	p.recordRoutes()
 	p.grantRoutes()
+	p.approvalRoutes()
 }
 
 type accountsIn struct{ web.Page }

@@ -46,6 +46,7 @@ type platform struct {
 	log     *events.Log
 	ring    *directorytest.Ring
 	privacy *privacy.Privacy
+	runner  *jobs.Runner
 	journal operate.Journal
 	keys    operate.PlatformKeys
 	broken  error // of the journal
@@ -71,10 +72,12 @@ func open(t *testing.T, db *store.DB) *platform {
 	feed := events.NewFeed(db, waker, quiet)
 	keys := keyring.NewGrants(ring.Keyring, keyringtest.NewSafe())
 	p.ring, p.privacy = ring, privacy.New(privacy.Options{DB: db, Jobs: p.list, Events: p.log, Accounts: ring.Accounts, Grants: keys})
+	p.runner = runner
+	p.privacy.Register(runner)
 	api := web.New(web.Options{DB: db, Auth: p.dir, Version: "test"})
 	operate.New(operate.Parts{API: api, Version: "v1", Started: time.Now(), Engine: string(db.Engine()), Database: db.Ping,
 		Keys:   func() operate.PlatformKeys { return p.keys },
-		Record: audit.NewPlatform(db), Support: privacy.NewSupport(db, p.log, keys, nil),
+		Record: audit.NewPlatform(db), Support: privacy.NewSupport(db, p.log, keys, nil), Emergency: privacy.NewEmergency(db, p.list, p.log, 2, nil),
 		Accounts: func(ctx context.Context, after web.Place, limit int) ([]operate.Account, error) {
 			return p.accounts(ctx, after, limit)
 		},

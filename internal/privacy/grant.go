@@ -41,6 +41,7 @@ func GrantFields() []vault.Field {
 // NewGrant is what is to be granted, to whom, and why. Leads are chosen by their
 // ids, or as those that a project has now.
 type NewGrant struct {
+	ID          account.GrantID // zero: a new one
 	Kind        grants.Kind
 	To          account.UserID
 	Leads       []lead.ID
@@ -49,6 +50,7 @@ type NewGrant struct {
 	From, Until time.Time // a zero From: now
 	Reason      string
 	By          string
+	Approved    []string // of an emergency: who approved it besides
 }
 
 // Grant lets somebody of the platform open the leads: their persons' keys are
@@ -62,7 +64,10 @@ func (p *Privacy) Grant(tx *store.Tx, n NewGrant, now time.Time) (grants.Grant, 
 	if err != nil {
 		return grants.Grant{}, err
 	}
-	g := grants.Grant{ID: account.NewGrantID(), Account: tx.Account(), Kind: n.Kind, To: n.To, Fields: n.Fields, Reason: n.Reason, From: store.Clock(n.From), Until: store.Clock(n.Until),
+	if n.ID.IsZero() {
+		n.ID = account.NewGrantID()
+	}
+	g := grants.Grant{ID: n.ID, Account: tx.Account(), Kind: n.Kind, To: n.To, Fields: n.Fields, Reason: n.Reason, From: store.Clock(n.From), Until: store.Clock(n.Until),
 		By: n.By, MadeAt: now, Leads: int64(len(chosen))}
 	keys, err := p.lend(tx, g, chosen)
 	if err != nil {
@@ -78,7 +83,11 @@ func (p *Privacy) Grant(tx *store.Tx, n NewGrant, now time.Time) (grants.Grant, 
 	if err := p.o.Jobs.Add(tx, EndGrantJob, g.ID.String(), g.Until); err != nil {
 		return g, err
 	}
-	return g, p.told(tx, events.GrantMade, g, n.By, now, map[string]any{"to": g.To.String(), "leads": g.Leads, "fields": g.Fields, "from": g.From, "until": g.Until, "kind": g.Kind, "reason": g.Reason})
+	detail := map[string]any{"to": g.To.String(), "leads": g.Leads, "fields": g.Fields, "from": g.From, "until": g.Until, "kind": g.Kind, "reason": g.Reason}
+	if len(n.Approved) > 0 {
+		detail["approved_by"] = n.Approved
+	}
+	return g, told(tx, p.o.Events, events.GrantMade, g, n.By, now, detail)
 }
 
 func (n *NewGrant) check(now time.Time) error {
@@ -166,6 +175,20 @@ func (p *Privacy) lend(tx *store.Tx, g grants.Grant, of []leads.Lead) (map[lead.
 // Revoke ends a grant at once: nothing is opened by it after the commit, and its
 // key is destroyed. 404: there is none; 409 grant_ended: it has ended before.
 func (p *Privacy) Revoke(tx *store.Tx, id account.GrantID, by string, now time.Time) (grants.Grant, error) {
+	g, err := revoke(tx, p.o.Jobs, p.o.Events, id, by, now)
+	if err != nil {
+		return g, err
+	}
+	tx.AfterCommit(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = p.o.Grants.Destroy(ctx, keyring.GrantID(id.UUID())) // the job does it again, and until it could
+	})
+	return g, nil
+}
+
+// revoke ends it; the job that it adds destroys the key.
+func revoke(tx *store.Tx, list *jobs.List, log *events.Log, id account.GrantID, by string, now time.Time) (grants.Grant, error) {
 	g, err := grants.Get(tx, id)
 	if errors.Is(err, store.ErrNone) {
 		return g, problem.NotFound()
@@ -180,21 +203,16 @@ func (p *Privacy) Revoke(tx *store.Tx, id account.GrantID, by string, now time.T
 	if err != nil {
 		return g, err
 	}
-	if err := p.o.Jobs.Add(tx, EndGrantJob, id.String(), now); err != nil {
+	if err := list.Add(tx, EndGrantJob, id.String(), now); err != nil {
 		return g, err
 	}
-	tx.AfterCommit(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		_ = p.o.Grants.Destroy(ctx, keyring.GrantID(id.UUID())) // the job does it again, and until it could
-	})
 	g.EndedBy, g.EndedAt = by, now
-	return g, p.told(tx, events.GrantEnded, g, by, now, map[string]any{"to": g.To.String(), "revoked": true})
+	return g, told(tx, log, events.GrantEnded, g, by, now, map[string]any{"to": g.To.String(), "revoked": true})
 }
 
 // told puts it on the record, and tells whoever follows the account.
-func (p *Privacy) told(tx *store.Tx, kind events.Kind, g grants.Grant, by string, now time.Time, detail map[string]any) error {
-	p.o.Events.Emit(tx, events.Event{Kind: kind, At: now, Data: map[string]any{"grant_id": g.ID.String(), "kind": string(g.Kind), "by": by}})
+func told(tx *store.Tx, log *events.Log, kind events.Kind, g grants.Grant, by string, now time.Time, detail map[string]any) error {
+	log.Emit(tx, events.Event{Kind: kind, At: now, Data: map[string]any{"grant_id": g.ID.String(), "kind": string(g.Kind), "by": by}})
 	return audit.Write(tx, now, audit.Entry{Actor: by, Action: string(kind), About: g.ID.String(), Detail: detail})
 }
 
@@ -206,8 +224,9 @@ func (p *Privacy) endGrant(ctx context.Context, j jobs.Job) error {
 		return fmt.Errorf("privacy: job end-grant: %w", err)
 	}
 	now, over := p.now(), true
-	err = p.o.DB.Write(ctx, j.Scope, func(tx *store.Tx) error {
-		g, err := grants.Get(tx, id)
+	var g grants.Grant
+	err = p.o.DB.Write(ctx, j.Scope, func(tx *store.Tx) (err error) {
+		g, err = grants.Get(tx, id)
 		if errors.Is(err, store.ErrNone) {
 			return nil
 		}
@@ -218,7 +237,8 @@ func (p *Privacy) endGrant(ctx context.Context, j jobs.Job) error {
 		if err != nil || !ok {
 			return err
 		}
-		return p.told(tx, events.GrantEnded, g, Actor, now, map[string]any{"to": g.To.String(), "revoked": false})
+		g.EndedBy, g.EndedAt = Actor, now
+		return told(tx, p.o.Events, events.GrantEnded, g, Actor, now, map[string]any{"to": g.To.String(), "revoked": false})
 	})
 	if err != nil || !over {
 		return err
@@ -227,6 +247,9 @@ func (p *Privacy) endGrant(ctx context.Context, j jobs.Job) error {
 		return err
 	}
 	err = p.o.DB.Write(ctx, j.Scope, func(tx *store.Tx) error { return grants.Destroyed(tx, id, p.now()) })
+	if err == nil && g.Kind == grants.BreakGlass {
+		err = p.emergencyOver(ctx, j.Scope, g)
+	}
 	if err != nil {
 		return err
 	}

@@ -88,6 +88,7 @@ func New(o Options) *Privacy {
 func (p *Privacy) Register(r *jobs.Runner) {
 	r.Handle(EraseJob, p.eraseJob)
 	r.Handle(EndGrantJob, p.endGrant)
+	r.Handle(EmergencyJob, p.beginEmergency)
 	r.Handle(EndJob, p.endJob)
 }
 

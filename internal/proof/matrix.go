@@ -21,7 +21,7 @@ var pathKinds = map[string]string{
 	"dead-letters": "dead", "members": "user", "policies": "policy", "backtests": "backtest", "f": "source",
 	"accounts": "account", "passkeys": "passkey", "roles": "role",
 	"ended":  "ending", // an account with its proof; without one nothing is told
-	"visits": "visit", "bookings": "booking", "quarantine": "enquiry", "imports": "import", "exports": "export", "archives": "archive", "sessions": "session", "devices": "device", "alarms": "alarm", "attempts": "attempt", "subject-requests": "request", "grants": "grant", "holidays": "holiday",
+	"visits": "visit", "bookings": "booking", "quarantine": "enquiry", "imports": "import", "exports": "export", "archives": "archive", "sessions": "session", "devices": "device", "alarms": "alarm", "attempts": "attempt", "subject-requests": "request", "grants": "grant", "holidays": "holiday", "approvals": "approval",
 }
 
 // nameKinds is the kind of a query parameter or a body's field, by its name, or
@@ -29,7 +29,7 @@ var pathKinds = map[string]string{
 var nameKinds = map[string]string{
 	"project": "project", "project_id": "project", "source": "source", "source_id": "source", "sources": "source", "stage": "stage",
 	"owner": "user", "user": "user", "user_id": "user", "to": "user", "other": "person", "person": "person", "about": "lead", "actor": "user",
-	"account": "account", "enquiry": "enquiry", "person_id": "person", "lead": "lead", "lead_id": "lead", "offer_id": "offer", "device_id": "device", "role": "role", "grant": "grant",
+	"account": "account", "account_id": "account", "enquiry": "enquiry", "person_id": "person", "lead": "lead", "lead_id": "lead", "offer_id": "offer", "device_id": "device", "role": "role", "grant": "grant",
 	"list-changes about": "project",
 }
 
@@ -50,7 +50,7 @@ var inPages = []string{"capture-form", "form-thanks"}
 var prefixes = map[string]string{
 	"account": "acct", "ending": "acct", "lead": "lead", "enquiry": "enq", "offer": "offr", "person": "prsn", "merge": "mrg", "project": "proj",
 	"source": "src", "stage": "stg", "user": "user", "key": "key", "dead": "dead", "note": "note", "pool": "pool", "policy": "plcy", "round": "rnd", "attempt": "attm", "entry": "rec",
-	"visit": "visit", "booking": "book", "import": "imp", "export": "exp", "archive": "exp", "session": "sess", "backtest": "btst", "alarm": "alrm", "passkey": "passkey", "device": "dev", "request": "dsr", "role": "role", "grant": "grant", "holiday": "hol",
+	"visit": "visit", "booking": "book", "import": "imp", "export": "exp", "archive": "exp", "session": "sess", "backtest": "btst", "alarm": "alrm", "passkey": "passkey", "device": "dev", "request": "dsr", "role": "role", "grant": "grant", "holiday": "hol", "approval": "appr",
 }
 
 // route is one operation of the OpenAPI document.

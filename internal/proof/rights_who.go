@@ -378,6 +378,12 @@ func (c *cast) platform(ctx context.Context) error {
 		}
 		c.near["entry"] = record.Items[n-1].ID
 	}
+	if err := c.m.approval(ctx, a, c.i.world.Accounts[0].ID, c.near); err != nil {
+		return err
+	}
+	for _, w := range c.all {
+		w.near["approval"] = c.near["approval"]
+	}
 	c.add(&credential{name: "operator", api: a, user: c.i.world.Operator, standing: standing{role: "operator", session: true}}, c.near, c.far)
 	s, err := c.i.enter(ctx, c.i.world.Support)
 	if err != nil {

@@ -185,19 +185,20 @@ var directoryTables = map[string]bool{
 	"code_flow": true, "code_sent": true, "platform_event": true, "second_factor": true, "recovery_code": true,
 	"sso_domain": true, "sso_flow": true, "platform_sign_off": true,
 	"passkey": true, "passkey_flow": true, "device": true,
+	"approval_request": true, "approval": true,
 	"access_grant":  true, // whose it is, found by whom it was given to
 	"account_end":   true,
 	"audit_waiting": true, "audit_head": true, // whose record has entries to place, to sign and to export
 }
 
 // unbound tables have no account_id to check.
-var unbound = map[string]bool{"journal_cursor": true, "operator": true, "code_flow": true, "platform_event": true, "platform_sign_off": true, "passkey_flow": true}
+var unbound = map[string]bool{"journal_cursor": true, "operator": true, "code_flow": true, "platform_event": true, "platform_sign_off": true, "passkey_flow": true, "approval_request": true, "approval": true}
 
 // directoryOnly is where the application's role has no business.
-var directoryOnly = map[string]bool{"operator": true, "code_flow": true, "platform_event": true, "platform_sign_off": true, "passkey_flow": true}
+var directoryOnly = map[string]bool{"operator": true, "code_flow": true, "platform_event": true, "platform_sign_off": true, "passkey_flow": true, "approval_request": true, "approval": true}
 
 // insertOnly is what nobody can rewrite.
-var insertOnly = map[string]bool{"audit_event": true, "audit_about": true, "audit_leaf": true, "audit_checkpoint": true, "platform_event": true, "platform_sign_off": true}
+var insertOnly = map[string]bool{"audit_event": true, "audit_about": true, "audit_leaf": true, "audit_checkpoint": true, "platform_event": true, "platform_sign_off": true, "approval": true}
 
 const mine = `account_id = (SELECT nullif(current_setting('app.account', true), '')::uuid)`
 

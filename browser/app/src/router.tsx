@@ -268,6 +268,12 @@ const grantedOne = createRoute({
   beforeLoad: () => useArea('opening'),
   component: lazyRouteComponent(() => import('./opening/mine'), 'GrantedOne'),
 })
+const approvals = createRoute({
+  getParentRoute: () => desktop,
+  path: '/platform/approvals',
+  beforeLoad: () => useArea('opening'),
+  component: lazyRouteComponent(() => import('./opening/approvals'), 'Approvals'),
+})
 const teamPage = createRoute({
   getParentRoute: () => desktop,
   path: '/routing/team/$project',
@@ -333,7 +339,7 @@ const tree = root.addChildren([
   start,
   signIn,
   join,
-  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, sources, source, held, alarms, record, teamPage, roles, settings, keys, files, platform, platformRecord, openings, grants, granted, grantedOne])]),
+  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, sources, source, held, alarms, record, teamPage, roles, settings, keys, files, platform, platformRecord, openings, grants, granted, grantedOne, approvals])]),
 ])
 
 export const router = createRouter({

@@ -4,15 +4,15 @@ import { useProjects } from '../console/data'
 import { api, ok, type Schemas } from '../lib/api'
 import { faultOf } from '../lib/fault'
 import { queries } from '../lib/query'
-import { t, tOf, useArea } from '../lib/words'
+import { t, useArea } from '../lib/words'
 import { Button } from '../ui/button'
 import { Field, TextField } from '../ui/field'
 import { Select } from '../ui/select'
 import { Sheet } from '../ui/sheet'
 import { formFault, say } from '../ui/toast'
+import { Fields, idsIn } from './fields'
 import { useSupporters } from './who'
 
-const fields = ['name', 'phone', 'email', 'message', 'note'] as const
 const hours = [1, 8, 24, 168, 720] as const
 
 /** Lets somebody of the platform open the chosen leads, those that a filter means, or others, for a time. */
@@ -49,7 +49,7 @@ function Form({ leads, filter, onClose }: { leads: string[]; filter?: Schemas['L
   const submit = (e: FormEvent<HTMLFormElement>) => {
     e.preventDefault()
     const f = new FormData(e.currentTarget)
-    send.mutate({ ids: String(f.get('ids') ?? '').match(/lead_[0-9a-z]+/g) ?? [], reason: String(f.get('reason')).trim() })
+    send.mutate({ ids: idsIn(f.get('ids')), reason: String(f.get('reason')).trim() })
   }
   const span = (n: number) => (n < 24 ? t('grant.form.hours', { count: n }) : t('grant.form.days', { count: n / 24 }))
   if (support && !support.length) return <p className="text-soft">{t('grant.form.noSupport')}</p>
@@ -70,15 +70,7 @@ function Form({ leads, filter, onClose }: { leads: string[]; filter?: Schemas['L
       />
       {which === 'ids' && <TextField name="ids" dir="ltr" required rows={3} label={t('grant.theLeads')} help={t('grant.form.idsHelp')} fault={wrong.leads} />}
       {which !== 'ids' && (wrong.leads ?? wrong.filter ?? wrong.project_id) && <p role="alert" className="text-sm text-lost">{wrong.leads ?? wrong.filter ?? wrong.project_id}</p>}
-      <fieldset>
-        <legend className="text-sm font-medium">{t('grant.form.fields')}</legend>
-        {fields.map((f) => (
-          <label key={f} className="flex min-h-11 items-center gap-2.5 text-base md:min-h-8 md:text-sm">
-            <input type="checkbox" className="size-4 accent-accent" checked={may.includes(f)} onChange={(e) => let_(e.target.checked ? [...may, f] : may.filter((x) => x !== f))} />
-            {tOf('field', f)}
-          </label>
-        ))}
-      </fieldset>
+      <Fields words={t('grant.form.fields')} value={may} onChange={let_} />
       <Select label={t('grant.form.long')} value={long} onChange={last} choices={hours.map((n) => ({ value: String(n), label: span(n) }))} />
       <Field name="reason" required maxLength={200} autoComplete="off" label={t('grant.reason')} help={t('grant.form.reasonHelp')} fault={wrong.reason} />
       <div className="flex justify-end gap-2">

@@ -8,7 +8,7 @@ import { api, ok, type Schemas } from '../lib/api'
 import { useListKeys } from '../lib/keys'
 import { useMay } from '../lib/me'
 import { queries } from '../lib/query'
-import { t, tOf } from '../lib/words'
+import { t } from '../lib/words'
 import { Badge, type Tone } from '../ui/badge'
 import { Button } from '../ui/button'
 import { Confirm } from '../ui/dialog'
@@ -18,6 +18,7 @@ import { Sheet } from '../ui/sheet'
 import { Tabs } from '../ui/tabs'
 import { Countdown, When } from '../ui/time'
 import { say, sayFault } from '../ui/toast'
+import { fieldsOf } from './fields'
 import { LetSupport } from './form'
 import { ToOpenings } from './openings'
 import { useOpener } from './who'
@@ -86,8 +87,6 @@ function List({ state, see }: { state: Grant['state']; see: (id: string) => void
     </>
   )
 }
-
-export const fieldsOf = (fields: string[]) => fields.map((f) => tOf('field', f)).join(', ')
 
 /** How long it lasts, or since when it has not. */
 function Ends({ g }: { g: Pick<Grant, 'state' | 'from' | 'until' | 'ended_at'> }) {

@@ -13,7 +13,7 @@ import { Field } from '../ui/field'
 import { Rows } from '../ui/skeleton'
 import { Countdown, When } from '../ui/time'
 import { sayFault } from '../ui/toast'
-import { fieldsOf } from './grants'
+import { fieldsOf } from './fields'
 
 const one = getRouteApi('/inside/console/platform/grants/$id')
 type Grant = Schemas['GrantToMe']
