@@ -1,7 +1,6 @@
 // Package alarm raises what an account has to look at and is about no lead:
 // codes that nobody uses, a domain that lost its record, a source
-// that fell silent. Callers may rely on
-// this: an alarm stands in the transaction that raised it, with its event and
+// that fell silent, an account that is to end. Callers may rely on this: an alarm stands in the transaction that raised it, with its event and
 // the job that pushes it; the same one raised again while it waits is one
 // alarm; it waits until somebody has seen it, also after it ended.
 package alarm
@@ -30,6 +29,7 @@ const (
 	Domain Kind = "sso_domain"  // a domain of single sign-on lost its record; about the domain
 	Silent Kind = "silence"     // a source brings nothing any more; about the source
 	Broken Kind = "break_glass" // operators opened leads in an emergency; about the grant
+	Ending Kind = "ending"      // an admin has asked that the account ends
 )
 
 // kindPush is notify's job, which pushes to those who have alarms pushed.

@@ -10,6 +10,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/account/admit"
+	"catchment/internal/alarm"
 	"catchment/internal/audit"
 	"catchment/internal/checkpoint"
 	"catchment/internal/jobs"
@@ -59,6 +60,11 @@ func (p *Privacy) AskEnd(tx *store.Tx, grace time.Duration, actor string, now ti
 	if err != nil {
 		return e, err
 	}
+	// The other admins hear of it while it can be taken back.
+	a := alarm.Alarm{Detail: map[string]any{"due_at": e.DueAt.UTC(), "by": actor}}
+	if err := p.bell().Raise(tx, alarm.Ending, a, now); err != nil {
+		return e, err
+	}
 	return e, p.o.Jobs.Add(tx, EndJob, endKey, e.DueAt)
 }
 
@@ -69,7 +75,10 @@ func (p *Privacy) CancelEnd(tx *store.Tx) error {
 	if errors.Is(err, store.ErrNone) {
 		return problem.Conflict("not_ending", "Nobody has asked that the account ends, or it cannot be taken back any more.")
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return p.bell().End(tx, alarm.Ending, "", p.now())
 }
 
 // HastenEnd has an end that was asked for begin now. It is for who runs the

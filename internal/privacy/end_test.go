@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/alarm"
 	"catchment/internal/checkpoint"
 	"catchment/internal/checkpoint/checkpointtest"
 	"catchment/internal/jobs"
 	"catchment/internal/jobs/jobstest"
+	"catchment/internal/lead"
 	"catchment/internal/ledger"
 	"catchment/internal/store"
 	"catchment/internal/store/ending"
@@ -42,6 +44,16 @@ func (w *world) left() (table string) {
 	return table
 }
 
+// alarms are those that wait to be seen.
+func (w *world) alarms() (out []alarm.Alarm) {
+	w.Helper()
+	w.write(func(tx *store.Tx) (err error) {
+		out, err = alarm.Page(tx, false, time.Time{}, lead.AlarmID{}, 10)
+		return err
+	})
+	return out
+}
+
 func (w *world) askEnd(grace time.Duration, now time.Time) {
 	w.Helper()
 	w.write(func(tx *store.Tx) error { _, err := w.p.AskEnd(tx, grace, "user_x", now); return err })
@@ -62,10 +74,16 @@ func TestAnAccountEnds(t *testing.T) {
 			return nil
 		}))
 		w.askEnd(ShortestGrace, now)
+		if a := w.alarms(); len(a) != 1 || a[0].Kind != "ending" || a[0].Detail["by"] != "user_x" || !a[0].EndedAt.IsZero() {
+			t.Errorf("the admins hear %+v", a)
+		}
 		if n, err := r.Drain(t.Context(), now.Add(ShortestGrace-time.Minute)); n != 0 || err != nil || w.left() == "" {
 			t.Fatalf("before its time: %d jobs, %v", n, err)
 		}
 		w.write(w.p.CancelEnd)
+		if a := w.alarms(); len(a) != 1 || a[0].EndedAt.IsZero() {
+			t.Errorf("it was taken back, and the admins hear %+v", a)
+		}
 		if _, err := r.Drain(t.Context(), now.Add(2*ShortestGrace)); err != nil || w.ledger.Account(w.scope.Account()) {
 			t.Fatalf("it was taken back, and came: %v", err)
 		}
