@@ -72,6 +72,10 @@ var screens = []screen{
 		p.Press("End the account")
 		p.See("Grace time, days")
 	}},
+	{name: "console-settings-archive", as: "admin", path: "/app/console/settings", shows: "Everything in one file", act: func(p *apptest.Page) {
+		p.Press("Take everything out")
+		p.See("Sealed for")
+	}},
 	{name: "console-record", as: "admin", path: "/app/console/record", shows: "What was done"},
 	{name: "console-team", as: "manager", path: "/app/console/routing", act: func(p *apptest.Page) {
 		p.Press("Team and offers")

@@ -10,6 +10,7 @@ import { Field, TextField } from '../ui/field'
 import { Select } from '../ui/select'
 import { Rows } from '../ui/skeleton'
 import { say, sayFault } from '../ui/toast'
+import { Archive } from './archive'
 import { End } from './end'
 import { Page, Part, Sorry } from './page'
 import { useRoles } from './data'
@@ -25,6 +26,7 @@ export function Settings() {
         <Devices />
         <Networks />
         <SSO />
+        {may('account:leave') && <Archive />}
         {may('account:leave') && <End />}
       </div>
     </Page>
