@@ -55,8 +55,8 @@ export function People() {
         rowKey={(u) => u.id}
         onOpen={(u) => void go({ to: '/console/people/$id', params: { id: u.id } })}
         columns={[
-          { id: 'name', width: 'minmax(180px,2fr)', head: t('console.person.name'), cell: (u: User) => <span className="font-medium">{u.name}</span> },
-          { id: 'role', width: 'minmax(130px,1fr)', head: t('console.col.role'), cell: (u: User) => named.name(u.role) },
+          { id: 'name', width: 'minmax(160px,2fr)', head: t('console.person.name'), cell: (u: User) => <span className="font-medium">{u.name}</span> },
+          { id: 'role', width: 'minmax(126px,1fr)', head: t('console.col.role'), cell: (u: User) => named.name(u.role) },
           { id: 'state', width: '150px', head: t('console.col.state'), cell: (u: User) => <UserState state={u.state} /> },
           { id: 'presence', width: '150px', head: t('console.col.presence'), cell: (u: User) => (u.state === 'active' ? <Presence state={u.presence} /> : <span className="text-faint">–</span>) },
           { id: 'since', width: '100px', end: true, head: t('console.col.since'), cell: (u: User) => <Ago at={u.state === 'active' ? u.presence_since : u.created_at} /> },

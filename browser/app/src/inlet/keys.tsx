@@ -45,8 +45,8 @@ export function Keys() {
         rowKey={(k) => k.id}
         onOpen={(k) => open(k.id)}
         columns={[
-          { id: 'name', width: 'minmax(160px,2fr)', head: t('inlet.key.name'), cell: (k: Key) => <><span className="font-medium">{k.name}</span> <span dir="ltr" className="font-mono text-xs text-faint">…{k.tail}</span></> },
-          { id: 'kind', width: 'minmax(150px,1.2fr)', head: t('inlet.key.kind'), cell: (k: Key) => (k.role ? `${t('inlet.key.secret')} · ${named.name(k.role)}` : t('inlet.key.publishable')) },
+          { id: 'name', width: 'minmax(164px,2fr)', head: t('inlet.key.name'), cell: (k: Key) => <><span className="font-medium">{k.name}</span> <span dir="ltr" className="font-mono text-xs text-faint">…{k.tail}</span></> },
+          { id: 'kind', width: 'minmax(128px,1.2fr)', head: t('inlet.key.kind'), cell: (k: Key) => (k.role ? `${t('inlet.key.secret')} · ${named.name(k.role)}` : t('inlet.key.publishable')) },
           { id: 'state', width: '140px', head: t('console.col.state'), cell: (k: Key) => <State state={k.state} /> },
           { id: 'ends', width: '190px', head: t('inlet.key.ends'), cell: (k: Key) => (k.expires_at ? <When at={k.expires_at} /> : <span className="text-faint">{t('inlet.key.never')}</span>) },
           { id: 'used', width: '130px', end: true, head: t('inlet.key.used'), cell: (k: Key) => (k.used_at ? <Ago at={k.used_at} /> : <span className="text-faint">{t('inlet.key.unused')}</span>) },

@@ -73,8 +73,10 @@ function One({ r }: { r: Approval }) {
       {runs && r.opened_at && r.ends_at && <span><Countdown from={r.opened_at} to={r.ends_at} className="text-lg font-semibold" /> {t('approval.left')}</span>}
       {r.state === 'asked' && <span className="text-soft">{t('approval.lapses')} <When at={r.lapses_at} /></span>}
       {runs && mine && r.grant_id && <Link to="/console/platform/grants/$id" params={{ id: r.grant_id }} className="font-medium text-accent underline underline-offset-4">{t('approval.read')}</Link>}
-      {r.state === 'asked' && !mine && !r.approvals.some((a) => a.by === self) && <Button look="primary" onClick={() => ask('approve')}>{t('approval.approve')}</Button>}
-      {!over && <Button look="lost" onClick={() => ask('close')}>{t(runs ? 'approval.end' : mine ? 'approval.withdraw' : 'approval.refuse')}</Button>}
+      <span className="flex flex-wrap gap-2 empty:hidden">
+        {r.state === 'asked' && !mine && !r.approvals.some((a) => a.by === self) && <Button look="primary" onClick={() => ask('approve')}>{t('approval.approve')}</Button>}
+        {!over && <Button look="lost" onClick={() => ask('close')}>{t(runs ? 'approval.end' : mine ? 'approval.withdraw' : 'approval.refuse')}</Button>}
+      </span>
       <Confirm open={asked === 'approve'} onClose={() => ask(null)} title={t('approval.approveAsk')} words={<span dir="auto">{[account, r.purpose].filter(Boolean).join(' · ')}</span>} verb={t('approval.approve')} busy={act.isPending} onYes={() => act.mutate('approve')} />
       <Confirm open={asked === 'close'} onClose={() => ask(null)} title={t(runs ? 'approval.endAsk' : 'approval.closeAsk')} words={t(runs ? 'approval.endWords' : 'approval.closeWords')} verb={t(runs ? 'approval.end' : mine ? 'approval.withdraw' : 'approval.refuse')} busy={act.isPending} onYes={() => act.mutate('close')} />
     </li>
