@@ -78,6 +78,8 @@ func TestConsoleInTheBrowser(t *testing.T) {
 	finds(page, web.url)
 	rules(t, page, admin)
 	comesIn(t, page, web.url, admin)
+	daysOff(t, page, web.url, admin)
+	oneProject(t, page, web.url, admin)
 }
 
 // finds looks for a lead by its whole number: in the table, and by the palette

@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"catchment/internal/app/apptest"
 )
@@ -61,4 +62,49 @@ func comesIn(t *testing.T, page *apptest.Page, url string, admin api) {
 	if done["state"] != "done" || done["taken"] != 1.0 || done["refused"] != 1.0 {
 		t.Errorf("the import: %v", done)
 	}
+}
+
+// daysOff gives the company a day off, on the page of routing, and takes it away.
+func daysOff(t *testing.T, page *apptest.Page, url string, admin api) {
+	t.Helper()
+	last := time.Now().Format("2006") + "-12-31"
+	page.Go(url + "/app/console/routing")
+	page.Press("Add days off")
+	page.Type("What it is called", "Old Year")
+	apptest.Eval[bool](page, `(() => { const i = document.querySelector('[role=dialog] input[name=from]');
+		Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set.call(i, '`+last+`'); return i.dispatchEvent(new Event('input', { bubbles: true })) })()`)
+	page.Press("Add")
+	page.See("Old Year")
+	page.See("Dec 31")
+	if got := string(admin.want(200, "GET", "/v1/holidays", nil).body); !strings.Contains(got, `"from":"`+last+`","until":"`+last+`"`) {
+		t.Errorf("days off: %s", got)
+	}
+	page.Press("Take away: Old Year")
+	page.Gone("Old Year")
+	admin.until("no day off", "/v1/holidays", func(a answer) bool { return len(a.items()) == 0 })
+}
+
+// oneProject goes through a project's own page: its figures, sources and latest
+// leads, another name, and what becomes of it in the archive.
+func oneProject(t *testing.T, page *apptest.Page, url string, admin api) {
+	t.Helper()
+	page.Go(url + "/app/console/projects")
+	page.See("On sale")
+	apptest.RowByKeys(page)
+	page.See("The last four weeks")
+	page.See("Latest leads")
+	page.See("Website form")
+	page.See("Ravi Example") // of its team
+	page.Type("Name of the project", " East")
+	page.Press("Save")
+	page.See("Harbour Lofts East")
+	page.Press("Archive")
+	page.See("Its sources go on taking leads until you stop them")
+	page.Press("Archive it")
+	page.See("Sell it again")
+	if got := string(admin.want(200, "GET", "/v1/projects", nil).body); !strings.Contains(got, `"name":"Harbour Lofts East"`) || !strings.Contains(got, `"active":false`) {
+		t.Errorf("projects: %s", got)
+	}
+	page.Press("Sell it again")
+	page.See("On sale")
 }

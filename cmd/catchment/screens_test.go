@@ -141,6 +141,12 @@ var screens = []screen{
 	{name: "console-reports-people", as: "marketer", path: "/app/console/reports?by=salesperson&days=1", shows: "Compared"},
 	{name: "console-people", as: "manager", path: "/app/console/people", shows: "Imogen Quill"},
 	{name: "console-person", as: "manager", path: "/app/console/people?role=salesperson", act: first("Priya", "Shifts")},
+	{name: "console-projects", as: "manager", path: "/app/console/projects", shows: "Harbour View"},
+	{name: "console-project", as: "admin", path: "/app/console/projects", act: first("Harbour View", "Latest leads")},
+	{name: "console-days-off", as: "manager", path: "/app/console/routing", shows: "Days off of the company", act: func(p *apptest.Page) {
+		p.Press("Add days off")
+		p.See("First day off")
+	}},
 	{name: "console-sources", as: "admin", path: "/app/console/sources", shows: "landing page"},
 	{name: "console-source", as: "admin", path: "/app/console/sources", act: first("landing page", "<form method")},
 	{name: "console-keys", as: "admin", path: "/app/console/keys", shows: "Demo pages"},

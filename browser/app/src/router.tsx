@@ -189,6 +189,16 @@ const colleague = createRoute({
   component: lazyRouteComponent(() => import('./console/person'), 'Colleague'),
 })
 
+const projects = createRoute({
+  getParentRoute: () => desktop,
+  path: '/projects',
+  component: lazyRouteComponent(() => import('./console/projects'), 'ProjectList'),
+})
+const project = createRoute({
+  getParentRoute: () => desktop,
+  path: '/projects/$id',
+  component: lazyRouteComponent(() => import('./console/projects'), 'ProjectPage'),
+})
 const sources = createRoute({
   getParentRoute: () => desktop,
   path: '/sources',
@@ -339,7 +349,7 @@ const tree = root.addChildren([
   start,
   signIn,
   join,
-  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, sources, source, held, alarms, record, teamPage, roles, settings, keys, files, platform, platformRecord, openings, grants, granted, grantedOne, approvals])]),
+  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, projects, project, sources, source, held, alarms, record, teamPage, roles, settings, keys, files, platform, platformRecord, openings, grants, granted, grantedOne, approvals])]),
 ])
 
 export const router = createRouter({

@@ -18,6 +18,7 @@ import { Ago, When } from '../ui/time'
 import { say, sayFault } from '../ui/toast'
 import { useProjects, useRoles } from './data'
 import { OneTimeLink } from './invite'
+import { DaysOff } from './daysoff'
 import { Page, Part, Sorry } from './page'
 import { Leave } from './leave'
 import { UserState } from './people'
@@ -42,6 +43,7 @@ export function Colleague() {
         <About user={u} />
         <Teams user={u} />
         <ShiftForm user={u.id} may={!!may('routing:manage')} />
+        <DaysOff user={u.id} />
         {may('people:manage') && <Sessions user={u} />}
         {may('people:manage') && <Phones user={u} />}
       </div>

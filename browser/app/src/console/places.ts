@@ -3,7 +3,7 @@ import type { Key } from '../lib/words'
 import type { IconName } from '../ui/icon'
 
 export interface Place {
-  to: '/console/start' | '/console/board' | '/console/leads' | '/console/routing' | '/console/reports' | '/console/people' | '/console/sources' | '/console/held' | '/console/alarms' | '/console/roles' | '/console/settings' | '/console/keys' | '/console/files' | '/console/record' | '/console/openings' | '/console/grants' | '/console/platform/grants' | '/console/platform/approvals' | '/console/platform' | '/console/platform/record'
+  to: '/console/start' | '/console/board' | '/console/leads' | '/console/routing' | '/console/reports' | '/console/people' | '/console/projects' | '/console/sources' | '/console/held' | '/console/alarms' | '/console/roles' | '/console/settings' | '/console/keys' | '/console/files' | '/console/record' | '/console/openings' | '/console/grants' | '/console/platform/grants' | '/console/platform/approvals' | '/console/platform' | '/console/platform/record'
   words: Key
   icon: IconName
   /** The letter after g. */
@@ -20,6 +20,7 @@ export const places: Place[] = [
   { to: '/console/reports', words: 'console.nav.reports', icon: 'chart', letter: 'f', may: ['reports:read'] },
   { to: '/console/routing', words: 'console.nav.routing', icon: 'route', letter: 'r', may: ['setup:read'] },
   { to: '/console/people', words: 'console.nav.people', icon: 'people', letter: 'u', may: ['setup:read'] },
+  { to: '/console/projects', words: 'console.nav.projects', icon: 'home', letter: 'y', may: ['setup:read'] },
   { to: '/console/sources', words: 'console.nav.sources', icon: 'inlet', letter: 'o', may: ['setup:read'] },
   { to: '/console/keys', words: 'console.nav.keys', icon: 'key', letter: 'k', may: ['keys:manage'] },
   { to: '/console/files', words: 'console.nav.files', icon: 'swap', letter: 'i', may: ['leads:import', 'leads:export'] },

@@ -15,24 +15,14 @@ import { Sheet } from '../ui/sheet'
 import { Block, Rows } from '../ui/skeleton'
 import { Tabs } from '../ui/tabs'
 import { Page, Part, Sorry } from './page'
+import { period } from './period'
 import { lasted } from './story'
 
 const frame = getRouteApi('/inside/console')
 const here = getRouteApi('/inside/console/reports')
 const Spend = lazy(() => import('./spend').then((m) => ({ default: m.Spend })))
-const half = 30 * 60_000
 export const sides = ['source', 'campaign', 'origin', 'project', 'salesperson', 'team', 'hour'] as const
 type Row = Schemas['FigureRow']
-
-/** The days until now, or those before them up to the same hour, in the reader's zone; to whole half hours, as the figures are kept. */
-function period(days: number, ago = 0) {
-  const from = new Date()
-  from.setHours(0, 0, 0, 0)
-  from.setDate(from.getDate() - (days - 1) - ago)
-  const to = new Date()
-  to.setDate(to.getDate() - ago)
-  return { from: new Date(Math.floor(from.getTime() / half) * half).toISOString(), to: new Date(Math.ceil((to.getTime() + 1) / half) * half).toISOString() }
-}
 
 type Behind = LeadFilter & { project?: string }
 /** Goes to the leads behind a figure of this time; undefined for who reads none. */

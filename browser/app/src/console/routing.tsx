@@ -10,6 +10,7 @@ import { Icon } from '../ui/icon'
 import { Rows } from '../ui/skeleton'
 import { When } from '../ui/time'
 import { useProjects, useUsers } from './data'
+import { DaysOff } from './daysoff'
 import { Page, Sorry } from './page'
 import { type Policy, type Rules, usePolicies } from './policies'
 import { policySays, warningSays } from './policywords'
@@ -33,6 +34,7 @@ export function Routing() {
       ) : (
         <div className="space-y-12">
           {shown.map((p) => <Of key={p.id} id={p.id} name={p.name} versions={policies.data.filter((v) => v.project_id === p.id)} only={!!project} />)}
+          <DaysOff />
         </div>
       )}
     </Page>

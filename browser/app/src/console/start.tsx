@@ -105,19 +105,29 @@ function useForm<T>(send: (f: Record<string, string>) => Promise<T>, onDone: (r:
 const form = 'grid max-w-120 gap-4'
 
 function ProjectStep({ project, onDone }: { project?: { name: string }; onDone: () => void }) {
+  return (
+    <div>
+      {project && <p className="mb-4 text-soft">{t('console.start.project.have', { name: project.name })}</p>}
+      <ProjectForm onDone={onDone} />
+    </div>
+  )
+}
+
+/** Makes a project, with the pool that its team will be. */
+export function ProjectForm({ onDone }: { onDone: (id: string) => void }) {
   const f = useForm(
     async ({ name, time_zone }) => {
       const p = await ok(api.POST('/v1/projects', { body: { name: name!, time_zone } }))
       await ok(api.PUT('/v1/projects/{id}/pool', { params: { path: { id: p.id } }, body: {} }))
+      return p.id
     },
-    () => {
+    (id) => {
       again('projects')
-      onDone()
+      onDone(id)
     },
   )
   return (
     <form onSubmit={f.submit} className={form}>
-      {project && <p className="text-soft">{t('console.start.project.have', { name: project.name })}</p>}
       <Field name="name" label={t('console.start.project.name')} placeholder={t('console.start.project.example')} required fault={f.fields.name} autoComplete="off" />
       <ZoneField fault={f.fields.time_zone} />
       <div><Button type="submit" look="primary" busy={f.busy}>{t('console.start.project.make')}</Button></div>

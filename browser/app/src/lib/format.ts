@@ -28,6 +28,10 @@ export function when(at: string | number | Date, now: number | Date = Date.now()
 
 /** "Tuesday 3 March". */
 export const dayName = (at: string | number | Date) => date({ weekday: 'long', day: 'numeric', month: 'long' }).format(new Date(at))
+
+/** A day of a calendar, "2026-03-02", in words: it is the same in every zone. */
+export const day = (text: string) => date({ day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' }).format(new Date(text + 'T00:00:00Z'))
+
 export const full = (at: string | number | Date) => date({ dateStyle: 'full', timeStyle: 'medium' }).format(new Date(at))
 
 const unit = (n: number, u: string) => made('u' + locale() + u, () => new Intl.NumberFormat(locale(), { style: 'unit', unit: u, unitDisplay: 'short', maximumFractionDigits: 0 })).format(n)
