@@ -22,6 +22,10 @@ func (t *trial) robbed(ctx context.Context) error {
 			}
 		}
 	}
+	if out, err := t.command(ctx, nil, "backup", "--data", home, "--backup-to", filepath.Join(home, "backups")); err != nil {
+		t.say("%s", out)
+		return err
+	}
 	for _, c := range []struct {
 		name  string
 		loot  func(dir string) error
@@ -50,7 +54,29 @@ func (t *trial) robbed(ctx context.Context) error {
 		}
 		out, err := t.command(ctx, nil, "keys", "status", "--data", dir)
 		t.check("a copy of every file: "+c.name, (err == nil) == c.opens && strings.Contains(out, c.says), "%s", lastLine(out))
+		if err := t.restored(ctx, dir, c.name, c.opens); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// restored tries the copy's backup in the place of its database.
+func (t *trial) restored(ctx context.Context, dir, name string, opens bool) error {
+	files, err := filepath.Glob(filepath.Join(dir, "catchment.db*"))
+	for _, f := range files {
+		if err == nil {
+			err = os.Remove(f)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if strings.Contains(name, "as another's") {
+		return nil // that was done to the database
+	}
+	out, err := t.command(ctx, nil, "restore", "--data", dir, "--from", filepath.Join(dir, "backups"))
+	t.check("a copy of every backup: "+name, (err == nil) == opens, "%s", lastLine(out))
 	return nil
 }
 

@@ -28,11 +28,43 @@ func proveSealed(ctx context.Context, t *trial) error {
 		return err
 	}
 	return t.on(ctx, func(ctx context.Context, e Engine) error {
-		i, err := t.fresh(ctx, e)
+		i, err := t.seat(ctx, e, "")
 		if err != nil {
 			return err
 		}
+		i.args = []string{"--backup-to", filepath.Join(i.dir, backupsOf), "--bucket-url", filepath.Join(i.dir, bucketOf), "--backup-logs", "1s"}
+		if err := i.found(ctx); err != nil {
+			return err
+		}
 		return t.sealed(ctx, i, string(e)+": ")
+	})
+}
+
+// Where an instance has its backups with its log, and its bucket: among what is
+// searched.
+const backupsOf, bucketOf = "backups", "bucket"
+
+// elsewhere counts what has gone there, so that what is searched is something.
+func (t *trial) elsewhere(ctx context.Context, i *instance) error {
+	args := append([]string{"backup", "--data", i.dir}, i.args...)
+	if i.cluster != nil {
+		args = append(args, "--database-url", i.cluster.URL("catchment"))
+	}
+	if out, err := t.command(ctx, nil, args...); err != nil {
+		t.say("%s", out)
+		return err
+	}
+	wants := []string{backupsOf + "/*.data.age", backupsOf + "/*.keys.age", bucketOf + "/checkpoints/*/*.txt"}
+	if i.cluster == nil {
+		wants = append(wants, backupsOf+"/log/*/base.age", backupsOf+"/log/*/0*.age")
+	}
+	return i.wait(ctx, 3*time.Minute, "what goes elsewhere", func() bool {
+		for _, want := range wants {
+			if got, err := filepath.Glob(filepath.Join(i.dir, want)); err != nil || len(got) == 0 {
+				return false
+			}
+		}
+		return true
 	})
 }
 
@@ -137,6 +169,9 @@ func (t *trial) sealed(ctx context.Context, i *instance, label string) error {
 	}
 	posted = append(posted, carried...)
 	if _, err := i.drain(ctx, 60*time.Second); err != nil {
+		return err
+	}
+	if err := t.elsewhere(ctx, i); err != nil {
 		return err
 	}
 	n := t.opened(ctx, i, posted)
