@@ -9,6 +9,7 @@ import { cx } from '../ui/cx'
 import { Icon, type IconName } from '../ui/icon'
 import { Rows } from '../ui/skeleton'
 import { When } from '../ui/time'
+import { fieldWords, SealedChange, WasNow } from './changes'
 import { all, type Lead, useActor } from './data'
 import { Sorry } from './page'
 import { Receipts } from './receipts'
@@ -98,6 +99,10 @@ function stepsOf(k: Known, l: Lead, name: Name): Step[] {
     })),
     ...k.history.owners.map((o): Step => ({ at: o.from, icon: 'person', tone: 'good', title: o.reason === 'accepted' || o.reason === 'claimed' ? t(`console.story.owner.${o.reason}`, { name: o.name }) : t('console.story.owner.given', { name: o.name, by: name(o.by) }), more: o.reason === 'accepted' || o.reason === 'claimed' ? undefined : tOf('console.reason', o.reason) })),
     ...k.history.stages.map((s): Step => ({ at: s.at, icon: 'flag', tone: s.to.category === 'won' ? 'good' : s.to.category === 'dropped' ? 'lost' : undefined, title: t('console.story.stage', { from: s.from.name, to: s.to.name }), more: [name(s.by), s.reason].filter(Boolean).join(' · ') })),
+    ...k.history.changes.map((c): Step => ({
+      at: c.at, icon: 'pen', title: t('console.changes.by', { name: name(c.by), field: fieldWords(c.field) }),
+      more: c.sealed ? <SealedChange lead={l.id} at={c.at} field={c.field} /> : <WasNow field={c.field} was={c.was} now={c.now} />,
+    })),
     ...k.attempts.map((a): Step => ({
       at: a.started_at, icon: channelIcon[a.channel] ?? 'phone', tone: a.reached ? 'good' : undefined,
       title: `${tOf('console.channel', a.channel)}: ${tOf('console.disposition', a.disposition)}`,
@@ -111,7 +116,7 @@ function stepsOf(k: Known, l: Lead, name: Name): Step[] {
   ]
 }
 // What the record says that the story has already.
-const told = new Set(['opened', 'lead.accepted', 'lead.claimed', 'lead.transferred', 'lead.stage_changed', 'attempt.made', 'note.added', 'leads.offered', 'lead.handed_over'])
+const told = new Set(['opened', 'lead.accepted', 'lead.claimed', 'lead.transferred', 'lead.stage_changed', 'attempt.made', 'note.added', 'leads.offered', 'lead.handed_over', 'person.correct'])
 
 function EnquiryWords({ e }: { e: Schemas['Enquiry'] }) {
   const may = useMay()

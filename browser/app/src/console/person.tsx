@@ -16,6 +16,7 @@ import { Select } from '../ui/select'
 import { Rows } from '../ui/skeleton'
 import { Ago, When } from '../ui/time'
 import { say, sayFault } from '../ui/toast'
+import { Changes } from './changes'
 import { useProjects, useRoles } from './data'
 import { OneTimeLink } from './invite'
 import { DaysOff } from './daysoff'
@@ -46,6 +47,7 @@ export function Colleague() {
         <DaysOff user={u.id} />
         {may('people:manage') && <Sessions user={u} />}
         {may('people:manage') && <Phones user={u} />}
+        {may('people:manage') && <Changes about={u.id} />}
       </div>
     </Page>
   )

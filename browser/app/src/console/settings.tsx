@@ -11,6 +11,7 @@ import { Select } from '../ui/select'
 import { Rows } from '../ui/skeleton'
 import { say, sayFault } from '../ui/toast'
 import { Archive } from './archive'
+import { AccountChanges } from './changes'
 import { End } from './end'
 import { Page, Part, Sorry } from './page'
 import { useRoles } from './data'
@@ -27,6 +28,7 @@ export function Settings() {
         <Networks />
         <SSO />
         {may('account:leave') && <Archive />}
+        <AccountChanges />
         {may('account:leave') && <End />}
       </div>
     </Page>

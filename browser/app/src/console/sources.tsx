@@ -21,6 +21,7 @@ import { formFault, say } from '../ui/toast'
 import { type Source, useProjects, useSources } from './data'
 import { Mapping } from '../inlet/mapping'
 import { Listing } from './listing'
+import { Changes } from './changes'
 import { Page, Part, Sorry } from './page'
 import { HealthState, RhythmPart, useHealth } from './rhythm'
 import { Snippet } from './start'
@@ -165,6 +166,7 @@ export function SourcePage() {
       </div>
       {may('reports:read') && <div className="mt-10"><RhythmPart source={s.id} /></div>}
       {may('setup:manage') && <Part className="mt-10" title={t('inlet.mapping.title')}><Mapping key={s.id + JSON.stringify(s.mapping)} source={s} /></Part>}
+      <Changes about={s.id} className="mt-10" />
       <Confirm open={ask} onClose={() => show(false)} title={t('console.source.stopAsk', { name: s.name })} words={t('console.source.stopWords')} verb={t('console.source.stop')} busy={change.isPending} onYes={() => change.mutate({ active: false })} />
     </Page>
   )

@@ -14,6 +14,7 @@ import { Field } from '../ui/field'
 import { Select } from '../ui/select'
 import { Rows } from '../ui/skeleton'
 import { formFault, say, sayFault } from '../ui/toast'
+import { Changes } from './changes'
 import { useProjects, useUsers } from './data'
 import { Page, Part, Sorry } from './page'
 import { usePolicies, usePool } from './policies'
@@ -38,6 +39,7 @@ export function TeamPage() {
           <div className="space-y-10">
             <Offering key={pool.data?.id} project={project} pool={pool.data} />
             <FromPolicy project={project} />
+            <Changes about={project} />
           </div>
         </div>
       )}
