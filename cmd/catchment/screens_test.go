@@ -81,6 +81,20 @@ var screens = []screen{
 		p.Press("Team and offers")
 		p.See("How leads are offered")
 	}},
+	{name: "console-team-changes", as: "manager", path: "/app/console/routing", act: func(p *apptest.Page) {
+		p.Press("Team and offers")
+		p.Down("Changes")
+		p.Gone("Nothing was changed yet")
+	}},
+	{name: "console-leads-views", as: "manager", path: "/app/console/leads?state=owned", shows: "Harbour View", act: func(p *apptest.Page) {
+		p.Press("Views")
+		p.Press("Keep this filter")
+		p.Type("Name", "Owned ones")
+		p.Press("Keep it")
+		p.Gone("Keep it")
+		p.Press("Owned ones")
+		p.See("Rename it")
+	}},
 	{name: "console-start", as: "admin", path: "/app/console/start", shows: "What do you sell?"},
 	{name: "day", as: "salesperson", quiet: true, tablet: true, path: "/app/desk", shows: "My day"},
 	{name: "day-empty", as: "salesperson", quiet: true, path: "/app/desk?list=returned", shows: "Nobody came back"},

@@ -34,6 +34,8 @@ type (
 	PushID   = ident.ID[pushKind]
 	// GrantID names a grant of an account to somebody of the platform.
 	GrantID = ident.ID[grantKind]
+	// ViewID names a view of the list of leads that somebody keeps.
+	ViewID = ident.ID[viewKind]
 )
 
 // NewID makes the id of a new account. (Its kind is not exported, so that
@@ -55,6 +57,7 @@ func NewRoleID() RoleID         { return ident.New[roleKind]() }
 func NewDeviceID() DeviceID     { return ident.New[deviceKind]() }
 func NewPushID() PushID         { return ident.New[pushKind]() }
 func NewGrantID() GrantID       { return ident.New[grantKind]() }
+func NewViewID() ViewID         { return ident.New[viewKind]() }
 
 // IDFrom and UserIDFrom give 16 bytes their kind back.
 func IDFrom(b [16]byte) ID         { return ident.From[scope.Account](b) }
@@ -95,6 +98,7 @@ func ParsePasskeyID(s string) (PasskeyID, error)   { return ident.Parse[passkeyK
 func ParseDeviceID(s string) (DeviceID, error)     { return ident.Parse[deviceKind](s) }
 func ParsePushID(s string) (PushID, error)         { return ident.Parse[pushKind](s) }
 func ParseGrantID(s string) (GrantID, error)       { return ident.Parse[grantKind](s) }
+func ParseViewID(s string) (ViewID, error)         { return ident.Parse[viewKind](s) }
 
 type (
 	userKind     struct{}
@@ -111,6 +115,7 @@ type (
 	deviceKind   struct{}
 	pushKind     struct{}
 	grantKind    struct{}
+	viewKind     struct{}
 )
 
 func (userKind) Prefix() string     { return "user" }
@@ -127,6 +132,7 @@ func (roleKind) Prefix() string     { return "role" }
 func (deviceKind) Prefix() string   { return "dev" }
 func (pushKind) Prefix() string     { return "push" }
 func (grantKind) Prefix() string    { return "grant" }
+func (viewKind) Prefix() string     { return "view" }
 
 // Role is what a user or a secret key is in an account, or on the platform: one
 // of those below, or the text form of a RoleID.

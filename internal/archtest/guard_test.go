@@ -33,6 +33,7 @@ import (
 	_ "catchment/internal/store/published"
 	_ "catchment/internal/store/record"
 	_ "catchment/internal/store/setup"
+	_ "catchment/internal/store/views"
 	_ "catchment/internal/store/whole"
 	_ "catchment/internal/store/work"
 

@@ -89,6 +89,7 @@ func New(p Parts) *Console {
 	c.policyRoutes()
 	c.backtestRoutes()
 	c.boardRoutes()
+	c.viewRoutes()
 	c.alarmRoutes()
 	c.deadRoutes()
 	c.recordRoutes()

@@ -11,7 +11,7 @@ import (
 	"github.com/descope/virtualwebauthn"
 )
 
-// passkey has a manager of the company make one, so that there is one.
+// passkey has a manager of the company make one, and keep a view, so that there is one of each.
 func (m *matrix) passkey(ctx context.Context, c company, out map[string]string) error {
 	who := c.with("manager")
 	if len(who) == 0 {
@@ -25,8 +25,18 @@ func (m *matrix) passkey(ctx context.Context, c company, out map[string]string) 
 		return err
 	}
 	made, err := a.addPasskey(ctx, "canary-of-a")
+	if err != nil {
+		return err
+	}
 	out["passkey"] = made.ID
+	out["view"], err = m.base.as(made.Token).keepView(ctx, "canary-of-a")
 	return err
+}
+
+func (a *api) keepView(ctx context.Context, name string) (id string, err error) {
+	var made struct{ ID string }
+	err = a.post(ctx, "/v1/views", map[string]any{"name": name, "shared": false}, &made)
+	return made.ID, err
 }
 
 // newPasskey is what comes of making one.

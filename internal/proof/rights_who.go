@@ -83,7 +83,8 @@ func (c *cast) spares(ctx context.Context) error {
 		return err
 	}
 	c.spare["source"] = made.ID
-	return nil
+	c.spare["view"], err = p.api.keepView(ctx, "Spare") // nobody's who asks
+	return err
 }
 
 // add gives somebody their place. near is what is theirs or their team's.

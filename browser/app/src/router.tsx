@@ -105,6 +105,8 @@ export interface LeadFilter {
   test?: true
   /** With the persons' names, which goes on the record. */
   names?: true
+  /** A kept view by its id, which takes the place of all this. */
+  view?: string
 }
 const oneOf = <V extends string>(values: readonly V[], v: unknown) => (values.includes(v as V) ? (v as V) : undefined)
 const moment = (v: unknown) => (typeof v === 'string' && !Number.isNaN(Date.parse(v)) ? new Date(v).toISOString() : undefined)
@@ -131,6 +133,7 @@ const leads = createRoute({
     speed: typeof s.speed === 'string' && /^\d{1,12}-\d{1,12}$/.test(s.speed) ? s.speed : undefined,
     test: yes(s.test),
     names: yes(s.names),
+    view: text(s.view),
   }),
   component: lazyRouteComponent(() => import('./console/leads'), 'Leads'),
 })

@@ -15,6 +15,7 @@ import { Sign } from '../ui/sign'
 import { Rows } from '../ui/skeleton'
 import { useAlarms, useFresh, useProjects } from './data'
 import { allowed, open, type Place } from './places'
+import { useViewActs } from './views'
 
 const here = getRouteApi('/inside/console')
 const Sheet = lazy(() => import('../ui/sheet').then((m) => ({ default: m.Sheet })))
@@ -30,6 +31,7 @@ export function Console() {
   const go = useNavigate()
   useEffect(() => (follows ? follow() : undefined), [follows])
   useEffect(() => show(false), [path])
+  useViewActs(!!may('leads:read'))
   useActs([
     ...mine.map((p) => ({ id: p.to, words: t(p.words), keys: 'g ' + p.letter, group: t('console.nav.go'), run: () => void go({ to: p.to }) })),
     ...(may('offers:answer') ? [{ id: 'go.desk', words: t('console.nav.desk'), keys: 'g d', group: t('console.nav.go'), run: () => void go({ to: '/desk' }) }] : []),

@@ -24,9 +24,10 @@ import { sayFault } from '../ui/toast'
 import { Ago, When } from '../ui/time'
 import { BulkTransfer } from './bulk'
 import { type Lead, useSources, useStages, useUsers } from './data'
-import { Chips, Columns, hidden, LeadViews, Times, useKept } from './leadtools'
+import { Chips, Columns, hidden, Times, useKept } from './leadtools'
 import { Page, Sorry } from './page'
 import { LeadState, Stage } from './states'
+import { LeadViews, useNamedView } from './views'
 
 const frame = getRouteApi('/inside/console')
 const here = getRouteApi('/inside/console/leads')
@@ -42,7 +43,7 @@ type Param = { cursor?: string; to?: string }
 
 /** What the filter in the address is to the server. */
 function asked(filter: LeadFilter, project?: string) {
-  const { names: _, list, speed, ...rest } = filter
+  const { names: _, view: __, list, speed, ...rest } = filter
   if (list) return { list, owner: filter.owner }
   const [least, below] = speed?.split('-').map(Number) ?? []
   return { ...rest, project, speed_from_ms: least || undefined, speed_below_ms: below || undefined }
@@ -69,6 +70,7 @@ export function Leads() {
     }))
   const list_ = useInfiniteQuery({
     queryKey: key,
+    enabled: !filter.view,
     initialPageParam: {} as Param,
     queryFn: ({ pageParam }) => page(pageParam),
     maxPages: heldPages,
@@ -101,6 +103,7 @@ export function Leads() {
   const [taking, take] = useState(false)
   const [gathering, gather] = useState<number | null>(null)
   const kept = useKept()
+  useNamedView(filter.view, kept)
   const box = useRef<HTMLDivElement>(null)
   useListKeys(box, { next: t('console.leads.next'), before: t('console.leads.before') })
   useActs([

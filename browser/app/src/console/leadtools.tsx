@@ -6,27 +6,24 @@ import { session } from '../lib/session'
 import { t, tOf } from '../lib/words'
 import type { LeadFilter } from '../router'
 import { Button } from '../ui/button'
-import { Dialog } from '../ui/dialog'
-import { Field } from '../ui/field'
 import { Menu } from '../ui/menu'
 import { Select } from '../ui/select'
 import { Chip, Chips as ChipList } from './chip'
 
-/** What somebody keeps of the table on this device: columns left out, and filters by name. Nothing of a lead. */
+/** What somebody keeps of the table on this device: the columns left out. Nothing of a lead. */
 interface KeptState {
   hidden: string[]
-  views: { name: string; search: LeadFilter & { project?: string } }[]
 }
-type Kept = [KeptState, (k: KeptState) => void]
+export type Kept = [KeptState, (k: KeptState) => void]
 const place = () => 'catchment.leads.' + (session.get()?.user_id ?? '')
 
 export function useKept(): Kept {
   const [kept, set] = useState<KeptState>(() => {
     try {
       const k = JSON.parse(localStorage.getItem(place()) ?? '{}') as Partial<KeptState>
-      return { hidden: Array.isArray(k.hidden) ? k.hidden : [], views: Array.isArray(k.views) ? k.views : [] }
+      return { hidden: Array.isArray(k.hidden) ? k.hidden : [] }
     } catch {
-      return { hidden: [], views: [] }
+      return { hidden: [] }
     }
   })
   return [
@@ -58,42 +55,6 @@ export function Columns({ kept: [k, keep] }: { kept: Kept }) {
     />
   )
 }
-
-/** Filters that were kept by a name. */
-export function LeadViews({ filter, project, kept: [k, keep], go }: { filter: LeadFilter; project?: string; kept: Kept; go: (search: LeadFilter & { project?: string }) => void }) {
-  const [naming, name] = useState<string | null>(null)
-  const now = JSON.stringify(sorted({ ...filter, names: undefined, project }))
-  const current = k.views.find((v) => JSON.stringify(sorted(v.search)) === now)
-  const save = () => {
-    const n = naming!.trim()
-    keep({ ...k, views: [...k.views.filter((v) => v.name !== n), { name: n, search: { ...filter, names: undefined, project } }].sort((a, b) => a.name.localeCompare(b.name)) })
-    name(null)
-  }
-  return (
-    <>
-      <Menu
-        trigger={<Button icon="flag">{current?.name ?? t('console.leads.views')}</Button>}
-        acts={[
-          ...k.views.map((v) => ({ words: v.name, icon: v === current ? ('check' as const) : undefined, run: () => go(v.search) })),
-          ...(k.views.length ? [null] : []),
-          { words: t('console.leads.keepView'), icon: 'plus' as const, run: () => name('') },
-          ...(current ? [{ words: t('console.leads.dropView', { name: current.name }), lost: true, run: () => keep({ ...k, views: k.views.filter((v) => v !== current) }) }] : []),
-        ]}
-      />
-      <Dialog
-        open={naming !== null}
-        onClose={() => name(null)}
-        title={t('console.leads.keepView')}
-        words={t('console.leads.viewWords')}
-        actions={<><Button look="quiet" onClick={() => name(null)}>{t('common.cancel')}</Button><Button look="primary" disabled={!naming?.trim()} onClick={save}>{t('console.leads.keep')}</Button></>}
-      >
-        <Field label={t('console.leads.viewName')} value={naming ?? ''} onChange={(e) => name(e.target.value)} maxLength={40} autoComplete="off" />
-      </Dialog>
-    </>
-  )
-}
-
-const sorted = (o: object) => Object.fromEntries(Object.entries(o).filter(([, v]) => v !== undefined).sort(([a], [b]) => a.localeCompare(b)))
 
 const spans = ['1', '7', '28', '90'] as const
 const sinceDays = (days: number) => {

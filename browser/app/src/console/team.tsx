@@ -35,11 +35,13 @@ export function TeamPage() {
     <Page title={named ?? ''} words={<><Link to="/console/routing" className="underline underline-offset-4">{t('console.nav.routing')}</Link> · {t('console.team.words')}</>}>
       {!pool.data && !none ? <Rows n={6} /> : (
         <div className="grid grid-cols-1 gap-x-14 gap-y-10 lg:grid-cols-[minmax(0,1fr)_340px]">
-          <Members project={project} members={pool.data?.members ?? []} />
+          <div className="min-w-0 space-y-10">
+            <Members project={project} members={pool.data?.members ?? []} />
+            <Changes about={project} />
+          </div>
           <div className="space-y-10">
             <Offering key={pool.data?.id} project={project} pool={pool.data} />
             <FromPolicy project={project} />
-            <Changes about={project} />
           </div>
         </div>
       )}
