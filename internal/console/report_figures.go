@@ -2,15 +2,12 @@ package console
 
 import (
 	"cmp"
-	"maps"
-	"math/bits"
 	"slices"
 	"strconv"
 	"time"
 	_ "time/tzdata" // zones are named by clients, whatever the machine has
 
 	"catchment/internal/account"
-	"catchment/internal/lead"
 	"catchment/internal/problem"
 	"catchment/internal/rights"
 	"catchment/internal/store"
@@ -28,7 +25,7 @@ type FigureReport struct {
 	By    string      `json:"by" enum:"source,origin,campaign,project,team,salesperson,hour"`
 	Rows  []FigureRow `json:"rows" nullable:"false" doc:"Those with figures, most leads first; by hour in the order of the day. At most 500."`
 	More  int64       `json:"more" doc:"How many rows were left out."`
-	Total FigureRow   `json:"total" doc:"Of the whole account, also of what is in no row."`
+	Total FigureRow   `json:"total" doc:"Of the whole account, or of the project that was asked for, also of what is in no row."`
 }
 
 // FigureRow is the figures of one source, campaign, …
@@ -139,6 +136,7 @@ type figuresIn struct {
 	From     time.Time `query:"from" format:"date-time" doc:"RFC 3339. Counted from the beginning of its half hour. Default: seven days before to." example:"2026-03-02T00:00:00Z"`
 	To       time.Time `query:"to" format:"date-time" doc:"RFC 3339, counted to the end of its half hour unless it is a full one. Default: now." example:"2026-03-09T00:00:00Z"`
 	By       string    `query:"by" enum:"source,origin,campaign,project,team,salesperson,hour" default:"source"`
+	Project  string    `query:"project" maxLength:"60" doc:"Only this project's (its id), by source or by project: sums by the others are kept of the whole account." example:"proj_01h455vb4pex5vsknk084sn02q"`
 	TimeZone string    `query:"time_zone" maxLength:"64" default:"UTC" doc:"IANA. Whose hours, by hour." example:"Europe/London"`
 }
 
@@ -161,6 +159,9 @@ func (c *Console) reportFigures(v *web.Visit, tx *store.Tx, in *figuresIn) (*Fig
 		}
 		r.seen = func(p account.ProjectID) bool { return v.ReachesProject(account.ReadReports, p) }
 	}
+	if err := r.narrow(in); err != nil {
+		return nil, err
+	}
 	if err := r.load(in.By); err != nil {
 		return nil, err
 	}
@@ -179,6 +180,23 @@ func (c *Console) reportFigures(v *web.Visit, tx *store.Tx, in *figuresIn) (*Fig
 	}
 	out.Total = r.row(nil, "", r.all, r.spentOn(func(string) bool { return true }))
 	return out, nil
+}
+
+// narrow has the report be of the project that was asked for.
+func (r *figureReader) narrow(in *figuresIn) error {
+	if in.Project == "" {
+		return nil
+	}
+	id, err := account.ParseProjectID(in.Project)
+	if err != nil {
+		return problem.InvalidField("project", "bad_id", "This is not a project's id.")
+	}
+	if in.By != "source" && in.By != "project" {
+		return problem.InvalidField("by", "not_of_project", "The figures of one project are kept by source and by project. Leave project out for the others.")
+	}
+	may := r.seen
+	r.seen = func(p account.ProjectID) bool { return p == id && (may == nil || may(p)) }
+	return nil
 }
 
 func text(s *string) string {
@@ -282,7 +300,12 @@ func (r *figureReader) bySource() ([]FigureRow, error) {
 	}
 	names := map[string]string{}
 	for _, s := range all {
-		names[s.ID.String()] = s.Name
+		if r.seen == nil || r.seen(s.Project) {
+			names[s.ID.String()] = s.Name
+		}
+	}
+	if r.seen != nil {
+		r.spent = only(r.spent, func(s counts.Spend) bool { _, ours := names[s.Key]; return ours })
 	}
 	return r.named(counts.OfSource, names, func(key, source string) bool { return source == key })
 }
@@ -419,81 +442,6 @@ func (r *figureReader) spentOn(of func(key string) bool) map[string]int64 {
 		if of(s.Key) {
 			out[s.Currency] += s.Minor
 		}
-	}
-	return out
-}
-
-func (r *figureReader) row(id *string, name string, t *counts.Tally, spent map[string]int64) FigureRow {
-	row := FigureRow{ID: id, Name: name, Leads: t.Of(counts.FLeads), Enquiries: t.Of(counts.FEnquiries), Offered: t.Of(counts.FOffered),
-		Accepted: t.Of(counts.FTaken), Attempted: t.Of(counts.FTried), Contacted: t.Of(counts.FReached),
-		Visits: t.Of(counts.FVisits), Bookings: t.Of(counts.FBookings),
-		Stages: []FigureStage{}, Reasons: []FigureReason{}, Costs: []FigureCost{}}
-	in := func(k lead.Category) int64 { return t.Of(counts.InCategory(k)) }
-	row.Categories = FigureCategories{in(lead.New), in(lead.FollowUp), in(lead.Won), in(lead.Dropped)}
-	standing := t.Named(counts.FStage)
-	for _, s := range r.stages {
-		if n := standing[s.ID.String()]; n != 0 {
-			row.Stages = append(row.Stages, FigureStage{s.ID.String(), s.Name, n})
-		}
-	}
-	for reason, n := range t.Named(counts.FReason) {
-		row.Reasons = append(row.Reasons, FigureReason{reason, n})
-	}
-	slices.SortFunc(row.Reasons, func(a, b FigureReason) int {
-		return cmp.Or(cmp.Compare(b.Leads, a.Leads), cmp.Compare(a.Reason, b.Reason))
-	})
-	row.Work = FigureWork{t.Of(counts.FOffers), t.Of(counts.FAccepted), t.Of(counts.FDeclined), t.Of(counts.FExpired), t.Of(counts.FLost),
-		t.Of(counts.FAttempts), t.Of(counts.FContacts)}
-	row.Rates = FigureRates{part(row.Work.Accepted, row.Work.Accepted+row.Work.Declined+row.Work.Expired),
-		part(row.Contacted, row.Leads), part(row.Categories.Won, row.Leads)}
-	row.Clocks = FigureClocks{clock(t, counts.SpeedToLead), clock(t, counts.TimeToOffer), clock(t, counts.TimeToAccept), clock(t, counts.FirstResponse), clock(t, counts.TimeToContact)}
-	if r.presence {
-		row.Presence = &FigurePresence{t.Of(counts.FAvailable), t.Of(counts.FEngaged), t.Of(counts.FAway)}
-	}
-	for _, currency := range slices.Sorted(maps.Keys(spent)) {
-		n := spent[currency]
-		row.Costs = append(row.Costs, FigureCost{currency, n, each(n, row.Leads), each(n, row.Categories.Won), each(n, row.Visits), each(n, row.Bookings)})
-	}
-	return row
-}
-
-func part(n, of int64) *float64 {
-	if of == 0 {
-		return nil
-	}
-	return new(float64(n) / float64(of))
-}
-
-// each is a sum shared among n, rounded.
-func each(sum, n int64) *int64 {
-	if n <= 0 {
-		return nil
-	}
-	return new((sum + n/2) / n)
-}
-
-func clock(t *counts.Tally, c counts.Clock) FigureClock {
-	s := t.Spread(c)
-	out := FigureClock{Measured: s.Count(), Spread: []FigureSpan{}}
-	for _, q := range []struct {
-		q  float64
-		to **int64
-	}{{0.5, &out.P50}, {0.9, &out.P90}, {0.99, &out.P99}} {
-		if ms, ok := s.Quantile(q.q); ok {
-			*q.to = &ms
-		}
-	}
-	for _, x := range s { // spans double, and begin at 0, 1, 2, 4, …
-		first, _ := counts.BucketSpan(x.Bucket)
-		from := int64(0)
-		if first > 0 {
-			from = 1 << (bits.Len64(uint64(first)) - 1)
-		}
-		if last := len(out.Spread) - 1; last >= 0 && out.Spread[last].From == from {
-			out.Spread[last].Leads += x.N
-			continue
-		}
-		out.Spread = append(out.Spread, FigureSpan{from, max(1, 2*from), x.N})
 	}
 	return out
 }

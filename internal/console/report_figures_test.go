@@ -217,3 +217,46 @@ func TestFiguresAreDefined(t *testing.T) {
 	body["items"].([]any)[0].(map[string]any)["source_id"] = c.shop().source
 	c.admin.post("/v1/spend", body).want(t, 200)
 }
+
+// The figures of one project are of its leads and its sources' money alone, for
+// who sees all and for who sees teams.
+func TestFiguresOfOneProject(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, stranger := h.company(), h.company()
+		first := c.shop()
+		p := c.admin.post("/v1/projects", map[string]any{"name": "Mill Yard"}).want(t, 201).str("id")
+		second := shop{p, c.admin.post("/v1/sources", map[string]any{"project_id": p, "name": "Mill form"}).want(t, 201).str("id")}
+		for range 3 {
+			c.arrive(first)
+		}
+		c.arrive(second)
+		day := time.Now().UTC().Format(time.DateOnly)
+		for _, s := range []shop{first, second} {
+			c.admin.post("/v1/spend", map[string]any{"items": []any{map[string]any{"day": day, "source_id": s.source, "currency": "EUR", "amount_minor": 700}}}).want(t, 200)
+		}
+		h.count()
+		for _, by := range []string{"source", "project"} {
+			for s, n := range map[shop]float64{first: 3, second: 1} {
+				r := c.admin.get("/v1/reports/figures?by="+by+"&project="+s.project).want(t, 200)
+				rows, total := r.list("rows"), r.body["total"].(map[string]any)
+				spent, _ := total["costs"].([]any)
+				if len(rows) != 1 || rows[0]["leads"] != n || total["leads"] != n || len(spent) != 1 || spent[0].(map[string]any)["spent_minor"] != 700.0 {
+					t.Errorf("by %s: %s", by, r.text)
+				}
+			}
+			if all := c.admin.get("/v1/reports/figures?by="+by).want(t, 200); all.body["total"].(map[string]any)["leads"] != 4.0 || len(all.list("rows")) != 2 {
+				t.Errorf("by %s, of all: %s", by, all.text)
+			}
+		}
+		for path, code := range map[string]string{"by=campaign&project=" + p: "invalid by not_of_project", "project=nonsense": "invalid project bad_id"} {
+			if got := c.admin.get("/v1/reports/figures?"+path).want(t, 422); got.code() != code {
+				t.Errorf("%s: %s", path, got.text)
+			}
+		}
+		for _, id := range []string{p, account.NewProjectID().String()} {
+			if got := stranger.admin.get("/v1/reports/figures?project="+id).want(t, 200); got.body["total"].(map[string]any)["leads"] != 0.0 || len(got.list("rows")) != 0 {
+				t.Errorf("another account's project: %s", got.text)
+			}
+		}
+	})
+}

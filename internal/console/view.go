@@ -29,7 +29,6 @@ type SavedView struct {
 	Hidden    []string         `json:"hidden" nullable:"false" doc:"Columns of the table that it leaves out."`
 	Shared    bool             `json:"shared" doc:"Whoever may move leads sees it, too."`
 	CreatedAt time.Time        `json:"created_at"`
-	ChangedAt time.Time        `json:"changed_at"`
 }
 
 // ViewPath is the input of a route about one view.
@@ -76,7 +75,7 @@ func (c *Console) viewRoutes() {
 
 func savedView(r views.View) SavedView {
 	out := SavedView{ID: r.ID.String(), UserID: r.User.String(), Name: r.Name, Filter: &sift.LeadFilter{}, List: r.List, Hidden: append([]string{}, r.Hidden...),
-		Shared: r.Shared, CreatedAt: r.CreatedAt, ChangedAt: r.ChangedAt}
+		Shared: r.Shared, CreatedAt: r.CreatedAt}
 	_ = json.Unmarshal([]byte(r.Filter), out.Filter) // we wrote it
 	return out
 }

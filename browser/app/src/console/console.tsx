@@ -15,9 +15,9 @@ import { Sign } from '../ui/sign'
 import { Rows } from '../ui/skeleton'
 import { useAlarms, useFresh, useProjects } from './data'
 import { allowed, open, type Place } from './places'
-import { useViewActs } from './views'
 
 const here = getRouteApi('/inside/console')
+const ViewActs = lazy(() => import('./views').then((m) => ({ default: m.ViewActs })))
 const Sheet = lazy(() => import('../ui/sheet').then((m) => ({ default: m.Sheet })))
 
 /** The frame of the console: where one is, where one can go, and for which project. */
@@ -31,7 +31,6 @@ export function Console() {
   const go = useNavigate()
   useEffect(() => (follows ? follow() : undefined), [follows])
   useEffect(() => show(false), [path])
-  useViewActs(!!may('leads:read'))
   useActs([
     ...mine.map((p) => ({ id: p.to, words: t(p.words), keys: 'g ' + p.letter, group: t('console.nav.go'), run: () => void go({ to: p.to }) })),
     ...(may('offers:answer') ? [{ id: 'go.desk', words: t('console.nav.desk'), keys: 'g d', group: t('console.nav.go'), run: () => void go({ to: '/desk' }) }] : []),
@@ -58,6 +57,7 @@ export function Console() {
         </div>
         <Way mine={mine} />
       </aside>
+      {may('leads:read') && <Suspense><ViewActs /></Suspense>}
       <main id="main" className="min-w-0">{refused ? <Refused /> : <Outlet />}</main>
     </div>
   )

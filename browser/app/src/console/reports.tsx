@@ -26,11 +26,11 @@ type Row = Schemas['FigureRow']
 
 type Behind = LeadFilter & { project?: string }
 /** Goes to the leads behind a figure of this time; undefined for who reads none. */
-function useBehind(span: { from: string; to: string }) {
+function useBehind(span: { from: string; to: string }, project?: string) {
   const may = useMay()
   const go = useNavigate()
   if (!may('leads:read')) return undefined
-  return (search: Behind) => void go({ to: '/console/leads', search: { ...search, ...span } })
+  return (search: Behind) => void go({ to: '/console/leads', search: { project, ...search, ...span } })
 }
 type Open = ReturnType<typeof useBehind>
 
@@ -42,13 +42,21 @@ export function Reports() {
   const set = (part: ReportView) => void go({ to: '.', search: (s: object) => ({ ...s, ...part }) as never, replace: true })
   const may = useMay()
   const time = period(days)
-  const query = { ...time, by, time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone }
+  // What is kept of a project: its sum, and its sources'. Compared by all else, the table is of the whole account.
+  const narrow = !project || by === 'source' || by === 'project'
+  const query = { ...time, by, project: narrow ? project : undefined, time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone }
   const earlier = { ...query, ...period(days, days) }
+  const own = { ...time, by: 'project' as const, project }
   const before = useQuery({ queryKey: ['figures', earlier], enabled: !!compare, queryFn: () => ok(api.GET('/v1/reports/figures', { params: { query: earlier } })), placeholderData: keepPreviousData }).data
-  const behind = useBehind(time)
+  const ownBefore = useQuery({ queryKey: ['figures', { ...own, ...period(days, days) }], enabled: !!compare && !narrow, queryFn: () => ok(api.GET('/v1/reports/figures', { params: { query: { ...own, ...period(days, days) } } })), placeholderData: keepPreviousData }).data
+  const behind = useBehind(time, project)
+  const behindAll = useBehind(time)
   const [spending, spend] = useState(false)
   const report = useQuery({ queryKey: ['figures', query], queryFn: () => ok(api.GET('/v1/reports/figures', { params: { query } })), placeholderData: keepPreviousData })
+  const ofProject = useQuery({ queryKey: ['figures', own], enabled: !narrow, queryFn: () => ok(api.GET('/v1/reports/figures', { params: { query: own } })), placeholderData: keepPreviousData })
   const r = report.data
+  const total = narrow ? r?.total : ofProject.data?.total
+  const was = compare ? (narrow ? before : ownBefore)?.total : undefined
   return (
     <Page
       title={t('console.nav.reports')}
@@ -61,18 +69,18 @@ export function Reports() {
         </>
       }
     >
-      {report.isError && !r ? <Sorry error={report.error} again={() => void report.refetch()} /> : !r ? <><Block className="h-64 w-full" /><Rows n={5} /></> : r.total.leads === 0 && r.total.work.offers === 0 ? (
+      {report.isError && !r ? <Sorry error={report.error} again={() => void report.refetch()} /> : !r || !total ? <><Block className="h-64 w-full" /><Rows n={5} /></> : total.leads === 0 && total.work.offers === 0 ? (
         <Empty title={t('console.report.none')} words={t('console.report.noneWords')} />
       ) : (
         <div className="space-y-12">
-          <Speed total={r.total} before={compare ? before?.total : undefined} open={behind} />
-          <Funnel total={r.total} before={compare ? before?.total : undefined} open={behind} />
+          <Speed total={total} before={was} open={behind} />
+          <Funnel total={total} before={was} open={behind} />
           <Part title={t('console.report.compared')}>
-            {project && <p className="mb-2 text-sm text-soft">{t('console.report.allProjects')}</p>}
+            {!narrow && <p className="mb-2 text-sm text-soft">{t('console.report.allProjects')}</p>}
             <Tabs label={t('console.report.by')} value={by} onChange={(v) => set({ by: v })} tabs={sides.map((s) => ({ value: s, label: t(`console.by.${s}`) }))} className="-mx-3">
               <div className="px-3 pt-4">
                 {by === 'hour' && <Bars label={t('console.report.byHour')} across={t('console.by.hour')} bars={r.rows.map((x) => ({ label: x.name, value: x.leads }))} />}
-                <Compared rows={by === 'hour' ? r.rows.filter((x) => x.leads > 0 || x.work.offers > 0) : r.rows} by={by} more={r.more} before={compare ? before?.rows : undefined} open={behind} />
+                <Compared rows={by === 'hour' ? r.rows.filter((x) => x.leads > 0 || x.work.offers > 0) : r.rows} by={by} more={r.more} before={compare ? before?.rows : undefined} open={narrow ? behind : behindAll} />
               </div>
             </Tabs>
           </Part>

@@ -40,11 +40,12 @@ function filterOf({ names: _, view: __, list, speed, ...rest }: Search) {
 const same = (a: object, b: object) => JSON.stringify(sorted(a)) === JSON.stringify(sorted(b))
 const sorted = (o: object) => Object.fromEntries(Object.entries(clean(o)).sort(([a], [b]) => a.localeCompare(b)))
 
-/** Each view in the palette, wherever in the console one is. */
-export function useViewActs(may: boolean) {
+/** Each view in the palette, wherever in the console one is. Draws nothing. */
+export function ViewActs() {
   const go = useNavigate()
-  const views = useViews(may).data ?? []
+  const views = useViews().data ?? []
   useActs(views.map((v): Act => ({ id: v.id, words: v.name, group: t('console.leads.views'), run: () => void go({ to: '/console/leads', search: { view: v.id } }) })))
+  return null
 }
 
 /** A view that the address names takes the address's place, with its columns. */
