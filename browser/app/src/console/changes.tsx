@@ -9,9 +9,8 @@ import { Button } from '../ui/button'
 import { Icon } from '../ui/icon'
 import { Rows } from '../ui/skeleton'
 import { When } from '../ui/time'
-import { useActor, useProjects } from './data'
+import { useActor, useProjects, useRoles } from './data'
 import { Part, Sorry } from './page'
-import { useRoles } from './people'
 
 /** A field's name for people; those that have none of their own say it as the interface does. */
 export const fieldWords = (field: string) => tOf('console.changed', field.replaceAll('.', '-'))
