@@ -173,7 +173,13 @@ func firstSteps(page *apptest.Page) {
 	page.Type("Name of the source", "Website form")
 	page.Press("Make the source")
 	page.See("/f/src_")
-	page.Press("Next step")
+	page.Press("Leads") // none yet: on to what brings the first
+	page.Press("The snippet of Website form")
+	page.See("/f/src_")
+	page.Press("Leads")
+	page.See("No leads yet")
+	page.Press("First steps")
+	page.See("Who answers first?") // goes on where it was left
 	page.Type("Name", "Ravi Example")
 	page.Type("E-mail", "ravi@example.com")
 	page.Type("Phone number", "+12025550124")

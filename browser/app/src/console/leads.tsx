@@ -1,5 +1,5 @@
 import { type InfiniteData, useInfiniteQuery } from '@tanstack/react-query'
-import { getRouteApi, useNavigate } from '@tanstack/react-router'
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
 import { lazy, Suspense, useRef, useState } from 'react'
 import { api, ok } from '../lib/api'
 import { useHappened } from '../lib/events'
@@ -226,7 +226,19 @@ function Nothing({ filtered, clear }: { filtered: boolean; clear: () => void }) 
       <Button onClick={clear}>{t('console.leads.clear')}</Button>
     </Empty>
   ) : (
-    <Empty title={t('console.board.none')} words={t('console.leads.noneWords')} />
+    <First />
+  )
+}
+
+/** No lead at all: how the first one comes, for who can see to it. */
+function First() {
+  const may = useMay()
+  const source = useSources(!!may('setup:read')).data?.find((s) => s.active)
+  return (
+    <Empty title={t('console.board.none')} words={t('console.leads.noneWords')}>
+      {may('setup:manage') && <Button look="primary" nativeButton={false} render={<Link to="/console/start" />}>{t('console.start.title')}</Button>}
+      {source && <Button nativeButton={false} render={<Link to="/console/sources/$id" params={{ id: source.id }} />}>{t('console.leads.snippet', { name: source.name })}</Button>}
+    </Empty>
   )
 }
 
