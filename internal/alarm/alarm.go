@@ -70,17 +70,26 @@ func done(ok bool, err error) error {
 	return err
 }
 
-// End notes that what was wrong is right again. Nothing happens when nothing
-// waits.
+// End notes that what was wrong is right again, and tells who looks. Nothing
+// happens when nothing waits.
 func (b Bell) End(tx *store.Tx, kind Kind, about string, at time.Time) error {
-	_, err := alarms.End(tx, string(kind), about, store.Clock(at))
+	at = store.Clock(at)
+	id, err := alarms.End(tx, string(kind), about, at)
 	if errors.Is(err, store.ErrNone) {
 		return nil
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	a, err := alarms.Get(tx, id)
+	if err != nil {
+		return err
+	}
+	a.AgainAt = at
+	return b.tell(tx, events.AlarmEnded, a)
 }
 
-// tell emits the event and, for one that is raised, has it pushed.
+// tell emits the event, of the time of AgainAt, and, for one that is raised, has it pushed.
 func (b Bell) tell(tx *store.Tx, kind events.Kind, a Alarm) error {
 	if b.Events != nil {
 		b.Events.Emit(tx, events.Event{Kind: kind, At: a.AgainAt, Project: a.Project, Source: a.Source, Data: says(a)})

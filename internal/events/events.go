@@ -51,6 +51,7 @@ const (
 	SetupChanged            Kind = "setup.changed"
 	AlarmRaised             Kind = "alarm.raised"
 	AlarmCleared            Kind = "alarm.cleared"
+	AlarmEnded              Kind = "alarm.ended"
 
 	VisitPlanned       Kind = "visit.planned"
 	VisitDone          Kind = "visit.done"

@@ -100,7 +100,7 @@ func TestASourceFallsSilent(t *testing.T) {
 		if again := f.alarms(false); len(again) != 1 {
 			t.Errorf("raised again: %v", again)
 		}
-		if told := f.told(); !slices.Contains(told, events.AlarmRaised) {
+		if told := f.told(); !slices.Contains(told, events.AlarmRaised) || slices.Contains(told, events.AlarmEnded) {
 			t.Errorf("events: %v", told)
 		}
 		f.arrive(0, "+44 20 7946 0002", false)
@@ -111,6 +111,12 @@ func TestASourceFallsSilent(t *testing.T) {
 		}
 		if got := f.alarms(false); len(got) != 1 || got[0].EndedAt.IsZero() {
 			t.Errorf("it waits for a look, and has ended: %v", got)
+		}
+		f.arrive(0, "+44 20 7946 0003", false) // what has ended does not end again
+		f.place()
+		f.ok(f.insight.Catch(context.Background()))
+		if told := slices.DeleteFunc(f.told(), func(k events.Kind) bool { return k != events.AlarmEnded }); len(told) != 1 {
+			t.Errorf("it ended %d times", len(told))
 		}
 	})
 }

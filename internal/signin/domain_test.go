@@ -130,24 +130,24 @@ func TestADomainIsLookedAtEveryDay(t *testing.T) {
 			return s.Unplaced
 		}
 		before := unplaced()
-		raised := func() int64 { return unplaced() - before }
+		emitted := func() int64 { return unplaced() - before }
 		h.names.Away(true)
 		for range 9 {
 			daily()
 		}
-		if !j.found() || raised() != 0 {
+		if !j.found() || emitted() != 0 {
 			h.Error("a name server that is away took a domain")
 		}
 		h.names.Away(false)
 		h.names.Set("example.com", "v=spf1 -all")
 		daily()
-		if d := j.check(); d.MissingSince.IsZero() || !j.found() || raised() != 1 {
-			h.Errorf("the first day without: %+v, %d alarms", d, raised())
+		if d := j.check(); d.MissingSince.IsZero() || !j.found() || emitted() != 1 {
+			h.Errorf("the first day without: %+v, %d events", d, emitted())
 		}
 		h.names.Set("example.com", record)
 		daily()
-		if d := j.check(); !d.MissingSince.IsZero() || !j.found() {
-			h.Errorf("the record is back: %+v", d)
+		if d := j.check(); !d.MissingSince.IsZero() || !j.found() || emitted() != 2 {
+			h.Errorf("the record is back: %+v, %d events", d, emitted())
 		}
 		if list := h.alarms(j.scope); len(list) != 1 || list[0].About != "example.com" || list[0].EndedAt.IsZero() || list[0].Detail["counts"] != true {
 			h.Errorf("the alarm of a record that is back: %+v", list)
@@ -160,8 +160,8 @@ func TestADomainIsLookedAtEveryDay(t *testing.T) {
 			h.Error("it does not count after six days")
 		}
 		daily()
-		if j.found() || raised() != 3 {
-			h.Errorf("it counts after a week; %d alarms, want 3", raised())
+		if j.found() || emitted() != 4 {
+			h.Errorf("it counts after a week; %d events, want 4", emitted())
 		}
 		if list := h.alarms(j.scope); len(list) != 2 || list[0].Times != 2 || !list[0].EndedAt.IsZero() || list[0].Detail["counts"] != false {
 			h.Errorf("missing, and a week later: %+v", list)
