@@ -20,7 +20,7 @@ var floors = []struct {
 	{"keeps", []string{"keyring", "directory", "events", "audit", "jobs", "snapshot"}},
 	{"cellars: tables", []string{
 		"store/access", "store/alarms", "store/answers", "store/approvals", "store/carry", "store/changes", "store/counts", "store/cursor", "store/devices", "store/ending", "store/eventlog", "store/grants", "store/keys", "store/leads",
-		"store/members", "store/mover", "store/offers", "store/people", "store/policies", "store/published", "store/record", "store/setup", "store/views", "store/whole", "store/work"}},
+		"store/members", "store/mover", "store/offers", "store/people", "store/policies", "store/published", "store/record", "store/retention", "store/setup", "store/views", "store/whole", "store/work"}},
 	{"cellars", []string{"store", "journal", "files", "courier", "keyservice", "limits", "ledger", "password"}},
 	{"keys to rooms", []string{"account/admit", "vault/reveal"}},
 	{"words about the record", []string{"checkpoint"}},

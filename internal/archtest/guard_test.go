@@ -32,6 +32,7 @@ import (
 	_ "catchment/internal/store/policies"
 	_ "catchment/internal/store/published"
 	_ "catchment/internal/store/record"
+	_ "catchment/internal/store/retention"
 	_ "catchment/internal/store/setup"
 	_ "catchment/internal/store/views"
 	_ "catchment/internal/store/whole"

@@ -97,6 +97,7 @@ func New(p Parts) *Console {
 	c.reportRoutes()
 	c.carryRoutes()
 	c.privacyRoutes()
+	c.retentionRoutes()
 	c.grantRoutes()
 	c.openingRoutes()
 	c.endRoutes()

@@ -26,6 +26,7 @@ const Reason = "person-erased"
 
 // whole is all that a human left in an account.
 type whole struct {
+	id        lead.PersonID // who was asked for; the others are merged with them
 	persons   []lead.PersonID
 	leads     []lead.ID
 	enquiries []lead.EnquiryID
@@ -37,43 +38,61 @@ type whole struct {
 // without it stay. It may run again at any time, and goes on where it was. A
 // person that does not exist is no error: the ledger keeps them out.
 func (p *Privacy) Erase(ctx context.Context, s account.Scope, id lead.PersonID) error {
-	w, err := p.find(ctx, s, id)
+	return p.eraseAll(ctx, s, []lead.PersonID{id})
+}
+
+// eraseAll erases each person in a transaction of their own; what is dear, to
+// look through the blind indexes and to scrub, is done once for all.
+func (p *Privacy) eraseAll(ctx context.Context, s account.Scope, ids []lead.PersonID) error {
+	all, err := p.find(ctx, s, ids)
 	if err != nil {
 		return err
 	}
 	at := p.now()
-	for _, one := range w.persons { // in one entry each, so that undoing a merge in an older database hides nobody
-		e := ledger.Entry{At: at, Account: s.Account(), Person: one}
-		if one == id {
-			e.Enquiries = w.enquiries
-		}
-		if err := p.o.Ledger.Add(ctx, e); err != nil {
-			return fmt.Errorf("privacy: erase: %w", err)
+	for _, w := range all {
+		for _, one := range w.persons { // in one entry each, so that undoing a merge in an older database hides nobody
+			e := ledger.Entry{At: at, Account: s.Account(), Person: one}
+			if one == w.id {
+				e.Enquiries = w.enquiries
+			}
+			if err := p.o.Ledger.Add(ctx, e); err != nil {
+				return fmt.Errorf("privacy: erase: %w", err)
+			}
 		}
 	}
-	if err := p.destroy(ctx, s, id, w, at); err != nil {
+	if err := p.destroy(ctx, s, all, at); err != nil {
 		return err
 	}
 	return p.o.Scrub(ctx)
 }
 
-// find reads what the human left. Blind indexes that come in meanwhile are
+// find reads what the humans left. Blind indexes that come in meanwhile are
 // found by the next look.
-func (p *Privacy) find(ctx context.Context, s account.Scope, id lead.PersonID) (w whole, err error) {
+func (p *Privacy) find(ctx context.Context, s account.Scope, ids []lead.PersonID) (all []whole, err error) {
 	err = p.o.DB.Read(ctx, s, func(tx *store.Tx) error {
-		w, err = readWhole(tx, id)
-		if err == nil {
-			w.indexes, err = people.Indexes(tx, w.persons)
+		all = nil
+		var persons []lead.PersonID
+		for _, id := range ids {
+			w, err := readWhole(tx, id)
+			if err != nil {
+				return err
+			}
+			all, persons = append(all, w), append(persons, w.persons...)
+		}
+		indexes, err := people.Indexes(tx, persons)
+		for i := range all {
+			all[i].indexes = slices.DeleteFunc(slices.Clone(indexes), func(e people.Entry) bool { return !slices.Contains(all[i].persons, e.Person) })
 		}
 		return err
 	})
 	if err != nil {
-		return w, fmt.Errorf("privacy: find what a person left: %w", err)
+		return nil, fmt.Errorf("privacy: find what a person left: %w", err)
 	}
-	return w, nil
+	return all, nil
 }
 
 func readWhole(tx *store.Tx, id lead.PersonID) (w whole, err error) {
+	w.id = id
 	if w.persons, err = people.Same(tx, id); err != nil {
 		return w, err
 	}
@@ -91,31 +110,36 @@ func readWhole(tx *store.Tx, id lead.PersonID) (w whole, err error) {
 	return w, err
 }
 
-// destroy looks again within its transaction: what came in since is destroyed
+// destroy looks again within each transaction: what came in since is destroyed
 // too. It runs until no blind index leads to the persons any more, because one
 // that was written beside it was not seen.
-func (p *Privacy) destroy(ctx context.Context, s account.Scope, id lead.PersonID, w whole, at time.Time) error {
-	for {
-		err := p.o.DB.Write(ctx, s, func(tx *store.Tx) error {
-			now, err := readWhole(tx, id)
+func (p *Privacy) destroy(ctx context.Context, s account.Scope, all []whole, at time.Time) error {
+	for len(all) > 0 {
+		var ids []lead.PersonID
+		for _, w := range all {
+			err := p.o.DB.Write(ctx, s, func(tx *store.Tx) error {
+				now, err := readWhole(tx, w.id)
+				if err != nil {
+					return err
+				}
+				now.indexes = w.indexes
+				return p.write(tx, now, at)
+			})
 			if err != nil {
-				return err
+				return fmt.Errorf("privacy: erase: %w", err)
 			}
-			now.indexes = w.indexes
-			return p.write(tx, id, now, at)
-		})
-		if err != nil {
-			return fmt.Errorf("privacy: erase: %w", err)
+			ids = append(ids, w.id)
 		}
-		again, err := p.find(ctx, s, id)
-		if err != nil || len(again.indexes) == 0 {
+		again, err := p.find(ctx, s, ids)
+		if err != nil {
 			return err
 		}
-		w = again
+		all = slices.DeleteFunc(again, func(w whole) bool { return len(w.indexes) == 0 })
 	}
+	return nil
 }
 
-func (p *Privacy) write(tx *store.Tx, id lead.PersonID, w whole, at time.Time) error {
+func (p *Privacy) write(tx *store.Tx, w whole, at time.Time) error {
 	left, err := people.NotErased(tx, w.persons)
 	if err != nil {
 		return err
@@ -142,10 +166,10 @@ func (p *Privacy) write(tx *store.Tx, id lead.PersonID, w whole, at time.Time) e
 	if err := finishErasures(tx, w.persons, at); err != nil {
 		return err
 	}
-	if err := p.tell(tx, id, w.leads, at); err != nil {
+	if err := p.tell(tx, w.id, w.leads, at); err != nil {
 		return err
 	}
-	return audit.Write(tx, at, audit.Entry{Actor: Actor, Action: "person.erased", About: id.String(), Detail: count})
+	return audit.Write(tx, at, audit.Entry{Actor: Actor, Action: "person.erased", About: w.id.String(), Detail: count})
 }
 
 // tell says it once for each lead, so that it reaches whoever has one on a
@@ -172,14 +196,18 @@ func dropExports(tx *store.Tx, at time.Time) error {
 		return err
 	}
 	for _, e := range all {
-		if _, err := carry.MoveExport(tx, e.ID, e.State, "cancelled", at); err != nil {
-			return err
-		}
-		if err := carry.EndExport(tx, e.ID); err != nil {
+		if err := dropExport(tx, e, at); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func dropExport(tx *store.Tx, e *carry.Export, at time.Time) error {
+	if _, err := carry.MoveExport(tx, e.ID, e.State, "cancelled", at); err != nil {
+		return err
+	}
+	return carry.EndExport(tx, e.ID)
 }
 
 // closeLeads drops those that are open, so that nobody is offered or sent to

@@ -1,6 +1,7 @@
 // Package privacy does what the law and the account ask for with people's
 // data: it erases a person, keeps the requests of those whom the data are
-// about with their clocks, and ends an account.
+// about with their clocks, takes what is older than the account keeps, and ends
+// an account.
 //
 // Callers may rely on this: what is to be destroyed stands in the deletion
 // ledger before the first row goes, so that no crash and no older database
@@ -62,7 +63,10 @@ type Options struct {
 }
 
 // Privacy is safe for concurrent use.
-type Privacy struct{ o Options }
+type Privacy struct {
+	o       Options
+	persons int // of a page of retention; the constant, but in tests
+}
 
 // New returns it. Register has its jobs done.
 func New(o Options) *Privacy {
@@ -81,7 +85,7 @@ func New(o Options) *Privacy {
 	if o.JournalSeq == nil {
 		o.JournalSeq = func() uint64 { return 0 }
 	}
-	return &Privacy{o}
+	return &Privacy{o, personsAtOnce}
 }
 
 // Register makes the runner do privacy's jobs.
@@ -90,6 +94,7 @@ func (p *Privacy) Register(r *jobs.Runner) {
 	r.Handle(EndGrantJob, p.endGrant)
 	r.Handle(EmergencyJob, p.beginEmergency)
 	r.Handle(EndJob, p.endJob)
+	r.Handle(RetentionJob, p.retentionJob)
 }
 
 func (p *Privacy) now() time.Time { return store.Clock(p.o.Now()) }

@@ -70,6 +70,8 @@ var (
 		WHERE account_id = $1 AND import_id = $2 AND state = 'checking'`)
 	finish = store.Register("carry.import.finish", `UPDATE import SET state = $3, wrapped = NULL, finished_at = $4
 		WHERE account_id = $1 AND import_id = $2 AND state <> 'done' AND state <> 'cancelled'`)
+	openImports = store.Register("carry.import.open", `SELECT `+importColumns+` FROM import
+		WHERE account_id = $1 AND wrapped IS NOT NULL AND created_at < $2 AND state IN ('new', 'receiving', 'received', 'checked')`)
 	importKeys = store.List("carry.import.keys", `SELECT import_id, wrapped FROM import WHERE account_id = $1 AND import_id IN (LIST)`)
 
 	addChunk = store.Register("carry.chunk.add", `INSERT INTO import_chunk (account_id, import_id, n, first_row, data) VALUES ($1, $2, $3, $4, $5)`)
@@ -105,6 +107,17 @@ func ListImports(tx *store.Tx, at time.Time, after lead.ImportID, limit int) (ou
 		from, after = int64(1)<<62, lead.NewImportID()
 	}
 	rows, err := tx.Query(listImports, from, after, limit)
+	err = store.Each(rows, err, func(scan func(...any) error) error {
+		m := &Import{}
+		out = append(out, m)
+		return m.scan(scan)
+	})
+	return out, err
+}
+
+// IdleImports lists those from before the time whose file waits for somebody.
+func IdleImports(tx *store.Tx, before time.Time) (out []*Import, err error) {
+	rows, err := tx.Query(openImports, before.UnixMicro())
 	err = store.Each(rows, err, func(scan func(...any) error) error {
 		m := &Import{}
 		out = append(out, m)

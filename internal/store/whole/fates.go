@@ -37,7 +37,7 @@ var fates = map[string]func(*Table){
 	"figure_cell": carried, "figure_share": carried, "holiday": carried, "import_mapping": carried, "import_result": carried, "lead": carried,
 	"lead_origin": carried, "lead_tag": carried, "merge": carried, "offer": carried, "own_role": carried, "person_index": carried, "person_link": carried,
 	"policy": carried, "pool": carried, "pool_member": carried, "presence_span": carried, "quarantine": carried, "quarantine_rules": carried,
-	"round": carried, "saved_view": carried, "service_clock": carried, "shift": carried, "sign_in_rule": carried, "source_silence": carried, "source_watch": carried,
+	"retention": carried, "round": carried, "saved_view": carried, "service_clock": carried, "shift": carried, "sign_in_rule": carried, "source_silence": carried, "source_watch": carried,
 	"spend": carried, "stage": carried, "stage_change": carried, "subject_request": carried,
 
 	"account_keyset": left(keys), "person_key": left(keys), "member_key": left(keys), "grant_key": left(keys),
