@@ -14,6 +14,7 @@ import { Ago } from '../ui/time'
 import { type User, useRoles, useUsers } from './data'
 import { Invited, InviteForm, type Made } from './invite'
 import { Listing } from './listing'
+import { useLoadCell } from './load'
 import { Page } from './page'
 import { Presence } from './states'
 
@@ -33,6 +34,7 @@ export function People() {
   const pool = useQuery({ queryKey: ['pool', project], enabled: !!project, queryFn: () => ok(api.GET('/v1/projects/{id}/pool', { params: { path: { id: project! } } })) })
   const [inviting, invite] = useState(false)
   const manage = !!may('people:manage')
+  const load = useLoadCell(project)
   useActs(manage ? [{ id: 'people.invite', words: t('console.people.invite'), keys: 'n', group: t('console.nav.people'), run: () => invite(true) }] : [])
   const shown = (users.data ?? []).filter((u) => (!role || u.role === role) && (!project || !pool.data || pool.data.members.some((m) => m.user_id === u.id)))
   return (
@@ -59,6 +61,7 @@ export function People() {
           { id: 'role', width: 'minmax(126px,1fr)', head: t('console.col.role'), cell: (u: User) => named.name(u.role) },
           { id: 'state', width: '150px', head: t('console.col.state'), cell: (u: User) => <UserState state={u.state} /> },
           { id: 'presence', width: '150px', head: t('console.col.presence'), cell: (u: User) => (u.state === 'active' ? <Presence state={u.presence} /> : <span className="text-faint">–</span>) },
+          ...(may('reports:read') ? [{ id: 'load', width: '130px', end: true, head: t('console.limit.capacity_open'), cell: (u: User) => load(u.id) }] : []),
           { id: 'since', width: '100px', end: true, head: t('console.col.since'), cell: (u: User) => <Ago at={u.state === 'active' ? u.presence_since : u.created_at} /> },
         ]}
       />

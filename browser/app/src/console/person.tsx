@@ -22,6 +22,7 @@ import { OneTimeLink } from './invite'
 import { DaysOff } from './daysoff'
 import { Page, Part, Sorry } from './page'
 import { Leave } from './leave'
+import { LoadPart } from './load'
 import { UserState } from './people'
 import { ShiftForm } from './shifts'
 import { Presence } from './states'
@@ -43,6 +44,7 @@ export function Colleague() {
       <div className="grid grid-cols-1 gap-x-14 gap-y-10 lg:grid-cols-2">
         <About user={u} />
         <Teams user={u} />
+        <LoadPart user={u.id} />
         <ShiftForm user={u.id} may={!!may('routing:manage')} />
         <DaysOff user={u.id} />
         {may('people:manage') && <Sessions user={u} />}

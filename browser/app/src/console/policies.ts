@@ -8,8 +8,8 @@ export type Rules = Schemas['Policy']
 export type Rule = Schemas['Rule']
 export type Backtest = Schemas['PolicyBacktest']
 
-export const usePolicies = () =>
-  useQuery({ queryKey: ['policies'], queryFn: () => all((cursor) => ok(api.GET('/v1/policies', { params: { query: { limit: 500, cursor } } }))) })
+export const usePolicies = (enabled = true) =>
+  useQuery({ enabled, queryKey: ['policies'], queryFn: () => all((cursor) => ok(api.GET('/v1/policies', { params: { query: { limit: 500, cursor } } }))) })
 
 export const usePolicy = (id?: string) =>
   useQuery({ queryKey: ['policies', id], enabled: !!id, queryFn: () => ok(api.GET('/v1/policies/{id}', { params: { path: { id: id! } } })) })
