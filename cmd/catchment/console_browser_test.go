@@ -62,6 +62,7 @@ func TestConsoleInTheBrowser(t *testing.T) {
 	page.Press("Roll back")
 	page.Press("Put it back")
 	page.See("Version 1, In turn")
+	loadOf(web, admin, page)
 
 	page.Go(web.url + "/app/console/leads/" + arrived)
 	page.See("Asha Example")
@@ -163,6 +164,33 @@ func sellSome(t *testing.T, web *running, admin api, page *apptest.Page) (lead s
 	lead = attached(admin, id)
 	admin.until("its offer", "/v1/leads/"+lead, func(a answer) bool { return a.text("state") == "offered" })
 	return lead
+}
+
+// loadOf looks at how much a salesperson has, beside no limit and then beside
+// one that a policy sets, and at their week without and with a day off.
+func loadOf(web *running, admin api, page *apptest.Page) {
+	var ravi string
+	for _, u := range admin.want(200, "GET", "/v1/users", nil).items() {
+		if u := u.(fields); u["name"] == "Ravi Example" {
+			ravi = u["id"].(string)
+		}
+	}
+	at := web.url + "/app/console/people/" + ravi
+	page.Go(at)
+	page.See("0 open leads")
+	page.See("no limit")
+	page.See("00:00–23:59") // of this week, for who cannot see the bars
+	project := admin.want(200, "GET", "/v1/projects", nil).items()[0].(fields)["id"]
+	rules := fields{"rules": []fields{{"name": "Everyone", "method": "round_robin"}}, "capacity_open": 7}
+	policy := admin.want(201, "POST", "/v1/policies", fields{"project_id": project, "name": "Seven", "policy": rules}).text("id")
+	admin.want(200, "POST", "/v1/policies/"+policy+"/publish", nil)
+	day := func(off int) string { return time.Now().AddDate(0, 0, off).Format(time.DateOnly) }
+	admin.want(201, "POST", "/v1/users/"+ravi+"/holidays", fields{"name": "Family", "from": day(-1), "until": day(1)})
+	page.Go(at)
+	page.See("7 open leads at most")
+	page.See("off, Family")
+	page.Go(web.url + "/app/console/people")
+	page.See("of 7")
 }
 
 // firstSteps goes from an empty account to a test lead that was seen to arrive.

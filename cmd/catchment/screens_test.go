@@ -150,7 +150,7 @@ var screens = []screen{
 	{name: "console-reports", as: "manager", tablet: true, path: "/app/console/reports", shows: "How far they came"},
 	{name: "console-reports-people", as: "marketer", path: "/app/console/reports?by=salesperson&days=1", shows: "Compared"},
 	{name: "console-people", as: "manager", path: "/app/console/people", shows: "Imogen Quill"},
-	{name: "console-person", as: "manager", path: "/app/console/people?role=salesperson", act: first("Priya", "Shifts")},
+	{name: "console-person", as: "manager", path: "/app/console/people?role=salesperson", act: first("Priya", "This week")},
 	{name: "console-projects", as: "manager", path: "/app/console/projects", shows: "Harbour View"},
 	{name: "console-project", as: "admin", path: "/app/console/projects", act: first("Harbour View", "Latest leads")},
 	{name: "console-days-off", as: "manager", path: "/app/console/routing", shows: "Days off of the company", act: func(p *apptest.Page) {

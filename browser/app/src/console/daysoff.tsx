@@ -17,19 +17,22 @@ import { Part } from './page'
 const thisYear = new Date().getFullYear()
 const years = [thisYear - 1, thisYear, thisYear + 1]
 
+/** A year's days off, the first one first, of one or of everybody. */
+export const useDaysOff = (user: string | undefined, year: number) =>
+  useQuery({
+    queryKey: ['holidays', user ?? '', year],
+    queryFn: () => all((cursor) => {
+      const query = { year, limit: 500, cursor }
+      return user ? ok(api.GET('/v1/users/{id}/holidays', { params: { path: { id: user }, query } })) : ok(api.GET('/v1/holidays', { params: { query } }))
+    }).then((l) => l.reverse()),
+  })
+
 /** Days off, of everybody or of one: on them nothing is offered, and clocks of routing hours stand still. */
 export function DaysOff({ user }: { /** Without: the account's. */ user?: string }) {
   const may = !!useMay()('routing:manage')
   const [year, setYear] = useState(thisYear)
   const [adding, add] = useState(false)
-  const key = ['holidays', user ?? '', year]
-  const list = useQuery({
-    queryKey: key,
-    queryFn: () => all((cursor) => {
-      const query = { year, limit: 500, cursor }
-      return user ? ok(api.GET('/v1/users/{id}/holidays', { params: { path: { id: user }, query } })) : ok(api.GET('/v1/holidays', { params: { query } }))
-    }).then((l) => l.reverse()), // the first of the year first
-  })
+  const list = useDaysOff(user, year)
   const drop = useMutation({
     mutationFn: (id: string) => ok(api.DELETE('/v1/holidays/{id}', { params: { path: { id } } })),
     onSuccess: () => say(t('console.off.gone'), { kind: 'good' }),

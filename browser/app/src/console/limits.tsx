@@ -7,7 +7,8 @@ import type { Rules } from './policies'
 
 type Props = { rules: Rules; change: (r: Rules) => void }
 const two = (n: number) => String(n).padStart(2, '0')
-const timeOf = (minute: number) => (minute >= 1440 ? '23:59' : `${two(Math.floor(minute / 60))}:${two(minute % 60)}`)
+/** A minute of the day, "09:00"; its end is its last minute. */
+export const timeOf = (minute: number) => (minute >= 1440 ? '23:59' : `${two(Math.floor(minute / 60))}:${two(minute % 60)}`)
 export const minuteOf = (time: string) => {
   const [h, m] = time.split(':').map(Number)
   return (h ?? 0) * 60 + (m ?? 0)

@@ -27,6 +27,7 @@ import { UserState } from './people'
 import { ShiftForm } from './shifts'
 import { Presence } from './states'
 import { Fact } from './story'
+import { Week } from './week'
 
 const here = getRouteApi('/inside/console/people/$id')
 
@@ -45,6 +46,7 @@ export function Colleague() {
         <About user={u} />
         <Teams user={u} />
         <LoadPart user={u.id} />
+        <Week user={u.id} zone={u.time_zone} />
         <ShiftForm user={u.id} may={!!may('routing:manage')} />
         <DaysOff user={u.id} />
         {may('people:manage') && <Sessions user={u} />}

@@ -26,6 +26,9 @@ export function when(at: string | number | Date, now: number | Date = Date.now()
   return date({ day: 'numeric', month: 'short', hour: 'numeric', minute: '2-digit', ...(sameYear ? {} : { year: 'numeric' }) }).format(d)
 }
 
+/** A day of a calendar, "2026-03-02", as "Mon". */
+export const weekday = (text: string) => date({ weekday: 'short', timeZone: 'UTC' }).format(new Date(text))
+
 /** "Tuesday 3 March". */
 export const dayName = (at: string | number | Date) => date({ weekday: 'long', day: 'numeric', month: 'long' }).format(new Date(at))
 
