@@ -72,6 +72,11 @@ var screens = []screen{
 		p.Press("End the account")
 		p.See("Grace time, days")
 	}},
+	{name: "console-settings-retention", as: "admin", path: "/app/console/settings", shows: "What goes by itself", act: func(p *apptest.Page) {
+		p.Type("Leads without activity, days", "30")
+		p.Press("Count and go on")
+		p.See("Should this go by itself?")
+	}},
 	{name: "console-settings-archive", as: "admin", path: "/app/console/settings", shows: "Everything in one file", act: func(p *apptest.Page) {
 		p.Press("Take everything out")
 		p.See("Sealed for")

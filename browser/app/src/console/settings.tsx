@@ -15,6 +15,7 @@ import { AccountChanges } from './changes'
 import { End } from './end'
 import { Page, Part, Sorry } from './page'
 import { useRoles } from './data'
+import { Retention } from './retention'
 import { SSO } from './sso'
 
 /** The rules of the account: how its people come in, from where, and how long a phone works alone. */
@@ -27,6 +28,7 @@ export function Settings() {
         <Devices />
         <Networks />
         <SSO />
+        {may('privacy:manage') && <Retention />}
         {may('account:leave') && <Archive />}
         <AccountChanges />
         {may('account:leave') && <End />}
