@@ -227,6 +227,9 @@ func (p *Page) fail(format string, args ...any) {
 	if p.survives && errors.Is(context.Cause(p.ctx), ErrCrashed) {
 		panic(ErrCrashed)
 	}
+	if p.ctx.Err() != nil {
+		format, args = format+"\n(the page was ended: %v)", append(args, context.Cause(p.ctx))
+	}
 	p.t.Fatalf(format, args...)
 }
 
