@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"catchment/internal/receipt"
-
-	"golang.org/x/mod/sumdb/note"
 )
 
 // ArchiveFormat is the first line of an archive's seal, with the account.
@@ -34,12 +32,7 @@ func (a Archive) Sign(k Key) (string, error) {
 	if a.Account == "" || strings.ContainsAny(a.Account, "/\n") {
 		return "", ErrArchive
 	}
-	v, err := verifier(k.Public())
-	if err != nil {
-		return "", err
-	}
-	signed, err := note.Sign(&note.Note{Text: a.text()}, signer{v, k})
-	return string(signed), err
+	return signNote(a.text(), k)
 }
 
 // OpenArchive reads a seal that one of the keys has signed in its time; ErrKey

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"catchment/internal/receipt"
-
-	"golang.org/x/mod/sumdb/note"
 )
 
 // CertificateFormat is the first line of a certificate, with the account.
@@ -63,12 +61,7 @@ func (c Certificate) Sign(k Key) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	v, err := verifier(k.Public())
-	if err != nil {
-		return "", err
-	}
-	signed, err := note.Sign(&note.Note{Text: text}, signer{v, k})
-	return string(signed), err
+	return signNote(text, k)
 }
 
 // text is the note's: the format with the account, and one line of JSON.

@@ -49,14 +49,19 @@ type signer struct {
 // Sign implements note.Signer.
 func (s signer) Sign(message []byte) ([]byte, error) { return s.k.Sign(message), nil }
 
-// Sign gives the signed note (https://pkg.go.dev/golang.org/x/mod/sumdb/note).
-func (c Checkpoint) Sign(k Key) (string, error) {
+// signNote signs a text of ours, by the rules of signed notes.
+func signNote(text string, k Key) (string, error) {
 	v, err := verifier(k.Public())
 	if err != nil {
 		return "", err
 	}
-	signed, err := note.Sign(&note.Note{Text: c.Text()}, signer{v, k})
+	signed, err := note.Sign(&note.Note{Text: text}, signer{v, k})
 	return string(signed), err
+}
+
+// Sign gives the signed note (https://pkg.go.dev/golang.org/x/mod/sumdb/note).
+func (c Checkpoint) Sign(k Key) (string, error) {
+	return signNote(c.Text(), k)
 }
 
 func verifier(public []byte) (note.Verifier, error) {
