@@ -71,26 +71,40 @@ type Opener struct {
 // before the first value is decrypted; values that are empty are not on it.
 // One damaged value does not hold back the others: see Opened.States.
 func (o *Opener) Open(ctx context.Context, scope account.Scope, actor string, purpose vault.Purpose, sealed ...vault.Sealed) (Opened, error) {
-	out := Opened{Values: make([]vault.Personal, len(sealed)), States: make([]State, len(sealed))}
 	items, subjects := contents(sealed)
 	if len(items) == 0 {
+		out := Opened{Values: make([]vault.Personal, len(sealed)), States: make([]State, len(sealed))}
 		for i := range out.States {
 			out.States[i] = Empty
 		}
 		return out, nil
 	}
-	if !scope.Valid() || actor == "" || !purpose.Valid() {
-		return Opened{}, errors.New("keyring: an opening needs an account, an actor and a purpose")
+	id, err := o.enter(ctx, Opening{Scope: scope, Actor: actor, Purpose: purpose, Items: items, Count: len(items)})
+	if err != nil {
+		return Opened{}, err
 	}
-	out.Opening = vault.NewOpeningID()
-	entry := Opening{ID: out.Opening, Scope: scope, Actor: actor, Purpose: purpose, Items: items, Count: len(items)}
-	if err := o.Record(ctx, entry); err != nil {
-		return Opened{}, fmt.Errorf("keyring: nothing was opened, the record could not be written: %w", err)
+	return o.entered(ctx, scope, id, subjects, sealed)
+}
+
+// enter writes what is about to be opened on the record.
+func (o *Opener) enter(ctx context.Context, e Opening) (vault.OpeningID, error) {
+	if !e.Scope.Valid() || e.Actor == "" || !e.Purpose.Valid() {
+		return e.ID, errors.New("keyring: an opening needs an account, an actor and a purpose")
 	}
+	e.ID = vault.NewOpeningID()
+	if err := o.Record(ctx, e); err != nil {
+		return e.ID, fmt.Errorf("keyring: nothing was opened, the record could not be written: %w", err)
+	}
+	return e.ID, nil
+}
+
+// entered opens values of which the record tells.
+func (o *Opener) entered(ctx context.Context, scope account.Scope, id vault.OpeningID, subjects []vault.Subject, sealed []vault.Sealed) (Opened, error) {
 	keys, err := o.subjectKeys(ctx, scope, subjects)
 	if err != nil {
 		return Opened{}, err
 	}
+	out := Opened{Opening: id, Values: make([]vault.Personal, len(sealed)), States: make([]State, len(sealed))}
 	for i, s := range sealed {
 		out.Values[i], out.States[i] = openOne(keys, s)
 	}
@@ -101,24 +115,13 @@ func (o *Opener) Open(ctx context.Context, scope account.Scope, actor string, pu
 // out all that an account has, and returns what opens them page after page
 // without another entry. Nothing is opened when the entry could not be written.
 func (o *Opener) Everything(ctx context.Context, scope account.Scope, actor string, purpose vault.Purpose, count int) (func(context.Context, ...vault.Sealed) (Opened, error), error) {
-	if !scope.Valid() || actor == "" || !purpose.Valid() {
-		return nil, errors.New("keyring: an opening needs an account, an actor and a purpose")
-	}
-	entry := Opening{ID: vault.NewOpeningID(), Scope: scope, Actor: actor, Purpose: purpose, Count: count}
-	if err := o.Record(ctx, entry); err != nil {
-		return nil, fmt.Errorf("keyring: nothing was opened, the record could not be written: %w", err)
+	id, err := o.enter(ctx, Opening{Scope: scope, Actor: actor, Purpose: purpose, Count: count})
+	if err != nil {
+		return nil, err
 	}
 	return func(ctx context.Context, sealed ...vault.Sealed) (Opened, error) {
-		out := Opened{Opening: entry.ID, Values: make([]vault.Personal, len(sealed)), States: make([]State, len(sealed))}
 		_, subjects := contents(sealed)
-		keys, err := o.subjectKeys(ctx, scope, subjects)
-		if err != nil {
-			return Opened{}, err
-		}
-		for i, s := range sealed {
-			out.Values[i], out.States[i] = openOne(keys, s)
-		}
-		return out, nil
+		return o.entered(ctx, scope, id, subjects, sealed)
 	}, nil
 }
 
