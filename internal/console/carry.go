@@ -205,23 +205,34 @@ func (c *Console) cancelImport(v *web.Visit, tx *store.Tx, in *ImportPath) (*Imp
 }
 
 func listExports(_ *web.Visit, tx *store.Tx, in *web.Page) (*web.List[*Export], error) {
+	return exportsOf(tx, files.OfLeads, in, exportView)
+}
+
+// exportsOf lists the exports of a kind.
+func exportsOf[T any](tx *store.Tx, kind string, in *web.Page, view func(*files.Export) T) (*web.List[T], error) {
 	from, err := in.Start()
 	if err != nil {
 		return nil, err
 	}
-	rows, err := files.ListExports(tx, files.OfLeads, from.At, web.IDAt[lead.ExportID](from), in.Limit+1)
-	return web.ListOf(*in, rows, func(e *files.Export) web.Place { return web.Place{At: e.CreatedAt, ID: e.ID.UUID()} }, exportView), err
+	rows, err := files.ListExports(tx, kind, from.At, web.IDAt[lead.ExportID](from), in.Limit+1)
+	return web.ListOf(*in, rows, func(e *files.Export) web.Place { return web.Place{At: e.CreatedAt, ID: e.ID.UUID()} }, view), err
 }
 
-func getExport(_ *web.Visit, tx *store.Tx, in *ExportPath) (*Export, error) {
+// exportOf finds one of a kind.
+func exportOf(tx *store.Tx, kind string, in *ExportPath) (*files.Export, error) {
 	id, err := web.PathID(in.ID, lead.ParseExportID)
 	if err != nil {
 		return nil, err
 	}
 	e, err := files.GetExport(tx, id)
-	if err == nil && e.Kind != files.OfLeads {
+	if err == nil && e.Kind != kind {
 		err = store.ErrNone
 	}
+	return e, err
+}
+
+func getExport(_ *web.Visit, tx *store.Tx, in *ExportPath) (*Export, error) {
+	e, err := exportOf(tx, files.OfLeads, in)
 	if err != nil {
 		return nil, err
 	}

@@ -65,23 +65,11 @@ var fetchWholeOp = web.Op{Method: "GET", Path: "/v1/account/archives/{id}/file",
 	Summary: "Fetch the archive of the whole account, once"}
 
 func listAccountExports(_ *web.Visit, tx *store.Tx, in *web.Page) (*web.List[*AccountExport], error) {
-	from, err := in.Start()
-	if err != nil {
-		return nil, err
-	}
-	rows, err := files.ListExports(tx, files.OfAccount, from.At, web.IDAt[lead.ExportID](from), in.Limit+1)
-	return web.ListOf(*in, rows, func(e *files.Export) web.Place { return web.Place{At: e.CreatedAt, ID: e.ID.UUID()} }, accountExportView), err
+	return exportsOf(tx, files.OfAccount, in, accountExportView)
 }
 
 func getAccountExport(_ *web.Visit, tx *store.Tx, in *ExportPath) (*AccountExport, error) {
-	id, err := web.PathID(in.ID, lead.ParseExportID)
-	if err != nil {
-		return nil, err
-	}
-	e, err := files.GetExport(tx, id)
-	if err == nil && e.Kind != files.OfAccount {
-		err = store.ErrNone
-	}
+	e, err := exportOf(tx, files.OfAccount, in)
 	if err != nil {
 		return nil, err
 	}
