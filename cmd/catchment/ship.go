@@ -131,7 +131,10 @@ func (p *shipper) begin(ctx context.Context, now time.Time) (err error) {
 	if _, err := f.finish(); err != nil {
 		return err
 	}
-	return p.put(ctx, time.Now())
+	if err := p.read(); err != nil {
+		return err
+	}
+	return p.file(ctx, time.Now()) // also when it has nothing: it says that the base is whole
 }
 
 // ship puts outside what was committed since the last time.
@@ -145,14 +148,6 @@ func (p *shipper) ship(ctx context.Context, now time.Time) error {
 	}
 	if before > 0 && len(p.held) > heldMost {
 		return fmt.Errorf("%d MiB wait", len(p.held)>>20)
-	}
-	return p.file(ctx, now)
-}
-
-// put is ship, also of nothing: the first file says that the base is whole.
-func (p *shipper) put(ctx context.Context, now time.Time) error {
-	if err := p.read(); err != nil {
-		return err
 	}
 	return p.file(ctx, now)
 }
