@@ -29,16 +29,8 @@ func TestAMachineIsMadeFromTheBucket(t *testing.T) {
 	enquiry := s.as(t, shop.pub).want(202, "POST", "/v1/leads", shop.lead("Asha Example", "+12025550141")).text("id")
 	admin := s.as(t, shop.admin)
 	person := admin.want(200, "GET", "/v1/leads/"+attached(admin, enquiry), nil).text("person_id")
-	command := func(want int, args ...string) string {
-		t.Helper()
-		var out strings.Builder
-		if status := run(args, &out, &out); status != want {
-			t.Fatalf("%v: status %d\n%s", args, status, out.String())
-		}
-		return out.String()
-	}
-	command(0, "backup", "--data", c.Data, "--backup-to", at.URL)
-	command(0, "drill", "--data", c.Data, "--from", at.URL)
+	do(t, 0, "backup", "--data", c.Data, "--backup-to", at.URL)
+	do(t, 0, "drill", "--data", c.Data, "--from", at.URL)
 	ask := admin.want(201, "POST", "/v1/subject-requests", fields{"kind": "erase", "person_id": person}).text("id")
 	admin.want(200, "POST", "/v1/subject-requests/"+ask+"/fulfil", nil)
 	admin.until("the erasure", "/v1/subject-requests/"+ask, func(a answer) bool { return a.text("state") == "done" })
@@ -70,19 +62,19 @@ func TestAMachineIsMadeFromTheBucket(t *testing.T) {
 		if knows {
 			args = append(args, "--bucket-url", at.URL)
 		}
-		text := command(0, args...)
+		text := do(t, 0, args...)
 		if back := !strings.Contains(text, " 0 of what is deleted were left out"); back != knows {
 			t.Errorf("with the bucket's ledger %v: %s", knows, text)
 		}
 	}
-	if text := command(1, "doctor", "--data", c.Data, "--bucket-url", at.URL+"&zone=1"); !strings.Contains(text, "zone") {
+	if text := do(t, 1, "doctor", "--data", c.Data, "--bucket-url", at.URL+"&zone=1"); !strings.Contains(text, "zone") {
 		t.Error(text)
 	}
-	if text := command(0, "doctor", "--data", c.Data, "--bucket-url", at.URL, "--backup-to", at.URL); !strings.Contains(text, "the bucket takes files") || !strings.Contains(text, "newest backup is 0s old") {
+	if text := do(t, 0, "doctor", "--data", c.Data, "--bucket-url", at.URL, "--backup-to", at.URL); !strings.Contains(text, "the bucket takes files") || !strings.Contains(text, "newest backup is 0s old") {
 		t.Error(text)
 	}
 	at.Set(filestest.Sick)
-	if text := command(1, "doctor", "--data", c.Data, "--bucket-url", at.URL); !strings.Contains(text, "BAD   the bucket: write") {
+	if text := do(t, 1, "doctor", "--data", c.Data, "--bucket-url", at.URL); !strings.Contains(text, "BAD   the bucket: write") {
 		t.Error(text)
 	}
 }

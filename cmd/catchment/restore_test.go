@@ -31,9 +31,9 @@ func TestARestoredDatabaseHasNobodyWhoWasErased(t *testing.T) {
 	}
 	goneEnquiry, goneLead, gone := send("Asha Example", "+12025550141")
 	_, staysLead, _ := send("Ben Example", "+12025550142")
-	command(t, 0, "backup", "--data", c.Data, "--backup-to", folder)
-	command(t, 0, "drill", "--data", c.Data, "--from", folder)
-	if text := command(t, 1, "drill", "--data", c.Data, "--from", t.TempDir()); !strings.Contains(text, "no backup") {
+	do(t, 0, "backup", "--data", c.Data, "--backup-to", folder)
+	do(t, 0, "drill", "--data", c.Data, "--from", folder)
+	if text := do(t, 1, "drill", "--data", c.Data, "--from", t.TempDir()); !strings.Contains(text, "no backup") {
 		t.Error(text)
 	}
 
@@ -52,18 +52,18 @@ func TestARestoredDatabaseHasNobodyWhoWasErased(t *testing.T) {
 	// The control: without the ledger the same backup brings the person back.
 	other := settingsFor(t, store.Options{})
 	copyKeys(t, c.Data, other.Data)
-	command(t, 0, "restore", "--data", other.Data, "--from", folder)
+	do(t, 0, "restore", "--data", other.Data, "--from", folder)
 	if !bytes.Equal(wrappedKey(t, other.Data, gone), key) {
 		t.Error("the backup did not have the person: nothing was proved")
 	}
 
-	command(t, 1, "restore", "--data", c.Data, "--from", folder) // over one that is there
+	do(t, 1, "restore", "--data", c.Data, "--from", folder) // over one that is there
 	for _, name := range []string{"catchment.db", "catchment.db-wal", "catchment.db-shm"} {
 		if err := os.Remove(filepath.Join(c.Data, name)); err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
 	}
-	command(t, 0, "restore", "--data", c.Data, "--from", folder)
+	do(t, 0, "restore", "--data", c.Data, "--from", folder)
 	if inFiles(t, c.Data, key) {
 		t.Error("the restore wrote the key of who was erased")
 	}

@@ -31,19 +31,11 @@ func TestTheLogIsKeptBesideTheBackups(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := func(want int, args ...string) string {
-		t.Helper()
-		var out strings.Builder
-		if status := run(args, &out, &out); status != want {
-			t.Fatalf("%v: status %d\n%s", args, status, out.String())
-		}
-		return out.String()
-	}
 	restore := func(more ...string) config {
 		t.Helper()
 		other := settingsFor(t, store.Options{})
 		copyKeys(t, c.Data, other.Data)
-		text := run(0, append([]string{"restore", "--data", other.Data, "--from", c.BackupTo}, more...)...)
+		text := do(t, 0, append([]string{"restore", "--data", other.Data, "--from", c.BackupTo}, more...)...)
 		if !strings.Contains(text, "from the log") {
 			t.Fatal(text)
 		}
@@ -65,7 +57,7 @@ func TestTheLogIsKeptBesideTheBackups(t *testing.T) {
 		}
 		return k.until
 	}
-	run(0, "backup", "--data", c.Data, "--backup-to", c.BackupTo)
+	do(t, 0, "backup", "--data", c.Data, "--backup-to", c.BackupTo)
 
 	one := send("Asha Example", "+12025550141")
 	after := time.Now()
@@ -83,10 +75,10 @@ func TestTheLogIsKeptBesideTheBackups(t *testing.T) {
 	if a := leads(restore("--at", between.UTC().Format(time.RFC3339Nano))); len(a.items()) != 1 || bytes.Contains(a.body, []byte("hot-lead")) {
 		t.Errorf("as of before: %s", a.body)
 	}
-	if text := run(1, "restore", "--data", t.TempDir(), "--from", c.BackupTo, "--at", "2026-03-02T09:52:00Z"); !strings.Contains(text, "keyring") {
+	if text := do(t, 1, "restore", "--data", t.TempDir(), "--from", c.BackupTo, "--at", "2026-03-02T09:52:00Z"); !strings.Contains(text, "keyring") {
 		t.Error(text)
 	}
-	if text := run(0, "drill", "--data", c.Data, "--from", c.BackupTo); !strings.Contains(text, "the log brings SQLite to") {
+	if text := do(t, 0, "drill", "--data", c.Data, "--from", c.BackupTo); !strings.Contains(text, "the log brings SQLite to") {
 		t.Error(text)
 	}
 	_ = send("Cleo Example", "+12025550143")
@@ -107,7 +99,7 @@ func TestTheLogIsKeptBesideTheBackups(t *testing.T) {
 	other := settingsFor(t, store.Options{})
 	copyKeys(t, c.Data, other.Data)
 	now := time.Now().UTC().Format(time.RFC3339Nano)
-	if text := run(0, "restore", "--data", other.Data, "--from", c.BackupTo, "--at", now); !strings.Contains(text, "in 1 files") {
+	if text := do(t, 0, "restore", "--data", other.Data, "--from", c.BackupTo, "--at", now); !strings.Contains(text, "in 1 files") {
 		t.Errorf("a file in the middle is gone, and %s", text)
 	}
 	text, err := os.ReadFile(filepath.Join(c.BackupTo, k.files[0]))
@@ -119,7 +111,7 @@ func TestTheLogIsKeptBesideTheBackups(t *testing.T) {
 	}
 	other = settingsFor(t, store.Options{})
 	copyKeys(t, c.Data, other.Data)
-	if text := run(1, "restore", "--data", other.Data, "--from", c.BackupTo, "--at", now); !strings.Contains(text, k.files[0]) {
+	if text := do(t, 1, "restore", "--data", other.Data, "--from", c.BackupTo, "--at", now); !strings.Contains(text, k.files[0]) {
 		t.Error(text)
 	}
 	if exists(filepath.Join(other.Data, "catchment.db")) {

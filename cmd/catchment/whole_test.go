@@ -58,7 +58,7 @@ func TestAnAccountMovesAsItIs(t *testing.T) {
 	write(t, dir, "keys.json", s.as(t, "").want(200, "GET", recordKeysPath, nil).body)
 
 	// The one who runs the machine writes only what is sealed for another.
-	out := command(t, 1, "account", "export", "--data", c.Data, shop.account, "--out", path("sealed"))
+	out := do(t, 1, "account", "export", "--data", c.Data, shop.account, "--out", path("sealed"))
 	if !strings.Contains(out, "No admin") || exists(path("sealed")) {
 		t.Error(out)
 	}
@@ -69,11 +69,11 @@ func TestAnAccountMovesAsItIs(t *testing.T) {
 	write(t, dir, "identity", []byte(to.String()+"\n"))
 	admin.want(422, "POST", "/v1/account/archives", fields{"purpose": "moving", "recipient": "age1nobody"})
 	admin.want(202, "POST", "/v1/account/archives", fields{"purpose": "moving", "recipient": to.Recipient().String()})
-	command(t, 0, "account", "export", "--data", c.Data, shop.account, "--out", path("sealed"))
+	do(t, 0, "account", "export", "--data", c.Data, shop.account, "--out", path("sealed"))
 	s.stop()
 
 	verify := func(status int, name string, args ...string) string {
-		return command(t, status, append([]string{"account", "export", "verify", path(name), "--keys", path("keys.json")}, args...)...)
+		return do(t, status, append([]string{"account", "export", "verify", path(name), "--keys", path("keys.json")}, args...)...)
 	}
 	if text := verify(0, "first"); !strings.Contains(text, "valid: "+shop.account) {
 		t.Error(text)
@@ -99,13 +99,13 @@ func TestAnAccountMovesAsItIs(t *testing.T) {
 	if strings.Contains(text, "Ben Example") {
 		t.Error("who was erased is in the archive")
 	}
-	if out := command(t, 1, "account", "import", "--data", c.Data, path("first"), "--keys", path("keys.json")); !strings.Contains(out, "there already") {
+	if out := do(t, 1, "account", "import", "--data", c.Data, path("first"), "--keys", path("keys.json")); !strings.Contains(out, "there already") {
 		t.Error(out)
 	}
 
 	b := settingsFor(t, storetest.PostgresOptions(t))
 	stopInTheMiddleOfAnImport(t, c, b, path("sealed"), to)
-	out = command(t, 0, "account", "import", "--data", b.Data, "--database-url", b.DatabaseURL, path("sealed"), "--keys", path("keys.json"), "--open-with", path("identity"))
+	out = do(t, 0, "account", "import", "--data", b.Data, "--database-url", b.DatabaseURL, path("sealed"), "--keys", path("keys.json"), "--open-with", path("identity"))
 	link := regexp.MustCompile(`link  (\S+)`).FindStringSubmatch(out)
 	if link == nil {
 		t.Fatal(out)
@@ -115,7 +115,7 @@ func TestAnAccountMovesAsItIs(t *testing.T) {
 
 	d := settingsFor(t, store.Options{})
 	write(t, dir, "keysb.json", keysOf(t, b))
-	command(t, 0, "account", "import", "--data", d.Data, path("second"), "--keys", path("keysb.json"))
+	do(t, 0, "account", "import", "--data", d.Data, path("second"), "--keys", path("keysb.json"))
 	writeArchive(t, d, shop.account, path("third"))
 	equalRows(t, was, rowsOfArchive(t, d, path("third"), nil))
 
@@ -132,16 +132,7 @@ func TestAnAccountMovesAsItIs(t *testing.T) {
 	s.as(t, shop.admin).want(401, "GET", "/v1/me", nil)
 	record := admin.want(200, "GET", "/v1/record/export", nil).body
 	write(t, dir, "record", record)
-	command(t, 0, "audit", "verify", path("record"), "--keys", path("keysb.json"))
-}
-
-func command(t *testing.T, want int, args ...string) string {
-	t.Helper()
-	var out strings.Builder
-	if status := run(args, &out, &out); status != want {
-		t.Fatalf("%v: status %d\n%s", args, status, out.String())
-	}
-	return out.String()
+	do(t, 0, "audit", "verify", path("record"), "--keys", path("keysb.json"))
 }
 
 // offlineHouse opens an installation whose server does not run.
