@@ -77,15 +77,10 @@ func (c config) checkListen(flag, address string) error {
 	if err != nil {
 		return usage("%s %q: want HOST:PORT, for example 127.0.0.1:8080", flag, address)
 	}
-	if loopback(host) || c.scheme() == "https" || c.AllowPlaintext {
+	if caller.Here(host) || c.scheme() == "https" || c.AllowPlaintext {
 		return nil
 	}
 	return usage("%s %s is not loopback, and --tls is off: give --tls self, files or acme, listen on 127.0.0.1 behind a proxy that has TLS, or say --allow-plaintext", flag, address)
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
 // certificates opens what --tls says; nil for off.
@@ -195,7 +190,7 @@ func openGate(c *config, log *slog.Logger, outer, inner http.HandlerFunc, foreig
 	g.make(*c, log, outer, inner, foreign, plain != nil)
 	if health != nil {
 		g.health = "http://" + health.Addr().String()
-		if !loopback(hostOf(c.Inner)) {
+		if !caller.Here(hostOf(c.Inner)) {
 			g.health = c.scheme() + "://" + health.Addr().String()
 		}
 	}
@@ -215,7 +210,7 @@ func (g *gate) make(c config, log *slog.Logger, outer, inner http.HandlerFunc, f
 	g.outer = edge.New(edge.Options{Handler: outer, Log: log, Certificates: g.certs, PublicURL: c.publicURL(),
 		OpenTo: openToPages, Foreign: foreign, ClassOf: classOf, Proxies: proxies, PerNetwork: c.PerAddress, Connections: c.Connections})
 	o := edge.Options{Handler: inner, Log: log, PerNetwork: 64, Connections: 256}
-	if !loopback(hostOf(c.Inner)) {
+	if !caller.Here(hostOf(c.Inner)) {
 		o.Certificates = g.certs
 	}
 	g.inner = edge.New(o)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"catchment/internal/caller"
 	"catchment/internal/edge"
 	"catchment/internal/keyring"
 	"catchment/internal/problem"
@@ -123,7 +124,7 @@ func (c config) innerClient() (client *http.Client, base string, err error) {
 	}
 	way := &http.Transport{Proxy: nil, DisableKeepAlives: true}
 	client = &http.Client{Transport: way, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	if loopback(hostOf(c.Inner)) || c.scheme() == "http" {
+	if caller.Here(hostOf(c.Inner)) || c.scheme() == "http" {
 		return client, "http://" + c.Inner, nil
 	}
 	way.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS13}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"catchment/internal/caller"
 	"catchment/internal/edge"
 	"catchment/internal/journal"
 	"catchment/internal/store"
@@ -53,7 +54,7 @@ func (c wireConfig) natsInClear(urls string) string {
 		if err != nil {
 			return "what cannot be read" // never the text: it may hold a password
 		}
-		if u.Scheme != "tls" && u.Scheme != "wss" && !loopback(u.Hostname()) {
+		if u.Scheme != "tls" && u.Scheme != "wss" && !caller.Here(u.Hostname()) {
 			return u.Hostname()
 		}
 	}
@@ -144,7 +145,7 @@ func (d *doctor) doors() {
 func (d *doctor) plainDoors() {
 	host, _, err := net.SplitHostPort(d.c.Listen)
 	switch {
-	case err != nil || loopback(host):
+	case err != nil || caller.Here(host):
 		d.ok("doors: plain HTTP on this machine; a proxy in front has the TLS")
 		if d.c.PublicURL != "" && d.c.TrustedProxies == "" {
 			d.warn("no --trusted-proxies: every caller counts as the proxy in front")

@@ -5,6 +5,7 @@ package caller
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/netip"
 )
@@ -30,6 +31,13 @@ func Of(r *http.Request) netip.Addr {
 		return a
 	}
 	return Peer(r.RemoteAddr)
+}
+
+// Here says whether a host, by its name or address, is this machine and no
+// other: what goes there is on no wire.
+func Here(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Peer reads the address of a connection's other end ("192.0.2.1:80"); the

@@ -14,11 +14,12 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"net"
 	"net/url"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"catchment/internal/caller"
 )
 
 // What may be wrong. Other errors are of the disk.
@@ -116,15 +117,10 @@ func parse(where string, o Options) (p place, err error) {
 	if err != nil || e.Host == "" || e.User != nil || e.RawQuery != "" || e.Scheme != "https" && e.Scheme != "http" {
 		return p, errors.New("endpoint: want https://HOST")
 	}
-	if e.Scheme == "http" && !o.Plaintext && !loopback(e.Hostname()) {
+	if e.Scheme == "http" && !o.Plaintext && !caller.Here(e.Hostname()) {
 		return p, fmt.Errorf("endpoint: %s is not loopback, and the connection would not be encrypted: use https, or say --allow-plaintext", e.Hostname())
 	}
 	return p, nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // checkName keeps names to what every file system and service takes as it is.

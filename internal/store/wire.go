@@ -5,8 +5,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"net"
 	"strings"
+
+	"catchment/internal/caller"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -32,8 +33,7 @@ func InClear(url string) (host string, err error) {
 }
 
 func onThisMachine(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.HasPrefix(host, "/") || host == "localhost" || (ip != nil && ip.IsLoopback()) // a path is a socket's folder
+	return strings.HasPrefix(host, "/") || caller.Here(host) // a path is a socket's folder
 }
 
 // ServerCertificate connects to PostgreSQL and gives the certificate that it
