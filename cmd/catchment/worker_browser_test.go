@@ -96,6 +96,15 @@ func TestTheAppWithoutItsServer(t *testing.T) {
 	phone := d.open(b.Own(), d.me)
 	awaitWorker(phone)
 
+	// A page that is left ends its database's worker before it goes (the lock ends with the worker), and begins anew when it is gone back to.
+	held := `navigator.locks.query().then(l => l.held.some(l => l.name === '.catchment-desk'))`
+	waits(phone, t, "the database", held)
+	apptest.Eval[bool](phone, `window.before = true, dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true })), true`)
+	waits(phone, t, "the end of the database's worker", held+`.then(held => !held)`)
+	apptest.Eval[bool](phone, `dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })), true`)
+	waits(phone, t, "the page anew", `!window.before`)
+	waits(phone, t, "the database", held)
+
 	way.leave()
 	phone.See("No connection")
 	phone.Go(d.url + "/app/desk/search") // not an address that was opened before

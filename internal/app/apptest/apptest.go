@@ -200,8 +200,8 @@ func (p *Page) must(err error) {
 	}
 }
 
-// ErrCrashed is of a tab whose process has ended. Chromium 156 reads a null
-// pointer now and then, in a worker with private files of a page that was left.
+// ErrCrashed is of a tab whose process has ended, as Chromium's do when a
+// worker still writes to the origin's private files while its page is taken down.
 var ErrCrashed = errors.New("the tab crashed")
 
 // Crashed calls what drives the page, and says whether the tab crashed

@@ -23,8 +23,20 @@ export async function openDatabase(key: Uint8Array<ArrayBuffer>): Promise<Databa
   const worker = new Worker(workerURL('desk'), { type: 'module', name: 'desk' })
   const waiting = new Map<number, { good(a: Answer): void; bad(e: Error): void }>()
   let n = 0
-  const fail = (e: Error) => {
+  // A worker that still writes while its page is taken down makes Chromium 156
+  // read a null pointer, and the next page falls with it; one that was ended
+  // before does not. A page that the browser kept for going back begins anew.
+  const hide = () => {
+    addEventListener('pageshow', (e) => e.persisted && location.reload(), { once: true })
+    fail(new Error('the page was left'))
+  }
+  addEventListener('pagehide', hide)
+  const end = () => {
+    removeEventListener('pagehide', hide)
     worker.terminate()
+  }
+  const fail = (e: Error) => {
+    end()
     for (const w of waiting.values()) w.bad(e)
     waiting.clear()
   }
@@ -47,12 +59,12 @@ export async function openDatabase(key: Uint8Array<ArrayBuffer>): Promise<Databa
     const a = await ask({ open: key }, [key.buffer])
     const opening = 'opening' in a ? a.opening : 'cannot'
     if (opening !== 'open') {
-      worker.terminate()
+      end()
       return opening
     }
     await run(...schema)
   } catch {
-    worker.terminate()
+    end()
     return 'cannot'
   }
   return { run, close: () => fail(new Error('closed')) }

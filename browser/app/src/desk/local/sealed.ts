@@ -3,7 +3,6 @@
 // HMAC-SHA512, a salt of its own). The key comes by message and stays in the
 // memory of this worker. docs/decisions/0011-offline.md
 import start, { type Database, type Sqlite3Static } from '@evolu/sqlite-wasm'
-import code from '@evolu/sqlite-wasm/sqlite3.wasm?url'
 import { folder } from '../../lib/wipe'
 import type { Answer, Ask, Opening, Rows, Statement } from './wire'
 
@@ -27,10 +26,7 @@ scope.onmessage = ({ data }) => {
 async function open(key: Uint8Array): Promise<Opening> {
   if (!navigator.storage?.getDirectory || !navigator.locks) return 'cannot'
   if (!(await alone())) return 'elsewhere'
-  // Whole before it is compiled: Chromium 156 may fall where a stream into the
-  // compiler breaks off, with the page or with the server.
-  const wasmBinary = await (await fetch(code)).arrayBuffer()
-  const sqlite = await start({ print() {}, printErr() {}, wasmBinary } as Parameters<typeof start>[0]) // what goes wrong is told, not printed
+  const sqlite = await start({ print() {}, printErr() {} }) // what goes wrong is told, not printed
   try {
     await released()
     await sqlite.installOpfsSAHPoolVfs({ name: pool, directory: folder, initialCapacity: 4, verbosity: 0 } as Parameters<Sqlite3Static['installOpfsSAHPoolVfs']>[0])
