@@ -78,7 +78,7 @@ bench: build
 
 # What sealing adds to a capture (alternating pairs with a door that leaves the
 # text in clear), and what opening a page of fifty leads costs.
-PAIRS ?= 10
+PAIRS ?= 25
 seal-cost:
 	go test -count=1 -v -run '^TestSealCost$$' ./internal/capture -seal-pairs $(PAIRS) | grep -v '^='
 	go test -count=1 -v -run '^TestOpenCost$$' ./internal/directory -open-pages 500 | grep -v '^='

@@ -15,7 +15,7 @@ const (
 )
 
 // DropOpener is intake's side of the drop boxes. It remembers boxes, so that
-// leads in their order cost two HMACs each and any other one at most 65,536.
+// leads in their order cost two hashes each and any other one at most 65,536.
 type DropOpener struct {
 	mu    sync.Mutex
 	boxes *lru[boxName, *openBox]
@@ -29,10 +29,11 @@ type boxName struct {
 // openBox is a box whose secret is known. marks[i] is the state at index
 // i×markEvery; the chain is walked no further than asked.
 type openBox struct {
-	mu    sync.Mutex
-	marks []ratchet
-	at    int // where state stands
-	state ratchet
+	version byte
+	mu      sync.Mutex
+	marks   []ratchet
+	at      int // where state stands
+	state   ratchet
 }
 
 // NewDropOpener returns an empty one. It is made for one process, shared by its workers.
@@ -43,7 +44,7 @@ func NewDropOpener() *DropOpener {
 // Open returns what Sealer.Seal was given, when box, data and aad are its own
 // and the keys are that account's. The error is ErrDamaged or ErrUnknownKey.
 func (o *DropOpener) Open(keys *AccountKeys, box, data, aad []byte) ([]byte, error) {
-	if len(data) < dataHeader || data[0] != formatVersion {
+	if len(data) < dataHeader || len(box) < boxHeader || data[0] != box[0] {
 		return nil, fmt.Errorf("drop box: %w", ErrDamaged)
 	}
 	name := boxName{keys.id, string(box)}
@@ -57,8 +58,7 @@ func (o *DropOpener) Open(keys *AccountKeys, box, data, aad []byte) ([]byte, err
 		}
 	}
 	key := opened.key(int(binary.BigEndian.Uint16(data[1:])))
-	_, aead := singleUse(&key)
-	plain, err := aead.Open(nil, zeroNonce[:], data[dataHeader:], aad)
+	plain, err := singleUse(opened.version, &key).Open(nil, zeroNonce[:], data[dataHeader:], aad)
 	clear(key[:])
 	if err != nil {
 		return nil, fmt.Errorf("drop box: %w", ErrDamaged)
@@ -76,7 +76,8 @@ func (o *DropOpener) Open(keys *AccountKeys, box, data, aad []byte) ([]byte, err
 }
 
 func decapsulate(keys *AccountKeys, box []byte) (*openBox, error) {
-	if len(box) < boxHeader || box[0] != formatVersion {
+	version := box[0]
+	if version < firstBoxVersion || version > boxVersion {
 		return nil, fmt.Errorf("drop box: %w", ErrDamaged)
 	}
 	keyID := binary.BigEndian.Uint32(box[1:])
@@ -88,12 +89,12 @@ func decapsulate(keys *AccountKeys, box []byte) (*openBox, error) {
 	if err != nil {
 		return nil, fmt.Errorf("drop box: %w", ErrDamaged)
 	}
-	secret, err := r.Export(epochContext, len(ratchet{}))
+	secret, err := r.Export(epochContext(version), len(ratchet{}))
 	if err != nil {
 		return nil, fmt.Errorf("drop box: %w", ErrDamaged)
 	}
 	start := ratchet(secret)
-	return &openBox{marks: []ratchet{start}, state: start}, nil
+	return &openBox{version: version, marks: []ratchet{start}, state: start}, nil
 }
 
 // key returns the key at the index, from the nearest known state before it.
@@ -105,10 +106,10 @@ func (b *openBox) key(index int) [32]byte {
 		b.at, b.state = mark*markEvery, b.marks[mark]
 	}
 	for b.at < index {
-		b.state.skip()
+		b.state.skip(b.version)
 		b.move()
 	}
-	key := b.state.step()
+	key := b.state.step(b.version)
 	b.move()
 	return key
 }

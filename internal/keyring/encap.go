@@ -38,7 +38,7 @@ func encapsulate(drop vault.DropBox) (box []byte, start *ratchet, err error) {
 		return nil, nil, fmt.Errorf("keyring: drop box of %s: %w", drop.Account, err)
 	}
 	box = make([]byte, boxHeader, boxHeader+len(enc))
-	box[0] = formatVersion
+	box[0] = boxVersion
 	binary.BigEndian.PutUint32(box[1:], drop.KeyID)
 	return append(box, enc...), start, nil
 }
@@ -104,7 +104,7 @@ func export(out *ratchet, shared *[32]byte, info []byte) {
 	copy(context[33:], infoHash[:])
 	labeledExtract(&secret, shared, "secret", nil)
 	labeledExpand(&exporter, &secret, "exp", context[:])
-	labeledExpand((*[32]byte)(out), &exporter, "sec", []byte(epochContext))
+	labeledExpand((*[32]byte)(out), &exporter, "sec", []byte(epochContext(boxVersion)))
 	clear(secret[:])
 	clear(exporter[:])
 }

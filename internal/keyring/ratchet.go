@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"runtime"
 	"unsafe"
+
+	"golang.org/x/crypto/chacha20poly1305"
 )
 
 // ratchet is the state s of an epoch's chain of keys. It goes one way: from
@@ -14,15 +16,30 @@ import (
 type ratchet [32]byte
 
 // step returns the key of this place and moves on, overwriting the state:
-// key = HMAC-SHA-256(s, 0x01), s = HMAC-SHA-256(s, 0x02).
-func (r *ratchet) step() (key [32]byte) {
-	key = hmacByte((*[32]byte)(r), 1)
-	r.skip()
+// key = next(s, 0x01), s = next(s, 0x02).
+func (r *ratchet) step(version byte) (key [32]byte) {
+	key = next(version, r, 1)
+	r.skip(version)
 	return key
 }
 
 // skip moves on by one without the key.
-func (r *ratchet) skip() { *r = hmacByte((*[32]byte)(r), 2) }
+func (r *ratchet) skip(version byte) { *r = next(version, r, 2) }
+
+// next is SHA-256(s ‖ b): of a secret of fixed length that is random to the last
+// bit, one block of the hash is enough. The first version had HMAC-SHA-256(s, b),
+// which is four calls of it and eight blocks a lead.
+func next(version byte, r *ratchet, b byte) [32]byte {
+	if version == firstBoxVersion {
+		return hmacByte((*[32]byte)(r), b)
+	}
+	var in [len(r) + 1]byte
+	copy(in[:], r[:])
+	in[len(r)] = b
+	out := sha256.Sum256(in[:])
+	clear(in[:])
+	return out
+}
 
 // hmacByte is HMAC-SHA-256 (RFC 2104) of one byte. crypto/hmac would leave
 // what it makes of the key on the heap, where the state that was overwritten
@@ -45,28 +62,31 @@ func hmacByte(key *[32]byte, b byte) [32]byte {
 	return out
 }
 
-// singleUse is AES-256-GCM under a key that seals one message; a fixed nonce
-// is therefore sound. What it is made of holds the key: see sealOnce.
-func singleUse(key *[32]byte) (cipher.Block, cipher.AEAD) {
-	block, err := aes.NewCipher(key[:])
+// singleUse is the cipher of one lead, ChaCha20-Poly1305 (RFC 8439). Its key seals
+// one message; a fixed nonce is therefore sound. There is no key schedule to
+// make, which for AES-256-GCM, the first version's, costs more than to seal a lead.
+// What it is made of holds the key: see sealOnce.
+func singleUse(version byte, key *[32]byte) cipher.AEAD {
+	aead, err := chacha20poly1305.New(key[:])
+	if version == firstBoxVersion {
+		var block cipher.Block
+		if block, err = aes.NewCipher(key[:]); err == nil {
+			aead, err = cipher.NewGCM(block)
+		}
+	}
 	if err != nil {
 		panic(err) // only the length can be wrong
 	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		panic(err)
-	}
-	return block, aead
+	return aead
 }
 
 // sealOnce appends the sealed message to data and leaves nothing of the key:
-// the round keys begin with it, and stayed on the heap, each lead's, until the
-// collector had used their place again. prove sealed found them.
+// the cipher holds it, and stayed on the heap, each lead's, until the collector
+// had used its place again. prove sealed found them.
 func sealOnce(data []byte, key *[32]byte, plaintext, aad []byte) []byte {
-	block, aead := singleUse(key)
+	aead := singleUse(boxVersion, key)
 	data = aead.Seal(data, zeroNonce[:], plaintext, aad)
 	wipe(aead)
-	wipe(block)
 	clear(key[:])
 	return data
 }

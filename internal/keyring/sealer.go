@@ -19,13 +19,22 @@ const (
 )
 
 // The formats. A box is version ‖ generation (4 bytes, big-endian) ‖
-// encapsulated key. Data is version ‖ index (2 bytes, big-endian) ‖ AES-256-GCM.
+// encapsulated key. Data is the box's version ‖ index (2 bytes, big-endian) ‖
+// ChaCha20-Poly1305. A door writes the newest version; what lies in journals of
+// the first one opens too, see ratchet.go.
 const (
 	boxHeader  = 1 + 4
 	dataHeader = 1 + 2
 
-	epochContext = "catchment-drop-box-epoch-v1"
+	firstBoxVersion = 1
+	boxVersion      = 2
 )
+
+// epochContext is HPKE's for the export from which an epoch begins: no two
+// versions have a chain of keys in common.
+func epochContext(version byte) string {
+	return "catchment-drop-box-epoch-v" + string('0'+rune(version))
+}
 
 // ErrNoDropBox: the snapshot has no drop box for the account.
 var ErrNoDropBox = errors.New("keyring: the account has no drop box")
@@ -96,7 +105,7 @@ func (e *epoch) seal(plaintext, aad []byte) (data []byte, ok bool, err error) {
 		return nil, false, err
 	}
 	data = make([]byte, dataHeader, dataHeader+len(plaintext)+16)
-	data[0] = formatVersion
+	data[0] = boxVersion
 	binary.BigEndian.PutUint16(data[1:], uint16(index))
 	return sealOnce(data, &key, plaintext, aad), true, nil
 }
@@ -161,7 +170,7 @@ func (e *epoch) take() (key [32]byte, index int, ok bool, err error) {
 	}
 	index = e.next
 	e.next++
-	return e.state().step(), index, true, nil
+	return e.state().step(boxVersion), index, true, nil
 }
 
 // begin is called with the lock held. Its error stays for those who wait.

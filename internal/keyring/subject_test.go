@@ -112,7 +112,7 @@ func TestAnotherAccountSubjectOrByteDoesNotOpen(t *testing.T) {
 }
 
 func FuzzOpenSealed(f *testing.F) {
-	v := readVector(f)
+	v := readVectors(f)[0]
 	keys, wrapped, good, at := v.keys(f), v.Wrapped, v.Value, vectorBinding
 	key, err := keys.OpenSubjectKey(vectorSubject, wrapped)
 	if err != nil {

@@ -40,8 +40,7 @@ func thiefOpens(memory [][]byte, leads []sealedLead) (opened int) {
 
 func thiefOpensOne(memory [][]byte, l sealedLead) bool {
 	try := func(key [32]byte) bool {
-		_, aead := singleUse(&key)
-		_, err := aead.Open(nil, zeroNonce[:], l.data[dataHeader:], []byte("aad"))
+		_, err := singleUse(boxVersion, &key).Open(nil, zeroNonce[:], l.data[dataHeader:], []byte("aad"))
 		return err == nil
 	}
 	for _, m := range memory {
@@ -54,7 +53,7 @@ func thiefOpensOne(memory [][]byte, l sealedLead) bool {
 				return true
 			}
 			for range 32 {
-				if try(state.step()) {
+				if try(state.step(boxVersion)) {
 					return true
 				}
 			}

@@ -12,7 +12,9 @@ import (
 
 var update = flag.Bool("update", false, "write testdata anew: what older versions wrote is then no longer tested")
 
-const vectorFile = "testdata/v1.json"
+// vectorFiles are what the versions of the drop box wrote, oldest first; the
+// other formats are of version 1 in each. -update writes the last.
+var vectorFiles = []string{"testdata/v1.json", "testdata/v2.json"}
 
 var (
 	vectorAccount = must(account.ParseID("acct_01h455vb4pex5vsknk084sn02q"))
@@ -20,7 +22,7 @@ var (
 	vectorBinding = vault.Binding{Table: "person", Row: [16]byte{1, 2, 3}, Field: vault.Name}
 )
 
-// vector is what version 1 of the formats wrote, under keys that serve nothing else.
+// vector is what one version wrote, under keys that serve nothing else.
 type vector struct {
 	Keyset  json.RawMessage `json:"keyset"`  // content before wrapping
 	Wrapped []byte          `json:"wrapped"` // of vectorSubject
@@ -41,17 +43,20 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-func readVector(t testing.TB) vector {
+func readVectors(t testing.TB) (all []vector) {
 	t.Helper()
-	b, err := os.ReadFile(vectorFile)
-	if err != nil {
-		t.Fatal(err)
+	for _, file := range vectorFiles {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var v vector
+		if err := json.Unmarshal(b, &v); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, v)
 	}
-	var v vector
-	if err := json.Unmarshal(b, &v); err != nil {
-		t.Fatal(err)
-	}
-	return v
+	return all
 }
 
 func (v vector) keys(t testing.TB) *AccountKeys {
@@ -69,7 +74,16 @@ func TestFormatsStay(t *testing.T) {
 	if *update {
 		writeVector(t)
 	}
-	v := readVector(t)
+	for i, v := range readVectors(t) {
+		if v.Box[0] != byte(i+1) || v.Data[0] != v.Box[0] || v.Later[0] != v.Box[0] {
+			t.Errorf("%s is of another version", vectorFiles[i])
+		}
+		v.stays(t)
+	}
+}
+
+func (v vector) stays(t *testing.T) {
+	t.Helper()
 	keys := v.keys(t)
 	key, err := keys.OpenSubjectKey(vectorSubject, v.Wrapped)
 	if err != nil {
@@ -119,10 +133,7 @@ func writeVector(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll("testdata", 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(vectorFile, append(b, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(vectorFiles[len(vectorFiles)-1], append(b, '\n'), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

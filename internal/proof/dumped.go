@@ -5,10 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/hkdf"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -24,6 +21,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/crypto/chacha20poly1305"
 
 	"catchment/internal/account"
 	"catchment/internal/journal"
@@ -221,7 +220,7 @@ func looksRandom(c *[32]byte) bool {
 const hpkeSuite = "HPKE\x64\x7a\x00\x01\x00\x02"
 
 // exported is the first state of the epoch whose exporter secret this is.
-func exported(secret []byte) []byte { return expanded(secret, "sec", "catchment-drop-box-epoch-v1") }
+func exported(secret []byte) []byte { return expanded(secret, "sec", "catchment-drop-box-epoch-v2") }
 
 // scheduled is the exporter secret that follows from HPKE's shared secret.
 func scheduled(shared []byte, info string) []byte {
@@ -266,25 +265,20 @@ func steal(guesses [][32]byte, parcels []parcel, info string) (opened []int) {
 	return opened
 }
 
-// stepOf is the ratchet's: HMAC-SHA-256 of one byte.
+// stepOf is the ratchet's: SHA-256 of the state and one byte.
 func stepOf(state []byte, b byte) []byte {
-	h := hmac.New(sha256.New, state)
-	h.Write([]byte{b})
-	return h.Sum(nil)
+	sum := sha256.Sum256(append(slices.Clone(state), b))
+	return sum[:]
 }
 
 func tryAll(key []byte, parcels []parcel, found *sync.Map) {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return
-	}
-	gcm, err := cipher.NewGCM(block)
+	aead, err := chacha20poly1305.New(key)
 	if err != nil {
 		return
 	}
 	var nonce [12]byte
 	for _, p := range parcels {
-		if _, err := gcm.Open(nil, nonce[:], p.data, p.aad); err == nil {
+		if _, err := aead.Open(nil, nonce[:], p.data, p.aad); err == nil {
 			found.Store(p.index, true)
 		}
 	}
