@@ -6,7 +6,7 @@ GOFLAGS_BUILD = -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 DATA ?= ./demo-data
 LISTEN ?= 127.0.0.1:8080
 
-.PHONY: build app screenshots pictures first-load icons demo test fast race lint bench seal-cost properties policies prove fuzz api deps clean
+.PHONY: build app screenshots pictures first-load icons demo test fast race lint bench seal-cost properties policies prove fuzz firewall api deps clean
 
 build: app
 	go build $(GOFLAGS_BUILD) -o bin/catchment ./cmd/catchment
@@ -88,6 +88,12 @@ seal-cost:
 CASES ?= 300
 properties: deps
 	@go test -json -count=1 -timeout 20m -run '^TestProperty' ./internal/routing ./internal/intake -rapid.checks=$(CASES) | go run ./internal/propertytest/table
+
+# The firewall: all of the rules' own tests, and a minute of drawn texts for the
+# value gate's promise (LONG=1h for an hour of them).
+LONG ?= 1m
+firewall:
+	go test -count=1 -v -timeout 90m -run 'Suite|Positives|Inert$$|Blocked|Believable' ./internal/firewall -firewall.whole -firewall.long $(LONG)
 
 # Routing policies on both engines: a hundred thousand saved decisions replayed,
 # and back-tested against a slow recount, each with a control. Prints one table.
