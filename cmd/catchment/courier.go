@@ -11,6 +11,7 @@ import (
 
 	"catchment/internal/courier"
 	"catchment/internal/keyring"
+	"catchment/internal/outward"
 	"catchment/internal/signin"
 )
 
@@ -132,7 +133,7 @@ func (h *house) newSignin() *signin.Signin {
 	}
 	return signin.New(signin.Options{DB: h.db, Directory: h.directory, Keys: h.ring, Courier: h.phones, Countries: h.c.countries(), Host: host,
 		Opener: h.opener(), Events: h.events, Jobs: h.jobs, Log: h.log, Hash: hashCommand(),
-		SSO: signin.SSO{Accounts: h.accounts, PublicURL: h.c.publicURL(), TXT: signin.Resolver(h.c.DNS), Private: h.c.AllowPrivateSSO}})
+		SSO: signin.SSO{Accounts: h.accounts, PublicURL: h.c.publicURL(), Names: outward.Resolver(h.c.DNS), Inside: h.c.insideSSO()}})
 }
 
 // opener opens what belongs to persons and users, on the record.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"net"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -12,14 +13,16 @@ import (
 	"catchment/internal/caller"
 	"catchment/internal/edge"
 	"catchment/internal/journal"
+	"catchment/internal/outward"
 	"catchment/internal/store"
 )
 
 // wireConfig is how this program's own parts speak to each other.
 type wireConfig struct {
 	AllowPlaintext  bool   `name:"allow-plaintext" help:"Allow connections without TLS off loopback: the doors', and those to NATS and PostgreSQL." env:"CATCHMENT_ALLOW_PLAINTEXT"`
+	AllowNetworks   string `name:"allow-networks" help:"Private networks that accounts' webhooks and identity providers may stand in, apart by commas, also without TLS: 10.20.0.0/16,192.0.2.7. Empty: public addresses alone." env:"CATCHMENT_ALLOW_NETWORKS"`
 	AllowPrivateSSO bool   `name:"allow-private-sso" help:"Allow accounts' identity providers at private addresses and without TLS: for a closed network, or to try it." env:"CATCHMENT_ALLOW_PRIVATE_SSO"`
-	DNS             string `name:"dns" help:"Name server (HOST:PORT) that knows the domains of accounts' identity providers; the system's when empty." placeholder:"ADDR" env:"CATCHMENT_DNS"`
+	DNS             string `name:"dns" help:"Name server (HOST:PORT) that is asked for what accounts enter: their domains, identity providers and webhooks; the system's when empty." placeholder:"ADDR" env:"CATCHMENT_DNS"`
 	NATSCA          string `name:"nats-ca" help:"PEM file with the authority of the NATS server's certificate; the system's when empty." env:"CATCHMENT_NATS_CA" type:"path"`
 	NATSCert        string `name:"nats-cert" help:"PEM file with the certificate to show to the NATS server." env:"CATCHMENT_NATS_CERT" type:"path"`
 	NATSKey         string `name:"nats-key" help:"PEM file with its key." env:"CATCHMENT_NATS_KEY" type:"path"`
@@ -79,6 +82,9 @@ func (c wireConfig) checkDatabase(flag, text string) error {
 
 // checkWires is both for a server's own settings.
 func (c config) checkWires() error {
+	if _, err := caller.ParseNetworks(c.AllowNetworks); err != nil {
+		return usage("--allow-networks: %v", err)
+	}
 	if err := c.checkNATS("--nats-url", c.NATSURL); err != nil {
 		return err
 	}
@@ -86,6 +92,19 @@ func (c config) checkWires() error {
 		return err
 	}
 	return c.checkDatabase("--database-owner-url", c.DatabaseOwnerURL)
+}
+
+// inside are the private networks that an account's addresses may lead to.
+func (c wireConfig) inside() []netip.Prefix {
+	n, _ := caller.ParseNetworks(c.AllowNetworks) // checkWires has read it
+	return n
+}
+
+func (c wireConfig) insideSSO() []netip.Prefix {
+	if c.AllowPrivateSSO {
+		return outward.Everywhere
+	}
+	return c.inside()
 }
 
 // connections tells the state of each way in and between the parts.

@@ -27,7 +27,7 @@ var floors = []struct {
 	{"words about leads and rights", []string{"submission", "receipt", "rights"}},
 	{"vault", []string{"vault"}},
 	{"words", []string{"lead", "account", "problem"}},
-	{"letters", []string{"ident", "caller", "docs", "totp"}},
+	{"letters", []string{"ident", "caller", "outward", "docs", "totp"}},
 }
 
 // permissions: importing the package is a right, held by these.

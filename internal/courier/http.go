@@ -1,51 +1,22 @@
 package courier
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strconv"
-	"syscall"
 	"time"
+
+	"catchment/internal/outward"
 )
 
-// newHTTP is a client for one gateway: it follows no redirect, which could
-// lead inside, uses no proxy, and connects to public addresses only, unless
-// the gateway's own address is written as an IP address. Link-local ones, where
-// clouds keep their secrets, are never connected to.
-func newHTTP(u *url.URL) *http.Client {
-	stated, err := netip.ParseAddr(u.Hostname())
-	inside := err == nil && !stated.IsUnspecified()
-	d := &net.Dialer{Timeout: 5 * time.Second, ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
-		p, err := netip.ParseAddrPort(address)
-		if err != nil || !mayConnect(p.Addr(), inside) {
-			return errInside
-		}
-		return nil
-	}}
-	return &http.Client{
-		Transport: &http.Transport{DialContext: d.DialContext, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 5 * time.Second,
-			ResponseHeaderTimeout: 10 * time.Second, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 64 << 10},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
-var errInside = errors.New("courier: the gateway's name leads to an address inside; write the address itself to mean it")
-
-// shared is RFC 6598, between a provider and its customers.
-var shared = netip.MustParsePrefix("100.64.0.0/10")
-
-func mayConnect(a netip.Addr, inside bool) bool {
-	a = a.Unmap()
-	if a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() || a.IsMulticast() || a.IsUnspecified() {
-		return false
-	}
-	return inside || !a.IsLoopback() && !a.IsPrivate() && !shared.Contains(a)
+// way is how one gateway is reached: at public addresses only, unless the
+// gateway's own address is written as an IP address.
+func way(u *url.URL) outward.Options {
+	return outward.Options{Inside: outward.Stated(u.Hostname()), Header: 10 * time.Second, Idle: 4}
 }
 
 const mostAnswer = 64 << 10 // bytes of an answer that are read
@@ -55,7 +26,7 @@ const mostAnswer = 64 << 10 // bytes of an answer that are read
 func send(c *http.Client, r *http.Request) (status int, body []byte, head http.Header, err error) {
 	resp, err := c.Do(r)
 	if err != nil {
-		return 0, nil, nil, &Failure{Code: "no_answer", Permanent: errors.Is(err, errInside), cause: bare(err)}
+		return 0, nil, nil, &Failure{Code: "no_answer", Permanent: errors.Is(err, outward.ErrInside), cause: bare(err)}
 	}
 	defer resp.Body.Close()
 	body, _ = io.ReadAll(io.LimitReader(resp.Body, mostAnswer)) // the status has said it

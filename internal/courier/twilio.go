@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"catchment/internal/outward"
 	"catchment/internal/vault/reveal"
 )
 
@@ -58,7 +59,7 @@ func NewTwilio(address, secret string) (*Twilio, error) {
 	if err := secure(base); err != nil {
 		return nil, err
 	}
-	t := &Twilio{user: sid, secret: secret, from: from, http: newHTTP(base)}
+	t := &Twilio{user: sid, secret: secret, from: from, http: outward.New(way(base))}
 	if v := q.Get("key"); v != "" {
 		t.user = v
 	}

@@ -8,13 +8,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"catchment/internal/outward"
 	"catchment/internal/vault/reveal"
 )
 
@@ -57,7 +57,7 @@ func NewWebhook(address, secret string) (*Webhook, error) {
 	if !ok || err != nil || len(key) < 24 || len(key) > 64 {
 		return nil, errors.New("courier: the webhook's secret must be whsec_ and 24 to 64 bytes in base64")
 	}
-	return &Webhook{address: u, key: key, http: newHTTP(u), now: time.Now}, nil
+	return &Webhook{address: u, key: key, http: outward.New(way(u)), now: time.Now}, nil
 }
 
 // Carry implements Carrier.
@@ -93,14 +93,5 @@ func sign(key []byte, id, at string, body []byte) string {
 
 // Check asks whether somebody listens at the address; nothing is sent.
 func (w *Webhook) Check(ctx context.Context) error {
-	port := w.address.Port()
-	if port == "" {
-		port = map[string]string{"https": "443", "http": "80"}[w.address.Scheme]
-	}
-	dial := w.http.Transport.(*http.Transport).DialContext
-	c, err := dial(ctx, "tcp", net.JoinHostPort(w.address.Hostname(), port))
-	if err != nil {
-		return err
-	}
-	return c.Close()
+	return outward.Knock(ctx, w.address, way(w.address))
 }

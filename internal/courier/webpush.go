@@ -23,6 +23,7 @@ import (
 	"sync"
 	"time"
 
+	"catchment/internal/outward"
 	"catchment/internal/vault"
 	"catchment/internal/vault/reveal"
 )
@@ -126,7 +127,7 @@ type token struct {
 func NewWebPush(hosts PushHosts, key VAPID, contact string) *WebPush {
 	w := &WebPush{hosts: hosts, key: key, contact: contact, now: time.Now, clients: map[string]*http.Client{}, tokens: map[string]token{}}
 	for _, e := range hosts {
-		w.clients[e] = newHTTP(&url.URL{Host: e})
+		w.clients[e] = outward.New(way(&url.URL{Host: e}))
 	}
 	return w
 }

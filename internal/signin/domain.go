@@ -36,19 +36,6 @@ const (
 	mostRecords   = 200             // of one domain
 )
 
-// Resolver asks a name server for TXT records: the one at addr (host:port), or
-// the system's when it is empty.
-func Resolver(addr string) func(ctx context.Context, name string) ([]string, error) {
-	r := &net.Resolver{}
-	if addr != "" {
-		r.PreferGo = true
-		r.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, addr)
-		}
-	}
-	return r.LookupTXT
-}
-
 // recordOf is what the domain's TXT record has to say. It is made of account
 // and domain under a key of the keyring, so that nobody can tell another's.
 func (s *Signin) recordOf(in account.ID, domain string) string {
@@ -97,7 +84,7 @@ func (s *Signin) CheckDomains(ctx context.Context, scope account.Scope, actor st
 // lookUp says whether the domain has the record. An error says that it is not
 // known; a name without records is known not to.
 func (s *Signin) lookUp(ctx context.Context, d Domain) (bool, error) {
-	found, err := s.o.SSO.TXT(ctx, d.Name+".") // with the dot: no search list is tried
+	found, err := s.o.SSO.Names.LookupTXT(ctx, d.Name+".") // with the dot: no search list is tried
 	var none *net.DNSError
 	if errors.As(err, &none) && none.IsNotFound {
 		return false, nil

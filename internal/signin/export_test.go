@@ -37,9 +37,6 @@ var (
 // Reaches is tried by itself.
 var Reaches = reaches
 
-// Public is tried by itself.
-var Public = public
-
 // ReadClaims reads a token's content.
 func ReadClaims(text string, now time.Time) (second bool, asked time.Time, ok bool) {
 	var c claims

@@ -20,6 +20,7 @@ import (
 	"catchment/internal/events"
 	"catchment/internal/jobs/jobstest"
 	"catchment/internal/keyring"
+	"catchment/internal/outward"
 	"catchment/internal/problem"
 	"catchment/internal/signin"
 	"catchment/internal/signin/signintest"
@@ -60,7 +61,7 @@ type house struct {
 	waker   *jobstest.Waker
 	changed int
 	records []string
-	private bool // providers at private addresses are asked
+	inside  []netip.Prefix // where providers may stand
 	names   *signintest.DNS
 }
 
@@ -79,7 +80,7 @@ func each(t *testing.T, f func(h *house)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := &house{T: t, db: db, clock: &clock{at: store.Clock(time.Now())}, waker: &jobstest.Waker{}, private: true, names: signintest.NewDNS(t)}
+		h := &house{T: t, db: db, clock: &clock{at: store.Clock(time.Now())}, waker: &jobstest.Waker{}, inside: outward.Everywhere, names: signintest.NewDNS(t)}
 		h.keys = directorytest.Join(k, db)
 		h.events = events.NewLog(h.waker)
 		h.outbox = &courier.Outbox{}
@@ -111,7 +112,7 @@ func (h *house) deskAt(d *directory.Directory, c *clock) *signin.Signin {
 	phones := courier.New(courier.Options{Carrier: h.outbox})
 	s := signin.New(signin.Options{DB: h.db, Directory: d, Keys: h.keys, Now: c.now, Courier: phones, Host: "leads.example.com",
 		Opener: h.keys.Opener(), Events: h.events,
-		SSO: signin.SSO{Accounts: h.keys.Accounts, PublicURL: "https://leads.example.com", TXT: signin.Resolver(h.names.Address), Private: h.private}})
+		SSO: signin.SSO{Accounts: h.keys.Accounts, PublicURL: "https://leads.example.com", Names: outward.Resolver(h.names.Address), Inside: h.inside}})
 	h.Cleanup(phones.Close)
 	h.Cleanup(s.Close)
 	return s

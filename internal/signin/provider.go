@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -18,6 +20,7 @@ import (
 	"catchment/internal/audit"
 	"catchment/internal/directory"
 	"catchment/internal/keyring"
+	"catchment/internal/outward"
 	"catchment/internal/problem"
 	"catchment/internal/store"
 	"catchment/internal/store/access"
@@ -29,10 +32,10 @@ import (
 
 // SSO says how single sign-on works here. The zero SSO offers none.
 type SSO struct {
-	Accounts  *keyring.Accounts                                        // under whose keysets clients' secrets are sealed
-	PublicURL string                                                   // where browsers reach these doors, without a slash at the end
-	TXT       func(ctx context.Context, name string) ([]string, error) // asks name servers; nil: the system's
-	Private   bool                                                     // providers at private addresses, and without TLS: for tests and closed networks
+	Accounts  *keyring.Accounts // under whose keysets clients' secrets are sealed
+	PublicURL string            // where browsers reach these doors, without a slash at the end
+	Names     *net.Resolver     // looks up domains and providers; nil: the system's
+	Inside    []netip.Prefix    // private addresses that providers may have, also without TLS
 }
 
 // Provider is an account's identity provider, for OpenID Connect.
@@ -74,8 +77,9 @@ const (
 	mostAsking    = 32
 )
 
-func newProviders(private bool) *providers {
-	return &providers{client: outward(private), slots: make(chan struct{}, mostAsking), known: map[string]known{}}
+func newProviders(o SSO) *providers {
+	client := outward.New(outward.Options{Inside: o.Inside, Resolver: o.Names, Time: 8 * time.Second})
+	return &providers{client: client, slots: make(chan struct{}, mostAsking), known: map[string]known{}}
 }
 
 // enter takes a place among those who ask a provider. leave gives it back.
@@ -123,7 +127,7 @@ func (s *Signin) discover(ctx context.Context, issuer string, fresh bool) (*oidc
 
 func (s *Signin) mayVisit(text string) bool {
 	u, err := url.Parse(text)
-	return err == nil && u.Host != "" && u.User == nil && (u.Scheme == "https" || u.Scheme == "http" && s.o.SSO.Private)
+	return err == nil && u.Host != "" && u.User == nil && (u.Scheme == "https" || u.Scheme == "http" && len(s.o.SSO.Inside) > 0)
 }
 
 // ReadProvider reads the account's, without the secret; store.ErrNone.

@@ -26,6 +26,7 @@ import (
 	"catchment/internal/directory"
 	"catchment/internal/events"
 	"catchment/internal/jobs"
+	"catchment/internal/outward"
 	"catchment/internal/password"
 	"catchment/internal/problem"
 	"catchment/internal/store"
@@ -94,10 +95,10 @@ func New(o Options) *Signin {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.SSO.TXT == nil {
-		o.SSO.TXT = Resolver("")
+	if o.SSO.Names == nil {
+		o.SSO.Names = outward.Resolver("")
 	}
-	s := &Signin{o: o, hasher: password.New(o.Log, o.Hash...), queue: make(chan waiting, mostQueued), notes: map[noted]int{}, providers: newProviders(o.SSO.Private), party: relyingParty(o.SSO.PublicURL)}
+	s := &Signin{o: o, hasher: password.New(o.Log, o.Hash...), queue: make(chan waiting, mostQueued), notes: map[noted]int{}, providers: newProviders(o.SSO), party: relyingParty(o.SSO.PublicURL)}
 	run, end := context.WithCancel(context.Background())
 	s.end = end
 	s.work.Go(func() { s.carry(run) })

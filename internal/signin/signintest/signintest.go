@@ -13,6 +13,7 @@ import (
 	"catchment/internal/directory"
 	"catchment/internal/directory/directorytest"
 	"catchment/internal/events"
+	"catchment/internal/outward"
 	"catchment/internal/signin"
 	"catchment/internal/store"
 )
@@ -40,7 +41,7 @@ func New(t testing.TB, db *store.DB, dir *directory.Directory, keys *directoryte
 	for _, emits = range log {
 	}
 	d.Signin = signin.New(signin.Options{DB: db, Directory: dir, Keys: keys, Opener: keys.Opener(), Courier: c, Events: emits,
-		SSO: signin.SSO{Accounts: keys.Accounts, PublicURL: PublicURL, TXT: signin.Resolver(d.Names.Address), Private: true}})
+		SSO: signin.SSO{Accounts: keys.Accounts, PublicURL: PublicURL, Names: outward.Resolver(d.Names.Address), Inside: outward.Everywhere}})
 	t.Cleanup(c.Close)
 	t.Cleanup(d.Close)
 	return d
