@@ -26,7 +26,7 @@ const patience = 20 * time.Second
 func settingsFor(t *testing.T, o store.Options) config {
 	dir := filepath.Join(t.TempDir(), "data")
 	return config{Data: dir, Listen: "127.0.0.1:0", Inner: "127.0.0.1:0", Role: "all", TLS: "off",
-		DatabaseURL: o.URL, NATSReplicas: 1, NATSStorage: 1, Log: "info", LogFormat: "text", Watermark: 32}
+		DatabaseURL: o.URL, NATSReplicas: 1, NATSStorage: 1, Watermark: 32, logConfig: logConfig{Log: "info", LogFormat: "text"}}
 }
 
 // running is a server in this process, with what it logged.

@@ -32,12 +32,11 @@ type config struct {
 	NATSStorage      int64  `name:"nats-storage" help:"GiB that the journal may take on an external server; give every role the same." default:"100" env:"CATCHMENT_NATS_STORAGE"`
 	Identity         string `help:"age identity file that opens the keyring; DATA/identity.txt, made at first start, when empty." env:"CATCHMENT_IDENTITY"`
 	PassphraseFile   string `name:"passphrase-file" help:"File with the keyring's passphrase, instead of an identity file." env:"CATCHMENT_PASSPHRASE_FILE"`
-	Log              string `help:"Least level that is logged: ${enum}." enum:"debug,info,warn,error" default:"info" env:"CATCHMENT_LOG"`
-	LogFormat        string `name:"log-format" help:"${enum}" enum:"text,json" default:"text" env:"CATCHMENT_LOG_FORMAT"`
 	Watermark        int64  `help:"MiB of free disk under which no lead is taken; 0: a twentieth of the file system, between 32 and 1024." default:"0" env:"CATCHMENT_WATERMARK"`
 
 	Ask func() (string, error) `kong:"-"` // for the keyring's passphrase, where it has one and no file has it
 
+	logConfig
 	edgeConfig
 	wireConfig
 	kmsConfig
@@ -70,6 +69,9 @@ func (c config) check() error {
 		return err
 	}
 	if err := c.checkBucket(); err != nil {
+		return err
+	}
+	if err := c.checkLog(); err != nil {
 		return err
 	}
 	if _, err := c.pushHosts(); err != nil {

@@ -24,6 +24,7 @@ import (
 	"catchment/internal/desk"
 	"catchment/internal/directory"
 	"catchment/internal/events"
+	"catchment/internal/files"
 	"catchment/internal/followup"
 	"catchment/internal/insight"
 	"catchment/internal/intake"
@@ -82,8 +83,9 @@ type house struct {
 	carrier   *carry.Carrier
 	sequencer *events.Sequencer
 	tree      *audit.Sequencer
-	shipper   *shipper // nil without --backup-to, and on PostgreSQL
-	outside   *outside // nil without --bucket-url
+	shipper   *shipper     // nil without --backup-to, and on PostgreSQL
+	outside   *outside     // nil without --bucket-url
+	logs      files.Bucket // nil: the log is not kept
 	insight   *insight.Insight
 	watcher   *insight.Watcher
 	desk      *desk.Desk
@@ -168,7 +170,7 @@ func (h *house) openFront(ctx, run context.Context) error {
 
 // openBehind opens what is behind the door.
 func (h *house) openBehind(ctx, run context.Context) error {
-	if err := h.openLedger(ctx); err != nil {
+	if err := errors.Join(h.openLedger(ctx), h.openLog(ctx)); err != nil {
 		return err
 	}
 	return h.openSQL(ctx, run)
@@ -496,6 +498,9 @@ func (h *house) tryStart(ctx, run context.Context) bool {
 		if h.outside != nil {
 			h.work.Go(func() { h.outside.keep(run) })
 		}
+	}
+	if h.logs != nil {
+		h.work.Go(func() { h.keepLog(run) })
 	}
 	h.ready.Store(true)
 	return true

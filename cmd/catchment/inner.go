@@ -92,6 +92,9 @@ func (h *house) metrics(more []prometheus.Collector) *prometheus.Registry {
 		}
 		return 0
 	})
+	if b := h.c.Book; b != nil {
+		counter("log_dropped_total", "Lines of the log that were not kept: too many, or their bucket is away.", func() float64 { return float64(b.Dropped()) })
+	}
 	if h.journal == nil {
 		return r
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"catchment/internal/keyring"
+	"catchment/internal/logbook"
 	"catchment/internal/store"
 )
 
@@ -74,8 +75,42 @@ func TestASealedStart(t *testing.T) {
 		}
 	}
 	changedBesideTheServer(t, s)
+	theLogIsKept(t, s)
 	s.stop()
 	withoutADoor(t, c, shop)
+}
+
+// theLogIsKept looks for what the server said before it had a key, and for what
+// is left after 21 days.
+func theLogIsKept(t *testing.T, s *running) {
+	t.Helper()
+	h := s.doors.Load().house
+	if err := s.book.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	all := logbook.Want{From: time.Now().Add(-time.Hour), Until: time.Now().Add(time.Hour)}
+	lines, _, err := logbook.NewReader(h.logs, h.ring.LogIdentity()).Page(t.Context(), all, logbook.Place{}, 500)
+	var said []string
+	for _, l := range lines {
+		said = append(said, l.Message)
+	}
+	if text := strings.Join(said, "\n"); err != nil || !strings.Contains(text, "SEALED: leads are taken") || !strings.Contains(text, "unsealed") {
+		t.Errorf("kept: %v\n%s", err, text)
+	}
+	if _, _, err := logbook.NewReader(h.logs, h.ring.BackupIdentity()).Page(t.Context(), all, logbook.Place{}, 500); err == nil {
+		t.Error("what opens backups opens the log")
+	}
+	(&pruner{h: h}).pass(t.Context(), time.Now().Add(20*24*time.Hour))
+	if n := platformHas(t, s, "log.removed"); n != 0 {
+		t.Errorf("after 20 days %d entries say that it was removed", n)
+	}
+	(&pruner{h: h}).pass(t.Context(), time.Now().Add(23*24*time.Hour))
+	if n := platformHas(t, s, "log.removed"); n != 1 {
+		t.Errorf("after 23 days %d entries say that it was removed", n)
+	}
+	for f := range h.logs.List(t.Context(), "") {
+		t.Errorf("after 23 days %s is left", f.Name)
+	}
 }
 
 func health(t *testing.T, s *running) (status int, body string) {

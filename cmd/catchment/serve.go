@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"catchment/internal/logbook"
 )
 
 type serveCmd struct {
@@ -44,6 +46,7 @@ type server struct {
 	*gate
 	house *house
 	log   *slog.Logger
+	book  *logbook.Book       // nil: the log is not kept
 	pause func(time.Duration) // while a load balancer finds out
 
 	unlocker *unlocker
@@ -55,26 +58,20 @@ type server struct {
 	watch    sync.WaitGroup
 }
 
-func (c config) logger(w *world) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.Log)) // the parser has checked it
-	o := &slog.HandlerOptions{Level: level}
-	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w.err, o))
-	}
-	return slog.New(slog.NewTextHandler(w.err, o))
-}
-
 func startServer(w *world, c config) (*server, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
 	letGarbageGrow()
 	c.Services = &keyServices{}
-	s := &server{log: c.logger(w), pause: time.Sleep, keys: make(chan unlocking)}
+	if c.keepsLog() {
+		c.Book = logbook.New(nil)
+	}
+	s := &server{log: c.logger(w), book: c.Book, pause: time.Sleep, keys: make(chan unlocking)}
 	s.unlocker = &unlocker{s: s, now: time.Now}
 	g, begin, err := openGate(&c, s.log, s.answer, s.answerInner, s.countForeign)
 	if err != nil {
+		s.closeBook()
 		return nil, err
 	}
 	s.gate = g
@@ -84,6 +81,7 @@ func startServer(w *world, c config) (*server, error) {
 	if err != nil {
 		s.gate.abandon()
 		s.unlock()
+		s.closeBook()
 		return nil, err
 	}
 	s.enter(s.house)
@@ -122,4 +120,11 @@ func (s *server) stop() {
 	s.house.close()
 	s.gate.close()
 	s.unlock()
+	s.closeBook()
+}
+
+func (s *server) closeBook() {
+	if s.book != nil {
+		s.book.Close()
+	}
 }

@@ -17,7 +17,7 @@ var floors = []struct {
 	{"hall", []string{"web", "sift"}},
 	{"stages", []string{"intake", "routing", "followup", "insight", "publish", "carry", "signin", "notify", "privacy", "locksmith"}},
 	{"the bell", []string{"alarm"}},
-	{"keeps", []string{"keyring", "directory", "events", "audit", "jobs", "snapshot", "firewall"}},
+	{"keeps", []string{"keyring", "directory", "events", "audit", "jobs", "snapshot", "firewall", "logbook"}},
 	{"cellars: tables", []string{
 		"store/access", "store/alarms", "store/answers", "store/approvals", "store/carry", "store/changes", "store/counts", "store/cursor", "store/devices", "store/ending", "store/eventlog", "store/grants", "store/keys", "store/leads",
 		"store/members", "store/mover", "store/offers", "store/people", "store/policies", "store/published", "store/record", "store/retention", "store/setup", "store/views", "store/whole", "store/work"}},

@@ -8,44 +8,54 @@ import (
 	"filippo.io/age"
 )
 
-// Backups are age files. Their file key is wrapped by the root, so that the
+// Backups, and the keys of the log, are age files. Their file key is wrapped by the root, so that the
 // key service, or the local keyring, opens them; another recipient may stand
 // beside it.
 
 const (
 	backupStanza = "catchment-root"
 	backupAAD    = "catchment-backup-v1\n"
-	backupWait   = 30 * time.Second // for the key service
+	logStanza    = "catchment-log"
+	logAAD       = "catchment-log-v1\n"
+	rootWait     = 30 * time.Second // for the key service
 )
 
 // BackupRecipient seals a backup for this keyring's root.
-func (k *Keyring) BackupRecipient() age.Recipient { return backupKey{k} }
+func (k *Keyring) BackupRecipient() age.Recipient { return rootKey{k, backupStanza, backupAAD} }
 
 // BackupIdentity opens what was sealed for it, also under a root that was
 // rotated since, as long as the root's keyset has its key.
-func (k *Keyring) BackupIdentity() age.Identity { return backupKey{k} }
+func (k *Keyring) BackupIdentity() age.Identity { return rootKey{k, backupStanza, backupAAD} }
 
-type backupKey struct{ k *Keyring }
+// LogRecipient and LogIdentity are the same for the program's own log. Neither
+// opens what is the other's.
+func (k *Keyring) LogRecipient() age.Recipient { return rootKey{k, logStanza, logAAD} }
+func (k *Keyring) LogIdentity() age.Identity   { return rootKey{k, logStanza, logAAD} }
+
+type rootKey struct {
+	k           *Keyring
+	stanza, aad string
+}
 
 // Wrap implements age.Recipient.
-func (b backupKey) Wrap(fileKey []byte) ([]*age.Stanza, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), backupWait)
+func (r rootKey) Wrap(fileKey []byte) ([]*age.Stanza, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), rootWait)
 	defer cancel()
-	body, err := b.k.root().EncryptWithContext(ctx, fileKey, []byte(backupAAD))
+	body, err := r.k.root().EncryptWithContext(ctx, fileKey, []byte(r.aad))
 	if err != nil {
 		return nil, err
 	}
-	return []*age.Stanza{{Type: backupStanza, Body: body}}, nil
+	return []*age.Stanza{{Type: r.stanza, Body: body}}, nil
 }
 
 // Unwrap implements age.Identity.
-func (b backupKey) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
+func (r rootKey) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 	for _, s := range stanzas {
-		if s.Type != backupStanza {
+		if s.Type != r.stanza {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), backupWait)
-		key, err := b.k.root().DecryptWithContext(ctx, s.Body, []byte(backupAAD))
+		ctx, cancel := context.WithTimeout(context.Background(), rootWait)
+		key, err := r.k.root().DecryptWithContext(ctx, s.Body, []byte(r.aad))
 		cancel()
 		if err == nil {
 			return key, nil
