@@ -22,7 +22,11 @@ import (
 const (
 	actMigrate = "schema.migrate"
 	actMove    = "installation.move"
+	actStart   = "program.start"
 )
+
+// serving acts for a server, on the platform's record.
+const serving = "system:serve"
 
 // act puts on the platform's record what is about to be done here. Where SQL
 // is not at hand the entry is left in the data folder, and the server that runs
@@ -75,6 +79,31 @@ func (c config) record(ctx context.Context, at time.Time, e audit.Entry) error {
 	}
 	defer db.Close()
 	return db.Directory(ctx, func(d *store.Dir) error { return audit.WritePlatform(d, at, e) })
+}
+
+// noteStart puts on the platform's record which program began to serve this
+// database, and that it brought the schema from one version to another.
+func (h *house) noteStart(ctx context.Context, from, to int64) error {
+	b, err := thisBuild()
+	if err != nil {
+		return err
+	}
+	host, _ := os.Hostname()
+	err = h.db.Directory(ctx, func(d *store.Dir) error {
+		now := time.Now()
+		if from != to {
+			e := audit.Entry{Actor: serving, Action: actMigrate, Detail: map[string]any{"from": from, "to": to}}
+			if err := audit.WritePlatform(d, now, e); err != nil {
+				return err
+			}
+		}
+		if h.startNoted {
+			return nil
+		}
+		return audit.WritePlatform(d, now, audit.Entry{Actor: serving, Action: actStart, Detail: map[string]any{"build": b, "host": host, "role": h.c.Role}})
+	})
+	h.startNoted = err == nil
+	return err
 }
 
 // acts is the folder where entries wait for a server.

@@ -95,6 +95,7 @@ type house struct {
 	replayed   atomic.Bool           // what was deleted is gone from this database, too
 	unscrubbed atomic.Bool           // something was destroyed that PostgreSQL's pages still have
 	sealed     bool                  // the keyring waits for its passphrase; another house takes this one's place
+	startNoted bool                  // on the platform's record, once however often SQL has to be tried
 	ready      atomic.Bool           // SQL has this program's schema and the parts behind it run
 	draining   atomic.Bool
 	stops      []func() // what was started, in that order
@@ -450,10 +451,8 @@ func (h *house) buildDoors() error {
 // tryStart starts what stands on SQL; false when SQL is away.
 func (h *house) tryStart(ctx, run context.Context) bool {
 	from, to, err := store.Migrate(ctx, h.storeOptions())
-	if err == nil && from != to {
-		err = h.db.Directory(ctx, func(d *store.Dir) error {
-			return audit.WritePlatform(d, time.Now(), audit.Entry{Actor: "system:serve", Action: actMigrate, Detail: map[string]any{"from": from, "to": to}})
-		})
+	if err == nil {
+		err = h.noteStart(ctx, from, to)
 	}
 	if err != nil {
 		h.log.Warn("the database is not ready; leads are captured meanwhile", "error", err)

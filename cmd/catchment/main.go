@@ -43,7 +43,7 @@ type verbs struct {
 	Move       moveCmd       `cmd:"" help:"Carry a grown SQLite over to PostgreSQL, beside the working server."`
 	Prove      proveCmd      `cmd:"" help:"Prove a promise against a fresh instance: load, faults, and a count of every receipt."`
 	Hash       hashCmd       `cmd:"" name:"hash-passwords" hidden:"" help:"Hash passwords for a server that started this."`
-	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Version    versionCmd    `cmd:"" help:"Print the version; check this program against a signed release."`
 }
 
 // errFailed is a verb's way to end with status 1 after it has said why.
@@ -153,12 +153,4 @@ func hint(err error) string {
 		word = flag
 	}
 	return fmt.Sprintf(", did you mean %q?", nearest(word, known))
-}
-
-type versionCmd struct{}
-
-// Run prints the version.
-func (versionCmd) Run(w *world) error {
-	_, err := fmt.Fprintln(w.out, "catchment", version)
-	return err
 }

@@ -185,7 +185,7 @@ func TestANewerAppWaits(t *testing.T) {
 	d := openDeskDemo(t)
 	way := standBetween(t, d.url)
 	d.url = way.URL
-	versionOf := regexp.MustCompile("shell-[\\w-]{12}")
+	versionOf := regexp.MustCompile(`shell-[\w-]{12}`)
 	newer := func(path string, body []byte) []byte {
 		if path == "/app/sw.js" {
 			return versionOf.ReplaceAll(body, []byte("shell-AnotherVersn"))

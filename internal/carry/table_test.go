@@ -89,7 +89,7 @@ func TestRowsIDs(t *testing.T) {
 		}
 		return e.id
 	}
-	if id(1, "a@example.com") != id(1, "a@example.com") || id(1, "a@example.com") == id(2, "a@example.com") {
+	if once, again := id(1, "a@example.com"), id(1, "a@example.com"); once != again || id(1, "a@example.com") == id(2, "a@example.com") {
 		t.Error("a row's number does not tell it")
 	}
 	if id(1, "a@example.com", "k") != id(2, "b@example.com", "k") || id(1, "a@example.com", "k") == id(1, "a@example.com", "other") {

@@ -22,7 +22,7 @@ import (
 // bring what they usually do. Its key is SilenceKey.
 const (
 	KindSilence jobs.Kind = "silence"
-	SilenceKey            = "sources"
+	SilenceKey  string    = "sources"
 )
 
 const (

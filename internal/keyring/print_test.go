@@ -54,7 +54,7 @@ func shown(v any, secrets [][]byte) (n int) {
 	text := strings.ToLower(out.String() + string(b))
 	for _, s := range secrets {
 		s = s[:16]
-		for _, form := range []string{fmt.Sprintf("%x", s), strings.Trim(fmt.Sprint(s), "[]"), fmt.Sprintf("%s", s)} {
+		for _, form := range []string{fmt.Sprintf("%x", s), strings.Trim(fmt.Sprint(s), "[]"), string(s)} {
 			if strings.Contains(text, form) {
 				n++
 				break

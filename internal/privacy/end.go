@@ -26,7 +26,7 @@ import (
 // EndJob ends an account when its grace time is over; its key is endKey.
 const (
 	EndJob jobs.Kind = "end-account"
-	endKey           = "account"
+	endKey string    = "account"
 )
 
 // The grace time that an account may choose.

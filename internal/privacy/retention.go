@@ -21,7 +21,7 @@ import (
 // its key is retentionKey.
 const (
 	RetentionJob jobs.Kind = "retention"
-	retentionKey           = "account"
+	retentionKey string    = "account"
 )
 
 // The days that a rule may have.

@@ -33,13 +33,11 @@ func (c *cast) forgetful(ctx context.Context) (wrong, leaks int, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	p := httputil.NewSingleHostReverseProxy(target)
-	direct := p.Director
-	p.Director = func(r *http.Request) {
-		direct(r)
-		r.Header.Set("Authorization", "Bearer "+c.m.a.SecretKey)
-		r.Header.Set("Catchment-Purpose", "proof")
-	}
+	p := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Header.Set("Authorization", "Bearer "+c.m.a.SecretKey)
+		r.Out.Header.Set("Catchment-Purpose", "proof")
+	}}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, 0, err

@@ -64,12 +64,12 @@ func without(list []types.EntityUID, i int) []types.EntityUID {
 func bodies(n ast.IsNode) (out []ast.IsNode) {
 	switch n := n.(type) {
 	case ast.NodeTypeAnd:
-		out = append(out, n.Left, n.Right, ast.NodeTypeOr{BinaryNode: n.BinaryNode})
+		out = append(out, n.Left, n.Right, ast.NodeTypeOr(n))
 		for _, x := range sides(n.BinaryNode) {
 			out = append(out, ast.NodeTypeAnd{BinaryNode: x})
 		}
 	case ast.NodeTypeOr:
-		out = append(out, n.Left, n.Right, ast.NodeTypeAnd{BinaryNode: n.BinaryNode})
+		out = append(out, n.Left, n.Right, ast.NodeTypeAnd(n))
 		for _, x := range sides(n.BinaryNode) {
 			out = append(out, ast.NodeTypeOr{BinaryNode: x})
 		}

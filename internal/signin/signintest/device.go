@@ -41,8 +41,11 @@ func credential(t testing.TB) virtualwebauthn.Credential {
 		if err != nil {
 			t.Fatal(err)
 		}
-		public := key.(*ecdsa.PrivateKey).PublicKey
-		if x, y := public.X.BitLen(), public.Y.BitLen(); x > 248 && y > 248 {
+		public, err := key.(*ecdsa.PrivateKey).PublicKey.Bytes() // 4, x, y
+		if err != nil {
+			t.Fatal(err)
+		}
+		if public[1] != 0 && public[33] != 0 {
 			return c
 		}
 	}
