@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -64,9 +65,12 @@ func (k *known) write() error {
 			out[name].Why, out[name].Never = r.Why, r.Never
 		}
 	}
-	text, err := json.MarshalIndent(out, "", "  ")
-	if err != nil {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(out); err != nil {
 		return err
 	}
-	return os.WriteFile(k.file, append(text, '\n'), 0o644)
+	return os.WriteFile(k.file, text.Bytes(), 0o644)
 }
