@@ -189,6 +189,14 @@ func (d *doctor) keys() {
 	}
 }
 
+// instead says how another key comes into the place of one of the kind.
+func instead(k keyring.Kind) string {
+	if k.Rotates() {
+		return "catchment keys rotate " + string(k)
+	}
+	return "it goes with the installation, see docs/keys.md"
+}
+
 // locks tells of the keys that seal: what is overdue, and whether a lost root is
 // lost for good.
 func (d *doctor) locks() {
@@ -198,7 +206,7 @@ func (d *doctor) locks() {
 		case refused:
 			d.bad("%s key %s ended on %s: no account can be made; catchment keys rotate %s", k.Kind, k.ID, k.Ends.Format(time.DateOnly), k.Kind)
 		case due:
-			d.warn("%s key %s was due on %s: catchment keys rotate %s", k.Kind, k.ID, k.Due.Format(time.DateOnly), k.Kind)
+			d.warn("%s key %s was due on %s: %s", k.Kind, k.ID, k.Due.Format(time.DateOnly), instead(k.Kind))
 		default:
 			continue
 		}

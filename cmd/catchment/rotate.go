@@ -71,6 +71,7 @@ const turner = "system:locksmith"
 func (h *house) keepReading(run context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	signs := h.ring.SnapshotKeyID()
 	for failed := false; ; {
 		select {
 		case <-run.Done():
@@ -82,6 +83,13 @@ func (h *house) keepReading(run context.Context) {
 			h.log.Info("the keyring was changed, and is read anew")
 			if err := h.ring.RenewDoor(); err != nil {
 				h.log.Warn("the keys of the door beside the keyring are older than it", "error", err)
+			}
+		}
+		if now := h.ring.SnapshotKeyID(); now != signs && h.publisher != nil {
+			if err := h.publisher.PublishAll(run); err != nil {
+				h.log.Warn("the doors' snapshot could not be asked for under its new key; it is tried again", "error", err)
+			} else {
+				signs = now
 			}
 		}
 		if err != nil && !failed {
@@ -146,13 +154,13 @@ func heldState(k keyring.Held, now time.Time) string {
 	case refused:
 		return "ENDED: it makes no new accounts; rotate it"
 	case due:
-		return "overdue: rotate it"
+		return "overdue: " + instead(k.Kind)
 	case k.Until.After(now):
-		return "signs from " + k.Until.Format(time.RFC3339)
+		return "begins on " + k.Until.Format(time.RFC3339)
 	case !k.Uses:
 		return "opens what it sealed; seals nothing new"
-	case k.Due.IsZero():
-		return "stays: what it hashed or signed is in use"
+	case !k.Kind.Rotates():
+		return "in use; what it hashed is in the tables"
 	}
 	return "in use"
 }
@@ -199,10 +207,10 @@ func (c config) each(w *world, only string, first func(*house) error, f func(*ho
 
 type keysRotateCmd struct {
 	config  `embed:""`
-	What    string        `arg:"" help:"${enum}: root wraps accounts' keys; account is a new generation of their keys with its drop box; receipt signs receipts." enum:"root,account,receipt"`
+	What    string        `arg:"" help:"${enum}: root wraps accounts' keys; account is a new generation of their keys with its drop box; receipt signs receipts; record signs accounts' records; snapshot signs and seals what doors know; tokens makes codes of sign-in." enum:"root,account,receipt,record,snapshot,tokens"`
 	Account string        `help:"One account's id; all when empty."`
 	To      string        `help:"Of the root: the URI of a key service (see --kms-uri) that wraps accounts' keys from now on; the keyring itself is sealed by it with catchment keys lock." placeholder:"URI"`
-	From    time.Duration `help:"How long a receipt key is published before it signs: as long as those who check receipts keep the list." default:"10m"`
+	From    time.Duration `help:"How long a key of receipt, record, snapshot or tokens is known before it is used: as long as those who check receipts keep the list." default:"10m"`
 }
 
 // Run makes new keys. What they replace goes on opening; rewrap and expire end it.
@@ -230,13 +238,10 @@ func (c keysRotateCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	if c.What == "receipt" {
-		from := time.Now().Add(c.From)
-		id, err := ring.RotateReceipt(from)
-		if err != nil {
+	if c.What != "root" {
+		if err := c.rotateInTurn(w, ring, time.Now().Add(c.From)); err != nil {
 			return err
 		}
-		fmt.Fprintf(w.out, "receipt key %s signs from %s; it is published now, and the older ones stay published\n", id, from.Format(time.RFC3339))
 		return c.copies(w)
 	}
 	id, err := c.rotateRoot(w, ring)
@@ -245,6 +250,30 @@ func (c keysRotateCmd) Run(w *world) error {
 	}
 	fmt.Fprintf(w.out, "%s wraps from now on; catchment keys rewrap moves the accounts' keysets\n", keyring.RootKey(id))
 	return c.copies(w)
+}
+
+// rotateInTurn makes a key that takes over at a time.
+func (c keysRotateCmd) rotateInTurn(w *world, ring *keyring.Keyring, from time.Time) (err error) {
+	var id, then string
+	switch c.What {
+	case "receipt":
+		id, err = ring.RotateReceipt(from)
+		then = "signs from %s; it is published now, and the older ones stay published"
+	case "record":
+		id, err = ring.RotateRecord(from)
+		then = "signs from %s; it is published now, and the older ones stay published"
+	case "snapshot":
+		id, err = ring.RotateSnapshot(from)
+		then = "signs and seals from %s, and the servers publish everything anew then; catchment keys expire ends the older ones"
+	case "tokens":
+		err = ring.RotateTokens(from)
+		then = "makes the codes of what begins from %s; what began before goes on"
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w.out, "%s key %s "+then+"\n", c.What, id, from.Format(time.RFC3339))
+	return nil
 }
 
 func (c keysRotateCmd) rotateRoot(w *world, ring *keyring.Keyring) (uint32, error) {
@@ -340,6 +369,13 @@ func (c keysExpireCmd) Run(w *world) error {
 	})
 	if err != nil || c.Account != "" || ring == nil {
 		return err
+	}
+	ended, err := ring.EndSnapshots(max(c.Settled, locksmith.LeastSettled))
+	if err != nil {
+		return err
+	}
+	if ended {
+		fmt.Fprintln(w.out, "snapshot: the older keys sign nothing any more, and doors refuse what they signed")
 	}
 	return dropRoots(w, ring, used)
 }

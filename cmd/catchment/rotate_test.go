@@ -40,6 +40,15 @@ func TestKeysAreRotatedAndRecovered(t *testing.T) {
 	verb(0, "rotate", "root")
 	verb(0, "rotate", "receipt", "--from", "1h")
 	verb(1, "rotate", "receipt", "--from", "0s") // one waits already
+	for _, what := range []string{"record", "snapshot", "tokens"} {
+		if out := verb(0, "rotate", what, "--from", "1h"); !strings.HasPrefix(out, what+" key ") {
+			t.Errorf("%s: %s", what, out)
+		}
+		verb(1, "rotate", what)
+		if out := verb(0, "status"); strings.Count(out, "\n"+what) != 2 || !strings.Contains(out, "begins on") {
+			t.Errorf("status: %s", out)
+		}
+	}
 	if out := verb(0, "expire"); !strings.Contains(out, "kept: generation 1") || strings.Contains(out, "is destroyed") {
 		t.Errorf("expire before rewrap: %s", out)
 	}

@@ -23,11 +23,10 @@ const checkpointFolder = "checkpoints"
 // newTree makes the part that gives entries of the record their places and
 // signs checkpoints.
 func (h *house) newTree() *audit.Sequencer {
-	keys := h.recordKeyList()
-	return audit.NewSequencer(audit.SequencerOptions{DB: h.db, Key: h.ring.RecordKey(), Log: h.log,
+	return audit.NewSequencer(audit.SequencerOptions{DB: h.db, Key: h.recordKey, Log: h.log,
 		Own: h.ownCheckpoint(),
 		Export: func(_ context.Context, c checkpoint.Checkpoint, note string) error {
-			if err := keepCheckpoint(filepath.Join(h.c.Data, checkpointFolder), c, note, keys); err != nil {
+			if err := keepCheckpoint(filepath.Join(h.c.Data, checkpointFolder), c, note, h.recordKeyList()); err != nil {
 				return err
 			}
 			if h.outside != nil {
@@ -39,8 +38,7 @@ func (h *house) newTree() *audit.Sequencer {
 
 // ownCheckpoint reads one that this installation signed.
 func (h *house) ownCheckpoint() func(note string) (checkpoint.Checkpoint, error) {
-	keys := h.recordKeyList()
-	return func(note string) (checkpoint.Checkpoint, error) { return checkpoint.Open(note, keys) }
+	return func(note string) (checkpoint.Checkpoint, error) { return checkpoint.Open(note, h.recordKeyList()) }
 }
 
 // errCut says that the database has less of a record than was signed.
@@ -65,6 +63,9 @@ func keepCheckpoint(folder string, c checkpoint.Checkpoint, note string, keys re
 	}
 	return leave(folder, name, []byte(note))
 }
+
+// recordKey is what signs accounts' records now.
+func (h *house) recordKey() checkpoint.Key { return h.ring.RecordKey() }
 
 func (h *house) recordKeyList() (out receipt.Keys) {
 	for _, k := range h.ring.RecordPublicKeys() {

@@ -30,7 +30,7 @@ import (
 
 // newWholes makes what writes archives of whole accounts.
 func (h *house) newWholes() *carry.Wholes {
-	return &carry.Wholes{DB: h.db, Accounts: h.accounts, Record: h.recordOpening, Boxes: keyring.NewDropOpener(), Now: time.Now, Key: h.ring.RecordKey(),
+	return &carry.Wholes{DB: h.db, Accounts: h.accounts, Record: h.recordOpening, Boxes: keyring.NewDropOpener(), Now: time.Now, Key: h.recordKey,
 		Tree: func(ctx context.Context, s account.Scope, from int64, w io.Writer) error {
 			return h.newTree().Export(ctx, s, from, w)
 		},

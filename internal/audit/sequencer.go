@@ -41,7 +41,7 @@ type Sequencer struct {
 // SequencerOptions say what a sequencer works with.
 type SequencerOptions struct {
 	DB  *store.DB
-	Key checkpoint.Key
+	Key func() checkpoint.Key // asked each time, as they are rotated
 	// Own reads a checkpoint that this house signed.
 	Own func(note string) (checkpoint.Checkpoint, error)
 	// Export puts a checkpoint where SQL does not reach; it may be asked for
@@ -308,7 +308,7 @@ func (s *Sequencer) checkpoint(tx *store.Tx, tree *checkpoint.Tree, now time.Tim
 		return c, err
 	}
 	at := store.Clock(now)
-	note, err := checkpoint.Checkpoint{Account: tx.Account().String(), Size: tree.Size(), Root: root, At: at}.Sign(s.o.Key)
+	note, err := checkpoint.Checkpoint{Account: tx.Account().String(), Size: tree.Size(), Root: root, At: at}.Sign(s.o.Key())
 	return record.Checkpoint{Size: int64(tree.Size()), At: at, Peaks: tree.Peaks(), Note: note}, err
 }
 

@@ -24,7 +24,7 @@ var (
 )
 
 func sequencer(db *store.DB, export func(context.Context, checkpoint.Checkpoint, string) error) *audit.Sequencer {
-	return audit.NewSequencer(audit.SequencerOptions{DB: db, Key: key, Export: export, Log: slog.New(slog.DiscardHandler),
+	return audit.NewSequencer(audit.SequencerOptions{DB: db, Key: func() checkpoint.Key { return key }, Export: export, Log: slog.New(slog.DiscardHandler),
 		Own: func(note string) (checkpoint.Checkpoint, error) { return checkpoint.Open(note, keys) }})
 }
 

@@ -81,7 +81,7 @@ type Wholes struct {
 	Record   func(context.Context, keyring.Opening) error // of openings
 	Boxes    *keyring.DropOpener
 	Tree     func(ctx context.Context, s account.Scope, from int64, w io.Writer) error // the record's export
-	Key      checkpoint.Key
+	Key      func() checkpoint.Key
 	Keys     func() ([]byte, error) // the published keys of the record
 	Schema   func(context.Context) (int64, error)
 	Now      func() time.Time
@@ -451,7 +451,7 @@ func (x *wholeWriter) end() error {
 	if err := x.put(manifestFile, b); err != nil {
 		return err
 	}
-	note, err := checkpoint.Archive{Account: x.m.Account, Manifest: sha256.Sum256(b), At: x.m.At}.Sign(x.w.Key)
+	note, err := checkpoint.Archive{Account: x.m.Account, Manifest: sha256.Sum256(b), At: x.m.At}.Sign(x.w.Key())
 	if err != nil {
 		return err
 	}

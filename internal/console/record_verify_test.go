@@ -22,7 +22,7 @@ func recordKeys(ring *directorytest.Ring) (out receipt.Keys) {
 func tree(t *testing.T, db *store.DB, ring *directorytest.Ring) *audit.Sequencer {
 	t.Helper()
 	keys := recordKeys(ring)
-	return audit.NewSequencer(audit.SequencerOptions{DB: db, Key: ring.RecordKey(), Log: slog.New(slog.DiscardHandler),
+	return audit.NewSequencer(audit.SequencerOptions{DB: db, Key: func() checkpoint.Key { return ring.RecordKey() }, Log: slog.New(slog.DiscardHandler),
 		Own: func(note string) (checkpoint.Checkpoint, error) { return checkpoint.Open(note, keys) }})
 }
 

@@ -2,7 +2,6 @@ package keyring
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -126,13 +125,8 @@ func (k *Keyring) DropRoots(ids ...uint32) error {
 // public keys stay published: receipts live longer than keys.
 func (k *Keyring) RotateReceipt(from time.Time) (id string, err error) {
 	err = k.change(func(p *platformKeys) error {
-		if last := p.Receipt[len(p.Receipt)-1].NotBefore; !from.After(last) {
-			return fmt.Errorf("a receipt key is waiting for %s already", last.Format(time.RFC3339))
-		}
-		r := receiptKey{Seed: newKey(), NotBefore: from.UTC().Truncate(time.Second)}
-		p.Receipt = append(p.Receipt, r)
-		id = keyID(ed25519.NewKeyFromSeed(r.Seed).Public().(ed25519.PublicKey))
-		return nil
+		p.Receipt, id, err = nextSigner(p.Receipt, from)
+		return err
 	})
 	return id, err
 }

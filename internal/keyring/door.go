@@ -4,11 +4,11 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/ed25519"
-	"crypto/hkdf"
-	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 )
 
 // OpenDoor reads DIR/door.age, which SaveDoor wrote. It never makes keys.
@@ -32,13 +32,7 @@ func OpenDoor(o Options) (*Door, error) {
 
 // LimitsSecret is what nodes of one house name callers by when they count them
 // together; nothing is sealed under it.
-func (d *Door) LimitsSecret() []byte {
-	secret, err := hkdf.Expand(sha256.New, d.keys().SnapshotSeal, "catchment limits v1", 32)
-	if err != nil {
-		panic(err) // only the length can be wrong
-	}
-	return secret
-}
+func (d *Door) LimitsSecret() []byte { return d.keys().limits() }
 
 func parseDoor(plain []byte) (*doorKeys, error) {
 	var k doorKeys
@@ -54,8 +48,10 @@ func parseDoor(plain []byte) (*doorKeys, error) {
 // cannot pass off one entry as another. An older state of the same entry still
 // opens: the content must carry what tells old from new.
 func (k *Keyring) SealSnapshot(name string, plain []byte) []byte {
-	signature := ed25519.Sign(ed25519.NewKeyFromSeed(k.keys().SnapshotSeed), snapshotMessage(name, plain))
-	aead := mustGCM(k.keys().SnapshotSeal)
+	p := k.keys()
+	at := p.snapshotAt(time.Now())
+	signature := ed25519.Sign(ed25519.NewKeyFromSeed(p.snapshotSeeds()[at]), snapshotMessage(name, plain))
+	aead := mustGCM(p.snapshots()[at].Seal)
 	out := make([]byte, 1, 1+aead.Overhead()+len(signature)+len(plain))
 	out[0] = formatVersion
 	return aead.Seal(out, nil, append(signature, plain...), snapshotMessage(name, nil))
@@ -75,15 +71,25 @@ func (k *doorKeys) openSnapshot(name string, sealed []byte) ([]byte, error) {
 	if len(sealed) == 0 || sealed[0] != formatVersion {
 		return nil, fmt.Errorf("snapshot %q: %w", name, ErrDamaged)
 	}
-	signed, err := mustGCM(k.SnapshotSeal).Open(nil, nil, sealed[1:], snapshotMessage(name, nil))
+	all := k.snapshots()
+	if forDoors(name) {
+		all = all[k.DoorsFrom:]
+	}
+	for _, s := range slices.Backward(all) {
+		if plain, ok := s.open(name, sealed[1:]); ok {
+			return plain, nil
+		}
+	}
+	return nil, fmt.Errorf("snapshot %q: %w", name, ErrDamaged)
+}
+
+func (s snapshotKey) open(name string, sealed []byte) (plain []byte, ok bool) {
+	signed, err := mustGCM(s.Seal).Open(nil, nil, sealed, snapshotMessage(name, nil))
 	if err != nil || len(signed) < ed25519.SignatureSize {
-		return nil, fmt.Errorf("snapshot %q: %w", name, ErrDamaged)
+		return nil, false
 	}
 	signature, plain := signed[:ed25519.SignatureSize], signed[ed25519.SignatureSize:]
-	if !ed25519.Verify(k.SnapshotPublic, snapshotMessage(name, plain), signature) {
-		return nil, fmt.Errorf("snapshot %q: %w", name, ErrDamaged)
-	}
-	return plain, nil
+	return plain, ed25519.Verify(s.Public, snapshotMessage(name, plain), signature)
 }
 
 // snapshotMessage is what is signed; with no content, the associated data.

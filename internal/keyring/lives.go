@@ -2,6 +2,7 @@ package keyring
 
 import (
 	"cmp"
+	"encoding/hex"
 	"slices"
 	"strings"
 	"time"
@@ -14,12 +15,19 @@ type Kind string
 const (
 	RootKind     Kind = "root"     // wraps account keysets
 	ReceiptKind  Kind = "receipt"  // signs receipts
+	RecordKind   Kind = "record"   // signs checkpoints of accounts' records
 	SnapshotKind Kind = "snapshot" // signs and seals what the doors know
+	TokensKind   Kind = "tokens"   // codes and challenges of sign-in
+	FactorsKind  Kind = "factors"  // TOTP seeds, recovery codes, providers' subjects, push
 	LoginKind    Kind = "login"    // finds users at sign-in
-	TokensKind   Kind = "tokens"   // codes, links, flows, apps
 	AccountKind  Kind = "account"  // a generation: wraps persons' keys, and is the drop box
-	IndexKind    Kind = "index"    // finds persons of an account
+	IndexKind    Kind = "index"    // finds persons of an account, and makes ids of captures
 )
+
+// Kinds lists them all.
+func Kinds() []Kind {
+	return []Kind{RootKind, AccountKind, ReceiptKind, RecordKind, SnapshotKind, TokensKind, FactorsKind, LoginKind, IndexKind}
+}
 
 // Life is how long keys of a kind serve: warned of after Due, refused after
 // End. The zero End never refuses: a lead that came is not refused because
@@ -28,19 +36,25 @@ type Life struct{ Due, End time.Duration }
 
 const day = 24 * time.Hour
 
-// LifeOf tells the life of a kind. A zero Due says that the key stays: what it
-// hashed is in the tables, and changing it would need every value opened.
+// LifeOf tells the life of a kind. What keys without a rotation hashed is in the
+// tables, or in people's apps: they are warned of after five years, and end with
+// the installation or the account (docs/decisions/0012-rotation.md).
 func LifeOf(k Kind) Life {
 	switch k {
 	case RootKind:
 		return Life{365 * day, 730 * day}
-	case ReceiptKind:
+	case ReceiptKind, RecordKind, SnapshotKind, TokensKind:
 		return Life{Due: 365 * day}
 	case AccountKind:
 		return Life{Due: 180 * day}
+	case LoginKind, FactorsKind, IndexKind:
+		return Life{Due: 5 * 365 * day}
 	}
 	return Life{}
 }
+
+// Rotates reports whether another key can take the place of one of the kind.
+func (k Kind) Rotates() bool { return k != LoginKind && k != FactorsKind && k != IndexKind }
 
 // Held is one key of the platform: its name, never its bytes.
 type Held struct {
@@ -91,16 +105,42 @@ func (k *Keyring) Held() []Held {
 		}
 		out = append(out, h)
 	}
-	signs := k.ReceiptSigner().KeyID
-	for _, r := range k.ReceiptPublicKeys() {
-		out = append(out, Held{Kind: ReceiptKind, ID: r.KeyID, Born: r.NotBefore, Uses: r.KeyID == signs, Until: r.NotBefore}.lived())
+	inTurn := func(kind Kind, all []PublicKey, signs string) {
+		for _, r := range all {
+			out = append(out, Held{Kind: kind, ID: r.KeyID, Born: r.NotBefore, Uses: r.KeyID == signs, Until: r.NotBefore}.lived())
+		}
 	}
+	inTurn(ReceiptKind, k.ReceiptPublicKeys(), k.ReceiptSigner().KeyID)
+	inTurn(RecordKind, k.RecordPublicKeys(), k.RecordKey().KeyID)
+	var snapshots []PublicKey
+	for _, s := range p.snapshots() {
+		snapshots = append(snapshots, PublicKey{KeyID: keyID(s.Public), NotBefore: s.NotBefore})
+	}
+	inTurn(SnapshotKind, snapshots, k.SnapshotKeyID())
+	flows, makes := p.flowKeys()
+	inTurn(TokensKind, flows, makes)
 	out = append(out,
-		Held{Kind: SnapshotKind, ID: keyID(p.SnapshotPublic), Born: born("snapshot"), Uses: true}.lived(),
 		Held{Kind: LoginKind, ID: "login", Born: born("login"), Uses: true}.lived(),
-		Held{Kind: TokensKind, ID: "tokens", Born: born("tokens"), Uses: true}.lived())
+		Held{Kind: FactorsKind, ID: "factors", Born: born("factors"), Uses: true}.lived())
 	slices.SortStableFunc(out, func(a, b Held) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), a.Born.Compare(b.Born)) })
 	return out
+}
+
+// flowKeys names the keys of codes by a hash of them, and tells which one is in use.
+func (k *platformKeys) flowKeys() (all []PublicKey, uses string) {
+	now := time.Now()
+	list := k.Flows
+	if len(list) == 0 || list[0].NotBefore.After(now) {
+		list = append([]flowKey{{k.Token, k.Receipt[0].NotBefore}}, list...)
+	}
+	for _, f := range list {
+		id := hex.EncodeToString(mac(f.Key, "catchment key id")[:8])
+		all = append(all, PublicKey{KeyID: id, NotBefore: f.NotBefore})
+		if !f.NotBefore.After(now) {
+			uses = id
+		}
+	}
+	return all, uses
 }
 
 // rootEnded reports that the root key is past its end: it opens what it

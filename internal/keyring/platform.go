@@ -24,9 +24,12 @@ type platformKeys struct {
 	Version int             `json:"v"`
 	Root    json.RawMessage `json:"root"` // a tink keyset of AES-256-GCM keys
 	doorKeys
-	SnapshotSeed []byte `json:"snapshot_signing"` // Ed25519 seed
-	LoginIndex   []byte `json:"login_index"`      // HMAC-SHA-256 key
-	Token        []byte `json:"token"`            // HMAC-SHA-256 key
+	SnapshotSeed []byte       `json:"snapshot_signing"`            // Ed25519 seed; none: destroyed
+	LaterSeeds   [][]byte     `json:"snapshots_signing,omitempty"` // of LaterSnapshots
+	Record       []receiptKey `json:"record_signing,omitempty"`    // oldest first; none: made of SnapshotSeed
+	LoginIndex   []byte       `json:"login_index"`                 // HMAC-SHA-256 key
+	Token        []byte       `json:"token"`                       // HMAC-SHA-256 key of what stays: TOTP seeds, recovery codes, providers' subjects, push
+	Flows        []flowKey    `json:"flows,omitempty"`             // oldest first; none: Token
 
 	// Born says when keys were made, by their names; of a keyring from before
 	// this was noted, the first receipt key tells.
@@ -44,6 +47,10 @@ type doorKeys struct {
 	Receipt        []receiptKey `json:"receipt_signing"`  // oldest first; the last whose time has come signs
 	SnapshotSeal   []byte       `json:"snapshot_sealing"` // AES-256-GCM key
 	SnapshotPublic []byte       `json:"snapshot_public"`  // Ed25519 public key
+
+	LaterSnapshots []snapshotKey `json:"snapshots,omitempty"`  // that came after it, oldest first
+	DoorsFrom      int           `json:"doors_from,omitempty"` // the first of them all whose entries doors take
+	Limits         []byte        `json:"limits,omitempty"`     // none: made of SnapshotSeal
 }
 
 type receiptKey struct {
@@ -70,12 +77,14 @@ func newPlatform() ([]byte, error) {
 		doorKeys: doorKeys{
 			Receipt:        []receiptKey{{Seed: newKey(), NotBefore: now}},
 			SnapshotSeal:   newKey(),
-			SnapshotPublic: ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey),
+			SnapshotPublic: publicOf(seed),
 		},
 		SnapshotSeed: seed,
+		Record:       []receiptKey{{Seed: newKey(), NotBefore: now}},
+		Flows:        []flowKey{{newKey(), now}},
 		LoginIndex:   newKey(),
 		Token:        newKey(),
-		Born:         map[string]time.Time{RootKey(handle.KeysetInfo().GetPrimaryKeyId()): now, "snapshot": now, "login": now, "tokens": now},
+		Born:         map[string]time.Time{RootKey(handle.KeysetInfo().GetPrimaryKeyId()): now, "snapshot": now, "login": now, "factors": now},
 	}
 	return json.Marshal(k)
 }
@@ -117,16 +126,15 @@ func (k *platformKeys) check() error {
 	if k.Version != formatVersion {
 		return fmt.Errorf("format %d is not known to this version of the program", k.Version)
 	}
-	for _, key := range [][]byte{k.SnapshotSeed, k.LoginIndex, k.Token} {
+	for _, key := range [][]byte{k.LoginIndex, k.Token} {
 		if len(key) != 32 {
 			return errors.New("a key has the wrong length")
 		}
 	}
-	public := ed25519.NewKeyFromSeed(k.SnapshotSeed).Public().(ed25519.PublicKey)
-	if !public.Equal(ed25519.PublicKey(k.SnapshotPublic)) {
-		return errors.New("the snapshot's keys are not a pair")
+	if err := k.doorKeys.check(); err != nil {
+		return err
 	}
-	return k.doorKeys.check()
+	return k.checkTurns()
 }
 
 func (k *doorKeys) check() error {
@@ -138,8 +146,13 @@ func (k *doorKeys) check() error {
 			return errors.New("a key has the wrong length")
 		}
 	}
-	if len(k.SnapshotSeal) != 32 || len(k.SnapshotPublic) != ed25519.PublicKeySize {
-		return errors.New("a key has the wrong length")
+	for _, s := range k.snapshots() {
+		if len(s.Seal) != 32 || len(s.Public) != ed25519.PublicKeySize {
+			return errors.New("a key has the wrong length")
+		}
+	}
+	if k.DoorsFrom < 0 || k.DoorsFrom > len(k.LaterSnapshots) || len(k.Limits) != 0 && len(k.Limits) != 32 {
+		return errors.New("the snapshot's keys are not of the form")
 	}
 	return nil
 }
@@ -155,7 +168,7 @@ func decodeStrict(b []byte, into any) error {
 	return nil
 }
 
-// Signer signs receipts. KeyID tells a verifier which public key to take.
+// Signer signs receipts, or checkpoints of records. KeyID tells a verifier which public key to take.
 type Signer struct {
 	KeyID string
 	key   hidden[ed25519.PrivateKey]
@@ -163,6 +176,9 @@ type Signer struct {
 
 // Sign returns the Ed25519 signature (RFC 8032) of the message.
 func (s Signer) Sign(message []byte) []byte { return ed25519.Sign(*s.key(), message) }
+
+// Public is the 32 bytes of RFC 8032.
+func (s Signer) Public() []byte { return s.key().Public().(ed25519.PublicKey) }
 
 // PublicKey is one that verifies receipts.
 type PublicKey struct {
@@ -179,21 +195,24 @@ func keyID(public ed25519.PublicKey) string {
 
 // receiptSigner is of the newest key whose time has come: a new one is
 // published for a while before it signs.
-func (k *doorKeys) receiptSigner(now time.Time) Signer {
-	at := 0
-	for i, r := range k.Receipt {
-		if !r.NotBefore.After(now) {
-			at = i
+func (k *doorKeys) receiptSigner(now time.Time) Signer { return signerAt(k.Receipt, now) }
+
+func signerAt(all []receiptKey, t time.Time) Signer {
+	at := all[0]
+	for _, r := range all[1:] {
+		if !r.NotBefore.After(t) {
+			at = r
 		}
 	}
-	key := ed25519.NewKeyFromSeed(k.Receipt[at].Seed)
+	key := ed25519.NewKeyFromSeed(at.Seed)
 	return Signer{keyID(key.Public().(ed25519.PublicKey)), hide(&key)}
 }
 
-func (k *doorKeys) receiptPublicKeys() []PublicKey {
-	var out []PublicKey
-	for _, r := range k.Receipt {
-		public := ed25519.NewKeyFromSeed(r.Seed).Public().(ed25519.PublicKey)
+func (k *doorKeys) receiptPublicKeys() []PublicKey { return publicKeys(k.Receipt) }
+
+func publicKeys(all []receiptKey) (out []PublicKey) {
+	for _, r := range all {
+		public := publicOf(r.Seed)
 		out = append(out, PublicKey{keyID(public), public, r.NotBefore})
 	}
 	return out
@@ -203,17 +222,7 @@ func (k *doorKeys) receiptPublicKeys() []PublicKey {
 func (k *Keyring) ReceiptSigner() Signer { return k.keys().receiptSigner(time.Now()) }
 
 // ReceiptSignerAt returns the signer that signed receipts at that time.
-func (k *Keyring) ReceiptSignerAt(t time.Time) Signer {
-	keys := k.keys().Receipt
-	at := keys[0]
-	for _, r := range keys[1:] {
-		if !r.NotBefore.After(t) {
-			at = r
-		}
-	}
-	key := ed25519.NewKeyFromSeed(at.Seed)
-	return Signer{keyID(key.Public().(ed25519.PublicKey)), hide(&key)}
-}
+func (k *Keyring) ReceiptSignerAt(t time.Time) Signer { return signerAt(k.keys().Receipt, t) }
 
 // ReceiptPublicKeys lists the keys for /.well-known/catchment-receipt-keys.json, oldest first.
 func (k *Keyring) ReceiptPublicKeys() []PublicKey { return k.keys().receiptPublicKeys() }

@@ -24,7 +24,7 @@ type PlatformKeys struct {
 
 // KeyDates is a key as the operator sees it.
 type KeyDates struct {
-	Kind    string     `json:"kind" enum:"root,receipt,snapshot,login,tokens"`
+	Kind    string     `json:"kind" enum:"root,receipt,record,snapshot,tokens,factors,login"`
 	ID      string     `json:"id" example:"b8d373b9"`
 	BornAt  *time.Time `json:"born_at" doc:"null: before this was noted."`
 	DueAt   *time.Time `json:"due_at" doc:"When another should take its place; null: it stays."`

@@ -275,7 +275,7 @@ func (p *Privacy) certify(ctx context.Context, s account.Scope) error {
 		return err
 	}
 	now := p.now()
-	text, err := p.certificate(id, e, now).Sign(p.o.Key)
+	text, err := p.certificate(id, e, now).Sign(p.o.Key())
 	if err != nil {
 		return err
 	}

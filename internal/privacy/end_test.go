@@ -28,7 +28,7 @@ var certifies = checkpointtest.Own()
 // ends gives the world what an end needs: its keyset, an own key to sign with,
 // and who empties the record on PostgreSQL.
 func (w *world) ends() *jobs.Runner {
-	w.p.o.Key, w.p.o.JournalSeq = certifies, func() uint64 { return 7 }
+	w.p.o.Key, w.p.o.JournalSeq = func() checkpoint.Key { return certifies }, func() uint64 { return 7 }
 	if w.db.Engine() == store.Postgres {
 		w.p.o.RemoveKept = func(ctx context.Context, id account.ID) error { return store.RemoveKept(ctx, w.o, id) }
 	}

@@ -56,10 +56,10 @@ type Options struct {
 	// RemoveKept empties the tables of the record of an account's rows where this
 	// program's role may not; nil: it may.
 	RemoveKept func(ctx context.Context, id account.ID) error
-	Key        checkpoint.Key   // signs certificates
-	JournalSeq func() uint64    // of the journal's newest message; nil: there is none
-	Log        *slog.Logger     // nil: silent
-	Now        func() time.Time // time.Now when nil
+	Key        func() checkpoint.Key // signs certificates; asked each time
+	JournalSeq func() uint64         // of the journal's newest message; nil: there is none
+	Log        *slog.Logger          // nil: silent
+	Now        func() time.Time      // time.Now when nil
 }
 
 // Privacy is safe for concurrent use.

@@ -92,10 +92,11 @@ func (r *rotation) keyArgs(args []string) []string {
 	return args
 }
 
-// turn rotates root, accounts and the receipt key, and moves what is under them.
+// turn rotates every key that can be, and moves what is under the old ones.
 func (r *rotation) turn(ctx context.Context) error {
 	t, began := r.t, time.Now()
-	for _, args := range [][]string{{"rotate", "account"}, {"rotate", "root"}, {"rotate", "receipt", "--from", "2s"}} {
+	for _, args := range [][]string{{"rotate", "account"}, {"rotate", "root"}, {"rotate", "receipt", "--from", "2s"},
+		{"rotate", "record", "--from", "2s"}, {"rotate", "snapshot", "--from", "2s"}, {"rotate", "tokens", "--from", "2s"}} {
 		if _, err := r.keys(ctx, args...); err != nil {
 			return err
 		}
@@ -133,6 +134,7 @@ func (r *rotation) turn(ctx context.Context) error {
 		return err
 	}
 	t.check(r.label+"then the old root and the accounts' old keys are destroyed", strings.Contains(out, "root ") && strings.Contains(out, "generation 1: its wrapping key is destroyed"), "%s", firstLine(out))
+	t.check(r.label+"and the old key of the doors' snapshot", strings.Contains(out, "snapshot: the older keys sign nothing"), "doors refuse what it signed; leads come in under the new one")
 	t.check(r.label+"a drop box stays while the journal may hold something sealed to it", strings.Contains(out, "kept: drop box 1"), "%d lines", strings.Count(out, "\n"))
 	return nil
 }

@@ -64,7 +64,7 @@ func (c ceremony) bytes() []byte {
 
 func (s *Signin) ceremonyMAC(what string, c ceremony) [32]byte {
 	session := c.session.UUID()
-	return s.o.Keys.TokenMAC(what, string(c.bytes())+string(c.kind)+string(session[:]))
+	return s.o.Keys.FlowMAC(c.begun, what, string(c.bytes())+string(c.kind)+string(session[:]))
 }
 
 func (s *Signin) ceremonySecret(c ceremony) string {

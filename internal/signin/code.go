@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/big"
@@ -180,8 +181,14 @@ func newCode() string {
 	return fmt.Sprintf("%06d", n)
 }
 
+// startOf is when a flow's id was made: a UUIDv7 tells.
+func startOf(id access.FlowID) time.Time {
+	u := id.UUID()
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(u[:8]) >> 16))
+}
+
 func (s *Signin) codeMAC(id access.FlowID, code string) access.Hash {
-	return s.o.Keys.TokenMAC("code", id.String()+" "+code)
+	return s.o.Keys.FlowMAC(startOf(id), "code", id.String()+" "+code)
 }
 
 // sixDigits reads a code as people type it.

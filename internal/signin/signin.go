@@ -41,6 +41,8 @@ type Keys interface {
 	LoginIndex(normalised string) vault.MAC
 	// TokenMAC hashes a text of the kind under a key that is in no database.
 	TokenMAC(kind, text string) [32]byte
+	// FlowMAC does so under the key of what was begun then, which does not stay.
+	FlowMAC(begun time.Time, kind, text string) [32]byte
 }
 
 // Options say what sign-in works with. DB, Directory and Keys are needed.

@@ -143,7 +143,7 @@ func (s *Signin) nonce(id access.FlowID) string { return s.made("sso-nonce", id)
 func (s *Signin) verifier(id access.FlowID) string { return s.made("sso-verifier", id) }
 
 func (s *Signin) made(kind string, id access.FlowID) string {
-	mac := s.o.Keys.TokenMAC(kind, id.String())
+	mac := s.o.Keys.FlowMAC(startOf(id), kind, id.String())
 	return base64.RawURLEncoding.EncodeToString(mac[:])
 }
 
