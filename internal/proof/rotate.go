@@ -101,6 +101,7 @@ func (r *rotation) turn(ctx context.Context) error {
 			return err
 		}
 	}
+	rotated := time.Now().Add(2 * time.Second) // when the last of them begins
 	out, err := r.keys(ctx, "expire", "--settled", settledFor.String())
 	if err != nil {
 		return err
@@ -126,7 +127,7 @@ func (r *rotation) turn(ctx context.Context) error {
 		}
 	}
 	t.figure(r.label+"until all keys were new", time.Since(began).Seconds(), "s")
-	if err := pause(ctx, settledFor-time.Since(began)+5*time.Second); err != nil {
+	if err := pause(ctx, settledFor-time.Since(rotated)+5*time.Second); err != nil {
 		return err
 	}
 	out, err = r.keys(ctx, "expire", "--settled", settledFor.String())
