@@ -83,11 +83,13 @@ func (j *joined) forging(next http.Handler) http.Handler {
 		next.ServeHTTP(rec, r)
 		var answer map[string]any
 		said := jwt.MapClaims{}
-		if err := json.Unmarshal(rec.Body.Bytes(), &answer); err == nil {
-			_, _, err = jwt.NewParser().ParseUnverified(answer["id_token"].(string), said)
-			if err != nil {
-				j.Error(err)
-			}
+		if err := json.Unmarshal(rec.Body.Bytes(), &answer); err != nil || answer["id_token"] == nil {
+			w.WriteHeader(rec.Code) // the provider refuses
+			_, _ = w.Write(rec.Body.Bytes())
+			return
+		}
+		if _, _, err := jwt.NewParser().ParseUnverified(answer["id_token"].(string), said); err != nil {
+			j.Error(err)
 		}
 		answer["id_token"] = j.forge(said)
 		w.Header().Set("Content-Type", "application/json")
