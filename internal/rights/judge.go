@@ -55,27 +55,46 @@ func samples(house cedar.EntityUID) []sample {
 	return all
 }
 
-// table asks for every permission and every sample.
+// table asks for every permission and every sample, and for every field twice:
+// in an account that masks what is on offer, and in one that does not. Only of
+// fields may a policy ask which it is.
 func (p policies) table(role account.Role, d Definition) *table {
 	house := home
 	if role == account.Support || role == account.Operator {
 		house = platform
 	}
-	entities := cedar.EntityMap{me: principal(role, house, d)}
-	all := samples(house)
+	entities, all := fieldActions(), samples(house)
+	entities[me] = principal(role, house, d)
 	for _, s := range all {
 		entities[s.id] = cedar.Entity{UID: s.id, Attributes: cedar.NewRecord(s.attr)}
 	}
 	t := &table{cells: map[account.Permission]cell{}}
 	for _, w := range words {
-		for _, s := range all {
-			if p.permit(entities, w.Permission, s.id) {
-				t.cells[w.Permission] |= s.bit
-			}
+		if c := p.cell(entities, action(w.Permission), all); c != 0 {
+			t.cells[w.Permission] = c
+			t.teams = t.teams || c.reach() == Teams
 		}
-		t.teams = t.teams || t.cells[w.Permission].reach() == Teams
+	}
+	for _, masks := range []bool{false, true} {
+		for _, s := range all {
+			s.attr["masks"] = cedar.Boolean(masks)
+			entities[s.id] = cedar.Entity{UID: s.id, Attributes: cedar.NewRecord(s.attr)}
+		}
+		for f := range fieldCount {
+			t.fields[state(masks)][f] = given{p.cell(entities, fieldAction(inClear, f), all), p.cell(entities, fieldAction(masking, f), all)}
+		}
 	}
 	return t
+}
+
+// cell is for which of the samples the action is permitted.
+func (p policies) cell(entities cedar.EntityMap, action cedar.EntityUID, all []sample) (c cell) {
+	for _, s := range all {
+		if p.permit(entities, action, s.id) {
+			c |= s.bit
+		}
+	}
+	return c
 }
 
 // principal carries an own role's definition as sets of actions.
@@ -104,7 +123,7 @@ func action(p account.Permission) cedar.EntityUID {
 }
 
 // permit is the policies' word. An error anywhere is a no.
-func (p policies) permit(entities cedar.EntityMap, of account.Permission, resource cedar.EntityUID) bool {
-	decision, diagnostic := cedar.Authorize(p.set, entities, cedar.Request{Principal: me, Action: action(of), Resource: resource})
+func (p policies) permit(entities cedar.EntityMap, action, resource cedar.EntityUID) bool {
+	decision, diagnostic := cedar.Authorize(p.set, entities, cedar.Request{Principal: me, Action: action, Resource: resource})
 	return decision == cedar.Allow && len(diagnostic.Errors) == 0
 }

@@ -60,8 +60,9 @@ func (r Rights) cell(p account.Permission) cell {
 
 // table is never changed once made.
 type table struct {
-	cells map[account.Permission]cell
-	teams bool
+	cells  map[account.Permission]cell
+	fields [2][fieldCount]given // without and with the account's masking
+	teams  bool
 }
 
 // cell is for which of the sample resources a permission was given.

@@ -16,7 +16,7 @@ import (
 // asked are the roles of the table: those built in, also with a definition that
 // is not theirs to have, and own roles that ask for everything there is, with each
 // reach, also for what they cannot have, or for nothing.
-func asked() (names []string, tables func(policies) []*table) {
+func asked() (names []string, tables []func(policies) *table) {
 	all := append(account.AccountRoles(), account.Support, account.Operator)
 	for _, r := range all {
 		names = append(names, string(r))
@@ -32,27 +32,45 @@ func asked() (names []string, tables func(policies) []*table) {
 		}
 		return d
 	}
-	return names, func(p policies) (out []*table) {
-		for _, r := range all {
-			sum := &table{cells: map[account.Permission]cell{}}
-			for _, reach := range owns {
-				for permission, c := range p.table(r, everything(reach)).cells {
-					sum.cells[permission] |= c
-				}
-			}
-			out = append(out, sum)
-		}
-		for _, r := range owns {
-			out = append(out, p.table(own, everything(r)))
-		}
-		return out
+	for _, r := range all {
+		tables = append(tables, func(p policies) *table { return p.sum(r, owns, everything) })
 	}
+	for _, r := range owns {
+		tables = append(tables, func(p policies) *table { return p.table(own, everything(r)) })
+	}
+	return names, tables
+}
+
+func tablesOf(p policies) (out []*table) {
+	_, tables := asked()
+	for _, f := range tables {
+		out = append(out, f(p))
+	}
+	return out
+}
+
+// sum is all that a role may with any of these definitions.
+func (p policies) sum(role account.Role, of []Reach, everything func(Reach) Definition) *table {
+	sum := &table{cells: map[account.Permission]cell{}}
+	for _, reach := range of {
+		t := p.table(role, everything(reach))
+		for permission, c := range t.cells {
+			sum.cells[permission] |= c
+		}
+		for masks := range t.fields {
+			for f, c := range t.fields[masks] {
+				sum.fields[masks][f].clear |= c.clear
+				sum.fields[masks][f].masked |= c.masked
+			}
+		}
+	}
+	return sum
 }
 
 // write is the table as a text: what of the samples each role may.
 func write(p policies) string {
-	names, tables := asked()
-	all := tables(p)
+	names, _ := asked()
+	all := tablesOf(p)
 	var b strings.Builder
 	for _, w := range words {
 		fmt.Fprintf(&b, "%s\n", w.Permission)
@@ -62,7 +80,22 @@ func write(p policies) string {
 			}
 		}
 	}
+	for masks, when := range []string{"", ", masking"} {
+		for f := range fieldCount {
+			for i, t := range all {
+				given := t.fields[masks][f]
+				writeCell(&b, "open:"+f.String()+when, names[i], given.clear)
+				writeCell(&b, "mask:"+f.String()+when, names[i], given.masked)
+			}
+		}
+	}
 	return b.String()
+}
+
+func writeCell(b *strings.Builder, what, who string, c cell) {
+	if c != 0 {
+		fmt.Fprintf(b, "%s\t%s: %s\n", what, who, c)
+	}
 }
 
 func (c cell) String() string {
@@ -99,8 +132,8 @@ func TestPoliciesMakeTheTable(t *testing.T) {
 }
 
 func TestEveryCellIsAReach(t *testing.T) {
-	names, tables := asked()
-	for i, table := range tables(mustPolicies()) {
+	names, _ := asked()
+	for i, table := range tablesOf(mustPolicies()) {
 		for p, c := range table.cells {
 			w, _ := WordOf(p)
 			if c != 0 && c.reach() == None || c == houses && w.Lead || c&houses == 0 && !w.Lead {
@@ -129,10 +162,12 @@ func TestAnErrorDeniesEverything(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.set.Add("bad", &bad)
-		_, tables := asked()
-		for i, table := range tables(p) {
+		for i, table := range tablesOf(p) {
 			for permission, c := range table.cells {
 				t.Errorf("%s: role %d, %s: %s", name, i, permission, c)
+			}
+			if table.fields != ([2][fieldCount]given{}) {
+				t.Errorf("%s: role %d opens fields", name, i)
 			}
 		}
 	}
@@ -166,6 +201,29 @@ func TestRights(t *testing.T) {
 	}
 }
 
+// Without masking, the fields of a lead are open to whom persons:open reaches; and
+// masking takes from nobody but who has the lead only on offer.
+func TestFieldsFollowTheRightToOpen(t *testing.T) {
+	names, _ := asked()
+	for i, table := range tablesOf(mustPolicies()) {
+		r := Rights{table}
+		for _, as := range []Standing{Owner, InTeam, Other, Owner | Offered, InTeam | Offered, Other | Offered} {
+			opens := table.cells[account.OpenPersons]&cell(as) != 0
+			plain, masked := r.Sight(as, false), r.Sight(as, true)
+			if (plain == Sight{}) == opens || slices.Contains(plain[:], Masked) || opens && slices.Contains(plain[:], Nothing) {
+				t.Errorf("%s, %v: %v", names[i], as, plain)
+			}
+			reached := table.cells[account.OpenPersons]&cell(as)&^offered != 0
+			if want := (Sight{Name: Clear, Phone: Masked, Email: Masked}); reached && masked != plain || opens && !reached && masked != want || !opens && masked != (Sight{}) {
+				t.Errorf("%s, %v, masking: %v", names[i], as, masked)
+			}
+		}
+	}
+	if (Rights{}).Sight(Owner, false) != (Sight{}) {
+		t.Error("no rights open something")
+	}
+}
+
 func TestDefinitionsThatAreEqualAreJudgedOnce(t *testing.T) {
 	a := Own(Definition{account.ReadLeads: Teams, account.ReadSetup: All, account.WorkLeads: None})
 	b := Own(Definition{account.ReadSetup: All, account.ReadLeads: Teams})
@@ -191,8 +249,8 @@ func TestReachesAreRead(t *testing.T) {
 }
 
 func TestEveryPermissionHasWords(t *testing.T) {
-	names, tables := asked()
-	held := tables(mustPolicies())
+	names, _ := asked()
+	held := tablesOf(mustPolicies())
 	for _, w := range words {
 		if w.Words == "" || slices.Contains(w.Reaches, None) {
 			t.Errorf("%s: %+v", w.Permission, w)
