@@ -22,7 +22,7 @@ type SettingChange struct {
 	ID    string          `json:"id" example:"chg_01h455vb4pex5vsknk084sn02q"`
 	At    time.Time       `json:"at"`
 	By    string          `json:"by" doc:"A user's or key's id."`
-	Field string          `json:"field" doc:"As the thing's own JSON names it; before a point, what it is part of: pool, policy, watch, sign_in, networks, devices, retention." example:"pool.accept_seconds"`
+	Field string          `json:"field" doc:"As the thing's own JSON names it; before a point, what it is part of: pool, policy, watch, sign_in, networks, devices, retention, masking." example:"pool.accept_seconds"`
 	Was   json.RawMessage `json:"was" doc:"As it stands in the thing's own JSON; null: nothing."`
 	Now   json.RawMessage `json:"now"`
 
@@ -32,7 +32,7 @@ type SettingChange struct {
 type changesIn struct {
 	web.Page
 	Including
-	About string `query:"about" required:"true" maxLength:"60" doc:"The id of a project (with its pool, team and policies), a source, a stage, a user (with their hours), a role, a key, or the account (sign-in, networks, devices, retention)." example:"proj_01h455vb4pex5vsknk084sn02q"`
+	About string `query:"about" required:"true" maxLength:"60" doc:"The id of a project (with its pool, team and policies), a source, a stage, a user (with their hours), a role, a key, or the account (sign-in, networks, devices, retention, masking)." example:"proj_01h455vb4pex5vsknk084sn02q"`
 }
 
 // changesBy is the permission that a thing's changes need, by what its id begins with.

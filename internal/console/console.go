@@ -98,6 +98,7 @@ func New(p Parts) *Console {
 	c.carryRoutes()
 	c.privacyRoutes()
 	c.retentionRoutes()
+	c.maskingRoutes()
 	c.grantRoutes()
 	c.openingRoutes()
 	c.endRoutes()

@@ -29,7 +29,7 @@ type OpeningEntry struct {
 // OpenedOf is what was opened of one person, or user.
 type OpenedOf struct {
 	ID     string   `json:"id" doc:"A person's or a user's id." example:"prsn_01h455vb4pex5vsknk084sn02q"`
-	Fields []string `json:"fields" nullable:"false" example:"[\"name\",\"phone\"]"`
+	Fields []string `json:"fields" nullable:"false" doc:"phone:masked, email:masked: only the masked form." example:"[\"name\",\"phone\"]"`
 }
 
 type openingsIn struct {

@@ -10,6 +10,7 @@ import (
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/people"
 	"catchment/internal/vault"
@@ -123,13 +124,13 @@ func orNotFound(err error) error {
 }
 
 // correctionsOf shows what was corrected; the values go into the album.
-func correctionsOf(tx *store.Tx, id lead.PersonID, opens bool, page *album) ([]Corrected, error) {
+func correctionsOf(tx *store.Tx, id lead.PersonID, sees rights.Sight, page *album) ([]Corrected, error) {
 	found, err := people.Pasts(tx, id, 100)
 	out := make([]Corrected, len(found))
 	for i, p := range found {
 		out[i] = Corrected{Field: string(p.Field), By: p.By, At: p.At}
-		if opens && !p.Was.Empty() {
-			page.add(p.Was, func(text string, _ keyring.State) { out[i].Was = web.OrNull(text) })
+		if !p.Was.Empty() {
+			page.add(p.Was, sees.Of(personField[p.Field]), func(text string, _ keyring.State) { out[i].Was = web.OrNull(text) })
 		}
 	}
 	return out, err

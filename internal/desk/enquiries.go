@@ -32,8 +32,18 @@ type enquiryIn struct {
 	Include []string `query:"include" enum:"person,message" doc:"Personal parts to open, on the record as one entry."`
 }
 
-// includes says which personal parts of an enquiry to open.
-type includes struct{ person, message bool }
+// includes says which personal parts of an enquiry were asked for, and how much
+// of them the visitor is given.
+type includes struct {
+	person, message bool
+	sees            rights.Sight
+}
+
+// seeing is what was asked for, as far as it is seen.
+func (i includes) seeing(s rights.Sight) includes {
+	i.sees = s
+	return i
+}
 
 func included(v *web.Visit, list []string) includes {
 	return includes{
@@ -99,29 +109,32 @@ func enquiryViews(tx *store.Tx, found []leads.Enquiry, with func(leads.Enquiry) 
 		return nil, err
 	}
 	out := make([]Enquiry, len(found))
-	ids := make([]lead.PersonID, len(found))
+	persons := make([]seen, len(found))
 	for i, e := range found {
 		out[i] = n.enquiry(e)
 		w := with(e)
 		if w.person {
-			ids[i] = e.Person
+			persons[i] = seen{e.Person, w.sees}
 		}
 		if w.message {
-			messageOf(e, &out[i], page)
+			messageOf(e, w.sees, &out[i], page)
 		}
 	}
-	return out, page.persons(tx, ids, func(i int, p *Person) { out[i].Person = p })
+	return out, page.persons(tx, persons, func(i int, p *Person) { out[i].Person = p })
 }
 
 func always(in includes) func(leads.Enquiry) includes {
 	return func(leads.Enquiry) includes { return in }
 }
 
-// opensEnquiries says of which enquiries the visitor gets the personal parts
-// asked for: of those whose lead the right to open persons reaches.
+// opensEnquiries says how much the visitor gets of each enquiry's personal parts
+// that were asked for: as much as of its lead.
 func opensEnquiries(tx *store.Tx, v *web.Visit, all []leads.Enquiry, asked includes) (func(leads.Enquiry) includes, error) {
-	if asked == (includes{}) || v.Reach(account.OpenPersons) == rights.All {
+	if asked == (includes{}) {
 		return always(asked), nil
+	}
+	if v.Reach(account.OpenPersons) == rights.All {
+		return always(asked.seeing(reached(v, account.UserID{}, account.ProjectID{}))), nil
 	}
 	var ids []lead.ID
 	for _, e := range all {
@@ -133,24 +146,24 @@ func opensEnquiries(tx *store.Tx, v *web.Visit, all []leads.Enquiry, asked inclu
 	if err != nil {
 		return nil, err
 	}
-	opens := map[lead.ID]bool{}
+	sees := map[lead.ID]rights.Sight{}
 	for _, l := range found {
-		if opens[l.ID], err = opensLead(tx, v, l); err != nil {
+		if sees[l.ID], err = sight(tx, v, l); err != nil {
 			return nil, err
 		}
 	}
 	return func(e leads.Enquiry) includes {
-		if opens[e.Lead] || e.Lead.IsZero() && v.ReachesProject(account.OpenPersons, e.Project) {
-			return asked
+		if e.Lead.IsZero() {
+			return asked.seeing(reached(v, account.UserID{}, e.Project))
 		}
-		return includes{}
+		return asked.seeing(sees[e.Lead])
 	}, nil
 }
 
-func messageOf(e leads.Enquiry, out *Enquiry, page *album) {
-	page.add(e.Message, func(s string, _ keyring.State) { out.Message = web.OrNull(s) })
-	page.add(e.CustomSeal, func(s string, _ keyring.State) { out.PersonalCustom = objectOrNull(s) })
-	page.add(e.Consent, func(s string, _ keyring.State) { out.Consent = objectOrNull(s) })
+func messageOf(e leads.Enquiry, sees rights.Sight, out *Enquiry, page *album) {
+	page.add(e.Message, sees.Of(rights.Message), func(s string, _ keyring.State) { out.Message = web.OrNull(s) })
+	page.add(e.CustomSeal, sees.Of(rights.Custom), func(s string, _ keyring.State) { out.PersonalCustom = objectOrNull(s) })
+	page.add(e.Consent, sees.Of(rights.Custom), func(s string, _ keyring.State) { out.Consent = objectOrNull(s) })
 }
 
 func objectOrNull(s string) map[string]any {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"catchment/internal/keyring"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/changes"
 	"catchment/internal/store/leads"
@@ -72,14 +73,16 @@ func (d *Desk) leadHistory(ctx context.Context, v *web.Visit, in *historyIn) (*L
 		if err != nil {
 			return err
 		}
-		opens, err := opensLead(tx, v, l)
-		if err != nil {
-			return err
+		var sees rights.Sight
+		if in.Include == "person" {
+			if sees, err = sight(tx, v, l); err != nil {
+				return err
+			}
 		}
 		if h, err = moves(tx, l); err != nil {
 			return err
 		}
-		h.Changes, err = changesOf(tx, l, opens && in.Include == "person", page)
+		h.Changes, err = changesOf(tx, l, sees, page)
 		return err
 	})
 	if err != nil {
@@ -113,13 +116,13 @@ func moves(tx *store.Tx, l leads.Lead) (*LeadHistory, error) {
 }
 
 // changesOf lists what else was changed of a lead and its person. The texts of
-// the person go into the album when they are to be opened.
-func changesOf(tx *store.Tx, l leads.Lead, opens bool, page *album) ([]LeadChange, error) {
+// the person go into the album as far as they are seen.
+func changesOf(tx *store.Tx, l leads.Lead, sees rights.Sight, page *album) ([]LeadChange, error) {
 	kept, err := changes.List(tx, l.ID.String(), time.Time{}, changes.ID{}, maxChanges)
 	if err != nil {
 		return nil, err
 	}
-	out, err := corrected(tx, l, opens, page)
+	out, err := corrected(tx, l, sees, page)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +141,7 @@ func changesOf(tx *store.Tx, l leads.Lead, opens bool, page *album) ([]LeadChang
 
 // corrected lists what was put right of the lead's person. What a value became
 // is what stood there before the next correction, or stands there now.
-func corrected(tx *store.Tx, l leads.Lead, opens bool, page *album) (out []*LeadChange, err error) {
+func corrected(tx *store.Tx, l leads.Lead, sees rights.Sight, page *album) (out []*LeadChange, err error) {
 	found, err := people.Pasts(tx, l.Person, maxChanges)
 	if err != nil || len(found) == 0 {
 		return nil, err
@@ -149,23 +152,25 @@ func corrected(tx *store.Tx, l leads.Lead, opens bool, page *album) (out []*Lead
 	}
 	became := map[vault.Field]vault.Sealed{vault.Name: p.Name, vault.Phone: p.Phone, vault.Email: p.Email}
 	for _, past := range found {
-		c := &LeadChange{At: past.At, By: past.By, Field: string(past.Field), Sealed: !opens}
-		if opens {
-			page.text(past.Was, &c.Was)
-			page.text(became[past.Field], &c.Now)
-		}
+		as := sees.Of(personField[past.Field])
+		c := &LeadChange{At: past.At, By: past.By, Field: string(past.Field), Sealed: as == rights.Nothing}
+		page.text(past.Was, as, &c.Was)
+		page.text(became[past.Field], as, &c.Now)
 		became[past.Field] = past.Was
 		out = append(out, c)
 	}
 	return out, nil
 }
 
+// personField is what policies call a field of a person's row.
+var personField = map[vault.Field]rights.Field{vault.Name: rights.Name, vault.Phone: rights.Phone, vault.Email: rights.Email}
+
 // text adds a value of which the answer has the text, or null.
-func (a *album) text(s vault.Sealed, to *json.RawMessage) {
+func (a *album) text(s vault.Sealed, as rights.Form, to *json.RawMessage) {
 	if s.Empty() {
 		return
 	}
-	a.add(s, func(text string, _ keyring.State) {
+	a.add(s, as, func(text string, _ keyring.State) {
 		if text != "" {
 			*to, _ = json.Marshal(text) // a text can be
 		}

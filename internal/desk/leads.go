@@ -9,6 +9,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
+	"catchment/internal/rights"
 	"catchment/internal/routing"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
@@ -69,7 +70,7 @@ func (d *Desk) listLeads(ctx context.Context, v *web.Visit, in *leadsIn) (*leads
 		cut.Items = slices.DeleteFunc(cut.Items, func(l leads.Lead) bool {
 			return len(f.Owners) > 0 && !slices.Contains(f.Owners, l.Owner) || !v.Reads(l.Owner, l.Project)
 		})
-		list, err := leadList(tx, v, cut, func(l leads.Lead) bool { return with && v.Reaches(account.OpenPersons, l.Owner, l.Project) }, page)
+		list, err := leadList(tx, v, cut, func(l leads.Lead) rights.Sight { return reachedIf(with, v, l) }, page)
 		if err == nil {
 			out.List, out.Work = *list, is
 		}
@@ -97,19 +98,17 @@ func listFor(tx *store.Tx, v *web.Visit, f leads.LeadFilter, from web.Place, lim
 	return leads.ListLeads(tx, f, leads.LeadPage{CreatedAt: from.At, ID: web.IDAt[lead.ID](from)}, limit)
 }
 
-func leadList(tx *store.Tx, v *web.Visit, cut *web.List[leads.Lead], with func(leads.Lead) bool, page *album) (*web.List[Lead], error) {
+func leadList(tx *store.Tx, v *web.Visit, cut *web.List[leads.Lead], with func(leads.Lead) rights.Sight, page *album) (*web.List[Lead], error) {
 	items, err := leadViews(tx, v, cut.Items)
 	if err != nil {
 		return nil, err
 	}
 	list := &web.List[Lead]{Items: items, NextCursor: cut.NextCursor}
-	ids := make([]lead.PersonID, len(cut.Items))
+	persons := make([]seen, len(cut.Items))
 	for i, l := range cut.Items {
-		if with(l) {
-			ids[i] = l.Person
-		}
+		persons[i] = seen{l.Person, with(l)}
 	}
-	return list, page.persons(tx, ids, func(i int, p *Person) { list.Items[i].Person = p })
+	return list, page.persons(tx, persons, func(i int, p *Person) { list.Items[i].Person = p })
 }
 
 func (d *Desk) getLead(ctx context.Context, v *web.Visit, in *LeadPath) (*Lead, error) {
@@ -125,11 +124,11 @@ func (d *Desk) getLead(ctx context.Context, v *web.Visit, in *LeadPath) (*Lead, 
 		if err != nil {
 			return err
 		}
-		opens, err := opensLead(tx, v, l)
+		sees, err := sight(tx, v, l)
 		if err != nil {
 			return err
 		}
-		list, err := leadList(tx, v, &web.List[leads.Lead]{Items: []leads.Lead{l}}, func(leads.Lead) bool { return opens }, page)
+		list, err := leadList(tx, v, &web.List[leads.Lead]{Items: []leads.Lead{l}}, func(leads.Lead) rights.Sight { return sees }, page)
 		if err == nil {
 			out = &list.Items[0]
 		}
@@ -165,11 +164,11 @@ func (d *Desk) leadEnquiries(ctx context.Context, v *web.Visit, in *leadEnquirie
 			return err
 		}
 		cut := web.NewList(in.Page, found, func(e leads.Enquiry) web.Place { return web.Place{At: e.ReceivedAt, ID: e.ID.UUID()} })
-		opens, err := opensLead(tx, v, l)
+		sees, err := sight(tx, v, l)
 		if err != nil {
 			return err
 		}
-		include := includes{message: opens && slices.Contains(in.Include, "message")}
+		include := includes{message: slices.Contains(in.Include, "message"), sees: sees}
 		list.NextCursor = cut.NextCursor
 		list.Items, err = enquiryViews(tx, cut.Items, always(include), page)
 		return err
@@ -249,12 +248,10 @@ func (d *Desk) leadNotes(ctx context.Context, v *web.Visit, in *pagedLead) (*web
 		}
 		cut := web.NewList(in.Page, found, func(n leads.Note) web.Place { return web.Place{At: n.CreatedAt, ID: n.ID.UUID()} })
 		list.NextCursor, list.Items = cut.NextCursor, make([]Note, len(cut.Items))
-		opens, err := opensLead(tx, v, l)
+		sees, err := sight(tx, v, l)
 		for i, n := range cut.Items {
 			list.Items[i] = Note{ID: n.ID.String(), LeadID: n.Lead.String(), By: n.By, CreatedAt: n.CreatedAt}
-			if opens {
-				page.add(n.Text, func(s string, _ keyring.State) { list.Items[i].Text = web.OrNull(s) })
-			}
+			page.add(n.Text, sees.Of(rights.Notes), func(s string, _ keyring.State) { list.Items[i].Text = web.OrNull(s) })
 		}
 		return err
 	})

@@ -3,12 +3,12 @@ package desk
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"catchment/internal/account"
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
 	"catchment/internal/store/offers"
@@ -47,15 +47,34 @@ func readable(tx *store.Tx, v *web.Visit, id lead.ID) (leads.Lead, error) {
 	return l, err
 }
 
-// opensLead reports whether the visitor gets what is personal of the lead.
-func opensLead(tx *store.Tx, v *web.Visit, l leads.Lead) (bool, error) {
-	if !mayOpen(v) || v.Reaches(account.OpenPersons, l.Owner, l.Project) {
-		return mayOpen(v), nil
+// sight is how much of each field of the lead the visitor is given.
+func sight(tx *store.Tx, v *web.Visit, l leads.Lead) (rights.Sight, error) {
+	if seen := reached(v, l.Owner, l.Project); seen != (rights.Sight{}) || !mayOpen(v) || !v.Rights.Offered(account.OpenPersons) {
+		return seen, nil
 	}
-	if !v.Rights.Offered(account.OpenPersons) {
-		return false, nil
+	mine, err := onOfferTo(tx, l, v.User)
+	if err != nil || !mine {
+		return rights.Sight{}, err
 	}
-	return onOfferTo(tx, l, v.User)
+	masks, err := people.MasksOnOffer(tx)
+	return v.Rights.Sight(v.Standing(l.Owner, l.Project)|rights.Offered, masks), err
+}
+
+// reached is sight of a lead of that owner and project that is on offer to
+// somebody else, or to nobody. Masking takes nothing from it.
+func reached(v *web.Visit, owner account.UserID, project account.ProjectID) rights.Sight {
+	if !mayOpen(v) {
+		return rights.Sight{}
+	}
+	return v.Rights.Sight(v.Standing(owner, project), true)
+}
+
+// reachedIf is reached, when it was asked for.
+func reachedIf(asked bool, v *web.Visit, l leads.Lead) rights.Sight {
+	if !asked {
+		return rights.Sight{}
+	}
+	return reached(v, l.Owner, l.Project)
 }
 
 func onOfferTo(tx *store.Tx, l leads.Lead, u account.UserID) (bool, error) {
@@ -86,13 +105,18 @@ func (a *album) finish() {
 	}
 }
 
-func (a *album) add(s vault.Sealed, put func(text string, state keyring.State)) {
+// add has the value opened in this form; of nothing put is not called.
+func (a *album) add(s vault.Sealed, as rights.Form, put func(text string, state keyring.State)) {
+	if as == rights.Nothing {
+		return
+	}
+	s.Mask = as == rights.Masked
 	a.sealed = append(a.sealed, s)
 	a.put = append(a.put, put)
 }
 
 // person adds a person's values; the returned Person is filled by open.
-func (a *album) person(p people.Person) *Person {
+func (a *album) person(p people.Person, seen rights.Sight) *Person {
 	out := &Person{ID: p.ID.String(), Country: p.Country, Contactable: true, Erased: !p.ErasedAt.IsZero()}
 	text := func(to **string) func(string, keyring.State) {
 		return func(s string, state keyring.State) {
@@ -100,39 +124,59 @@ func (a *album) person(p people.Person) *Person {
 			*to = web.OrNull(s)
 		}
 	}
-	a.add(p.Name, text(&out.Name))
-	a.add(p.Phone, text(&out.Phone))
-	a.add(p.Email, text(&out.Email))
+	a.add(p.Name, seen.Of(rights.Name), text(&out.Name))
+	a.add(p.Phone, seen.Of(rights.Phone), text(&out.Phone))
+	a.add(p.Email, seen.Of(rights.Email), text(&out.Email))
+	for _, f := range []rights.Field{rights.Phone, rights.Email} {
+		if seen.Of(f) == rights.Masked {
+			out.Masked = append(out.Masked, f.String())
+		}
+	}
 	return out
+}
+
+// seen is a person, and how much of them to show; the zero seen is nobody.
+type seen struct {
+	id lead.PersonID
+	as rights.Sight
 }
 
 // persons adds the persons of a page's items, each person once, and puts them
 // where they belong; an item may have none.
-func (a *album) persons(tx *store.Tx, ids []lead.PersonID, put func(item int, p *Person)) error {
-	wanted := slices.DeleteFunc(slices.Clone(ids), lead.PersonID.IsZero)
+func (a *album) persons(tx *store.Tx, all []seen, put func(item int, p *Person)) error {
+	var wanted []lead.PersonID
+	for _, s := range all {
+		if s.as != (rights.Sight{}) && !s.id.IsZero() {
+			wanted = append(wanted, s.id)
+		}
+	}
 	found, err := people.Get(tx, wanted...)
 	if err != nil {
 		return err
 	}
-	known := map[lead.PersonID]*Person{}
+	rows := map[lead.PersonID]people.Person{}
 	for _, p := range found {
-		if known[p.ID] == nil {
-			known[p.ID] = a.person(p)
-		}
+		rows[p.ID] = p
 	}
 	marks, err := people.Suppressed(tx, wanted)
 	if err != nil {
 		return err
 	}
-	for id, m := range marks {
-		if p := known[id]; p != nil {
-			p.Contactable, p.NotContacting = false, web.OrNull(m.Reason)
+	known := map[seen]*Person{}
+	for i, s := range all {
+		row, ok := rows[s.id]
+		if !ok || s.as == (rights.Sight{}) {
+			continue
 		}
-	}
-	for i, id := range ids {
-		if p := known[id]; p != nil {
-			put(i, p)
+		p := known[s]
+		if p == nil {
+			p = a.person(row, s.as)
+			if m, ok := marks[s.id]; ok {
+				p.Contactable, p.NotContacting = false, web.OrNull(m.Reason)
+			}
+			known[s] = p
 		}
+		put(i, p)
 	}
 	return nil
 }

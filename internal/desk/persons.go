@@ -143,21 +143,34 @@ func personCard(tx *store.Tx, v *web.Visit, id lead.PersonID, page *album) (*Per
 	if out.Duplicates, err = duplicates(tx, v, id); err != nil {
 		return nil, err
 	}
-	opens, err := knows(tx, v, account.OpenPersons, id)
+	sees, err := sightOf(tx, v, id)
 	if err != nil {
 		return nil, err
 	}
-	opens = opens && mayOpen(v)
-	if out.Suppressed, err = suppressionsOf(tx, id, opens, page); err != nil {
+	if out.Suppressed, err = suppressionsOf(tx, id, sees, page); err != nil {
 		return nil, err
 	}
-	if out.Corrected, err = correctionsOf(tx, id, opens, page); err != nil {
+	if out.Corrected, err = correctionsOf(tx, id, sees, page); err != nil {
 		return nil, err
 	}
-	if opens {
-		err = page.persons(tx, []lead.PersonID{id}, func(_ int, p *Person) { out.Person = p })
+	return out, page.persons(tx, []seen{{id, sees}}, func(_ int, p *Person) { out.Person = p })
+}
+
+// sightOf is how much of the person the visitor is given: as much as of those of
+// their leads that the right to open reaches.
+func sightOf(tx *store.Tx, v *web.Visit, id lead.PersonID) (rights.Sight, error) {
+	known, err := knows(tx, v, account.OpenPersons, id)
+	if err != nil || !known || !mayOpen(v) {
+		return rights.Sight{}, err
 	}
-	return out, err
+	as := rights.Owner
+	switch v.Reach(account.OpenPersons) {
+	case rights.Teams:
+		as = rights.InTeam
+	case rights.All:
+		as = rights.Other
+	}
+	return v.Rights.Sight(as, true), nil
 }
 
 // duplicates lists who else the person may be: those that the visitor may know,

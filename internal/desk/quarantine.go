@@ -91,10 +91,7 @@ func (d *Desk) listQuarantine(ctx context.Context, v *web.Visit, in *quarantineI
 		list = &web.List[Quarantined]{NextCursor: cut.NextCursor}
 		asked := included(v, in.Include)
 		list.Items, err = heldViews(tx, cut.Items, func(e leads.Enquiry) includes {
-			if v.ReachesProject(account.OpenPersons, e.Project) {
-				return asked
-			}
-			return includes{}
+			return asked.seeing(reached(v, account.UserID{}, e.Project))
 		}, page)
 		return err
 	})

@@ -7,6 +7,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/lead"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
 	"catchment/internal/vault"
@@ -46,7 +47,7 @@ func (d *Desk) searchLeads(ctx context.Context, v *web.Visit, in *searchIn) (*we
 			return err
 		}
 		cut := web.NewList(in.Page, found[:min(len(found), in.Limit+1)], func(l leads.Lead) web.Place { return web.Place{At: l.CreatedAt, ID: l.ID.UUID()} })
-		list, err = leadList(tx, v, cut, func(l leads.Lead) bool { return with && v.Reaches(account.OpenPersons, l.Owner, l.Project) }, page)
+		list, err = leadList(tx, v, cut, func(l leads.Lead) rights.Sight { return reachedIf(with, v, l) }, page)
 		return err
 	})
 	if err != nil {

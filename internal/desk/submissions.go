@@ -12,6 +12,7 @@ import (
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
 	"catchment/internal/receipt"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
 	"catchment/internal/web"
@@ -66,7 +67,7 @@ func (d *Desk) listSubmissions(ctx context.Context, v *web.Visit, in *submission
 		list.Items = make([]Submission, len(found))
 		for i, s := range found {
 			list.Items[i] = Submission{ID: s.ID.String(), ReceivedAt: s.ReceivedAt, Format: s.Format, Conflict: s.Conflict, Stream: s.Stream, Seq: s.Seq}
-			if with(e).message {
+			if with(e).sees.Of(rights.Submission) == rights.Clear {
 				d.receiptOf(s, &list.Items[i], slices.Contains(in.Include, "body"), page)
 			}
 		}
@@ -85,13 +86,13 @@ func (d *Desk) receiptOf(s leads.Submission, out *Submission, withBody bool, pag
 		Receipt *receipt.Kept `json:"receipt"`
 	}
 	whole := true
-	page.add(s.Raw, func(text string, state keyring.State) {
+	page.add(s.Raw, rights.Clear, func(text string, state keyring.State) {
 		body, whole = text, state == keyring.Clear
 		if whole && withBody {
 			out.Body = new(base64.RawURLEncoding.EncodeToString([]byte(text)))
 		}
 	})
-	page.add(s.Trace, func(text string, _ keyring.State) {
+	page.add(s.Trace, rights.Clear, func(text string, _ keyring.State) {
 		_ = json.Unmarshal([]byte(text), &kept) // without what was kept there is no receipt
 	})
 	page.then(func() {

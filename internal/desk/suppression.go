@@ -8,6 +8,7 @@ import (
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/store"
 	"catchment/internal/store/people"
 	"catchment/internal/web"
@@ -31,13 +32,13 @@ func suppressionView(s people.Suppression) Suppression {
 }
 
 // suppressionsOf shows a person's marks; their evidence goes into the album.
-func suppressionsOf(tx *store.Tx, id lead.PersonID, opens bool, page *album) ([]Suppression, error) {
+func suppressionsOf(tx *store.Tx, id lead.PersonID, sees rights.Sight, page *album) ([]Suppression, error) {
 	found, err := people.Suppressions(tx, id, 100)
 	out := make([]Suppression, len(found))
 	for i, s := range found {
 		out[i] = suppressionView(s)
-		if opens && !s.Evidence.Empty() {
-			page.add(s.Evidence, func(text string, _ keyring.State) { out[i].Evidence = web.OrNull(text) })
+		if !s.Evidence.Empty() {
+			page.add(s.Evidence, sees.Of(rights.Notes), func(text string, _ keyring.State) { out[i].Evidence = web.OrNull(text) })
 		}
 	}
 	return out, err

@@ -68,6 +68,8 @@ type Person struct {
 
 	Contactable   bool    `json:"contactable" doc:"false: this person must not be contacted; show no links to call or write."`
 	NotContacting *string `json:"not_contactable_because" doc:"The code of the reason; null while contactable." example:"asked-not-to"`
+
+	Masked []string `json:"masked,omitempty" nullable:"false" enum:"phone,email" doc:"Of these only a masked form is given, until the offer is accepted: show no links to call or write."`
 }
 
 // Lead is the work item: a person's interest in a project.

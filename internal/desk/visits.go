@@ -10,6 +10,7 @@ import (
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
+	"catchment/internal/rights"
 	"catchment/internal/sift"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
@@ -124,9 +125,11 @@ func (d *Desk) visits(ctx context.Context, v *web.Visit, p web.Page, asked func(
 		holds, err := holdsOfVisits(tx, cut.Items)
 		for i, x := range cut.Items {
 			list.Items[i] = *visitView(x)
-			if mayOpen(v) && (x.User == v.User && !v.User.IsZero() || v.Reaches(account.OpenPersons, holds[x.Lead].Owner, x.Project)) {
-				page.add(x.Place, func(s string, _ keyring.State) { list.Items[i].Place = web.OrNull(s) })
+			as := reached(v, holds[x.Lead].Owner, x.Project).Of(rights.Notes)
+			if mayOpen(v) && x.User == v.User && !v.User.IsZero() { // who receives the visitor has to know where
+				as = rights.Clear
 			}
+			page.add(x.Place, as, func(s string, _ keyring.State) { list.Items[i].Place = web.OrNull(s) })
 		}
 		return err
 	})

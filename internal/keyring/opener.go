@@ -7,6 +7,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/vault"
+	"catchment/internal/vault/reveal"
 )
 
 // Opening is one entry of the record: who looked at which fields, and why. It
@@ -25,6 +26,7 @@ type Opening struct {
 type Item struct {
 	vault.Binding
 	Subject vault.Subject
+	Masked  bool // its masked form was given
 }
 
 // BatchOpening is the record of intake opening count submissions of an account
@@ -39,7 +41,7 @@ type State uint8
 
 // The states. All but Clear come with an empty Personal.
 const (
-	Clear   State = iota // opened
+	Clear   State = iota // opened, or masked where that was asked for
 	Empty                // there was nothing to open
 	Erased               // its key is gone, and so is the text
 	Damaged              // ciphertext or key were changed, or belong elsewhere
@@ -69,7 +71,8 @@ type Opener struct {
 // Open opens the values for the actor with one entry on the record, however
 // many they are: a page of fifty leads is one call. The entry is committed
 // before the first value is decrypted; values that are empty are not on it.
-// One damaged value does not hold back the others: see Opened.States.
+// One damaged value does not hold back the others: see Opened.States. Of a value
+// with Mask the caller gets the masked form alone, and the entry says so.
 func (o *Opener) Open(ctx context.Context, scope account.Scope, actor string, purpose vault.Purpose, sealed ...vault.Sealed) (Opened, error) {
 	items, subjects := contents(sealed)
 	if len(items) == 0 {
@@ -132,7 +135,7 @@ func contents(sealed []vault.Sealed) (items []Item, subjects []vault.Subject) {
 		if s.Empty() {
 			continue
 		}
-		items = append(items, Item{s.Binding, s.Subject})
+		items = append(items, Item{s.Binding, s.Subject, s.Mask})
 		if !seen[s.Subject] {
 			seen[s.Subject] = true
 			subjects = append(subjects, s.Subject)
@@ -196,6 +199,9 @@ func openOne(keys map[vault.Subject]*SubjectKey, s vault.Sealed) (vault.Personal
 	text, err := key.open(s)
 	if err != nil {
 		return vault.Personal{}, Damaged
+	}
+	if s.Mask {
+		text = vault.Hide(vault.Mask(s.Binding.Field, reveal.Text(text)))
 	}
 	return text, Clear
 }

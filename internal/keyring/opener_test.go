@@ -58,6 +58,27 @@ func (d *desk) add(n byte) (name, phone vault.Sealed) {
 	return name, phone
 }
 
+// What is to be masked leaves the opener masked, and the entry tells it apart.
+func TestMaskedValuesLeaveMasked(t *testing.T) {
+	d := newDesk(t)
+	name, phone := d.add(1)
+	phone.Mask = true
+	got, err := d.Open(t.Context(), d.scope, "user_x", vault.ForContact, name, phone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := revealed(got.Values[0]), revealed(got.Values[1]); a != "Person 1" || b != "+1 •• •••• ••01" {
+		t.Errorf("given %q and %q", a, b)
+	}
+	if items := d.recorded[0].Items; items[0].Masked || !items[1].Masked {
+		t.Errorf("recorded %+v", items)
+	}
+	phone.Mask = false // the control: the same ciphertext opens
+	if got, err = d.Open(t.Context(), d.scope, "user_x", vault.ForContact, phone); err != nil || revealed(got.Values[0]) != "+12025550101" {
+		t.Errorf("in clear: %v, %v", revealed(got.Values[0]), err)
+	}
+}
+
 func TestAPageIsOneOpening(t *testing.T) {
 	d := newDesk(t)
 	var page []vault.Sealed
@@ -76,7 +97,7 @@ func TestAPageIsOneOpening(t *testing.T) {
 	if o.ID != got.Opening || o.ID.IsZero() || o.Scope != d.scope || o.Actor != "user_x" || o.Purpose != vault.ForContact || o.Count != 100 || len(o.Items) != 100 {
 		t.Errorf("recorded %+v", o)
 	}
-	if o.Items[1] != (Item{page[1].Binding, page[1].Subject}) {
+	if o.Items[1] != (Item{page[1].Binding, page[1].Subject, false}) {
 		t.Errorf("the second item is %+v", o.Items[1])
 	}
 	for n := range 50 {

@@ -5,7 +5,6 @@ import (
 	"catchment/internal/audit"
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
-	"catchment/internal/vault"
 
 	"github.com/google/uuid"
 )
@@ -13,11 +12,15 @@ import (
 // Opened is the action of every opening of personal data.
 const Opened = "opened"
 
+// Masked follows the name of a field, in the record, of which only the masked
+// form was given.
+const Masked = ":masked"
+
 type openedItem struct {
-	Table string      `json:"table"`
-	Row   string      `json:"row"`
-	Field vault.Field `json:"field"`
-	Whose string      `json:"whose"`
+	Table string `json:"table"`
+	Row   string `json:"row"`
+	Field string `json:"field"`
+	Whose string `json:"whose"`
 }
 
 type openedDetail struct {
@@ -32,7 +35,10 @@ func Entry(o keyring.Opening) audit.Entry {
 	d := openedDetail{Count: o.Count, Items: make([]openedItem, len(o.Items))}
 	var things []string
 	for i, it := range o.Items {
-		d.Items[i] = openedItem{it.Table, textID(it.Table, it.Row), it.Field, textID(whose(it.Table), it.Subject)}
+		d.Items[i] = openedItem{it.Table, textID(it.Table, it.Row), string(it.Field), textID(whose(it.Table), it.Subject)}
+		if it.Masked {
+			d.Items[i].Field += Masked
+		}
 		things = append(things, d.Items[i].Whose)
 	}
 	if o.Grant != (keyring.GrantID{}) {

@@ -130,7 +130,7 @@ func (c *cast) places(r route, who *credential) []string {
 // that answer 401 to a wrong secret: those are refused as incomplete, after the
 // rights were judged; these change nothing.
 var harmless = map[string]string{
-	"put-networks": `{"admins":[],"everyone":[],"keys":[]}`, "put-sign-in": `{"no_password":[],"second_factor":[],"code_countries":[]}`,
+	"put-masking": `{"on_offer":false}`, "put-networks": `{"admins":[],"everyone":[],"keys":[]}`, "put-sign-in": `{"no_password":[],"second_factor":[],"code_countries":[]}`,
 	"put-account-limits": `{}`, "put-sso": `{}`, "change-user": `{"name":"Spare"}`, "sign-in": `{}`, "redeem-link": `{}`, "show-factor": `{}`, "add-passkey": `{}`,
 	"change-password": `{}`, "ask-code": `{}`, "begin-sso": `{}`,
 }

@@ -69,6 +69,7 @@ type Sealed struct {
 	Binding Binding
 	Subject Subject
 	Data    []byte
+	Mask    bool // an opening gives the masked form alone: see Mask
 }
 
 // Empty reports whether there is nothing to open.

@@ -71,6 +71,17 @@ func (v *Visit) Reaches(p account.Permission, owner account.UserID, project acco
 	return r == rights.All || r != rights.None && !owner.IsZero() && owner == v.User || r == rights.Teams && slices.Contains(v.Teams, project)
 }
 
+// Standing is how the visitor stands to a lead of that owner and project.
+func (v *Visit) Standing(owner account.UserID, project account.ProjectID) rights.Standing {
+	switch {
+	case !owner.IsZero() && owner == v.User:
+		return rights.Owner
+	case slices.Contains(v.Teams, project):
+		return rights.InTeam
+	}
+	return rights.Other
+}
+
 // ReachesProject reports whether it goes for every lead of the project.
 func (v *Visit) ReachesProject(p account.Permission, project account.ProjectID) bool {
 	return v.Reaches(p, account.UserID{}, project)

@@ -35,7 +35,7 @@ var fates = map[string]func(*Table){
 	"account_alarm": carried, "account_limit": carried, "assignment": carried, "attempt": carried, "attempt_open": carried, "audit_about": carried,
 	"audit_event": carried, "audit_leaf": carried, "backtest": carried, "booking": carried, "dead_letter": carried, "decision": carried, "device_rule": carried,
 	"figure_cell": carried, "figure_share": carried, "holiday": carried, "import_mapping": carried, "import_result": carried, "lead": carried,
-	"lead_origin": carried, "lead_tag": carried, "merge": carried, "offer": carried, "own_role": carried, "person_index": carried, "person_link": carried,
+	"lead_origin": carried, "lead_tag": carried, "masking": carried, "merge": carried, "offer": carried, "own_role": carried, "person_index": carried, "person_link": carried,
 	"policy": carried, "pool": carried, "pool_member": carried, "presence_span": carried, "quarantine": carried, "quarantine_rules": carried,
 	"retention": carried, "round": carried, "saved_view": carried, "service_clock": carried, "shift": carried, "sign_in_rule": carried, "source_silence": carried, "source_watch": carried,
 	"spend": carried, "stage": carried, "stage_change": carried, "subject_request": carried,
