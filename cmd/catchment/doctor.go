@@ -189,22 +189,16 @@ func (d *doctor) keys() {
 	}
 }
 
-// instead says how another key comes into the place of one of the kind.
-func instead(k keyring.Kind) string {
-	if k.Rotates() {
-		return "catchment keys rotate " + string(k)
-	}
-	return "it goes with the installation, see docs/keys.md"
-}
-
 // locks tells of the keys that seal: what is overdue, and whether a lost root is
 // lost for good.
 func (d *doctor) locks() {
 	now, said := time.Now(), false
-	for _, k := range d.h.ring.Held() {
+	for _, k := range d.h.held() {
 		switch due, refused := k.Late(now); {
 		case refused:
-			d.bad("%s key %s ended on %s: no account can be made; catchment keys rotate %s", k.Kind, k.ID, k.Ends.Format(time.DateOnly), k.Kind)
+			d.bad("%s key %s ended on %s: %s; %s", k.Kind, k.ID, k.Ends.Format(time.DateOnly), ended(k.Kind), instead(k.Kind))
+		case undated(k):
+			d.warn("%s: nobody can tell how old %s is: give it in a file, which has a date", k.Kind, k.ID)
 		case due:
 			d.warn("%s key %s was due on %s: %s", k.Kind, k.ID, k.Due.Format(time.DateOnly), instead(k.Kind))
 		default:
@@ -221,12 +215,16 @@ func (d *doctor) locks() {
 			d.warn("generation %d of %s was due on %s: a running server rotates it within the hour, or catchment keys rotate account --account %s", newest.Number, id, newest.Due.Format(time.DateOnly), id)
 			said = true
 		}
+		if due := indexDue(a); !due.IsZero() && now.After(due) {
+			d.warn("the index of %s was due on %s: %s", id, due.Format(time.DateOnly), instead(keyring.IndexKind))
+			said = true
+		}
 		return nil
 	})
 	if err != nil {
 		d.bad("keys of accounts: %v", err)
 	} else if !said {
-		d.ok("no key that seals or signs is overdue")
+		d.ok("no key or secret is overdue")
 	}
 	if len(d.h.ring.Recovery()) == 0 {
 		d.warn("no recovery: when identity, passphrase or key service are lost, every lead is lost; catchment keys recovery age1…")

@@ -102,7 +102,7 @@ func (h *house) keepReading(run context.Context) {
 // operatorKeys is what the operator's door shows of the platform's keys.
 func (h *house) operatorKeys() operate.PlatformKeys {
 	out, now := operate.PlatformKeys{Recipients: len(h.ring.Recovery())}, time.Now()
-	for _, k := range h.ring.Held() {
+	for _, k := range h.held() {
 		late, refused := k.Late(now)
 		out.Keys = append(out.Keys, operate.Key{Kind: string(k.Kind), ID: k.ID, Born: k.Born, Due: k.Due, Ends: k.Ends, Uses: k.Uses, Late: late, Refused: refused})
 	}
@@ -118,9 +118,9 @@ type keysStatusCmd struct {
 func (c keysStatusCmd) Run(w *world) error {
 	return c.each(w, c.Account, func(h *house) error {
 		now := time.Now()
-		fmt.Fprintf(w.out, "%-9s %-18s %-11s %-11s %s\n", "kind", "id", "made", "due", "")
-		for _, k := range h.ring.Held() {
-			fmt.Fprintf(w.out, "%-9s %-18s %-11s %-11s %s\n", k.Kind, k.ID, dated(k.Born), dated(k.Due), heldState(k, now))
+		fmt.Fprintf(w.out, "%-10s %-18s %-11s %-11s %s\n", "kind", "id", "made", "due", "")
+		for _, k := range h.held() {
+			fmt.Fprintf(w.out, "%-10s %-18s %-11s %-11s %s\n", k.Kind, k.ID, dated(k.Born), dated(k.Due), heldState(k, now))
 		}
 		if len(h.ring.Recovery()) == 0 {
 			fmt.Fprintln(w.out, "\nNO RECOVERY: when identity, passphrase or key service are lost, every lead is. Name an age recipient: catchment keys recovery age1…")
@@ -132,11 +132,21 @@ func (c keysStatusCmd) Run(w *world) error {
 			return err
 		}
 		fmt.Fprintf(w.out, "\n%s  made %s, wrapped by %s\n", a.ID, dated(a.Born), keyring.RootKey(a.Root))
+		fmt.Fprintf(w.out, "  index         made %s  due %s\n", dated(a.Born), dated(indexDue(a)))
 		for _, g := range a.Generations {
 			fmt.Fprintf(w.out, "  generation %d  made %s  due %s  %s\n", g.Number, dated(g.Born), dated(g.Due), generationState(g))
 		}
 		return nil
 	})
+}
+
+// indexDue is when an account's index keys are warned of; zero when their age is
+// not known.
+func indexDue(a locksmith.Account) time.Time {
+	if a.Born.IsZero() {
+		return a.Born
+	}
+	return a.Born.Add(keyring.LifeOf(keyring.IndexKind).Due)
 }
 
 func dated(t time.Time) string {
@@ -152,7 +162,9 @@ func heldState(k keyring.Held, now time.Time) string {
 	case k.Service != "":
 		return "at " + k.Service + inUse(k)
 	case refused:
-		return "ENDED: it makes no new accounts; rotate it"
+		return "ENDED: " + ended(k.Kind) + "; " + instead(k.Kind)
+	case undated(k):
+		return "in the environment, without a date"
 	case due:
 		return "overdue: " + instead(k.Kind)
 	case k.Until.After(now):

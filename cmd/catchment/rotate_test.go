@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 )
@@ -32,6 +33,13 @@ func TestKeysAreRotatedAndRecovered(t *testing.T) {
 	do(t, 0, append([]string{"account", "create", "--name", "Example Homes", "--admin-email", "ada@example.com"}, data...)...)
 	if out := verb(0, "status"); !strings.Contains(out, "NO RECOVERY") || !strings.Contains(out, "generation 1") {
 		t.Errorf("status: %s", out)
+	}
+	long := time.Now().Add(-6 * aYear)
+	if err := os.Chtimes(filepath.Join(dir, "identity.txt"), long, long); err != nil {
+		t.Fatal(err)
+	}
+	if out := verb(0, "status"); !strings.Contains(line(out, "identity"), "overdue: catchment keys passphrase") {
+		t.Errorf("an old identity: %s", out)
 	}
 	mine, other := newIdentity(t), newIdentity(t)
 	verb(0, "recovery", mine.Recipient().String())

@@ -24,13 +24,13 @@ type PlatformKeys struct {
 
 // KeyDates is a key as the operator sees it.
 type KeyDates struct {
-	Kind    string     `json:"kind" enum:"root,receipt,record,snapshot,tokens,factors,login"`
+	Kind    string     `json:"kind" enum:"root,receipt,record,snapshot,tokens,factors,login,identity,passphrase,kms-token,tls,nats,sms,smtp,bucket"`
 	ID      string     `json:"id" example:"b8d373b9"`
-	BornAt  *time.Time `json:"born_at" doc:"null: before this was noted."`
+	BornAt  *time.Time `json:"born_at" doc:"null: before this was noted, or it stands in the environment."`
 	DueAt   *time.Time `json:"due_at" doc:"When another should take its place; null: it stays."`
 	EndsAt  *time.Time `json:"ends_at" doc:"From when on it makes nothing new; null: never. What it sealed opens all the same."`
 	InUse   bool       `json:"in_use" doc:"It seals, signs or wraps what is new; else it only opens what it sealed."`
-	Late    bool       `json:"late" doc:"It is overdue: catchment keys rotate."`
+	Late    bool       `json:"late" doc:"It is overdue: docs/keys.md says how another takes its place."`
 	Refused bool       `json:"refused" doc:"It is past its end."`
 }
 
@@ -43,7 +43,7 @@ type KeysAnswer struct {
 
 func (p Parts) keyRoutes() {
 	web.Meet(p.API, web.Op{Method: "GET", Path: "/v1/operator/keys", Name: "operator-keys", Tag: "operator", Permission: account.RunPlatform,
-		Summary: "The platform's keys", Detail: "Names and dates, oldest first in each kind; no key. Answers 200 also when one is late: look at ok."}, p.keys)
+		Summary: "The platform's keys", Detail: "Names and dates, oldest first in each kind, then the secrets that this machine was given; no key. Answers 200 also when one is late: look at ok."}, p.keys)
 }
 
 func (p Parts) keys(context.Context, *web.Visit, *struct{}) (*KeysAnswer, error) {
