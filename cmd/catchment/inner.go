@@ -14,6 +14,7 @@ import (
 	"catchment/internal/events"
 	"catchment/internal/insight"
 	"catchment/internal/journal"
+	"catchment/internal/logbook"
 	"catchment/internal/operate"
 	"catchment/internal/privacy"
 	"catchment/internal/store"
@@ -167,18 +168,27 @@ func (r refusals) Collect(c chan<- prometheus.Metric) {
 
 // operate wires the operator's door from figures, without any account's keys.
 func (h *house) operate(api *web.API) {
+	approvals := h.approvals()
 	operate.New(operate.Parts{
 		API: api, Version: version, Started: h.started, Engine: string(h.db.Engine()),
 		Accounts: h.operatorAccounts, Journal: h.operatorJournal, Jobs: h.operatorJobs, Events: h.operatorEvents, Database: h.db.Ping, Keys: h.operatorKeys,
 		Limits: h.readLimits, SetLimits: h.setLimits, Counts: h.limits,
-		Record: audit.NewPlatform(h.db), Support: privacy.NewSupport(h.db, h.events, h.grants, nil), Emergency: h.emergency(),
+		Record: audit.NewPlatform(h.db), Support: privacy.NewSupport(h.db, h.events, h.grants, nil), Approvals: approvals, Logs: h.readLogs(approvals),
 	})
 }
 
-// emergency is wired without the accounts' keys: the job that makes its grant has
+// approvals are wired without the accounts' keys: the job that makes a grant has
 // them.
-func (h *house) emergency() *privacy.Emergency {
-	return privacy.NewEmergency(h.db, h.jobs, h.events, cmp.Or(h.c.Approvals, 2), nil)
+func (h *house) approvals() *privacy.Approvals {
+	return privacy.NewApprovals(h.db, h.jobs, h.events, cmp.Or(h.c.Approvals, 2), nil)
+}
+
+// readLogs is nil when no log is kept.
+func (h *house) readLogs(by *privacy.Approvals) *privacy.Logs {
+	if h.logs == nil {
+		return nil
+	}
+	return privacy.NewLogs(by, logbook.NewReader(h.logs, h.ring.LogIdentity()))
 }
 
 func (h *house) operatorAccounts(ctx context.Context, after web.Place, limit int) ([]operate.Account, error) {
@@ -293,7 +303,7 @@ func (h *house) tidyOnce(ctx context.Context, hourly bool) error {
 	if _, err := h.privacy.SweepGrants(ctx); err != nil {
 		return err
 	}
-	if err := h.emergency().Resume(ctx); err != nil {
+	if err := h.approvals().Resume(ctx); err != nil {
 		return err
 	}
 	scopes, err := h.scopes(ctx)

@@ -172,7 +172,7 @@ var unbound = []string{
 	// what was granted to somebody of the platform, and whose it is
 	"grants.of-operator", "grants.whose",
 	// what operators approve is the platform's
-	"approvals.add", "approvals.approve", "approvals.close", "approvals.get", "approvals.list", "approvals.of", "approvals.open", "approvals.waiting",
+	"approvals.add", "approvals.approve", "approvals.close", "approvals.get", "approvals.list", "approvals.of", "approvals.open", "approvals.over", "approvals.waiting",
 	// the platform's record
 	"record.platform.add", "record.platform.list", "record.platform.one", "record.platform.unsigned", "record.platform.unsigned.count", "record.platform.sign-off",
 	// whose record has entries to place, a tree to sign, a checkpoint to export

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +33,9 @@ type Line struct {
 	Request string                     // the request's id
 	Attrs   map[string]json.RawMessage // the rest
 }
+
+// Name is the line's id as text.
+func (l Line) Name() string { return hex.EncodeToString(l.ID[:]) }
 
 // Want chooses lines: of the time from From, before Until, and, where they are
 // not empty, of at least a level, of one part, one account, one request.

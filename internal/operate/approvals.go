@@ -15,13 +15,14 @@ import (
 // Approval is what one operator asks for and others approve.
 type Approval struct {
 	ID        string       `json:"id" example:"appr_01h455vb4pex5vsknk084sn02q"`
-	Kind      string       `json:"kind" enum:"break-glass"`
-	AccountID string       `json:"account_id" doc:"Whose leads." example:"acct_01h455vb4pex5vsknk084sn02q"`
-	By        string       `json:"by" doc:"Who asked, and alone may open them." example:"user_01h455vb4pex5vsknk084sn02q"`
-	Purpose   string       `json:"purpose" doc:"The account reads it."`
+	Kind      string       `json:"kind" enum:"break-glass,logs"`
+	AccountID *string      `json:"account_id" doc:"Whose leads; of logs whom the lines name, null: any." example:"acct_01h455vb4pex5vsknk084sn02q"`
+	By        string       `json:"by" doc:"Who asked, and alone may open or read it." example:"user_01h455vb4pex5vsknk084sn02q"`
+	Purpose   string       `json:"purpose" doc:"The account reads it, if it is about one's leads."`
 	Fields    []string     `json:"fields" nullable:"false" example:"[\"name\",\"phone\"]"`
 	Leads     []string     `json:"leads" nullable:"false" doc:"Ids; empty: those that the project has when it opens."`
 	ProjectID *string      `json:"project_id"`
+	Log       *ApprovalLog `json:"log" doc:"null: it is not about logs."`
 	Minutes   int64        `json:"minutes" doc:"For how long, from when it opens."`
 	Needed    int64        `json:"needed" doc:"How many approvals it takes."`
 	Approvals []ApprovedBy `json:"approvals" nullable:"false"`
@@ -35,6 +36,16 @@ type Approval struct {
 	ClosedBy  *string      `json:"closed_by" doc:"An operator, somebody of the account, or system:privacy when its time was over."`
 }
 
+// ApprovalLog is the part of the program's log that a request is for; an empty
+// text stands for all.
+type ApprovalLog struct {
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
+	Level   string    `json:"level" enum:",info,warn,error" doc:"The least."`
+	Part    string    `json:"part" example:"intake"`
+	Request string    `json:"request" doc:"The request's id."`
+}
+
 // ApprovedBy is one operator's approval.
 type ApprovedBy struct {
 	By string    `json:"by" example:"user_01h455vb4pex5vsknk084sn02q"`
@@ -45,11 +56,16 @@ type approvalsIn struct{ web.Page }
 
 type newApprovalIn struct {
 	Body struct {
-		Kind      string   `json:"kind" enum:"break-glass"`
-		AccountID string   `json:"account_id" maxLength:"60" example:"acct_01h455vb4pex5vsknk084sn02q"`
+		Kind      string   `json:"kind" enum:"break-glass,logs"`
+		AccountID string   `json:"account_id,omitempty" maxLength:"60" doc:"Whose leads. Of logs: only lines that name this account." example:"acct_01h455vb4pex5vsknk084sn02q"`
 		Leads     []string `json:"leads,omitempty" maxItems:"500" doc:"Ids of leads. Or project_id."`
 		ProjectID string   `json:"project_id,omitempty" maxLength:"60" doc:"The leads that the project has when it opens, 500 at most."`
-		Fields    []string `json:"fields" minItems:"1" maxItems:"5" doc:"Any of name, phone, email, message, note." example:"[\"name\",\"phone\"]"`
+		Fields    []string `json:"fields,omitempty" maxItems:"5" doc:"Of break-glass: any of name, phone, email, message, note." example:"[\"name\",\"phone\"]"`
+		From      string   `json:"from,omitempty" maxLength:"40" doc:"Of logs, RFC 3339: lines from then on."`
+		To        string   `json:"to,omitempty" maxLength:"40" doc:"Of logs, RFC 3339: lines before then, a week after from at most."`
+		Level     string   `json:"level,omitempty" enum:"info,warn,error" doc:"Of logs: the least level."`
+		Part      string   `json:"part,omitempty" maxLength:"60" doc:"Of logs: only lines of this part of the program." example:"intake"`
+		Request   string   `json:"request,omitempty" maxLength:"60" doc:"Of logs: only lines of the request of this id."`
 		Minutes   int64    `json:"minutes" minimum:"1" maximum:"60" example:"15"`
 		Purpose   string   `json:"purpose" minLength:"1" maxLength:"200" doc:"Why, with nothing personal: the other operators and the account read it." example:"Ticket 4711: leads arrive without numbers"`
 	}
@@ -65,19 +81,21 @@ func (p Parts) approvalRoutes() {
 		return web.Op{Method: method, Path: "/v1/operator/approvals" + path, Name: name, Tag: "operator", Permission: may, StepUp: method == "POST", Summary: summary, Detail: detail}
 	}
 	web.Meet(p.API, op("GET", "", "list-approvals", account.ReviewPlatform, "What operators asked others to approve", "Newest first, with those that are over."), p.approvals)
-	ask := op("POST", "", "ask-approval", account.RunPlatform, "Ask to open leads that no account granted",
-		"For an emergency. Others approve it (how many: --approvals), never who asks; it lapses after four hours. Once it is approved the account has it on its record, as an alarm and as a grant that it can take back, and who asked opens the leads as by any grant, for an hour at most.")
+	ask := op("POST", "", "ask-approval", account.RunPlatform, "Ask to open leads that no account granted, or to read the log",
+		"break-glass is for an emergency. Others approve it (how many: --approvals), never who asks; it lapses after four hours. Once it is approved the account has it on its record, as an alarm and as a grant that it can take back, and who asked opens the leads as by any grant, for an hour at most. logs: who asked reads the lines of a week at most, for an hour at most.")
 	ask.Status = 201
 	web.Meet(p.API, ask, p.askApproval)
 	web.Meet(p.API, op("POST", "/{id}/approve", "approve", account.ReviewPlatform, "Approve what another operator asked for", "409 own_request, approved_already, not_waiting; 403 no_approver."), p.approve)
 	end := op("POST", "/{id}/close", "close-approval", account.ReviewPlatform, "Withdraw, refuse or end a request", "What is open ends at once. 409 request_over.")
 	end.StepUp = false // to end something is never in the way
 	web.Meet(p.API, end, p.closeApproval)
+	web.Meet(p.API, op("GET", "/{id}/lines", "read-log", account.RunPlatform, "Read the log by an approved request",
+		"Newest first, for who asked, while it is open; each page is on the platform's record before it is given. A page may be short and have a next_cursor: so much was looked through. 403 not_open."), p.logLines)
 }
 
 func approvalView(now time.Time) func(approvals.Request) Approval {
 	return func(r approvals.Request) Approval {
-		out := Approval{ID: r.ID.String(), Kind: string(r.Kind), AccountID: r.Target.String(), By: r.By.String(), Purpose: r.Purpose, Fields: []string{}, Leads: []string{},
+		out := Approval{ID: r.ID.String(), Kind: string(r.Kind), AccountID: web.OrNull(r.Target.String()), By: r.By.String(), Purpose: r.Purpose, Fields: []string{}, Leads: []string{},
 			ProjectID: web.OrNull(r.Scope.Project.String()), Minutes: r.Minutes, Needed: r.Needed, Approvals: []ApprovedBy{}, State: string(r.StateAt(now)), AskedAt: r.AskedAt, LapsesAt: r.LapsesAt,
 			OpenedAt: web.TimeOrNull(r.OpenedAt), EndsAt: web.TimeOrNull(r.EndsAt), ClosedAt: web.TimeOrNull(r.ClosedAt), ClosedBy: web.OrNull(r.ClosedBy)}
 		for _, f := range r.Scope.Fields {
@@ -89,7 +107,10 @@ func approvalView(now time.Time) func(approvals.Request) Approval {
 		for _, a := range r.Approvals {
 			out.Approvals = append(out.Approvals, ApprovedBy{a.By.String(), a.At})
 		}
-		if !r.OpenedAt.IsZero() {
+		if l := r.Scope.Log; l != nil {
+			out.Log = &ApprovalLog{l.From, l.Until, l.Level, l.Part, l.Request}
+		}
+		if !r.OpenedAt.IsZero() && r.Kind == approvals.BreakGlass {
 			out.GrantID = web.OrNull(account.GrantIDFrom(r.ID.UUID()).String())
 		}
 		return out
@@ -101,7 +122,7 @@ func (p Parts) approvals(ctx context.Context, v *web.Visit, in *approvalsIn) (*w
 	if err != nil {
 		return nil, err
 	}
-	rows, err := p.Emergency.List(ctx, from.At, web.IDAt[approvals.ID](from), in.Limit+1)
+	rows, err := p.Approvals.List(ctx, from.At, web.IDAt[approvals.ID](from), in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
@@ -109,11 +130,35 @@ func (p Parts) approvals(ctx context.Context, v *web.Visit, in *approvalsIn) (*w
 }
 
 func (p Parts) askApproval(ctx context.Context, v *web.Visit, in *newApprovalIn) (*Approval, error) {
-	b := in.Body
-	of, err := account.ParseID(b.AccountID)
-	if err != nil {
-		return nil, problem.InvalidField("account_id", "unknown_account", "There is no such account.")
+	var of account.ID
+	if in.Body.AccountID != "" || in.Body.Kind == string(approvals.BreakGlass) {
+		var err error
+		if of, err = account.ParseID(in.Body.AccountID); err != nil {
+			return nil, problem.InvalidField("account_id", "unknown_account", "There is no such account.")
+		}
 	}
+	if in.Body.Kind == string(approvals.Logs) {
+		return p.askLogs(ctx, v, of, in)
+	}
+	return p.askEmergency(ctx, v, of, in)
+}
+
+func (p Parts) askLogs(ctx context.Context, v *web.Visit, of account.ID, in *newApprovalIn) (*Approval, error) {
+	b := in.Body
+	scope, err := approvals.Log{Level: b.Level, Part: b.Part, Request: b.Request}, error(nil)
+	if scope.From, err = web.Instant("from", b.From); err != nil {
+		return nil, err
+	}
+	if scope.Until, err = web.Instant("to", b.To); err != nil {
+		return nil, err
+	}
+	return p.answered(v, func() (approvals.Request, error) {
+		return p.Approvals.AskLogs(ctx, v.User, of, scope, b.Minutes, b.Purpose)
+	})
+}
+
+func (p Parts) askEmergency(ctx context.Context, v *web.Visit, of account.ID, in *newApprovalIn) (_ *Approval, err error) {
+	b := in.Body
 	var scope approvals.Scope
 	for _, text := range b.Leads {
 		id, err := lead.ParseID(text)
@@ -131,7 +176,7 @@ func (p Parts) askApproval(ctx context.Context, v *web.Visit, in *newApprovalIn)
 		scope.Fields = append(scope.Fields, vault.Field(f))
 	}
 	return p.answered(v, func() (approvals.Request, error) {
-		return p.Emergency.Ask(ctx, v.User, of, scope, b.Minutes, b.Purpose)
+		return p.Approvals.AskEmergency(ctx, v.User, of, scope, b.Minutes, b.Purpose)
 	})
 }
 
@@ -140,7 +185,7 @@ func (p Parts) approve(ctx context.Context, v *web.Visit, in *ApprovalPath) (*Ap
 	if err != nil {
 		return nil, err
 	}
-	return p.answered(v, func() (approvals.Request, error) { return p.Emergency.Approve(ctx, id, v.User) })
+	return p.answered(v, func() (approvals.Request, error) { return p.Approvals.Approve(ctx, id, v.User) })
 }
 
 func (p Parts) closeApproval(ctx context.Context, v *web.Visit, in *ApprovalPath) (*Approval, error) {
@@ -148,7 +193,7 @@ func (p Parts) closeApproval(ctx context.Context, v *web.Visit, in *ApprovalPath
 	if err != nil {
 		return nil, err
 	}
-	return p.answered(v, func() (approvals.Request, error) { return p.Emergency.Close(ctx, id, v.User) })
+	return p.answered(v, func() (approvals.Request, error) { return p.Approvals.Close(ctx, id, v.User) })
 }
 
 func (p Parts) answered(v *web.Visit, do func() (approvals.Request, error)) (*Approval, error) {

@@ -187,7 +187,7 @@ func TestBreakGlassEnds(t *testing.T) {
 		if state(taken) != "approved" {
 			t.Errorf("without its job: %s", state(taken))
 		}
-		p.ok(privacy.NewEmergency(p.db, p.list, p.log, 2, nil).Resume(p.Context()))
+		p.ok(privacy.NewApprovals(p.db, p.list, p.log, 2, nil).Resume(p.Context()))
 		p.settle()
 		g, _, _ := p.emergency(in)
 		if len(g) != 1 || state(taken) != "open" {

@@ -73,7 +73,8 @@ type Parts struct {
 	Counts    *limits.Limits // the platform's; nil: none
 	Record    *audit.Platform
 	Support   *privacy.Support // opens by grants, and has nothing else
-	Emergency *privacy.Emergency
+	Approvals *privacy.Approvals
+	Logs      *privacy.Logs // nil: none are kept
 }
 
 // AccountItem is an account as the operator sees it.

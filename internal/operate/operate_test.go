@@ -17,11 +17,13 @@ import (
 	"catchment/internal/directory"
 	"catchment/internal/directory/directorytest"
 	"catchment/internal/events"
+	"catchment/internal/files"
 	"catchment/internal/insight"
 	"catchment/internal/jobs"
 	"catchment/internal/jobs/jobstest"
 	"catchment/internal/keyring"
 	"catchment/internal/keyring/keyringtest"
+	"catchment/internal/logbook"
 	"catchment/internal/operate"
 	"catchment/internal/privacy"
 	"catchment/internal/signin"
@@ -47,6 +49,8 @@ type platform struct {
 	ring    *directorytest.Ring
 	privacy *privacy.Privacy
 	runner  *jobs.Runner
+	logs    files.Bucket  // where the log is kept
+	later   time.Duration // the clock of approvals is so far ahead
 	journal operate.Journal
 	keys    operate.PlatformKeys
 	broken  error // of the journal
@@ -62,7 +66,7 @@ func each(t *testing.T, f func(t *testing.T, p *platform)) {
 
 func open(t *testing.T, db *store.DB) *platform {
 	t.Helper()
-	p := &platform{T: t, db: db}
+	p, err := &platform{T: t, db: db}, error(nil)
 	quiet, waker := slog.New(slog.DiscardHandler), &jobstest.Waker{}
 	ring := directorytest.Open(t, db)
 	p.dir = directory.New(directory.Options{DB: db, Keys: ring})
@@ -74,10 +78,13 @@ func open(t *testing.T, db *store.DB) *platform {
 	p.ring, p.privacy = ring, privacy.New(privacy.Options{DB: db, Jobs: p.list, Events: p.log, Accounts: ring.Accounts, Grants: keys})
 	p.runner = runner
 	p.privacy.Register(runner)
+	asks := privacy.NewApprovals(db, p.list, p.log, 2, func() time.Time { return time.Now().Add(p.later) })
+	p.logs, err = files.Open(t.Context(), t.TempDir(), files.Options{})
+	p.ok(err)
 	api := web.New(web.Options{DB: db, Auth: p.dir, Version: "test"})
 	operate.New(operate.Parts{API: api, Version: "v1", Started: time.Now(), Engine: string(db.Engine()), Database: db.Ping,
 		Keys:   func() operate.PlatformKeys { return p.keys },
-		Record: audit.NewPlatform(db), Support: privacy.NewSupport(db, p.log, keys, nil), Emergency: privacy.NewEmergency(db, p.list, p.log, 2, nil),
+		Record: audit.NewPlatform(db), Support: privacy.NewSupport(db, p.log, keys, nil), Approvals: asks, Logs: privacy.NewLogs(asks, logbook.NewReader(p.logs, ring.Keyring.LogIdentity())),
 		Accounts: func(ctx context.Context, after web.Place, limit int) ([]operate.Account, error) {
 			return p.accounts(ctx, after, limit)
 		},

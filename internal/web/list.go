@@ -50,11 +50,15 @@ func NewList[T any](p Page, items []T, place func(T) Place) *List[T] {
 	l := &List[T]{Items: items}
 	if len(items) > p.Limit {
 		l.Items = items[:p.Limit]
-		at := place(l.Items[p.Limit-1])
-		b := binary.BigEndian.AppendUint64(nil, uint64(at.At.UnixMicro()))
-		l.NextCursor = base64.RawURLEncoding.EncodeToString(append(b, at.ID[:]...))
+		l.NextCursor = place(l.Items[p.Limit-1]).Cursor()
 	}
 	return l
+}
+
+// Cursor is the place as a caller sends it back; Start reads it.
+func (p Place) Cursor() string {
+	b := binary.BigEndian.AppendUint64(nil, uint64(p.At.UnixMicro()))
+	return base64.RawURLEncoding.EncodeToString(append(b, p.ID[:]...))
 }
 
 // ListOf is NewList for items that are shown in another form than the rows'.

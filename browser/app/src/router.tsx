@@ -287,6 +287,19 @@ const approvals = createRoute({
   beforeLoad: () => useArea('opening'),
   component: lazyRouteComponent(() => import('./opening/approvals'), 'Approvals'),
 })
+export interface LogFilter {
+  level?: 'warn' | 'error'
+  part?: string
+  account?: string
+  request?: string
+}
+const log = createRoute({
+  getParentRoute: () => desktop,
+  path: '/platform/approvals/$id',
+  validateSearch: (s: Record<string, unknown>): LogFilter => ({ level: oneOf(['warn', 'error'], s.level), part: text(s.part), account: text(s.account), request: text(s.request) }),
+  beforeLoad: () => useArea('opening'),
+  component: lazyRouteComponent(() => import('./opening/log'), 'Log'),
+})
 const teamPage = createRoute({
   getParentRoute: () => desktop,
   path: '/routing/team/$project',
@@ -352,7 +365,7 @@ const tree = root.addChildren([
   start,
   signIn,
   join,
-  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, projects, project, sources, source, held, alarms, record, teamPage, roles, settings, keys, files, platform, platformRecord, openings, grants, granted, grantedOne, approvals])]),
+  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, projects, project, sources, source, held, alarms, record, teamPage, roles, settings, keys, files, platform, platformRecord, openings, grants, granted, grantedOne, approvals, log])]),
 ])
 
 export const router = createRouter({

@@ -34,14 +34,25 @@ type Kind string
 // BreakGlass and its like are what can be asked for.
 const (
 	BreakGlass Kind = "break-glass" // leads of an account, without its grant
+	Logs       Kind = "logs"        // a time of the program's own log
 )
 
 // Scope is what a request is for: leads by their ids, or those of a project, and
-// which of their fields.
+// which of their fields; or a part of the log.
 type Scope struct {
 	Leads   []lead.ID         `json:"leads,omitempty"`
 	Project account.ProjectID `json:"project,omitzero"`
-	Fields  []vault.Field     `json:"fields"`
+	Fields  []vault.Field     `json:"fields,omitempty"`
+	Log     *Log              `json:"log,omitempty"`
+}
+
+// Log is a part of the program's log; empty fields choose all.
+type Log struct {
+	From    time.Time `json:"from"`
+	Until   time.Time `json:"until"`
+	Level   string    `json:"level,omitempty"` // the least: info, warn, error
+	Part    string    `json:"part,omitempty"`
+	Request string    `json:"request,omitempty"`
 }
 
 // Request is a row of approval_request with its approvals.
@@ -50,7 +61,7 @@ type Request struct {
 	Kind     Kind
 	By       account.UserID
 	Purpose  string
-	Target   account.ID // whose leads
+	Target   account.ID // whose leads, or whom the lines name; zero: any
 	Scope    Scope
 	Minutes  int64
 	Needed   int64
@@ -110,6 +121,7 @@ var (
 		WHERE (asked_at, request_id) < ($1, $2) ORDER BY asked_at DESC, request_id DESC LIMIT $3`)
 	ofOne   = store.Unbound("approvals.of", `SELECT operator_id, at FROM approval WHERE request_id = $1 ORDER BY at, operator_id`)
 	approve = store.Unbound("approvals.approve", `INSERT INTO approval (request_id, operator_id, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`)
+	over    = store.Unbound("approvals.over", `SELECT request_id FROM approval_request WHERE asked_at > $1 AND kind = $2 AND ends_at <= $3 AND closed_at IS NULL`)
 	waiting = store.Unbound("approvals.waiting", `SELECT request_id FROM approval_request r WHERE opened_at IS NULL AND closed_at IS NULL AND asked_at > $1
 		AND needed <= (SELECT count(*) FROM approval a WHERE a.request_id = r.request_id)`)
 	begin   = store.Unbound("approvals.open", `UPDATE approval_request SET opened_at = $2, ends_at = $3 WHERE request_id = $1 AND opened_at IS NULL AND closed_at IS NULL`)
@@ -192,6 +204,19 @@ func Begin(d *store.Dir, id ID, at, ends time.Time) (bool, error) {
 func End(d *store.Dir, id ID, by string, at time.Time) (bool, error) {
 	n, err := d.Exec(closeIt, id, by, at.UnixMicro())
 	return n == 1, err
+}
+
+// Over lists what was open until then and was not closed, of what was asked for
+// in the month before: the program may have been stopped for a while.
+func Over(d *store.Dir, k Kind, now time.Time) (out []ID, err error) {
+	rows, err := d.Query(over, now.AddDate(0, -1, 0).UnixMicro(), string(k), now.UnixMicro())
+	err = store.Each(rows, err, func(scan func(...any) error) error {
+		var id ID
+		err := scan(&id)
+		out = append(out, id)
+		return err
+	})
+	return out, err
 }
 
 // Waiting lists what is approved and not open yet, of what was asked since then.
