@@ -9,10 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"catchment/internal/alarm"
 	"catchment/internal/courier"
 	"catchment/internal/keyring"
 	"catchment/internal/outward"
 	"catchment/internal/signin"
+	"catchment/internal/webhook"
 )
 
 // courierConfig says how messages reach phones and mailboxes. Secrets stand in
@@ -134,6 +136,12 @@ func (h *house) newSignin() *signin.Signin {
 	return signin.New(signin.Options{DB: h.db, Directory: h.directory, Keys: h.ring, Courier: h.phones, Countries: h.c.countries(), Host: host,
 		Opener: h.opener(), Events: h.events, Jobs: h.jobs, Log: h.log, Hash: hashCommand(),
 		SSO: signin.SSO{Accounts: h.accounts, PublicURL: h.c.publicURL(), Names: outward.Resolver(h.c.DNS), Inside: h.c.insideSSO()}})
+}
+
+// newWebhooks tells accounts' own addresses what happens.
+func (h *house) newWebhooks() *webhook.Deliverer {
+	return webhook.New(webhook.Options{DB: h.db, Feed: h.feed, Accounts: h.accounts, Bell: alarm.Bell{Events: h.events, Jobs: h.jobs}, Agent: "Catchment/" + version, Log: h.log,
+		Client: outward.Options{Inside: h.c.inside(), Resolver: outward.Resolver(h.c.DNS)}})
 }
 
 // opener opens what belongs to persons and users, on the record.

@@ -42,6 +42,7 @@ import (
 	"catchment/internal/store"
 	"catchment/internal/store/setup"
 	"catchment/internal/web"
+	"catchment/internal/webhook"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -88,6 +89,7 @@ type house struct {
 	logs      files.Bucket // nil: the log is not kept
 	insight   *insight.Insight
 	watcher   *insight.Watcher
+	webhooks  *webhook.Deliverer
 	desk      *desk.Desk
 	follower  *follower // while a move copies what stands on SQL
 
@@ -413,6 +415,7 @@ func (h *house) buildStages(ctx context.Context) error {
 	h.watcher = insight.NewWatcher(insight.WatcherOptions{DB: h.db, Jobs: h.jobs, Events: h.events, Log: h.log})
 	h.watcher.Register(h.runner)
 	h.insight.Tell(h.watcher)
+	h.webhooks = h.newWebhooks()
 	return nil
 }
 
@@ -434,7 +437,7 @@ func (h *house) buildDoors() error {
 		},
 	})
 	console.New(console.Parts{
-		API: api, DB: h.db, Directory: h.directory, Signin: h.signin, Routing: h.routing, Watcher: h.watcher, Events: h.events, Replayer: h.intake, Carrier: h.carrier, Opener: opener, Privacy: h.privacy, Mail: h.mail,
+		API: api, DB: h.db, Directory: h.directory, Signin: h.signin, Routing: h.routing, Watcher: h.watcher, Events: h.events, Replayer: h.intake, Carrier: h.carrier, Opener: opener, Privacy: h.privacy, Mail: h.mail, Webhooks: h.webhooks,
 		Limits: h.limits, Tree: h.tree, PublicURL: h.c.publicURL(), EndProof: h.endProof, Ended: h.ended,
 	})
 	h.operate(api)
@@ -484,6 +487,7 @@ func (h *house) tryStart(ctx, run context.Context) bool {
 		h.tree.Start()
 		h.runner.Start()
 		h.insight.Start()
+		h.webhooks.Start()
 		h.work.Go(func() { h.takeIn(run) })
 		h.work.Go(func() { h.hearUses(run) })
 		h.work.Go(func() { h.tidy(run) })
@@ -579,6 +583,7 @@ func (h *house) closeSQL() (log string) {
 	}
 	h.work.Wait() // also for a start that was under way
 	if h.ready.Load() && h.runner != nil && h.role("work") {
+		h.webhooks.Stop()
 		h.insight.Stop()
 		h.runner.Stop()
 		h.sequencer.Stop()

@@ -36,6 +36,8 @@ type (
 	GrantID = ident.ID[grantKind]
 	// ViewID names a view of the list of leads that somebody keeps.
 	ViewID = ident.ID[viewKind]
+	// WebhookID names an address that is told what happens.
+	WebhookID = ident.ID[webhookKind]
 )
 
 // NewID makes the id of a new account. (Its kind is not exported, so that
@@ -58,10 +60,14 @@ func NewDeviceID() DeviceID     { return ident.New[deviceKind]() }
 func NewPushID() PushID         { return ident.New[pushKind]() }
 func NewGrantID() GrantID       { return ident.New[grantKind]() }
 func NewViewID() ViewID         { return ident.New[viewKind]() }
+func NewWebhookID() WebhookID   { return ident.New[webhookKind]() }
 
 // IDFrom and UserIDFrom give 16 bytes their kind back.
 func IDFrom(b [16]byte) ID         { return ident.From[scope.Account](b) }
 func UserIDFrom(b [16]byte) UserID { return ident.From[userKind](b) }
+
+// WebhookIDFrom gives 16 bytes of a webhook their kind back.
+func WebhookIDFrom(b [16]byte) WebhookID { return ident.From[webhookKind](b) }
 
 // PushIDFrom gives 16 bytes of a push subscription their kind back.
 func PushIDFrom(b [16]byte) PushID { return ident.From[pushKind](b) }
@@ -99,6 +105,7 @@ func ParseDeviceID(s string) (DeviceID, error)     { return ident.Parse[deviceKi
 func ParsePushID(s string) (PushID, error)         { return ident.Parse[pushKind](s) }
 func ParseGrantID(s string) (GrantID, error)       { return ident.Parse[grantKind](s) }
 func ParseViewID(s string) (ViewID, error)         { return ident.Parse[viewKind](s) }
+func ParseWebhookID(s string) (WebhookID, error)   { return ident.Parse[webhookKind](s) }
 
 type (
 	userKind     struct{}
@@ -116,6 +123,7 @@ type (
 	pushKind     struct{}
 	grantKind    struct{}
 	viewKind     struct{}
+	webhookKind  struct{}
 )
 
 func (userKind) Prefix() string     { return "user" }
@@ -133,6 +141,7 @@ func (deviceKind) Prefix() string   { return "dev" }
 func (pushKind) Prefix() string     { return "push" }
 func (grantKind) Prefix() string    { return "grant" }
 func (viewKind) Prefix() string     { return "view" }
+func (webhookKind) Prefix() string  { return "whk" }
 
 // Role is what a user or a secret key is in an account, or on the platform: one
 // of those below, or the text form of a RoleID.

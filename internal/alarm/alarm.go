@@ -29,6 +29,7 @@ const (
 	Domain Kind = "sso_domain"  // a domain of single sign-on lost its record; about the domain
 	Silent Kind = "silence"     // a source brings nothing any more; about the source
 	Broken Kind = "break_glass" // operators opened leads in an emergency; about the grant
+	Hook   Kind = "webhook"     // an address that is told what happens has taken nothing for three days, or is gone; about the webhook
 	Ending Kind = "ending"      // an admin has asked that the account ends
 )
 

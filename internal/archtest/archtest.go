@@ -15,12 +15,12 @@ var floors = []struct {
 	{"gate house", []string{"edge"}},
 	{"doors", []string{"capture", "desk", "console", "operate", "app"}},
 	{"hall", []string{"web", "sift"}},
-	{"stages", []string{"intake", "routing", "followup", "insight", "publish", "carry", "signin", "notify", "privacy", "locksmith"}},
+	{"stages", []string{"intake", "routing", "followup", "insight", "publish", "carry", "signin", "notify", "privacy", "webhook", "locksmith"}},
 	{"the bell", []string{"alarm"}},
 	{"keeps", []string{"keyring", "directory", "events", "audit", "jobs", "snapshot", "firewall", "logbook"}},
 	{"cellars: tables", []string{
 		"store/access", "store/alarms", "store/answers", "store/approvals", "store/carry", "store/changes", "store/counts", "store/cursor", "store/devices", "store/ending", "store/eventlog", "store/grants", "store/keys", "store/leads",
-		"store/members", "store/mover", "store/offers", "store/people", "store/policies", "store/published", "store/record", "store/retention", "store/setup", "store/views", "store/whole", "store/work"}},
+		"store/members", "store/mover", "store/offers", "store/people", "store/policies", "store/published", "store/record", "store/retention", "store/setup", "store/views", "store/webhooks", "store/whole", "store/work"}},
 	{"cellars", []string{"store", "journal", "files", "courier", "keyservice", "limits", "ledger", "password"}},
 	{"keys to rooms", []string{"account/admit", "vault/reveal"}},
 	{"words about the record", []string{"checkpoint"}},
@@ -34,9 +34,9 @@ var floors = []struct {
 var permissions = map[string][]string{
 	// Who makes a Scope: each has just checked a credential, or takes the
 	// account from a row that an admitted caller wrote.
-	"account/admit": {"directory", "signin", "notify", "jobs", "events", "audit", "intake", "privacy", "cmd/catchment"},
+	"account/admit": {"directory", "signin", "notify", "jobs", "events", "audit", "intake", "privacy", "webhook", "cmd/catchment"},
 	// Who reads a Personal: those who seal, and those who answer a screen.
-	"vault/reveal": {"keyring", "intake", "desk", "console", "operate", "directory", "carry", "courier", "signin"},
+	"vault/reveal": {"keyring", "intake", "desk", "console", "operate", "directory", "carry", "courier", "signin", "webhook"},
 	// Who sees across accounts (store.Dir) is listed by the guard test.
 }
 

@@ -35,6 +35,7 @@ import (
 	_ "catchment/internal/store/retention"
 	_ "catchment/internal/store/setup"
 	_ "catchment/internal/store/views"
+	_ "catchment/internal/store/webhooks"
 	_ "catchment/internal/store/whole"
 	_ "catchment/internal/store/work"
 
@@ -184,6 +185,8 @@ var unbound = []string{
 	"eventlog.head.new", "eventlog.place", "eventlog.unplaced", "eventlog.waiting",
 	// accounts, for the snapshot, the operator and the housekeeping
 	"ending.list", "keys.newest", "setup.accounts", "setup.accounts.more", "setup.census",
+	// whose webhook has something to be told
+	"webhooks.due",
 	// the work list finds what is due
 	"work.claim", "work.due", "work.failing", "work.next", "work.overdue", "work.postpone", "work.renew", "work.unlease",
 }

@@ -32,19 +32,19 @@ type SettingChange struct {
 type changesIn struct {
 	web.Page
 	Including
-	About string `query:"about" required:"true" maxLength:"60" doc:"The id of a project (with its pool, team and policies), a source, a stage, a user (with their hours), a role, a key, or the account (sign-in, networks, devices, retention, masking)." example:"proj_01h455vb4pex5vsknk084sn02q"`
+	About string `query:"about" required:"true" maxLength:"60" doc:"The id of a project (with its pool, team and policies), a source, a stage, a user (with their hours), a role, a key, a webhook, or the account (sign-in, networks, devices, retention, masking)." example:"proj_01h455vb4pex5vsknk084sn02q"`
 }
 
 // changesBy is the permission that a thing's changes need, by what its id begins with.
 var changesBy = map[string]account.Permission{
 	"proj": account.ReadSetup, "src": account.ReadSetup, "stg": account.ReadSetup,
-	"user": account.ManagePeople, "role": account.ManagePeople, "acct": account.ManagePeople, "key": account.ManageKeys,
+	"user": account.ManagePeople, "role": account.ManagePeople, "acct": account.ManagePeople, "key": account.ManageKeys, "whk": account.ManageKeys,
 }
 
 func (c *Console) changeRoutes() {
 	web.Meet(c.API, web.Op{Method: "GET", Path: "/v1/changes", Name: "list-changes", Tag: "set-up", Opens: true, Permission: account.ReadSetup,
 		Summary: "What was changed of a part of the set-up, by whom, from what to what",
-		Detail: "Newest first. Of users, roles and the account's rules it needs people:manage, of keys keys:manage. What a user's phone or e-mail was and became opens with include=person and a purpose: the page is one opening on the record. " +
+		Detail: "Newest first. Of users, roles and the account's rules it needs people:manage, of keys and webhooks keys:manage. What a user's phone or e-mail was and became opens with include=person and a purpose: the page is one opening on the record. " +
 			"A lead's changes are at GET /v1/leads/{id}/history."}, c.listChanges)
 }
 
@@ -52,7 +52,7 @@ func (c *Console) listChanges(ctx context.Context, v *web.Visit, in *changesIn) 
 	kind, _, _ := strings.Cut(in.About, "_")
 	needs, ok := changesBy[kind]
 	if !ok {
-		return nil, problem.InvalidField("about", "bad_id", "Send the id of a project, a source, a stage, a user, a role, a key or the account.")
+		return nil, problem.InvalidField("about", "bad_id", "Send the id of a project, a source, a stage, a user, a role, a key, a webhook or the account.")
 	}
 	if !v.May(needs) {
 		return nil, problem.Forbidden("forbidden", "The role %s may not see what was changed here (it needs %s).", v.Role, needs)

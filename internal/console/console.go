@@ -28,6 +28,7 @@ import (
 	"catchment/internal/store/changes"
 	"catchment/internal/vault"
 	"catchment/internal/web"
+	"catchment/internal/webhook"
 )
 
 // Opener opens sealed values for an actor with one entry on the record, which
@@ -54,6 +55,7 @@ type Parts struct {
 	Carrier   *carry.Carrier
 	Opener    Opener
 	Privacy   *privacy.Privacy
+	Webhooks  *webhook.Deliverer
 	Mail      *courier.Courier // carries invitations; nil: none
 	Limits    *limits.Limits   // what accounts may have; nil: without limits
 	Tree      *audit.Sequencer // what makes the record verifiable
@@ -85,6 +87,7 @@ func New(p Parts) *Console {
 	c.shiftRoutes()
 	c.holidayRoutes()
 	c.keyRoutes()
+	c.webhookRoutes()
 	c.poolRoutes()
 	c.policyRoutes()
 	c.backtestRoutes()

@@ -77,7 +77,8 @@ func TestStepUp(t *testing.T) {
 		{"POST", "/v1/keys/key_01h455vb4pex5vsknk084sn02q/rotate"}, {"POST", "/v1/exports"}, {"GET", "/v1/exports/exp_01h455vb4pex5vsknk084sn02q/file"},
 		{"GET", "/v1/subject-requests/req_01h455vb4pex5vsknk084sn02q/data"}, {"POST", "/v1/subject-requests/req_01h455vb4pex5vsknk084sn02q/fulfil"},
 		{"POST", "/v1/roles"}, {"PUT", "/v1/roles/role_01h455vb4pex5vsknk084sn02q"}, {"DELETE", "/v1/roles/role_01h455vb4pex5vsknk084sn02q"}, {"POST", "/v1/grants"}, {"POST", "/v1/account/end"},
-		{"PUT", "/v1/retention"}, {"PUT", "/v1/account/masking"}, {"POST", "/v1/account/archives"}, {"GET", "/v1/account/archives/exp_01h455vb4pex5vsknk084sn02q/file"},
+		{"PUT", "/v1/retention"}, {"PUT", "/v1/account/masking"}, {"POST", "/v1/account/archives"}, {"POST", "/v1/webhooks"}, {"PUT", "/v1/webhooks/whk_01h455vb4pex5vsknk084sn02q"}, {"DELETE", "/v1/webhooks/whk_01h455vb4pex5vsknk084sn02q"},
+		{"POST", "/v1/webhooks/whk_01h455vb4pex5vsknk084sn02q/rotate"}, {"GET", "/v1/account/archives/exp_01h455vb4pex5vsknk084sn02q/file"},
 	} {
 		if got := c.admin.ask(act.method, act.path, nil).want(t, 403); got.code() != "step_up_required" {
 			t.Errorf("%s %s: %s", act.method, act.path, got.text)
@@ -85,7 +86,7 @@ func TestStepUp(t *testing.T) {
 	}
 	text, err := api.Document()
 	c.ok(err)
-	if n := strings.Count(string(text), `"x-step-up": true`); n != 26 {
+	if n := strings.Count(string(text), `"x-step-up": true`); n != 30 {
 		t.Errorf("the document names %d such routes", n)
 	}
 	c.key(account.Admin).post("/v1/keys", newKey).want(t, 201)

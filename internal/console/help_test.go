@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/alarm"
 	"catchment/internal/caller"
 	"catchment/internal/console"
 	"catchment/internal/courier"
@@ -35,6 +36,7 @@ import (
 	"catchment/internal/vault"
 	"catchment/internal/web"
 	"catchment/internal/web/webtest"
+	"catchment/internal/webhook"
 )
 
 func TestMain(m *testing.M) { storetest.Main(m) }
@@ -95,7 +97,7 @@ func open(t *testing.T, db *store.DB) *house {
 	erasing.Register(h.runner)
 	console.New(console.Parts{API: h.api, DB: db, Directory: h.dir, Signin: h.door.Signin, Routing: h.router, Watcher: h.watcher, Events: h.events, PublicURL: "https://leads.example",
 		Replayer: intake.New(intake.Options{DB: db, Accounts: ring.Accounts, Jobs: list, Events: h.events}),
-		Mail:     mail, Opener: ring.Opener(), Privacy: erasing, EndProof: func(account.ID) string { return "proof" }, Ended: func(account.ID) (string, bool) { return "", false }, Tree: tree(t, db, ring)})
+		Mail:     mail, Opener: ring.Opener(), Privacy: erasing, Webhooks: webhook.New(webhook.Options{DB: db, Accounts: ring.Accounts, Bell: alarm.Bell{Events: h.events}}), EndProof: func(account.ID) string { return "proof" }, Ended: func(account.ID) (string, bool) { return "", false }, Tree: tree(t, db, ring)})
 	server := httptest.NewServer(h.gate(web.Wrap(h.api.Mux(), log)))
 	t.Cleanup(server.Close)
 	h.url = server.URL

@@ -34,6 +34,9 @@ var body = map[string]any{
 	"put-member-tags": map[string]any{"tags": []any{"a"}},
 	"put-pool":        map[string]any{"name": "Stolen"},
 	"change-key":      map[string]any{"networks": []any{}},
+	"create-webhook":  map[string]any{"url": "https://hooks.example.com/"},
+	"put-webhook":     map[string]any{"url": "https://hooks.example.com/"},
+	"replay-webhook":  map[string]any{"since": "2028-01-02T00:00:00Z"},
 }
 
 // shape leaves out what differs from request to request.
@@ -54,6 +57,7 @@ func TestAnothersThingsAreNotThere(t *testing.T) {
 		key := other.admin.post("/v1/keys", map[string]any{"kind": "secret", "name": "K", "role": "admin"}).want(t, 201)
 		stage := other.admin.post("/v1/stages", map[string]any{"name": "Theirs", "category": "won"}).want(t, 201).str("id")
 		holiday := other.admin.post("/v1/holidays", map[string]any{"name": "Theirs", "from": "2028-01-02"}).want(t, 201).str("id")
+		hook := other.admin.post("/v1/webhooks", map[string]any{"url": "https://hooks.example.com/theirs"}).want(t, 201).str("id")
 		dead := leads.DeadLetter{ID: lead.NewDeadID(), Enquiry: lead.NewEnquiryID(), Stream: "s", Seq: 1, Reason: "x", ReceivedAt: now(), ChangedAt: now()}
 		other.write(func(tx *store.Tx) error { _, err := leads.AddDead(tx, dead); return err })
 		ids := map[string][3]string{ // theirs, never was, garbage
@@ -64,6 +68,7 @@ func TestAnothersThingsAreNotThere(t *testing.T) {
 			"key":     {key.str("id"), account.NewKeyID().String(), "key_1"},
 			"policy":  {draft, account.NewPolicyID().String(), "plcy_"},
 			"holiday": {holiday, account.NewHolidayID().String(), "hol_"},
+			"webhook": {hook, account.NewWebhookID().String(), "whk_"},
 			"dead":    {dead.ID.String(), lead.NewDeadID().String(), "dead"},
 		}
 		seen := 0
@@ -103,7 +108,7 @@ func TestAnothersThingsAreNotThere(t *testing.T) {
 		}
 		c.admin.post("/v1/keys", map[string]any{"kind": "publishable", "name": "K", "any_origin": true, "sources": []string{theirs.source}}).want(t, 422)
 		// Lists.
-		for _, path := range []string{"/v1/projects", "/v1/sources", "/v1/users", "/v1/holidays", "/v1/keys", "/v1/board", "/v1/dead-letters", "/v1/record", "/v1/reports/leads"} {
+		for _, path := range []string{"/v1/projects", "/v1/sources", "/v1/users", "/v1/holidays", "/v1/keys", "/v1/webhooks", "/v1/board", "/v1/dead-letters", "/v1/record", "/v1/reports/leads"} {
 			got := c.admin.get(path).want(t, 200).text
 			for kind, id := range ids {
 				if strings.Contains(got, id[0]) {
@@ -120,7 +125,7 @@ func TestAnothersThingsAreNotThere(t *testing.T) {
 
 func kindOf(path string) string {
 	for prefix, kind := range map[string]string{"/v1/projects/{": "project", "/v1/sources/{": "source", "/v1/stages/{": "stage",
-		"/v1/users/{": "user", "/v1/keys/{": "key", "/v1/dead-letters/{": "dead", "/v1/policies/{": "policy", "/v1/holidays/{": "holiday"} {
+		"/v1/users/{": "user", "/v1/keys/{": "key", "/v1/dead-letters/{": "dead", "/v1/policies/{": "policy", "/v1/holidays/{": "holiday", "/v1/webhooks/{": "webhook"} {
 		if strings.HasPrefix(path, prefix) {
 			return kind
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -52,10 +53,9 @@ func NewWebhook(address, secret string) (*Webhook, error) {
 	if err := secure(u); err != nil {
 		return nil, err
 	}
-	text, ok := strings.CutPrefix(secret, "whsec_")
-	key, err := base64.StdEncoding.DecodeString(text)
-	if !ok || err != nil || len(key) < 24 || len(key) > 64 {
-		return nil, errors.New("courier: the webhook's secret must be whsec_ and 24 to 64 bytes in base64")
+	key, err := ParseWebhookSecret(secret)
+	if err != nil {
+		return nil, err
 	}
 	return &Webhook{address: u, key: key, http: outward.New(way(u)), now: time.Now}, nil
 }
@@ -71,16 +71,46 @@ func (w *Webhook) Carry(ctx context.Context, m Message) error {
 	if err != nil {
 		return &Failure{Permanent: true, Code: "bad_address"}
 	}
-	at := strconv.FormatInt(now.Unix(), 10)
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Webhook-Id", m.ID)
-	r.Header.Set("Webhook-Timestamp", at)
-	r.Header.Set("Webhook-Signature", "v1,"+sign(w.key, m.ID, at, body))
+	SignWebhook(r.Header, m.ID, now, body, w.key)
 	status, _, head, err := send(w.http, r)
 	if err != nil {
 		return err
 	}
 	return judge(status, head, "")
+}
+
+const webhookSecret = "whsec_"
+
+// NewWebhookSecret makes a secret of 32 random bytes.
+func NewWebhookSecret() string {
+	key := make([]byte, 32)
+	rand.Read(key)
+	return webhookSecret + base64.StdEncoding.EncodeToString(key)
+}
+
+// ParseWebhookSecret reads "whsec_" and 24 to 64 bytes in base64.
+func ParseWebhookSecret(text string) ([]byte, error) {
+	text, ok := strings.CutPrefix(text, webhookSecret)
+	key, err := base64.StdEncoding.DecodeString(text)
+	if !ok || err != nil || len(key) < 24 || len(key) > 64 {
+		return nil, errors.New("courier: the webhook's secret must be whsec_ and 24 to 64 bytes in base64")
+	}
+	return key, nil
+}
+
+// SignWebhook sets the headers of a message by the Standard Webhooks rules: its
+// id, which a repeat has too, the time of this try, and a signature by each
+// key, so that a secret can be changed without a gap.
+func SignWebhook(h http.Header, id string, now time.Time, body []byte, keys ...[]byte) {
+	at := strconv.FormatInt(now.Unix(), 10)
+	h.Set("Content-Type", "application/json")
+	h.Set("Webhook-Id", id)
+	h.Set("Webhook-Timestamp", at)
+	var all []string
+	for _, key := range keys {
+		all = append(all, "v1,"+sign(key, id, at, body))
+	}
+	h.Set("Webhook-Signature", strings.Join(all, " "))
 }
 
 // sign is HMAC-SHA-256 of id.timestamp.body.

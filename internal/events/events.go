@@ -76,6 +76,21 @@ const (
 	GrantEnded         Kind = "grant.ended"
 )
 
+// Kinds lists all of them.
+func Kinds() []Kind {
+	return []Kind{
+		EnquiryAttached, EnquiryConflict, EnquiryDead, LeadCreated, LeadReEnquired, LeadWaiting,
+		LeadUnrouted, LeadQueued, LeadAssigned, LeadTransferred, LeadStageChanged, LeadNextAction,
+		OfferMade, OfferSeen, OfferAccepted, OfferDeclined, OfferExpired, OfferLost,
+		AttemptBegun, AttemptMade, NoteAdded, PresenceChanged, PersonPossibleDuplicate, PersonMerged,
+		PersonUnmerged, SetupChanged, AlarmRaised, AlarmCleared, AlarmEnded, VisitPlanned,
+		VisitDone, VisitNoShow, VisitCancelled, BookingMade, BookingCancelled, LeadTagged,
+		PersonSuppressed, PersonUnsuppressed, PersonCorrected, EnquiryQuarantined, EnquiryReleased, EnquiryKept,
+		KeyEnding, RecoveryUsed, DeviceRevoked, PersonErased, EnquiryErased, GrantMade,
+		GrantUsed, GrantEnded,
+	}
+}
+
 // Event is one thing that happened. Data holds ids, counts and words of the
 // program, never what a person wrote.
 type Event struct {
@@ -211,6 +226,13 @@ func Read(tx *store.Tx, from int64, limit int) (evs []Positioned, next int64, re
 // Cursor is the position that a follower in the database reads next. What it
 // has not read is kept, however old.
 func Cursor(tx *store.Tx, follower string) (int64, error) { return eventlog.Cursor(tx, follower) }
+
+// DropCursor forgets a follower: what it has not read is not kept for it.
+func DropCursor(tx *store.Tx, follower string) error { return eventlog.DropCursor(tx, follower) }
+
+// Since is the position of the first event that is kept and was emitted since
+// then; 0 when there is none.
+func Since(tx *store.Tx, since time.Time) (int64, error) { return eventlog.Since(tx, since) }
 
 // MoveCursor moves it, in the transaction that holds what was made of the
 // events from one position to the other. If somebody else moved it, the

@@ -19,6 +19,7 @@ import (
 	"catchment/internal/store/access"
 	"catchment/internal/store/keys"
 	"catchment/internal/store/leads"
+	"catchment/internal/store/webhooks"
 	"catchment/internal/vault"
 )
 
@@ -148,7 +149,8 @@ type table struct {
 
 var tables = []table{
 	small(keys.OfPersons), small(keys.OfMembers), small(keys.OfImports), small(keys.OfExports),
-	{"sso_provider", providerKey, rewrapProvider, countProvider},
+	{"sso_provider", few(access.ProviderKey), rewrapProvider, countFew(access.ProviderKey)},
+	{"webhook", few(webhooks.Keys), rewrapWebhook, countFew(webhooks.Keys)},
 }
 
 func small(t keys.Small) table { return table{t.Name(), t.Stale, t.Rewrap, t.Generations} }
@@ -156,25 +158,34 @@ func small(t keys.Small) table { return table{t.Name(), t.Stale, t.Rewrap, t.Gen
 // beforeAll comes before every id. The zero id would be NULL.
 var beforeAll = vault.Subject{15: 1}
 
-// providerKey is the one key of its table; it is read once.
-func providerKey(tx *store.Tx, generation uint32, after vault.Subject, _ int) ([]vault.Wrapped, error) {
-	if after != beforeAll {
-		return nil, nil
+// few are the stale ones among keys of which an account has so few that they
+// are read at once.
+func few(all func(*store.Tx) ([]vault.Wrapped, error)) func(*store.Tx, uint32, vault.Subject, int) ([]vault.Wrapped, error) {
+	return func(tx *store.Tx, generation uint32, after vault.Subject, _ int) ([]vault.Wrapped, error) {
+		if after != beforeAll {
+			return nil, nil
+		}
+		list, err := all(tx)
+		return slices.DeleteFunc(list, func(w vault.Wrapped) bool { return keyring.GenerationOf(w.Key) >= generation }), err
 	}
-	all, err := access.ProviderKey(tx)
-	return slices.DeleteFunc(all, func(w vault.Wrapped) bool { return keyring.GenerationOf(w.Key) >= generation }), err
+}
+
+func countFew(all func(*store.Tx) ([]vault.Wrapped, error)) func(*store.Tx, map[uint32]int64) error {
+	return func(tx *store.Tx, into map[uint32]int64) error {
+		list, err := all(tx)
+		for _, w := range list {
+			into[keyring.GenerationOf(w.Key)]++
+		}
+		return err
+	}
 }
 
 func rewrapProvider(tx *store.Tx, old vault.Wrapped, wrapped []byte, _ uint32) error {
 	return access.RewrapProvider(tx, old, wrapped)
 }
 
-func countProvider(tx *store.Tx, into map[uint32]int64) error {
-	all, err := access.ProviderKey(tx)
-	for _, w := range all {
-		into[keyring.GenerationOf(w.Key)]++
-	}
-	return err
+func rewrapWebhook(tx *store.Tx, old vault.Wrapped, wrapped []byte, _ uint32) error {
+	return webhooks.Rewrap(tx, old, wrapped)
 }
 
 // Rewrap wraps every small key of an older generation under the newest one, a

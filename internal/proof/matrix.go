@@ -19,7 +19,7 @@ var pathKinds = map[string]string{
 	"leads": "lead", "enquiries": "enquiry", "offers": "offer", "persons": "person", "merges": "merge",
 	"projects": "project", "sources": "source", "stages": "stage", "users": "user", "keys": "key", "record": "entry",
 	"dead-letters": "dead", "members": "user", "policies": "policy", "backtests": "backtest", "f": "source",
-	"accounts": "account", "passkeys": "passkey", "roles": "role", "views": "view",
+	"accounts": "account", "passkeys": "passkey", "roles": "role", "views": "view", "webhooks": "webhook",
 	"ended":  "ending", // an account with its proof; without one nothing is told
 	"visits": "visit", "bookings": "booking", "quarantine": "enquiry", "imports": "import", "exports": "export", "archives": "archive", "sessions": "session", "devices": "device", "alarms": "alarm", "attempts": "attempt", "subject-requests": "request", "grants": "grant", "holidays": "holiday", "approvals": "approval",
 }
@@ -50,7 +50,7 @@ var inPages = []string{"capture-form", "form-thanks"}
 var prefixes = map[string]string{
 	"account": "acct", "ending": "acct", "lead": "lead", "enquiry": "enq", "offer": "offr", "person": "prsn", "merge": "mrg", "project": "proj",
 	"source": "src", "stage": "stg", "user": "user", "key": "key", "dead": "dead", "note": "note", "pool": "pool", "policy": "plcy", "round": "rnd", "attempt": "attm", "entry": "rec",
-	"visit": "visit", "booking": "book", "import": "imp", "export": "exp", "archive": "exp", "session": "sess", "backtest": "btst", "alarm": "alrm", "passkey": "passkey", "device": "dev", "request": "dsr", "role": "role", "grant": "grant", "holiday": "hol", "approval": "appr", "view": "view",
+	"visit": "visit", "booking": "book", "import": "imp", "export": "exp", "archive": "exp", "session": "sess", "backtest": "btst", "alarm": "alrm", "passkey": "passkey", "device": "dev", "request": "dsr", "role": "role", "grant": "grant", "holiday": "hol", "approval": "appr", "view": "view", "webhook": "whk",
 }
 
 // route is one operation of the OpenAPI document.
@@ -412,6 +412,9 @@ var better = map[string]string{
 	"put-source-watch":    `{"mode":"learned","minutes":60,"patience":100,"quiet":[]}`,
 	"create-policy":       `{"project_id":"x","name":"Matrix","policy":{"rules":[{"name":"Everyone","method":"round_robin"}]}}`,
 	"put-member-tags":     `{"tags":["matrix"]}`,
+	"create-webhook":      `{"url":"https://localhost/matrix"}`,
+	"put-webhook":         `{"url":"https://localhost/matrix"}`,
+	"replay-webhook":      `{"since":"2028-01-02T00:00:00Z"}`,
 	"create-holiday":      `{"name":"Matrix","from":"2028-01-02"}`,
 	"create-user-holiday": `{"name":"Matrix","from":"2028-01-02"}`,
 }

@@ -469,6 +469,14 @@ func (c *cast) prepare(ctx context.Context, r route, who *credential, ids map[st
 		err := c.admin.post(ctx, "/v1/holidays", map[string]any{"name": "Spare", "from": "2028-03-01"}, &h)
 		ids["holiday"] = h.ID
 		return who.api, err
+	case "delete-webhook":
+		if who.role != "admin" || who.abroad {
+			return who.api, nil
+		}
+		var h struct{ ID string }
+		err := c.admin.post(ctx, "/v1/webhooks", map[string]any{"url": "https://localhost/spare"}, &h)
+		ids["webhook"] = h.ID
+		return who.api, err
 	case "revoke-key", "rotate-key", "change-key":
 		if who.role != "admin" || who.abroad {
 			return who.api, nil

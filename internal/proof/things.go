@@ -157,6 +157,7 @@ func (m *matrix) carry(ctx context.Context, a *api, out map[string]string) error
 	}{
 		"import":   {"/v1/imports", map[string]any{"source_id": out["source"], "mode": "history"}},
 		"export":   {"/v1/exports", map[string]any{"purpose": "matrix"}},
+		"webhook":  {"/v1/webhooks", map[string]any{"url": "https://localhost/matrix"}},
 		"holiday":  {"/v1/holidays", map[string]any{"name": "Matrix", "from": "2028-01-02"}},
 		"archive":  {"/v1/account/archives", map[string]any{"purpose": "matrix"}},
 		"role":     {"/v1/roles", map[string]any{"name": "Matrix", "permissions": map[string]string{"setup:read": "all"}}},

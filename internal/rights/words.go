@@ -90,7 +90,7 @@ var words = []Word{
 	{Permission: account.DraftContent, Reaches: whole, Coming: true, Words: "Drafts content"},
 	{Permission: account.PublishContent, Reaches: whole, Coming: true, Words: "Publishes content"},
 	{Permission: account.ManagePeople, Reaches: whole, Words: "Invites and changes users, makes roles, sets the rules of signing in"},
-	{Permission: account.ManageKeys, Reaches: whole, Words: "Makes, rotates and revokes keys"},
+	{Permission: account.ManageKeys, Reaches: whole, Words: "Makes, rotates and revokes keys, and webhooks"},
 	{Permission: account.ManagePrivacy, Reaches: whole, Words: "Answers what people ask about their data: copies, erasure"},
 	{Permission: account.ManageGrants, Reaches: whole, Words: "Lets somebody of the platform open chosen leads for a time, and takes it back"},
 	{Permission: account.LeaveAccount, Reaches: whole, Words: "Takes everything of the account out, and ends the account"},

@@ -188,6 +188,7 @@ var directoryTables = map[string]bool{
 	"approval_request": true, "approval": true,
 	"access_grant":  true, // whose it is, found by whom it was given to
 	"account_end":   true,
+	"webhook":       true,                     // whose has something to be told
 	"audit_waiting": true, "audit_head": true, // whose record has entries to place, to sign and to export
 }
 

@@ -37,6 +37,9 @@ var (
 		VALUES ($1, $2, $3) ON CONFLICT (account_id, follower) DO NOTHING`)
 	moveCursor = store.Register("eventlog.cursor.move", `UPDATE event_cursor SET position = $4
 		WHERE account_id = $1 AND follower = $2 AND position = $3`)
+	dropCursor = store.Register("eventlog.cursor.drop", `DELETE FROM event_cursor WHERE account_id = $1 AND follower = $2`)
+	firstSince = store.Register("eventlog.since", `SELECT COALESCE(min(first_position), 0) FROM event_batch
+		WHERE account_id = $1 AND first_position IS NOT NULL AND emitted_at >= $2`)
 	slowest = store.Register("eventlog.slowest", `SELECT min(position) FROM event_cursor WHERE account_id = $1`)
 
 	unplaced = store.Unbound("eventlog.unplaced", `SELECT account_id, batch_id, count FROM event_batch
@@ -116,6 +119,19 @@ func MoveCursor(tx *store.Tx, follower string, from, to int64) error {
 		}
 	}
 	return store.ErrAgain
+}
+
+// DropCursor forgets a follower: what it has not read is not kept for it.
+func DropCursor(tx *store.Tx, follower string) error {
+	_, err := tx.Exec(dropCursor, follower)
+	return err
+}
+
+// Since is the position of the first event that is kept and was emitted since
+// then; 0 when there is none.
+func Since(tx *store.Tx, since time.Time) (position int64, err error) {
+	err = tx.Row(firstSince, since.UnixMicro()).Scan(&position)
+	return position, err
 }
 
 // Trimmable looks at the oldest batches, up to limit of them, and returns the

@@ -1,16 +1,23 @@
 package whole
 
-import "catchment/internal/vault"
+import (
+	"strings"
+
+	"catchment/internal/vault"
+)
 
 // fates says what each table is to an export of the account. A table that is
 // not here fails a test: whoever adds one says what becomes of it.
 var fates = map[string]func(*Table){
-	"account":       held,
-	"project":       held,
-	"source":        held,
-	"job":           all(held, keep(jobsThatGoOn), fresh),
-	"event_head":    held,
-	"event_cursor":  held,
+	"account":    held,
+	"project":    held,
+	"source":     held,
+	"job":        all(held, keep(jobsThatGoOn), fresh),
+	"event_head": held,
+	"event_cursor": all(held, keep(func(r Row) bool {
+		name, _ := r["follower"].(string)
+		return !strings.HasPrefix(name, "webhook:")
+	})),
 	"audit_head":    held,
 	"audit_waiting": held,
 	// one that has no position yet would be given one before the head is there
@@ -51,17 +58,19 @@ var fates = map[string]func(*Table){
 	"answered":       left("answers to repeated requests live for a day"),
 	"burst":          left("counts of the last minutes"),
 	"export":         left(files), "export_chunk": left(files), "import_chunk": left(files),
+	"webhook": left(receivers), "webhook_delivery": left(receivers),
 	"account_end": left("an account that is to end ends where that was asked"),
 }
 
 // Why tables are left out.
 const (
-	keys     = "new keys are made where the account comes to"
-	platform = "a grant lets operators of one platform look; the record has it"
-	signIn   = "who signs in does so anew where the account comes to"
-	sso      = "an identity provider is told the new address, and is set up again"
-	devices  = "a device's share ends with the place that gave it"
-	files    = "a file under way is made or sent again"
+	keys      = "new keys are made where the account comes to"
+	platform  = "a grant lets operators of one platform look; the record has it"
+	signIn    = "who signs in does so anew where the account comes to"
+	sso       = "an identity provider is told the new address, and is set up again"
+	devices   = "a device's share ends with the place that gave it"
+	receivers = "a receiver is told the new secret, and is set up again"
+	files     = "a file under way is made or sent again"
 )
 
 func carried(*Table) {}
