@@ -41,6 +41,7 @@ var notIDs = map[string]string{
 	"capture-lead person": "the enquirer", "capture-batch person": "the enquirer",
 	"put-sso client_id":          "who the account is at its provider",
 	"put-account-limits account": "requests a second",
+	"replay-webhook message_id":  "the position of an event, behind the account's own id",
 }
 
 // inPages are routes whose id is public: it stands in the pages of the company,
