@@ -38,6 +38,7 @@ type config struct {
 
 	logConfig
 	edgeConfig
+	contactConfig
 	wireConfig
 	kmsConfig
 	limitsConfig
@@ -54,6 +55,9 @@ func (c config) storeOptions() store.Options {
 // check finds what the parser cannot: settings that do not go together.
 func (c config) check() error {
 	if err := c.checkEdge(); err != nil {
+		return err
+	}
+	if err := c.checkContact(); err != nil {
 		return err
 	}
 	if err := c.checkWires(); err != nil {

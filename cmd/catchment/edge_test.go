@@ -61,7 +61,7 @@ func browser(t *testing.T, c *tls.Config) func(method, url string, body io.Reade
 func TestServeTLS(t *testing.T) {
 	t.Parallel()
 	c := settingsFor(t, store.Options{})
-	c.TLS, c.HTTPListen, c.PublicURL = "self", "127.0.0.1:0", "https://leads.example.com"
+	c.TLS, c.HTTPListen, c.PublicURL, c.SecurityContact = "self", "127.0.0.1:0", "https://leads.example.com", "mailto:security@example.com"
 	s := serve(t, c)
 	text, err := os.ReadFile(filepath.Join(c.Data, "tls", "authority.pem"))
 	if err != nil {
@@ -83,6 +83,9 @@ func TestServeTLS(t *testing.T) {
 		if v := page.Header.Values(name); len(v) != 1 || !strings.Contains(v[0], want) || v[0] == "req_mine" {
 			t.Errorf("/docs has %s: %q", name, v)
 		}
+	}
+	if r, said := do("GET", s.url+securityTxtPath, nil); r.StatusCode != 200 || !strings.HasPrefix(said, "Contact: mailto:security@example.com\nExpires: 20") || !strings.HasPrefix(r.Header.Get("Content-Type"), "text/plain") {
+		t.Errorf("%s: %d, %s", securityTxtPath, r.StatusCode, said)
 	}
 	form, said := do("POST", s.url+"/f/src_00000000000000000000000000", strings.NewReader("email=a%40example.com"), "Content-Type", "application/x-www-form-urlencoded",
 		"Accept", "text/html", "Origin", "https://shop.example", "Cookie", "a=b")

@@ -330,6 +330,7 @@ const noStorage jetstream.ErrorCode = 10047
 // openDoor starts the snapshot, which tells every role which keys are revoked,
 // and what the door needs besides.
 func (h *house) openDoor(ctx context.Context) error {
+	h.tellContact()
 	bucket, err := h.journal.Bucket(ctx, "snapshot")
 	if err != nil {
 		return err
