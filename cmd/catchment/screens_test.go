@@ -164,6 +164,11 @@ var screens = []screen{
 	}},
 	{name: "console-sources", as: "admin", path: "/app/console/sources", shows: "landing page"},
 	{name: "console-source", as: "admin", path: "/app/console/sources", act: first("landing page", "<form method")},
+	{name: "console-webhooks", as: "admin", path: "/app/console/webhooks", shows: "No webhooks yet"},
+	{name: "console-webhook-new", as: "admin", path: "/app/console/webhooks", act: func(p *apptest.Page) {
+		p.Press("Add a webhook")
+		p.See("What it is for")
+	}},
 	{name: "console-keys", as: "admin", path: "/app/console/keys", shows: "Demo pages"},
 	{name: "console-files", as: "admin", path: "/app/console/files", shows: "No file was brought in yet"},
 	{name: "console-held", as: "manager", path: "/app/console/held", shows: "Dead letters"},

@@ -225,6 +225,12 @@ const keys = createRoute({
   beforeLoad: () => useArea('inlet'),
   component: lazyRouteComponent(() => import('./inlet/keys'), 'Keys'),
 })
+const webhooks = createRoute({
+  getParentRoute: () => desktop,
+  path: '/webhooks',
+  beforeLoad: () => useArea('inlet'),
+  component: lazyRouteComponent(() => import('./inlet/webhooks'), 'Webhooks'),
+})
 const files = createRoute({
   getParentRoute: () => desktop,
   path: '/files',
@@ -365,7 +371,7 @@ const tree = root.addChildren([
   start,
   signIn,
   join,
-  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, projects, project, sources, source, held, alarms, record, teamPage, roles, settings, keys, files, platform, platformRecord, openings, grants, granted, grantedOne, approvals, log])]),
+  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, projects, project, sources, source, held, alarms, record, teamPage, roles, settings, keys, webhooks, files, platform, platformRecord, openings, grants, granted, grantedOne, approvals, log])]),
 ])
 
 export const router = createRouter({
