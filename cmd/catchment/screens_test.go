@@ -164,10 +164,19 @@ var screens = []screen{
 	}},
 	{name: "console-sources", as: "admin", path: "/app/console/sources", shows: "landing page"},
 	{name: "console-source", as: "admin", path: "/app/console/sources", act: first("landing page", "<form method")},
-	{name: "console-webhooks", as: "admin", path: "/app/console/webhooks", shows: "No webhooks yet"},
+	{name: "console-webhooks", as: "admin", path: "/app/console/webhooks", shows: "Addresses of your own"},
 	{name: "console-webhook-new", as: "admin", path: "/app/console/webhooks", act: func(p *apptest.Page) {
 		p.Press("Add a webhook")
 		p.See("What it is for")
+	}},
+	{name: "console-webhook", as: "admin", path: "/app/console/webhooks", act: func(p *apptest.Page) {
+		p.Press("Add a webhook")
+		p.Type("Address", "https://localhost/catchment")
+		p.Press("Add the webhook")
+		p.See("shown this once")
+		p.Press("Close")
+		apptest.Row(p)
+		p.See("Last answers")
 	}},
 	{name: "console-keys", as: "admin", path: "/app/console/keys", shows: "Demo pages"},
 	{name: "console-files", as: "admin", path: "/app/console/files", shows: "No file was brought in yet"},
