@@ -125,7 +125,11 @@ func (d *Deliverer) happened(tx *store.Tx, l *load, room int, now time.Time) (er
 		return err
 	}
 	l.next = l.from
-	evs, next, reset, err := events.Read(tx, l.from, lookAt)
+	look := lookAt
+	if givenUp(&l.w, now) { // most of it only moves to the dead list, once in ten minutes
+		look *= 10
+	}
+	evs, next, reset, err := events.Read(tx, l.from, look)
 	if err != nil {
 		return err
 	}
