@@ -25,6 +25,7 @@ import (
 	"catchment/internal/directory"
 	"catchment/internal/events"
 	"catchment/internal/files"
+	"catchment/internal/firewall"
 	"catchment/internal/followup"
 	"catchment/internal/insight"
 	"catchment/internal/intake"
@@ -58,6 +59,7 @@ type house struct {
 	ring     *keyring.Keyring // nil for --role capture, and while sealed: the door has only a door's keys
 	door     *keyring.Door
 	limits   *limits.Limits
+	firewall *firewall.Judge
 	journal  *journal.Journal
 	ledger   *ledger.Ledger
 	snapshot *snapshot.Reader
@@ -163,6 +165,12 @@ func (h *house) build(ctx context.Context) (err error) {
 
 // openFront opens the door and what it needs: no more than a door's keys.
 func (h *house) openFront(ctx, run context.Context) error {
+	h.firewall = firewall.NewJudge(firewall.Settings{})
+	h.work.Go(func() {
+		if err := h.firewall.Warm(); err != nil {
+			h.log.Error("the firewall's rules cannot be asked: what is not inert is held back", "error", err)
+		}
+	})
 	h.limits = limits.New(h.c.rates(), h.door.LimitsSecret(), nil)
 	if err := h.openJournal(ctx); err != nil {
 		return err
@@ -344,7 +352,7 @@ func (h *house) openDoor(ctx context.Context) error {
 		return nil
 	}
 	h.sealer = keyring.NewSealer(h.snapshot.DropBox)
-	h.capture, err = capture.New(capture.Options{Journal: h.journal, Snapshot: h.snapshot, Sealer: h.sealer, Keys: h.receiptKeys, Limits: h.limits, Unknown: h.unknown, Log: h.log})
+	h.capture, err = capture.New(capture.Options{Journal: h.journal, Snapshot: h.snapshot, Sealer: h.sealer, Keys: h.receiptKeys, Limits: h.limits, Unknown: h.unknown, Log: h.log, Firewall: h.firewall})
 	if err != nil {
 		return err
 	}
@@ -391,7 +399,7 @@ func (h *house) buildStages(ctx context.Context) error {
 	}
 	h.signin = h.newSignin()
 	h.intake = intake.New(intake.Options{
-		DB: h.db, Accounts: h.accounts, Opener: keyring.NewDropOpener(), Jobs: h.jobs, Events: h.events, Stream: h.journal.Stream(), Ledger: h.ledger, Log: h.log,
+		DB: h.db, Accounts: h.accounts, Opener: keyring.NewDropOpener(), Jobs: h.jobs, Events: h.events, Stream: h.journal.Stream(), Ledger: h.ledger, Log: h.log, Firewall: h.firewall, Texts: h.opener(),
 	})
 	h.privacy = h.newPrivacy()
 	h.routing = routing.New(routing.Options{DB: h.db, Jobs: h.jobs, Events: h.events, Log: h.log})
@@ -405,6 +413,7 @@ func (h *house) buildStages(ctx context.Context) error {
 	h.notify.Register(h.runner)
 	h.privacy.Register(h.runner)
 	h.runner.Handle(intake.ReplayJob, h.intake.HandleReplay)
+	h.runner.Handle(intake.InspectJob, h.intake.HandleInspect)
 	h.sequencer = events.NewSequencer(h.db, h.journal, h.log)
 	h.tree = h.newTree()
 	if err := errors.Join(h.openOutside(ctx), h.openShipper(ctx)); err != nil {

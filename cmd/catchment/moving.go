@@ -378,7 +378,7 @@ func (s *server) resume(ctx context.Context, next *house, moved bool, id string)
 
 // successor is a house with the same door and nothing behind it yet.
 func (h *house) successor() *house {
-	n := &house{c: h.c, log: h.log, mux: http.NewServeMux(), started: h.started, ring: h.ring, door: h.door, limits: h.limits, journal: h.journal, ledger: h.ledger,
+	n := &house{c: h.c, log: h.log, mux: http.NewServeMux(), started: h.started, ring: h.ring, door: h.door, limits: h.limits, firewall: h.firewall, journal: h.journal, ledger: h.ledger,
 		snapshot: h.snapshot, sealer: h.sealer, capture: h.capture, logs: h.logs, stops: h.stops}
 	if n.capture != nil {
 		n.capture.Register(n.mux)

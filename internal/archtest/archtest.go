@@ -35,8 +35,9 @@ var permissions = map[string][]string{
 	// Who makes a Scope: each has just checked a credential, or takes the
 	// account from a row that an admitted caller wrote.
 	"account/admit": {"directory", "signin", "notify", "jobs", "events", "audit", "intake", "privacy", "webhook", "cmd/catchment"},
-	// Who reads a Personal: those who seal, and those who answer a screen.
-	"vault/reveal": {"keyring", "intake", "desk", "console", "operate", "directory", "carry", "courier", "signin", "webhook"},
+	// Who reads a Personal: those who seal, and those who answer a screen; and
+	// the firewall, which gives numbers of rules for it.
+	"vault/reveal": {"keyring", "intake", "desk", "console", "operate", "directory", "carry", "courier", "signin", "webhook", "firewall"},
 	// Who sees across accounts (store.Dir) is listed by the guard test.
 }
 

@@ -37,6 +37,13 @@ type Sealer interface {
 	Seal(id account.ID, plaintext, aad []byte) (box, data []byte, err error)
 }
 
+// Judge says which rules of the firewall speak of what a lead says and of the
+// headers that are kept with it. It refuses nothing, and answers at once.
+// *firewall.Judge is one.
+type Judge interface {
+	Lead(ctx context.Context, source account.SourceID, sub *submission.Submission, userAgent, referer string) []int
+}
+
 // Options is what a Door needs.
 type Options struct {
 	Journal  Journal
@@ -45,6 +52,7 @@ type Options struct {
 	Keys     func() receipt.Keys // published for those who check receipts; asked each time, as they are rotated; none when nil
 	Log      *slog.Logger        // default slog.Default()
 
+	Firewall    Judge            // nil: nothing is judged
 	Now         func() time.Time // default time.Now
 	Limits      *limits.Limits   // of an account's leads; nil for none
 	Unknown     func(why string) // told of a key that nobody has, or has any more; it does not wait

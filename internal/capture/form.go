@@ -113,7 +113,9 @@ func (d *Door) formItem(r *http.Request, v visitor, source *snapshot.Source, bod
 	if p := v.account.Project(sub.Project); p != nil {
 		project = p.ID
 	}
-	return d.itemFor(v, source, project, sub.Test, submission.AsForm, contentType, body, key), nil
+	it := d.itemFor(v, source, project, sub.Test, submission.AsForm, contentType, body, key)
+	d.judge(r, &it, sub)
+	return it, nil
 }
 
 // thank sends a browser on to the thank-you page, with the proof in the address.

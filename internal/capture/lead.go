@@ -44,6 +44,7 @@ func (d *Door) postLead(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	d.judge(r, &it, sub)
 	items := [1]item{it}
 	if err := d.keep(r, s, items[:]); err != nil {
 		return err
@@ -66,7 +67,7 @@ func (d *Door) postBatch(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer leave()
-	items, err := d.batch(v, s.body, key)
+	items, err := d.batch(r, v, s.body, key)
 	if err != nil {
 		return err
 	}
@@ -120,7 +121,7 @@ func (d *Door) turn(r *http.Request, of *limits.Turns[account.ID], v account.ID,
 
 // batch checks every element and gives every fault its index. A key that may
 // not be used for an element's source is a fault of that element.
-func (d *Door) batch(v visitor, body []byte, key string) ([]item, error) {
+func (d *Door) batch(r *http.Request, v visitor, body []byte, key string) ([]item, error) {
 	subs, raw, err := submission.DecodeBatch(body)
 	if err != nil {
 		return nil, err
@@ -141,6 +142,9 @@ func (d *Door) batch(v visitor, body []byte, key string) ([]item, error) {
 	}
 	if len(faults) > 0 {
 		return nil, problem.Invalid(faults...)
+	}
+	for i, sub := range subs {
+		d.judge(r, &items[i], sub)
 	}
 	return items, nil
 }
@@ -280,6 +284,18 @@ func (d *Door) itemFor(v visitor, s *snapshot.Source, project account.ProjectID,
 		it.header.Enquiry = lead.KeyedEnquiryID(v.account.CaptureIDKey, scope, key)
 	}
 	return it
+}
+
+// judge has the firewall look at what the lead says; its verdict goes with the
+// lead, in clear, and only what is behind the door acts on it.
+func (d *Door) judge(r *http.Request, it *item, sub *submission.Submission) {
+	if d.o.Firewall == nil {
+		return
+	}
+	h := &it.header
+	if h.Verdict = submission.VerdictOf(d.o.Firewall.Lead(r.Context(), h.Source, sub, r.UserAgent(), r.Referer())); h.Verdict != "" {
+		d.stats.Suspicious.Add(1)
+	}
 }
 
 // source finds the source that a lead names, and checks the key against it.

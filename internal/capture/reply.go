@@ -31,7 +31,9 @@ type Stats struct {
 	Leads    atomic.Uint64 // accepted, repeats too
 	Bytes    atomic.Uint64 // of accepted bodies
 	Shed     atomic.Uint64 // refused before they were read
-	refused  sync.Map      // code → *atomic.Uint64
+	// Suspicious are leads with a verdict of the firewall.
+	Suspicious atomic.Uint64
+	refused    sync.Map // code → *atomic.Uint64
 }
 
 // Refused gives the refusals by their problem's code.

@@ -9,6 +9,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/audit"
+	"catchment/internal/firewall"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
 	"catchment/internal/rights"
@@ -22,11 +23,19 @@ import (
 // judged.
 type Quarantined struct {
 	Enquiry    Enquiry    `json:"enquiry"`
-	Reason     string     `json:"reason" enum:"honeypot,disposable_address,bad_pattern,burst_person,burst_address" doc:"Which rule held it."`
+	Reason     string     `json:"reason" enum:"honeypot,disposable_address,bad_pattern,burst_person,burst_address,firewall" doc:"Which rule held it."`
+	Rules      []Spoke    `json:"rules" nullable:"false" doc:"Rules of the firewall that spoke of what it says; never what they spoke of."`
+	Inspected  *time.Time `json:"inspected_at" doc:"When the firewall's whole set of rules was asked; null: not, or not needed."`
 	State      string     `json:"state" enum:"held,kept,released"`
 	ReceivedAt time.Time  `json:"received_at"`
 	JudgedAt   *time.Time `json:"judged_at" doc:"null: nobody has looked."`
 	JudgedBy   *string    `json:"judged_by" doc:"A user's or key's id."`
+}
+
+// Spoke is a rule of the firewall.
+type Spoke struct {
+	ID   int    `json:"id" doc:"The rule's number in the OWASP Core Rule Set; below 1000 it says why no rule was asked." example:"942100"`
+	Name string `json:"name" doc:"What it looks for, in English." example:"SQL Injection Attack Detected via libinjection"`
 }
 
 // QuarantineRules are what an account adds to the program's own rules.
@@ -35,6 +44,7 @@ type QuarantineRules struct {
 	Patterns          []string `json:"patterns" nullable:"false" maxItems:"200" doc:"Words that hold an enquiry when they are in its name or message." example:"[\"cheap followers\"]"`
 	PersonAnHour      int      `json:"person_an_hour" minimum:"0" maximum:"100000" doc:"How many enquiries of one person pass in an hour, by one source. 0: 20."`
 	AddressTenMinutes int      `json:"address_ten_minutes" minimum:"0" maximum:"1000000" doc:"How many of one sender's address pass in ten minutes, by one source. 0: 60."`
+	FirewallPass      []int    `json:"firewall_pass,omitempty" maxItems:"100" doc:"Rules of the firewall that hold nothing of yours: what only they spoke of is let through." example:"[942100]"`
 }
 
 type quarantineIn struct {
@@ -120,7 +130,8 @@ func heldViews(tx *store.Tx, all []leads.Held, with func(leads.Enquiry) includes
 	}
 	out := make([]Quarantined, len(all))
 	for i, h := range all {
-		out[i] = Quarantined{Reason: h.Reason, State: string(h.State), ReceivedAt: h.ReceivedAt, JudgedAt: web.TimeOrNull(h.JudgedAt), JudgedBy: web.OrNull(h.JudgedBy)}
+		out[i] = Quarantined{Reason: h.Reason, State: string(h.State), ReceivedAt: h.ReceivedAt, JudgedAt: web.TimeOrNull(h.JudgedAt), JudgedBy: web.OrNull(h.JudgedBy),
+			Rules: spoke(h.Rules), Inspected: web.TimeOrNull(h.InspectedAt)}
 	}
 	// What is opened is put into the views when the album is.
 	page.then(func() {
@@ -161,9 +172,17 @@ func (d *Desk) judge(say func(*store.Tx, lead.EnquiryID, string) error) func(*we
 	}
 }
 
+func spoke(rules []int) []Spoke {
+	out := make([]Spoke, len(rules))
+	for i, id := range rules {
+		out[i] = Spoke{id, firewall.Name(id)}
+	}
+	return out
+}
+
 func rulesView(r lead.QuarantineRules) *QuarantineRules {
 	return &QuarantineRules{Domains: append([]string{}, r.Domains...), Patterns: append([]string{}, r.Patterns...),
-		PersonAnHour: r.PersonAnHour, AddressTenMinutes: r.AddressTenMinutes}
+		PersonAnHour: r.PersonAnHour, AddressTenMinutes: r.AddressTenMinutes, FirewallPass: r.FirewallPass}
 }
 
 func getRules(v *web.Visit, tx *store.Tx, in *struct{}) (*QuarantineRules, error) {
@@ -187,9 +206,15 @@ func putRules(v *web.Visit, tx *store.Tx, in *rulesIn) (*QuarantineRules, error)
 		}
 		r.Patterns = append(r.Patterns, s)
 	}
+	for _, id := range in.Body.FirewallPass {
+		if id < 900_000 || id > 999_999 {
+			return nil, problem.InvalidField("firewall_pass", "unknown_rule", "Send numbers of the Core Rule Set's rules, such as 942100.")
+		}
+	}
+	r.FirewallPass = in.Body.FirewallPass
 	if err := setup.SetQuarantineRules(tx, r, v.At); err != nil {
 		return nil, err
 	}
 	return rulesView(r), audit.Write(tx, v.At, audit.Entry{Actor: v.Actor, Action: "quarantine.rules", About: "quarantine",
-		Detail: map[string]any{"domains": len(r.Domains), "patterns": len(r.Patterns)}})
+		Detail: map[string]any{"domains": len(r.Domains), "patterns": len(r.Patterns), "firewall_pass": r.FirewallPass}})
 }

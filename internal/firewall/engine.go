@@ -42,6 +42,19 @@ Include @owasp_crs/REQUEST-941-APPLICATION-ATTACK-XSS.conf
 Include @owasp_crs/REQUEST-942-APPLICATION-ATTACK-SQLI.conf
 `
 
+// whole is the whole set, which adds up what its rules say and denies above
+// the usual threshold.
+const whole = `
+Include @crs-setup.conf.example
+SecAction "id:900000,phase:1,pass,nolog,setvar:tx.blocking_paranoia_level=%d,setvar:tx.detection_paranoia_level=%[1]d"
+SecAction "id:900200,phase:1,pass,nolog,setvar:'tx.allowed_methods=GET HEAD POST OPTIONS PUT PATCH DELETE'"
+Include @owasp_crs/REQUEST-*.conf
+`
+
+func wholeSet(s Settings) (coraza.WAF, error) {
+	return engine(engineSetup, fmt.Sprintf(whole, s.level()), s.without())
+}
+
 // build makes an engine of directives.
 func build(parts ...string) (coraza.WAF, error) {
 	registerRX()

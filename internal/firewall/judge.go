@@ -2,9 +2,15 @@ package firewall
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
+	"time"
 
 	"github.com/corazawaf/coraza/v3"
+	"github.com/corazawaf/coraza/v3/types"
+
+	"catchment/internal/account"
+	"catchment/internal/limits"
 )
 
 // What stands in a verdict in the place of a rule: why there is none.
@@ -17,20 +23,28 @@ const (
 const (
 	maxValue = 16 << 10 // bytes of one value
 	maxText  = 32 << 10 // bytes of all values of a lead that are not inert
+
+	patience = 50 * time.Millisecond // for a turn to be judged
 )
 
 // Judge judges the values of leads. It is safe for concurrent use.
 type Judge struct {
-	waf  func() (coraza.WAF, error)
-	gate func() (gate, error) // nil: every value is judged
+	waf, all func() (coraza.WAF, error) // of the families, of the whole set
+	gate     func() (gate, error)       // nil: every value is judged
+	turns    *limits.Turns[account.SourceID]
+	clean    headers
+	counts   counts
 }
 
 // NewJudge returns a Judge, whose engine is made when it is first asked, or by
 // Warm.
 func NewJudge(s Settings) *Judge {
-	j := &Judge{waf: func() (coraza.WAF, error) {
-		return engine(engineSetup, fmt.Sprintf(families, s.level()), s.without())
-	}}
+	n := runtime.GOMAXPROCS(0)
+	j := &Judge{
+		waf:   func() (coraza.WAF, error) { return engine(engineSetup, fmt.Sprintf(families, s.level()), s.without()) },
+		all:   func() (coraza.WAF, error) { return wholeSet(s) },
+		turns: limits.NewTurns[account.SourceID](2*n, n, patience),
+	}
 	if s.level() == 1 { // what the gate promises it promises of that level
 		j.gate = func() (gate, error) {
 			t, err := foldTable()
@@ -80,12 +94,30 @@ func (j *Judge) Verdict(values []string) []int {
 			return []int{TooLarge}
 		}
 	}
-	waf, err := j.waf()
+	return ask(j.waf, values, func(types.Transaction) {})
+}
+
+// Whole returns the rules of the whole set that speak of the values, however
+// large they are. It may take a hundredth of a second, and is for a job.
+func (j *Judge) Whole(values []string) []int {
+	return ask(j.all, values, func(tx types.Transaction) { // a request that nothing is to be said of
+		tx.ProcessURI("/", "POST", "HTTP/1.1")
+		tx.AddRequestHeader("Host", "localhost")
+		tx.AddRequestHeader("User-Agent", "catchment")
+		tx.AddRequestHeader("Accept", "*/*")
+		tx.AddRequestHeader("Content-Type", "application/x-www-form-urlencoded")
+		tx.AddRequestHeader("Content-Length", "1")
+	})
+}
+
+func ask(engine func() (coraza.WAF, error), values []string, begin func(types.Transaction)) (ids []int) {
+	waf, err := engine()
 	if err != nil {
 		return []int{Unjudged}
 	}
 	tx := waf.NewTransaction()
 	defer tx.Close()
+	begin(tx)
 	for _, v := range values {
 		tx.AddPostRequestArgument("v", v)
 	}
@@ -93,7 +125,6 @@ func (j *Judge) Verdict(values []string) []int {
 	if _, err := tx.ProcessRequestBody(); err != nil {
 		return []int{Unjudged}
 	}
-	var ids []int
 	for _, m := range tx.MatchedRules() {
 		if id := m.Rule().ID(); speaks(id) && !slices.Contains(ids, id) {
 			ids = append(ids, id)

@@ -56,6 +56,12 @@ func TestVerdict(t *testing.T) {
 	if ids := j.Verdict([]string{string(make([]byte, maxValue+1))}); !slices.Equal(ids, []int{TooLarge}) {
 		t.Error(ids)
 	}
+	if ids := j.Whole([]string{"Ada Example", "Please call after six."}); len(ids) > 0 {
+		t.Error("of nothing", ids)
+	}
+	if ids := j.Whole([]string{"; cat /etc/passwd", "x"}); !slices.ContainsFunc(ids, func(id int) bool { return id/1000 == 932 }) {
+		t.Error("of a command", ids)
+	}
 	if ids := NewJudge(Settings{Exclude: []int{942100}}).Verdict([]string{"1' or '1'='1"}); slices.Contains(ids, 942100) {
 		t.Error("an excluded rule spoke", ids)
 	}

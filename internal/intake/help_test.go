@@ -156,6 +156,7 @@ type sent struct {
 	test    bool
 	at      time.Time
 	ip      string // "": of an inner network, which is counted nowhere
+	verdict []int  // of the firewall at the door
 }
 
 var start = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
@@ -174,6 +175,7 @@ func (h *house) entry(a *tenant, s sent) Entry {
 	if s.form != "" {
 		head.Format, head.ContentType = submission.AsForm, s.form
 	}
+	head.Verdict = submission.VerdictOf(s.verdict)
 	aad := head.Append(nil)
 	plain := submission.AppendPayload(nil, [16]byte{1}, []byte(s.body), cmp.Or(s.ip, "10.0.0.9"), "Example/1.0", "https://www.example.com/?who=ada", "")
 	box, data, err := h.sealer.Seal(a.scope.Account(), plain, aad)
@@ -327,14 +329,19 @@ func (h *house) picture() string {
 	return strings.Join(lines, "\n")
 }
 
-// open is what a door would show; the record is not this package's matter.
-func (h *house) open(s ...vault.Sealed) keyring.Opened {
-	h.t.Helper()
-	o := keyring.Opener{Accounts: h.accounts, Record: func(context.Context, keyring.Opening) error { return nil },
+// opener opens what is in the database, and tells of each opening.
+func (h *house) opener(record func(keyring.Opening)) *keyring.Opener {
+	return &keyring.Opener{Accounts: h.accounts, Record: func(_ context.Context, o keyring.Opening) error { record(o); return nil },
 		Keys: func(_ context.Context, sc account.Scope, subjects []vault.Subject) (out map[vault.Subject][]byte, err error) {
 			err = h.db.Read(context.Background(), sc, func(tx *store.Tx) error { out, err = people.Keys(tx, subjects); return err })
 			return out, err
 		}}
+}
+
+// open is what a door would show; the record is not this package's matter.
+func (h *house) open(s ...vault.Sealed) keyring.Opened {
+	h.t.Helper()
+	o := h.opener(func(keyring.Opening) {})
 	got, err := o.Open(context.Background(), h.scope, "user_test", "test", s...)
 	if err != nil {
 		h.t.Fatal(err)

@@ -22,6 +22,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/events"
+	"catchment/internal/firewall"
 	"catchment/internal/jobs"
 	"catchment/internal/journal"
 	"catchment/internal/keyring"
@@ -73,6 +74,9 @@ type Options struct {
 	Events   *events.Log
 	Stream   string // the journal's name, as receipts have it
 
+	Firewall *firewall.Judge // asked by InspectJob
+	Texts    Texts           // opens what InspectJob looks at; nil: it leaves all as it is
+
 	Ledger  Ledger                          // nil: nothing is gone
 	Workers int                             // that open and seal; default the number of processors
 	Sealer  func(keyring.SubjectKey) Sealer // default the key itself
@@ -97,6 +101,7 @@ type Intake struct {
 	facts factsCache
 	stats Stats
 	sick  sickness
+	share share // of InspectJob
 }
 
 // New returns an intake.

@@ -164,10 +164,19 @@ func (b *batch) suspicion(it *item, h *human) string {
 		reason = lead.HeldAddress
 	}
 	if h.id == it.fresh.id {
-		return reason // the first of a person is no burst, and costs no row
+		return it.orFirewall(reason) // the first of a person is no burst, and costs no row
 	}
 	if b.count(it.person()) >= limit(it.rules.PersonAnHour, lead.PersonAnHour) && reason == "" {
 		reason = lead.HeldPerson
+	}
+	return it.orFirewall(reason)
+}
+
+// orFirewall is the reason, or the firewall's verdict when there is no other:
+// what it alone holds may be let through by asking all of its rules.
+func (it *item) orFirewall(reason string) string {
+	if reason == "" && it.head.Verdict != "" {
+		return lead.HeldFirewall
 	}
 	return reason
 }
@@ -202,15 +211,25 @@ func (b *batch) hold(it *item, h *human, v *values, reason string) {
 		CustomSeal: vault.Sealed{Data: v.custom}, Consent: vault.Sealed{Data: v.consent}, ReceivedAt: it.head.ReceivedAt, CreatedAt: b.now}
 	b.enquiries = append(b.enquiries, e)
 	b.mine[e.ID] = &taking{e, b.submit(it, h, v, false), h}
-	b.held = append(b.held, leads.Held{Enquiry: e.ID, Reason: reason, Test: it.head.Test, ReceivedAt: it.head.ReceivedAt})
+	rules := it.head.Verdict.Rules()
+	b.held = append(b.held, leads.Held{Enquiry: e.ID, Reason: reason, Test: it.head.Test, ReceivedAt: it.head.ReceivedAt, Rules: rules})
 	b.emit(it, events.EnquiryQuarantined, lead.ID{})
-	b.events[len(b.events)-1].Data = map[string]any{"reason": reason}
+	says := map[string]any{"reason": reason}
+	if len(rules) > 0 {
+		says["rules"] = rules
+	}
+	b.events[len(b.events)-1].Data = says
 }
 
 func (b *batch) saveHeld() error {
 	if len(b.held) > 0 {
 		if err := leads.AddHeld(b.tx, b.held); err != nil {
 			return err
+		}
+		if slices.ContainsFunc(b.held, func(h leads.Held) bool { return h.Reason == lead.HeldFirewall }) {
+			if err := b.in.o.Jobs.Add(b.tx, InspectJob, inspectKey, b.now); err != nil {
+				return err
+			}
 		}
 	}
 	if len(b.withheld) > 0 {

@@ -30,10 +30,12 @@ import (
 //	 65  16  key that was used; zeros for a form
 //	 81   8  received at, microseconds since 1970 UTC
 //	 89   1  format: 1 JSON, 2 form
-//	 90   1  flags: 1 test lead, 2 history (of an import; its payload has a Past)
+//	 90   1  flags: 1 test lead, 2 history (of an import; its payload has a Past), 4 a verdict
 //	 91  16  keyed hash of the body, see BodyMAC
 //	107   1  length of the content type
 //	108   n  content type of a form, else empty
+//	      1  with flag 4: number of rules, 1 to 16
+//	      …  with flag 4: those rules, four bytes each
 //	      …  sealed payload
 //
 // The payload, before it is sealed: version, 1; the receipt's salt, 16 bytes;
@@ -54,6 +56,7 @@ const (
 	MaxContentType = 255
 
 	maxTrace = 4 << 10 // bytes of each of the payload's texts beside the body
+	maxRules = 16      // of a verdict
 )
 
 // ErrEnvelope says that bytes are not an envelope, or not a payload.
@@ -87,6 +90,28 @@ type Header struct {
 	Test        bool
 	History     bool // brought from elsewhere: never routed, see Past
 	BodyMAC     BodyMAC
+	Verdict     Verdict
+}
+
+// Verdict is which rules of the firewall spoke of what a lead says: their
+// numbers, nothing of the text. The zero value says that none did.
+type Verdict string // four bytes a rule, big-endian
+
+// VerdictOf keeps the first rules, as many as an envelope holds.
+func VerdictOf(rules []int) Verdict {
+	var b []byte
+	for _, id := range rules[:min(len(rules), maxRules)] {
+		b = binary.BigEndian.AppendUint32(b, uint32(id))
+	}
+	return Verdict(b)
+}
+
+// Rules are the rules' numbers.
+func (v Verdict) Rules() (out []int) {
+	for b := []byte(v); len(b) >= 4; b = b[4:] {
+		out = append(out, int(binary.BigEndian.Uint32(b)))
+	}
+	return out
 }
 
 // Append appends the header's bytes; they are the seal's associated data. It
@@ -103,7 +128,11 @@ func (h *Header) Append(dst []byte) []byte {
 	dst = append(dst, formatCode(h.Format), flagBits(h))
 	dst = append(dst, h.BodyMAC[:]...)
 	dst = append(dst, byte(len(h.ContentType)))
-	return append(dst, h.ContentType...)
+	dst = append(dst, h.ContentType...)
+	if h.Verdict != "" {
+		dst = append(append(dst, byte(len(h.Verdict)/4)), h.Verdict...)
+	}
+	return dst
 }
 
 func formatCode(k Kind) byte {
@@ -119,6 +148,9 @@ func flagBits(h *Header) (bits byte) {
 	}
 	if h.History {
 		bits |= 2
+	}
+	if h.Verdict != "" {
+		bits |= 4
 	}
 	return bits
 }
@@ -141,8 +173,20 @@ func ParseEnvelope(b []byte) (*Envelope, error) {
 	if len(b) < end {
 		return nil, fmt.Errorf("%w: cut short", ErrEnvelope)
 	}
-	e := &Envelope{AAD: b[:end:end], Data: b[end:]}
+	start := end
+	if b[90]&4 != 0 {
+		if start++; len(b) < start || b[start-1] == 0 || b[start-1] > maxRules {
+			return nil, fmt.Errorf("%w: a verdict of too few rules or too many", ErrEnvelope)
+		}
+		if start += 4 * int(b[start-1]); len(b) < start {
+			return nil, fmt.Errorf("%w: cut short", ErrEnvelope)
+		}
+	}
+	e := &Envelope{AAD: b[:start:start], Data: b[start:]}
 	h := &e.Header
+	if start > end {
+		h.Verdict = Verdict(b[end+1 : start])
+	}
 	readID(&h.Account, b[1:])
 	readID(&h.Enquiry, b[17:])
 	readID(&h.Source, b[33:])
@@ -159,7 +203,7 @@ func ParseEnvelope(b []byte) (*Envelope, error) {
 	default:
 		return nil, fmt.Errorf("%w: unknown format", ErrEnvelope)
 	}
-	if b[90] > 3 {
+	if b[90] > 7 {
 		return nil, fmt.Errorf("%w: unknown flags", ErrEnvelope)
 	}
 	h.Test, h.History = b[90]&1 != 0, b[90]&2 != 0

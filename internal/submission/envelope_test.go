@@ -3,6 +3,7 @@ package submission
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +27,15 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 	form := someHeader()
 	plain := someHeader()
 	plain.Key, plain.Format, plain.ContentType, plain.Test = account.KeyID{}, AsJSON, "", false
-	for _, h := range []Header{form, plain} {
+	suspect := someHeader()
+	suspect.Verdict = VerdictOf([]int{941100, 942100})
+	if got := suspect.Verdict.Rules(); !slices.Equal(got, []int{941100, 942100}) {
+		t.Error(got)
+	}
+	if n := len(VerdictOf(make([]int, 40)).Rules()); n != maxRules {
+		t.Errorf("a verdict of %d rules", n)
+	}
+	for _, h := range []Header{form, plain, suspect} {
 		aad := h.Append(nil)
 		e, err := ParseEnvelope(append(bytes.Clone(aad), "sealed"...))
 		if err != nil {
@@ -46,11 +55,15 @@ func TestEnvelopeRefusesWhatItDoesNotKnow(t *testing.T) {
 		b[at] = to
 		return b
 	}
+	h.Verdict = VerdictOf([]int{942100})
+	judged := h.Append(nil)
+	none := bytes.Clone(judged)
+	none[len(none)-5] = 0
 	zeroed := bytes.Clone(good)
 	clear(zeroed[17:33])
 	for name, b := range map[string][]byte{
-		"empty": nil, "cut in the ids": good[:50], "cut in the content type": good[:len(good)-1],
-		"version": change(0, 2), "format": change(89, 3), "flags": change(90, 4), "no enquiry": zeroed,
+		"empty": nil, "cut in the ids": good[:50], "cut in the content type": good[:len(good)-1], "cut in the verdict": judged[:len(judged)-1], "a verdict of nothing": none, "no verdict": change(90, 4),
+		"version": change(0, 2), "format": change(89, 3), "flags": change(90, 8), "no enquiry": zeroed,
 	} {
 		if _, err := ParseEnvelope(b); !errors.Is(err, ErrEnvelope) {
 			t.Errorf("%s: got %v", name, err)

@@ -3,6 +3,7 @@ package leads
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,9 @@ type Held struct {
 	ReceivedAt time.Time
 	JudgedAt   time.Time // zero: nobody has
 	JudgedBy   string
+
+	Rules       []int     // of the firewall, that spoke of it
+	InspectedAt time.Time // the whole set of rules was asked; zero: not
 }
 
 // Burst is what is counted: a person or a network, at a source, in a span.
@@ -33,11 +37,11 @@ type Burst struct {
 	MAC    vault.MAC
 }
 
-const heldColumns = `enquiry_id, reason, test, state, received_at, judged_at, judged_by`
+const heldColumns = `enquiry_id, reason, test, state, received_at, judged_at, judged_by, rules, inspected_at`
 
 var (
-	addHeld = store.Bulk("leads.quarantine.add", `INSERT INTO quarantine (account_id, enquiry_id, reason, test, state, received_at, judged_by) VALUES`,
-		`($1, $2, $3, $4, 'held', $5, '')`, `ON CONFLICT DO NOTHING`)
+	addHeld = store.Bulk("leads.quarantine.add", `INSERT INTO quarantine (account_id, enquiry_id, reason, test, state, received_at, judged_by, rules) VALUES`,
+		`($1, $2, $3, $4, 'held', $5, '', $6)`, `ON CONFLICT DO NOTHING`)
 	getHeld  = store.Register("leads.quarantine.get", `SELECT `+heldColumns+` FROM quarantine WHERE account_id = $1 AND enquiry_id = $2`)
 	listHeld = store.Register("leads.quarantine.list", `SELECT `+heldColumns+` FROM quarantine WHERE account_id = $1 AND state = $2
 		AND (received_at, enquiry_id) < ($3, $4) AND ($5 OR NOT test) ORDER BY received_at DESC, enquiry_id DESC LIMIT $6`)
@@ -47,6 +51,10 @@ var (
 		ORDER BY q.received_at DESC, q.enquiry_id DESC LIMIT $6`)
 	judge = store.Register("leads.quarantine.judge", `UPDATE quarantine SET state = $4, judged_at = $5, judged_by = $6
 		WHERE account_id = $1 AND enquiry_id = $2 AND state = $3`)
+	uninspected = store.Register("leads.quarantine.uninspected", `SELECT `+heldColumns+` FROM quarantine
+		WHERE account_id = $1 AND reason = 'firewall' AND state = 'held' AND inspected_at IS NULL ORDER BY received_at, enquiry_id LIMIT $2`)
+	inspected = store.Register("leads.quarantine.inspected", `UPDATE quarantine SET inspected_at = $3, rules = $4
+		WHERE account_id = $1 AND enquiry_id = $2 AND inspected_at IS NULL`)
 	releaseEnquiry = store.Register("leads.enquiry.release", `UPDATE enquiry SET state = 'attached', lead_id = $3, re_enquiry = $4
 		WHERE account_id = $1 AND enquiry_id = $2 AND state = 'quarantined'`)
 	enquiriesByID = store.List("leads.enquiry.by_id", `SELECT `+enquiryColumns+` FROM enquiry WHERE account_id = $1 AND enquiry_id IN (LIST)`)
@@ -61,7 +69,7 @@ var (
 func AddHeld(tx *store.Tx, all []Held) error {
 	rows := make([][]any, len(all))
 	for i, h := range all {
-		rows[i] = []any{h.Enquiry, h.Reason, h.Test, store.Micro(h.ReceivedAt)}
+		rows[i] = []any{h.Enquiry, h.Reason, h.Test, store.Micro(h.ReceivedAt), rulesJSON(h.Rules)}
 	}
 	_, err := tx.Bulk(addHeld, rows)
 	return err
@@ -90,8 +98,38 @@ func ListHeld(tx *store.Tx, s lead.Held, test bool, teamsOf account.UserID, afte
 }
 
 func scanHeld(scan func(...any) error) (h Held, err error) {
-	err = scan(&h.Enquiry, &h.Reason, &h.Test, &h.State, store.Time(&h.ReceivedAt), store.Time(&h.JudgedAt), &h.JudgedBy)
+	var rules string
+	err = scan(&h.Enquiry, &h.Reason, &h.Test, &h.State, store.Time(&h.ReceivedAt), store.Time(&h.JudgedAt), &h.JudgedBy, &rules, store.Time(&h.InspectedAt))
+	if err == nil {
+		err = json.Unmarshal([]byte(rules), &h.Rules)
+	}
 	return h, err
+}
+
+func rulesJSON(rules []int) string {
+	if len(rules) == 0 {
+		return "[]"
+	}
+	b, _ := json.Marshal(rules) // ints always encode
+	return string(b)
+}
+
+// Uninspected returns up to limit enquiries that the firewall holds and that the
+// whole set of its rules was not asked about yet, oldest first.
+func Uninspected(tx *store.Tx, limit int) (out []Held, err error) {
+	rows, err := tx.Query(uninspected, limit)
+	err = store.Each(rows, err, func(scan func(...any) error) error {
+		h, err := scanHeld(scan)
+		out = append(out, h)
+		return err
+	})
+	return out, err
+}
+
+// Inspected notes what the whole set said.
+func Inspected(tx *store.Tx, id lead.EnquiryID, rules []int, at time.Time) error {
+	_, err := tx.Exec(inspected, id, store.Micro(at), rulesJSON(rules))
+	return err
 }
 
 // JudgeHeld writes a human's word on what is still in the state h was read in;

@@ -75,6 +75,7 @@ function One({ q }: { q: Schemas['Quarantined'] }) {
         <p className="mt-1 text-sm text-soft">{e.person && `${e.project.name} · ${e.source.name} · `}<When at={q.received_at} /></p>
         {e.person && <p className="mt-1 text-sm text-soft"><span className="ltr">{[e.person.phone, e.person.email].filter(Boolean).join(' · ')}</span></p>}
         {e.message && <blockquote className="mt-2 max-w-160 border-s-2 border-edge ps-3 text-sm whitespace-pre-wrap"><span dir="auto" className="match block">{e.message}</span></blockquote>}
+        {q.rules.length > 0 && <ul className="mt-1 text-sm text-soft">{q.rules.map((r) => <li key={r.id}>{t('console.held.rule', { id: r.id })} · <bdi lang="en">{r.name}</bdi></li>)}</ul>}
         {e.lead_id && <Link to="/console/leads/$id" params={{ id: e.lead_id }} className="mt-1 inline-block text-sm text-accent underline underline-offset-4">{t('console.start.test.story')}</Link>}
       </div>
       {q.state !== 'released' && (
