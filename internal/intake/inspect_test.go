@@ -95,14 +95,14 @@ func TestWhatTheFirewallHolds(t *testing.T) {
 // An account may say which rules hold nothing of its own.
 func TestRulesThatPass(t *testing.T) {
 	h := newHouse(t, storetest.SQLite(t))
-	rules := firewall.NewJudge(firewall.Settings{}).Whole([]string{"it's 1' or '1'='1 of them"})
+	rules := firewall.NewJudge(firewall.Settings{}).Whole([]string{"1' or '1'='1"})
 	if len(rules) == 0 {
 		t.Fatal("no rule speaks: this tries nothing")
 	}
 	h.write(h.scope, func(tx *store.Tx) error {
 		return setup.SetQuarantineRules(tx, lead.QuarantineRules{FirewallPass: rules}, time.Now())
 	})
-	pass := h.post(sent{body: says("Ada", "ada@example.com", "it's 1' or '1'='1 of them"), verdict: rules})
+	pass := h.post(sent{body: says("Ada", "ada@example.com", "1' or '1'='1"), verdict: rules})
 	more := h.post(sent{body: says("Bob", "bob@example.com", "<script>alert(1)</script>"), verdict: []int{941110}})
 	h.inspect()
 	if e := h.enquiry(pass.ID); e.State != lead.Attached {
