@@ -42,6 +42,7 @@ type config struct {
 	wireConfig
 	kmsConfig
 	limitsConfig
+	firewallConfig
 	courierConfig
 	pushConfig
 	backupConfig
@@ -64,6 +65,9 @@ func (c config) check() error {
 		return err
 	}
 	if err := c.checkLimits(); err != nil {
+		return err
+	}
+	if err := c.checkFirewall(); err != nil {
 		return err
 	}
 	if err := c.checkKMS(); err != nil {

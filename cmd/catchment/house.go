@@ -59,7 +59,8 @@ type house struct {
 	ring     *keyring.Keyring // nil for --role capture, and while sealed: the door has only a door's keys
 	door     *keyring.Door
 	limits   *limits.Limits
-	firewall *firewall.Judge
+	firewall *firewall.Judge // nil, with guard: --firewall off
+	guard    *firewall.Guard
 	journal  *journal.Journal
 	ledger   *ledger.Ledger
 	snapshot *snapshot.Reader
@@ -165,12 +166,7 @@ func (h *house) build(ctx context.Context) (err error) {
 
 // openFront opens the door and what it needs: no more than a door's keys.
 func (h *house) openFront(ctx, run context.Context) error {
-	h.firewall = firewall.NewJudge(firewall.Settings{})
-	h.work.Go(func() {
-		if err := h.firewall.Warm(); err != nil {
-			h.log.Error("the firewall's rules cannot be asked: what is not inert is held back", "error", err)
-		}
-	})
+	h.openFirewall()
 	h.limits = limits.New(h.c.rates(), h.door.LimitsSecret(), nil)
 	if err := h.openJournal(ctx); err != nil {
 		return err

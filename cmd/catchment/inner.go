@@ -108,7 +108,7 @@ func (h *house) metrics(more []prometheus.Collector) *prometheus.Registry {
 		s := h.capture.Stats()
 		counter("capture_leads_total", "Leads answered with 202 or 303.", func() float64 { return float64(s.Leads.Load()) })
 		counter("capture_shed_total", "Requests refused before they were read.", func() float64 { return float64(s.Shed.Load()) })
-		r.MustRegister(refusals{h})
+		r.MustRegister(refusals{h}, walls{h})
 	}
 	if h.intake != nil {
 		s := h.intake.Stats()

@@ -203,7 +203,7 @@ func (r *rooms) empty(within time.Duration) {
 
 // enter has the house answer from now on.
 func (s *server) enter(h *house) (before *rooms) {
-	return s.doors.Swap(&rooms{house: h, outer: web.Wrap(h.mux, s.log, web.ByAddress(h.limits)), inner: h.innerRoutes(s.gate.metrics()...),
+	return s.doors.Swap(&rooms{house: h, outer: web.Wrap(h.mux, s.log, h.guards()...), inner: h.innerRoutes(s.gate.metrics()...),
 		foreign: func() { h.unknown("foreign-origin") }})
 }
 
@@ -378,7 +378,7 @@ func (s *server) resume(ctx context.Context, next *house, moved bool, id string)
 
 // successor is a house with the same door and nothing behind it yet.
 func (h *house) successor() *house {
-	n := &house{c: h.c, log: h.log, mux: http.NewServeMux(), started: h.started, ring: h.ring, door: h.door, limits: h.limits, firewall: h.firewall, journal: h.journal, ledger: h.ledger,
+	n := &house{c: h.c, log: h.log, mux: http.NewServeMux(), started: h.started, ring: h.ring, door: h.door, limits: h.limits, firewall: h.firewall, guard: h.guard, journal: h.journal, ledger: h.ledger,
 		snapshot: h.snapshot, sealer: h.sealer, capture: h.capture, logs: h.logs, stops: h.stops}
 	if n.capture != nil {
 		n.capture.Register(n.mux)

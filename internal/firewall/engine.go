@@ -48,6 +48,7 @@ const whole = `
 Include @crs-setup.conf.example
 SecAction "id:900000,phase:1,pass,nolog,setvar:tx.blocking_paranoia_level=%d,setvar:tx.detection_paranoia_level=%[1]d"
 SecAction "id:900200,phase:1,pass,nolog,setvar:'tx.allowed_methods=GET HEAD POST OPTIONS PUT PATCH DELETE'"
+SecAction "id:900220,phase:1,pass,nolog,setvar:'tx.allowed_request_content_type=|application/json| |application/x-www-form-urlencoded| |multipart/form-data| |text/csv| |application/zip| |application/octet-stream|'"
 Include @owasp_crs/REQUEST-*.conf
 `
 

@@ -98,17 +98,20 @@ func (h *headers) unknown(j *Judge, values ...string) (out []string) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	for _, v := range values {
-		if v == "" {
-			continue
+		if v != "" && !h.knows(v) {
+			out = append(out, v)
 		}
-		if h.seen != nil {
-			if _, ok := h.seen[maphash.String(h.seed, v)]; ok {
-				continue
-			}
-		}
-		out = append(out, v)
 	}
 	return j.Suspicious(out)
+}
+
+// knows reports whether nothing was said of it. The caller holds the lock.
+func (h *headers) knows(v string) bool {
+	if h.seen == nil {
+		return false
+	}
+	_, ok := h.seen[maphash.String(h.seed, v)]
+	return ok
 }
 
 func (h *headers) learn(values []string) {

