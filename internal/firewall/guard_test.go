@@ -42,6 +42,8 @@ func TestGuard(t *testing.T) {
 		{"POST", "/v1/policies", `{"rules":[{"name":"Big budgets","when":"lead.custom.budget > 100 && lead.source == \"web\" || !(lead.test)","people":{"tags":["o'clock"]}}]}`},
 		{"PATCH", "/v1/users/user_01h455vb4pex5vsknk084sn02q", `{"name":"Siobh\u00e1n O'Neill","phone":"+44 20 7946 0123"}`},
 		{"PUT", "/v1/sources/x", `{"thanks_url":"https://www.example.com/thanks?a=1&b=2","origins":["https://www.example.com"]}`},
+		{"PUT", "/v1/account/sso", `{"issuer":"http://127.0.0.1:8080/oidc","client_id":"catchment","client_secret":"' or 1=1"}`},
+		{"POST", "/v1/webhooks", `{"url":"https://hooks.example.com/in/abc?key=1&x="}`},
 		{"POST", lead + "/person", "{}", "Catchment-Purpose", "I'm calling back; select 1"},
 	} {
 		if rules := look(t, g, x[0], x[1], x[2], x[3:]...); len(rules) > 0 {

@@ -76,10 +76,11 @@ func peek(w http.ResponseWriter, r *http.Request) []byte {
 	return body
 }
 
-// file reports a body that is kept as it is and not read as fields.
+// file reports a body that is kept as it is and not read as fields. What hardly
+// says what it is may be read as JSON.
 func file(contentType string) bool {
 	media, _, _ := mime.ParseMediaType(contentType)
-	return media == "text/csv" || media == "multipart/form-data" || media == "application/zip" || strings.HasPrefix(media, "application/octet-stream")
+	return media != "" && media != "text/plain" && !strings.Contains(media, "json") && !strings.Contains(media, "cbor")
 }
 
 type restored struct {
