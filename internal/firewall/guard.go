@@ -1,7 +1,6 @@
 package firewall
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -185,10 +184,8 @@ func arguments(r *http.Request, body []byte) (out []argument) {
 	if len(body) == 0 {
 		return out
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
 	var v any
-	if err := d.Decode(&v); err != nil {
+	if err := json.Unmarshal(body, &v); err != nil { // also when something follows the value
 		return append(out, argument{"body", string(body), false})
 	}
 	return walk(out, "", v)
