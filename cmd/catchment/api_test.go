@@ -20,7 +20,7 @@ import (
 
 // patience is how long a test waits for what should take moments, on a machine
 // that is busy with something else.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // settingsFor are a server's in a folder of the test, on a port of its own.
 func settingsFor(t *testing.T, o store.Options) config {

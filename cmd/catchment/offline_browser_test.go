@@ -65,6 +65,7 @@ const (
 	offPhone   = "+442079460177"
 	offMessage = "Is the two-room flat with the lemon tree still free?"
 	offNote    = "Wants the corner flat, her sister Emeraude decides."
+	offDraft   = "Her neighbour Bellamy may come along"
 )
 
 func TestOfflineInTheBrowser(t *testing.T) {
@@ -125,6 +126,14 @@ func TestOfflineInTheBrowser(t *testing.T) {
 	phone.See("2 to be sent")
 	phone.See("not sent yet")
 
+	// What is left half typed is not kept by the browser either, for going back.
+	phone.Press("Note")
+	phone.Type("Note", offDraft)
+	phone.Go(d.url + "/app/desk/search")
+	phone.Press("Unlock")
+	phone.Type("Name, phone or e-mail", offName)
+	phone.See(offName)
+
 	// And again through a restart of the app, the way a phone throws it away.
 	phone.Go(d.url + "/app/desk")
 	phone.Press("Unlock")
@@ -179,7 +188,7 @@ func TestOfflineInTheBrowser(t *testing.T) {
 
 func searched(t *testing.T, profile string) proof.Swept {
 	t.Helper()
-	got, err := proof.SearchTree(profile, map[string]string{"name": offName, "phone": offPhone, "message": offMessage, "note": offNote})
+	got, err := proof.SearchTree(profile, map[string]string{"name": offName, "phone": offPhone, "message": offMessage, "note": offNote, "draft": offDraft})
 	if err != nil {
 		t.Fatal(err)
 	}

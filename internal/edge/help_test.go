@@ -16,7 +16,7 @@ import (
 )
 
 // patience is for what happens at once on a machine with nothing else to do.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // buffer takes a log that is read meanwhile.
 type buffer struct {

@@ -4,11 +4,13 @@ import { createRoot } from 'react-dom/client'
 import { watchInstall } from './lib/install'
 import { revoked } from './lib/leave'
 import { showTheme } from './lib/theme'
+import { keepNothingTyped } from './lib/unkept'
 import { startWords } from './lib/words'
 import { onTold, startWorker } from './lib/worker'
 import { App } from './app'
 
 showTheme()
+keepNothingTyped()
 startWorker()
 onTold((m) => void (m.kind === 'wipe' && revoked()))
 watchInstall()

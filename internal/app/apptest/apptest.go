@@ -30,7 +30,7 @@ import (
 )
 
 // patience is for what should take moments, on a busy machine.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // stuck is how long a page may stay at one address.
 const stuck = 5 * time.Minute
