@@ -50,6 +50,8 @@ func TestProjectsAndSources(t *testing.T) {
 		}
 		if got := c.admin.get("/v1/account").want(t, 200); got.str("name") != "Example Homes" || got.str("default_region") != "GB" {
 			t.Error(got.text)
+		} else if k := got.list("keys"); len(k) != 2 || k[0]["kind"] != "account" || k[1]["kind"] != "index" || k[0]["late"] != false || k[0]["due_at"] == k[1]["due_at"] {
+			t.Error(got.text)
 		}
 		var actions []string
 		for _, r := range c.admin.get("/v1/record?limit=500").want(t, 200).list("items") {

@@ -24,7 +24,11 @@ const (
 	IndexKind    Kind = "index"    // finds persons of an account, and makes ids of captures
 )
 
-// Kinds lists them all.
+// ProviderKind is an account's client secret at its identity provider: sealed
+// here, made and ended there.
+const ProviderKind Kind = "provider"
+
+// Kinds lists those that are made here.
 func Kinds() []Kind {
 	return []Kind{RootKind, AccountKind, ReceiptKind, RecordKind, SnapshotKind, TokensKind, FactorsKind, LoginKind, IndexKind}
 }
@@ -43,7 +47,7 @@ func LifeOf(k Kind) Life {
 	switch k {
 	case RootKind:
 		return Life{365 * day, 730 * day}
-	case ReceiptKind, RecordKind, SnapshotKind, TokensKind:
+	case ReceiptKind, RecordKind, SnapshotKind, TokensKind, ProviderKind:
 		return Life{Due: 365 * day}
 	case AccountKind:
 		return Life{Due: 180 * day}

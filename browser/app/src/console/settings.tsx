@@ -10,6 +10,7 @@ import { Field, TextField } from '../ui/field'
 import { Select } from '../ui/select'
 import { Rows } from '../ui/skeleton'
 import { say, sayFault } from '../ui/toast'
+import { AccountKeys } from './accountkeys'
 import { Archive } from './archive'
 import { AccountChanges } from './changes'
 import { End } from './end'
@@ -29,6 +30,7 @@ export function Settings() {
         <Networks />
         <SSO />
         {may('privacy:manage') && <Retention />}
+        <AccountKeys />
         {may('account:leave') && <Archive />}
         <AccountChanges />
         {may('account:leave') && <End />}
