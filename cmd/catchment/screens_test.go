@@ -68,6 +68,7 @@ var screens = []screen{
 		p.See("Save the role")
 	}},
 	{name: "console-settings", as: "admin", path: "/app/console/settings", shows: "Company sign-in"},
+	{name: "console-settings-keys", as: "admin", path: "/app/console/settings", act: func(p *apptest.Page) { p.Down("Finds people") }},
 	{name: "console-settings-end", as: "admin", path: "/app/console/settings", shows: "End of the account", act: func(p *apptest.Page) {
 		p.Press("End the account")
 		p.See("Grace time, days")
