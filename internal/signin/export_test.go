@@ -61,7 +61,7 @@ func ReadPasskey(answer []byte) {
 
 type noKeys struct{}
 
-func (noKeys) LoginIndex(string) (m vault.MAC) { return m }
+func (noKeys) LoginIndex(string) (m vault.MAC)                   { return m }
 func (k noKeys) FlowMAC(_ time.Time, kind, text string) [32]byte { return k.TokenMAC(kind, text) }
 func (noKeys) TokenMAC(kind, text string) (sum [32]byte) {
 	return sha256.Sum256([]byte(kind + "\x00" + text))
