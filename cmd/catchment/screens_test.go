@@ -78,6 +78,10 @@ var screens = []screen{
 		p.Press("Count and go on")
 		p.See("Should this go by itself?")
 	}},
+	{name: "console-settings-masking", as: "admin", path: "/app/console/settings", shows: "Masked until accepted", act: func(p *apptest.Page) {
+		p.Press("The whole person")
+		p.See("Name, and the rest masked")
+	}},
 	{name: "console-settings-archive", as: "admin", path: "/app/console/settings", shows: "Everything in one file", act: func(p *apptest.Page) {
 		p.Press("Take everything out")
 		p.See("Sealed for")

@@ -31,7 +31,7 @@ export function Openings({ lead }: { lead: string }) {
           {rows.map((e) => (
             <li key={e.id} className="border-b border-line py-2 text-sm">
               <span className="flex justify-between gap-3"><span className="min-w-0 truncate font-medium">{name(e.actor)}</span><When at={e.at} className="shrink-0 text-soft" /></span>
-              <span className="block text-soft">{[e.purpose && tOf('console.purpose', e.purpose), e.fields?.map((f) => tOf('console.opened', f)).join(', ')].filter(Boolean).join(' · ')}</span>
+              <span className="block text-soft">{[e.purpose && tOf('console.purpose', e.purpose), e.fields?.map((f) => tOf('console.opened', f.replace(':', '-'))).join(', ')].filter(Boolean).join(' · ')}</span>
             </li>
           ))}
         </ul>

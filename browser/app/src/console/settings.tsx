@@ -29,6 +29,7 @@ export function Settings() {
         <Devices />
         <Networks />
         <SSO />
+        {may('privacy:manage') && <Masking />}
         {may('privacy:manage') && <Retention />}
         <AccountKeys />
         {may('account:leave') && <Archive />}
@@ -140,6 +141,27 @@ function Networks() {
         <form onSubmit={submit} className="grid gap-5">
           <p className="text-sm text-soft">{t('console.settings.networksWords')}</p>
           {(['everyone', 'admins', 'keys'] as const).map((k) => <TextField key={k} name={k} label={t(`console.settings.net.${k}`)} rows={2} dir="ltr" spellCheck={false} defaultValue={now.data[k].join('\n')} className="[&_textarea]:font-mono [&_textarea]:text-sm" />)}
+          <div><Button type="submit" look="primary" busy={save.isPending}>{t('console.settings.save')}</Button></div>
+        </form>
+      )}
+    </Asked>
+  )
+}
+
+function Masking() {
+  const now = useQuery({ queryKey: ['account', 'masking'], queryFn: () => ok(api.GET('/v1/account/masking')) })
+  const [on, setOn] = useState<boolean | null>(null)
+  const save = useMutation({ mutationFn: (body: Schemas['Masking']) => ok(api.PUT('/v1/account/masking', { body })), onSuccess: saved('masking'), onError: sayFields })
+  const submit = (e: FormEvent<HTMLFormElement>) => {
+    e.preventDefault()
+    save.mutate({ on_offer: on ?? now.data?.on_offer ?? false })
+  }
+  return (
+    <Asked title={t('console.settings.masking')} query={now}>
+      {now.data && (
+        <form onSubmit={submit} className="grid gap-5">
+          <p className="text-sm text-soft">{t('console.settings.maskingWords')}</p>
+          <Select label={t('console.settings.maskingOf')} value={String(on ?? now.data.on_offer)} onChange={(v) => setOn(v === 'true')} className="max-w-80" choices={[{ value: 'false', label: t('console.settings.maskingOff') }, { value: 'true', label: t('console.settings.maskingOn') }]} />
           <div><Button type="submit" look="primary" busy={save.isPending}>{t('console.settings.save')}</Button></div>
         </form>
       )}

@@ -126,8 +126,8 @@ function Person({ lead: l }: { lead: Lead }) {
       {!p || p.erased ? <p className="text-soft">{p?.erased ? t('console.lead.erasedWords') : t('console.lead.sealed')}</p> : (
         <dl className="space-y-2.5">
           <Fact words={t('console.person.name')}>{p.name ?? '–'}</Fact>
-          <Fact words={t('console.person.phone')}>{p.phone ? <a href={'tel:' + p.phone} className="ltr figures underline-offset-4 hover:underline">{p.phone}</a> : '–'}</Fact>
-          <Fact words={t('console.person.email')}>{p.email ? <a href={'mailto:' + p.email} className="ltr wrap-anywhere underline-offset-4 hover:underline">{p.email.split(/(?<=@)/).map((part, i) => <Fragment key={i}>{i > 0 && <wbr />}{part}</Fragment>)}</a> : '–'}</Fact>
+          <Fact words={t('console.person.phone')}>{p.masked ? <span className="ltr figures">{p.phone ?? '–'}</span> : p.phone ? <a href={'tel:' + p.phone} className="ltr figures underline-offset-4 hover:underline">{p.phone}</a> : '–'}</Fact>
+          <Fact words={t('console.person.email')}>{p.masked ? <span className="ltr">{p.email ?? '–'}</span> : p.email ? <a href={'mailto:' + p.email} className="ltr wrap-anywhere underline-offset-4 hover:underline">{p.email.split(/(?<=@)/).map((part, i) => <Fragment key={i}>{i > 0 && <wbr />}{part}</Fragment>)}</a> : '–'}</Fact>
         </dl>
       )}
       {!l.contactable && <p className="mt-3 flex items-center gap-2 rounded bg-lost-ground px-3 py-2 text-sm text-lost"><Icon name="warn" className="size-4" />{t('console.lead.notContactable')}</p>}

@@ -10,22 +10,25 @@ export function ContactLines({ lead }: { lead: Lead }) {
   const p = lead.person
   if (!p || p.erased) return null
   return (
-    <dl className="mx-4 mt-5 flex flex-col gap-1.5">
-      {p.phone && (
-        <div className="flex items-center gap-3">
-          <dt><Icon name="phone" className="size-4.5 text-faint" /><span className="sr-only">{t('desk.contact.phone')}</span></dt>
-          <dd className="ltr figures font-medium select-all">{p.phone}</dd>
-          <Recorded />
-        </div>
-      )}
-      {p.email && (
-        <div className="flex items-center gap-3">
-          <dt><Icon name="mail" className="size-4.5 text-faint" /><span className="sr-only">{t('desk.contact.email')}</span></dt>
-          <dd className="ltr min-w-0 truncate select-all">{p.email}</dd>
-          {!p.phone && <Recorded />}
-        </div>
-      )}
-    </dl>
+    <>
+      <dl className="mx-4 mt-5 flex flex-col gap-1.5">
+        {p.phone && (
+          <div className="flex items-center gap-3">
+            <dt><Icon name="phone" className="size-4.5 text-faint" /><span className="sr-only">{t('desk.contact.phone')}</span></dt>
+            <dd className="ltr figures font-medium select-all">{p.phone}</dd>
+            <Recorded />
+          </div>
+        )}
+        {p.email && (
+          <div className="flex items-center gap-3">
+            <dt><Icon name="mail" className="size-4.5 text-faint" /><span className="sr-only">{t('desk.contact.email')}</span></dt>
+            <dd className="ltr min-w-0 truncate select-all">{p.email}</dd>
+            {!p.phone && <Recorded />}
+          </div>
+        )}
+      </dl>
+      {p.masked && <p className="mx-4 mt-1.5 text-sm text-soft">{t('desk.contact.masked')}</p>}
+    </>
   )
 }
 
@@ -52,6 +55,7 @@ interface Way {
 export function ways(lead: Lead): Way[] {
   const p = lead.person
   const out: Way[] = []
+  if (p?.masked) return out
   if (p?.phone?.startsWith('+')) {
     out.push({ channel: 'call', icon: 'phone', href: `tel:${p.phone}`, words: t('desk.contact.call') })
     out.push({ channel: 'whatsapp', icon: 'chat', href: `https://wa.me/${p.phone.slice(1)}`, words: t('desk.contact.whatsapp') })

@@ -114,6 +114,7 @@ function Asked({ offer, more, title, onEnd, onLeave }: { title: Heading; offer: 
         return onLeave()
       }
       await acceptOffer(offer)
+      void queries.invalidateQueries({ queryKey: ['lead', offer.lead_id] }) // what was masked until now
       void queries.prefetchQuery(leadQuery(offer.lead_id))
       await go({ to: '/desk/leads/$id', params: { id: offer.lead_id }, search: { accepted: true } })
       onLeave()
