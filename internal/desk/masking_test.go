@@ -43,6 +43,7 @@ func (v *visitor) everything(a arrived) (text string) {
 func TestANumberIsMaskedUntilTheOfferIsAccepted(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		c := open(t, db).company()
+		c.patient()
 		boss, lead := c.user(account.Manager), c.teamLead()
 		sales := c.user(account.Salesperson)
 		own := c.user(c.ownRole(rights.Definition{account.ReadLeads: rights.Mine, account.OpenPersons: rights.Mine, account.AnswerOffers: rights.All}))
@@ -102,6 +103,7 @@ func TestANumberIsMaskedUntilTheOfferIsAccepted(t *testing.T) {
 func TestAnOwnRoleIsMaskedToo(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		c := open(t, db).company()
+		c.patient()
 		c.mask(true)
 		own := c.user(c.ownRole(rights.Definition{account.ReadLeads: rights.Mine, account.OpenPersons: rights.Mine, account.AnswerOffers: rights.All}))
 		c.write(func(tx *store.Tx) error {
