@@ -24,7 +24,7 @@ func (c *client) strengthen(ctx context.Context, phone string, seed *string, kee
 		return c, err
 	}
 	if *seed != "" && slices.Contains(f.Needs, "totp") {
-		return c.showApp(ctx, *seed)
+		return c.showCode(ctx, *seed, "/v1/sessions/current/factors", "totp")
 	}
 	if slices.Contains(f.Needs, "code") {
 		code, flow, err := c.awaitCode(ctx, "/v1/sessions/current/codes", nil, phone)
@@ -41,15 +41,16 @@ func (c *client) strengthen(ctx context.Context, phone string, seed *string, kee
 	return c.enrol(ctx, seed, keep)
 }
 
-// showApp shows the app's code. One that was used by an earlier process, up to
-// a minute ago, is followed by the next.
-func (c *client) showApp(ctx context.Context, seed string) (*client, error) {
+// showCode shows a code of the app in the field of a request. One that was used
+// by an earlier process, up to a minute ago, or whose time was over on the way,
+// is followed by the next.
+func (c *client) showCode(ctx context.Context, seed, path, field string) (*client, error) {
 	for try := 0; ; try++ {
 		code, err := c.apps.Next(ctx, seed)
 		if err != nil {
 			return nil, err
 		}
-		raised, _, err := c.begin(ctx, "/v1/sessions/current/factors", map[string]string{"totp": code})
+		raised, _, err := c.begin(ctx, path, map[string]string{field: code})
 		if err == nil || !is(err, http.StatusUnprocessableEntity) || try == 2 {
 			return raised, err
 		}
@@ -67,10 +68,5 @@ func (c *client) enrol(ctx context.Context, seed *string, keep func() error) (*c
 	if err := keep(); err != nil {
 		return nil, err
 	}
-	code, err := c.apps.Next(ctx, offer.Secret)
-	if err != nil {
-		return nil, err
-	}
-	raised, _, err := c.begin(ctx, "/v1/me/totp/confirm", map[string]string{"code": code})
-	return raised, err
+	return c.showCode(ctx, offer.Secret, "/v1/me/totp/confirm", "code")
 }

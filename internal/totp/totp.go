@@ -25,9 +25,6 @@ func Code(seed string, at time.Time) (string, error) {
 	return code, nil
 }
 
-// margin is how long a code that is given stays good, at the least.
-const margin = Step / 2
-
 // Apps gives codes that it has not given before. It is safe for concurrent use;
 // the zero Apps is ready.
 type Apps struct {
@@ -35,9 +32,8 @@ type Apps struct {
 	given map[string]int64 // the last step, by seed
 }
 
-// Next is a code of the seed that was not given yet: of the step before (while
-// that is taken for a while yet), now or the next one, in this order. When all
-// of these were given it waits.
+// Next is a code of the seed that was not given yet: of the step before, now
+// or the next one, in this order. When all of these were given it waits.
 func (a *Apps) Next(ctx context.Context, seed string) (string, error) {
 	at, wait := a.take(seed, time.Now())
 	if wait > 0 {
@@ -56,7 +52,8 @@ func (a *Apps) Next(ctx context.Context, seed string) (string, error) {
 func (a *Apps) take(seed string, now time.Time) (at time.Time, wait time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	next := now.Add(margin).Unix()/int64(Step/time.Second) - 1
+	step := now.Unix() / int64(Step/time.Second)
+	next := step - 1
 	if last, ok := a.given[seed]; ok && last >= next {
 		next = last + 1
 	}

@@ -35,8 +35,4 @@ func TestNoCodeIsGivenTwice(t *testing.T) {
 	if at, _ := a.take("A", now.Add(time.Hour)); at.Unix()/30 != 1119 {
 		t.Error("an hour later it is not the step before that one")
 	}
-	// Late in a step the one before is about to be refused.
-	if at, wait := a.take("C", now.Add(15*time.Second)); at.Unix()/30 != 1000 || wait > 0 {
-		t.Errorf("late in a step: of step %d, in %s", at.Unix()/30, wait)
-	}
 }
