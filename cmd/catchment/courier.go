@@ -100,6 +100,7 @@ func (c courierConfig) countries() (out []string) {
 func (h *house) hireCouriers() error {
 	if h.c.Outbox != nil {
 		h.phones = courier.New(courier.Options{Carrier: h.c.Outbox, Log: h.log})
+		h.mail = courier.New(courier.Options{Carrier: h.c.Outbox, Log: h.log})
 		return nil
 	}
 	phone, err := h.c.phoneCarrier()

@@ -41,7 +41,7 @@ func (h *house) newNotifier() (*notify.Notifier, error) {
 	}
 	return notify.New(notify.Options{
 		DB: h.db, Jobs: h.jobs, Carrier: courier.NewWebPush(hosts, h.ring.PushKey(), h.c.pushContact()), Opener: h.opener(), TokenMAC: h.ring.TokenMAC,
-		Seal: sealerOf(h.directory), Log: h.log,
+		Seal: sealerOf(h.directory), Mail: h.mail, PublicURL: h.c.publicURL(), Log: h.log,
 		Pushed: func(tx *store.Tx, id lead.OfferID, user account.UserID) error { return h.routing.Pushed(tx, id, user) },
 		Acked:  func(tx *store.Tx, id lead.OfferID, user account.UserID) error { return h.routing.Acked(tx, id, user) },
 	}), nil

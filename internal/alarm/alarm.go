@@ -7,6 +7,7 @@ package alarm
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"time"
 
@@ -36,6 +37,34 @@ const (
 // kindPush is notify's job, which pushes to those who have alarms pushed.
 // Stages and keeps meet in jobs, so its name stands here, too.
 const kindPush jobs.Kind = "notify-alarm"
+
+// MailJob is notify's job that writes to the account's admins; MailKey is its key.
+const MailJob jobs.Kind = "mail-admins"
+
+// Word says which letter it is.
+type Word string
+
+// The words.
+const (
+	Began Word = "began"
+	Asked Word = "asked"
+	Soon  Word = "soon" // a reminder
+	Ended Word = "ended"
+)
+
+// MailKey names a letter: one about the same, of the same time, is the same letter.
+func MailKey(kind Kind, about string, w Word, at time.Time) string {
+	return fmt.Sprintf("%s/%s/%s/%d", kind, about, w, at.UnixMicro())
+}
+
+// Mail has the account's admins written to, after the transaction.
+func (b Bell) Mail(tx *store.Tx, kind Kind, about string, w Word, at time.Time) error {
+	if b.Jobs == nil {
+		return nil
+	}
+	at = store.Clock(at)
+	return b.Jobs.Add(tx, MailJob, MailKey(kind, about, w, at), at)
+}
 
 // Alarm is what is wrong.
 type Alarm = alarms.Alarm

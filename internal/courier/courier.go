@@ -25,6 +25,7 @@ type Kind string
 const (
 	SignInCode Kind = "sign-in-code"
 	Invitation Kind = "invitation"
+	Notice     Kind = "notice" // to admins
 )
 
 // Message is what is to be carried.
@@ -71,8 +72,8 @@ func (f *Failure) Error() string {
 // Unwrap returns the cause.
 func (f *Failure) Unwrap() error { return f.cause }
 
-// permanent reports whether trying again is useless.
-func permanent(err error) bool {
+// Permanent reports whether trying again is useless.
+func Permanent(err error) bool {
 	var f *Failure
 	return errors.As(err, &f) && f.Permanent
 }
@@ -181,6 +182,23 @@ func (c *Courier) Send(m Message, until time.Time, done func(error)) error {
 	}
 }
 
+// Try offers the message to the carrier once and waits for its answer. It is for
+// who tries again by other means: what must arrive is a job's.
+func (c *Courier) Try(ctx context.Context, m Message) error {
+	if !c.Ready() {
+		return ErrNone
+	}
+	m.Until = c.o.Now().Add(c.o.Each)
+	err := c.try(ctx, errand{m: m, until: m.Until})
+	if err == nil {
+		c.stats.Delivered.Add(1)
+	} else {
+		c.stats.Failed.Add(1)
+		c.o.Log.Warn("a message was not carried", "kind", m.Kind, "error", err)
+	}
+	return err
+}
+
 // Ready reports whether there is a carrier; a nil Courier has none.
 func (c *Courier) Ready() bool { return c != nil && c.o.Carrier != nil }
 
@@ -219,7 +237,7 @@ func (c *Courier) run(ctx context.Context) {
 func (c *Courier) deliver(ctx context.Context, e errand) error {
 	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
 		err := c.try(ctx, e)
-		if err == nil || permanent(err) {
+		if err == nil || Permanent(err) {
 			return err
 		}
 		next := c.o.Jitter(wait)

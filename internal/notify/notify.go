@@ -1,6 +1,6 @@
 // Package notify tells a salesperson that a lead waits, and a manager of an
-// alarm, on a phone whose app is closed: by web push. A push holds an id and a
-// kind and nothing personal. Callers may rely on this: a push goes out after
+// alarm, on a phone whose app is closed: by web push; and admins by e-mail of what
+// must not wait. A push holds an id and a kind and nothing personal. Callers may rely on this: a push goes out after
 // the transaction that made its offer, and once or a few times; what a push
 // service does, or does not, holds up nobody else, because each service has
 // workers of its own and no job waits for one; and a push is not tried after
@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/alarm"
 	"catchment/internal/courier"
 	"catchment/internal/jobs"
 	"catchment/internal/keyring"
@@ -51,7 +52,7 @@ type Carrier interface {
 	Lane(place vault.Personal) string
 }
 
-// Options are a Notifier's parts. All are needed but Log and Now.
+// Options are a Notifier's parts. All are needed but Mail, Log and Now.
 type Options struct {
 	DB      *store.DB
 	Jobs    *jobs.List
@@ -64,8 +65,11 @@ type Options struct {
 	// Pushed and Acked note how far an offer got; routing's.
 	Pushed func(tx *store.Tx, id lead.OfferID, user account.UserID) error
 	Acked  func(tx *store.Tx, id lead.OfferID, user account.UserID) error
-	Log    *slog.Logger
-	Now    func() time.Time
+	// Mail carries letters to admins, who come to PublicURL; nil: none go out.
+	Mail      Mailer
+	PublicURL string
+	Log       *slog.Logger
+	Now       func() time.Time
 }
 
 // Notifier is safe for concurrent use. Close ends it.
@@ -124,6 +128,7 @@ func (n *Notifier) Register(r *jobs.Runner) {
 	r.Handle(KindOffers, n.offers)
 	r.Handle(KindAlarm, n.alarm)
 	r.Handle(KindWipe, n.wipe)
+	r.Handle(alarm.MailJob, n.mail)
 }
 
 func (n *Notifier) now() time.Time { return store.Clock(n.o.Now()) }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/alarm"
 	"catchment/internal/audit"
 	"catchment/internal/directory"
 	"catchment/internal/directory/directorytest"
@@ -78,6 +79,7 @@ func open(t *testing.T, db *store.DB) *platform {
 	p.ring, p.privacy = ring, privacy.New(privacy.Options{DB: db, Jobs: p.list, Events: p.log, Accounts: ring.Accounts, Grants: keys})
 	p.runner = runner
 	p.privacy.Register(runner)
+	runner.Handle(alarm.MailJob, func(context.Context, jobs.Job) error { return nil }) // notify's, see mailed
 	asks := privacy.NewApprovals(db, p.list, p.log, 2, func() time.Time { return time.Now().Add(p.later) })
 	p.logs, err = files.Open(t.Context(), t.TempDir(), files.Options{})
 	p.ok(err)

@@ -109,7 +109,10 @@ func (p *Privacy) beginEmergency(ctx context.Context, j jobs.Job) error {
 		if g, err = p.Grant(tx, n, now); err != nil {
 			return err
 		}
-		return p.bell().Raise(tx, alarm.Broken, alarm.Alarm{About: g.ID.String(), Detail: map[string]any{"grant": g.ID.String(), "reason": g.Reason, "leads": g.Leads}}, now)
+		if err := p.bell().Raise(tx, alarm.Broken, alarm.Alarm{About: g.ID.String(), Detail: map[string]any{"grant": g.ID.String(), "reason": g.Reason, "leads": g.Leads}}, now); err != nil {
+			return err
+		}
+		return p.bell().Mail(tx, alarm.Broken, g.ID.String(), alarm.Began, now)
 	})
 	if _, refused := problem.Of(err); refused {
 		return p.closeEmergency(ctx, r, Actor, now) // its leads are no more

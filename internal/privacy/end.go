@@ -27,6 +27,8 @@ import (
 const (
 	EndJob jobs.Kind = "end-account"
 	endKey string    = "account"
+
+	aboutEnd = "account" // in the keys of letters
 )
 
 // The grace time that an account may choose.
@@ -65,6 +67,9 @@ func (p *Privacy) AskEnd(tx *store.Tx, grace time.Duration, actor string, now ti
 	if err := p.bell().Raise(tx, alarm.Ending, a, now); err != nil {
 		return e, err
 	}
+	if err := p.bell().Mail(tx, alarm.Ending, aboutEnd, alarm.Asked, now); err != nil {
+		return e, err
+	}
 	return e, p.o.Jobs.Add(tx, EndJob, endKey, e.DueAt)
 }
 
@@ -76,6 +81,9 @@ func (p *Privacy) CancelEnd(tx *store.Tx) error {
 		return problem.Conflict("not_ending", "Nobody has asked that the account ends, or it cannot be taken back any more.")
 	}
 	if err != nil {
+		return err
+	}
+	if err := p.bell().Mail(tx, alarm.Ending, aboutEnd, alarm.Ended, p.now()); err != nil {
 		return err
 	}
 	return p.bell().End(tx, alarm.Ending, "", p.now())

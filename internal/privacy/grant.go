@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/alarm"
 	"catchment/internal/audit"
 	"catchment/internal/events"
 	"catchment/internal/jobs"
@@ -246,7 +247,14 @@ func (p *Privacy) endGrant(ctx context.Context, j jobs.Job) error {
 	if err := p.o.Grants.Destroy(ctx, keyring.GrantID(id.UUID())); err != nil {
 		return err
 	}
-	err = p.o.DB.Write(ctx, j.Scope, func(tx *store.Tx) error { return grants.Destroyed(tx, id, p.now()) })
+	err = p.o.DB.Write(ctx, j.Scope, func(tx *store.Tx) error {
+		if g.Kind == grants.BreakGlass && g.DestroyedAt.IsZero() {
+			if err := p.bell().Mail(tx, alarm.Broken, id.String(), alarm.Ended, g.EndedAt); err != nil {
+				return err
+			}
+		}
+		return grants.Destroyed(tx, id, p.now())
+	})
 	if err == nil && g.Kind == grants.BreakGlass {
 		err = p.emergencyOver(ctx, j.Scope, g)
 	}

@@ -88,6 +88,7 @@ const (
 	ForSignIn    Purpose = "sign-in"     // a user's phone, to send a code to it
 	ForDevice    Purpose = "device-key"  // the share of a user's device, for that device
 	ForPush      Purpose = "push"        // where a user's pushes go, to send one there
+	ForMail      Purpose = "mail"        // an admin's e-mail address, to write there
 )
 
 // Valid reports whether the purpose may be put on the record.
