@@ -134,7 +134,7 @@ var asides = []screen{
 func moreOfLead(act, shows string) func(p *apptest.Page) {
 	return func(p *apptest.Page) {
 		firstLead(p)
-		p.Press("More to do")
+		p.Open("More to do", act)
 		p.Press(act)
 		p.See(shows)
 	}

@@ -185,7 +185,7 @@ func TestDeskInTheBrowser(t *testing.T) {
 		t.Errorf("attempts: %v", tried)
 	}
 
-	phone.Press("More to do")
+	phone.Open("More to do", "Correct name or number")
 	phone.Press("Correct name or number")
 	phone.Type("E-mail", "asha.example@example.com")
 	phone.Press("Correct")
@@ -222,7 +222,7 @@ func TestPasskeyInTheBrowser(t *testing.T) {
 	phone.See("Sign in faster next time")
 	phone.Press("Set up") // leads to the profile
 	phone.See("Signed in")
-	phone.Press("Set up") // of the passkey, which stands first
+	phone.Open("Set up", "Make a passkey") // of the passkey, which stands first
 	phone.Press("Make a passkey")
 	phone.See("Send a code to my phone") // a password alone adds no factor
 	phone.Press("Send a code to my phone")

@@ -88,7 +88,7 @@ func TestOfflineInTheBrowser(t *testing.T) {
 	phone.Press("Me")
 	phone.See("Open. 0 entries wait")
 	phone.See("Unlocked by your face")
-	phone.Press("Set up") // of the passkey, which stands first
+	phone.Open("Set up", "Make a passkey") // of the passkey, which stands first
 	phone.Press("Make a passkey")
 	phone.Press("Send a code to my phone")
 	phone.Type("Six-digit code", d.code(d.me.Phone))
@@ -98,9 +98,9 @@ func TestOfflineInTheBrowser(t *testing.T) {
 		const q = r.result.transaction('device').objectStore('device').get('me'); q.onsuccess = () => { r.result.close(); good(!!q.result?.wrapped) } } })`)
 	phone.Press("Back")
 	phone.See(offName)
-	waits(phone, t, "the service worker", `navigator.serviceWorker.ready.then(r => !!r.active && !!navigator.serviceWorker.controller)`)
 
 	// The server is stopped; the page is loaded anew, and shut.
+	awaitWorker(phone)
 	d.stop()
 	phone.Go(d.url + "/app/desk/leads/" + lead)
 	phone.See("Your passkey opens it")

@@ -33,6 +33,7 @@ func TestOutboxInTheBrowser(t *testing.T) {
 	phone.See("Daniel Example")
 
 	// No server: a stage and a note wait; an offer does not.
+	awaitWorker(phone)
 	d.enquire("Esther Example", "+442079460143")
 	phone.See("New lead")
 	d.stop()
@@ -46,7 +47,7 @@ func TestOutboxInTheBrowser(t *testing.T) {
 	note(phone, "Prefers the fourth floor.")
 	openLead(phone, kept)
 	phone.See("Daniel Example")
-	phone.Press("More to do")
+	phone.Open("More to do", "Close as lost")
 	phone.Press("Close as lost")
 	phone.Press("Not now")
 	phone.See("2 to be sent")

@@ -51,12 +51,10 @@ var screens = []screen{
 	}},
 	{name: "profile", as: "salesperson", quiet: true, path: "/app/me", shows: "This device"},
 	{name: "profile-step-up", as: "manager", path: "/app/me", shows: "This device", act: func(p *apptest.Page) {
-		p.Press("Set up")
-		p.See("Send a code to my phone")
+		p.Open("Set up", "Send a code to my phone")
 	}},
 	{name: "profile-enrol", as: "salesperson", quiet: true, path: "/app/me", shows: "This device", act: func(p *apptest.Page) {
-		p.Press("Set up")
-		p.See("The code that the app shows")
+		p.Open("Set up", "The code that the app shows")
 	}},
 	{name: "console-board", as: "manager", tablet: true, path: "/app/console/board", shows: "The oldest waiting lead"},
 	{name: "console-leads", as: "manager", tablet: true, path: "/app/console/leads?names=true", shows: "Harbour View"},
@@ -79,8 +77,7 @@ var screens = []screen{
 		p.See("Should this go by itself?")
 	}},
 	{name: "console-settings-masking", as: "admin", path: "/app/console/settings", shows: "Masked until accepted", act: func(p *apptest.Page) {
-		p.Press("The whole person")
-		p.See("Name, and the rest masked")
+		p.Down("The whole person")
 	}},
 	{name: "console-settings-archive", as: "admin", path: "/app/console/settings", shows: "Everything in one file", act: func(p *apptest.Page) {
 		p.Press("Take everything out")
@@ -117,13 +114,13 @@ var screens = []screen{
 	}},
 	{name: "lead-booking", as: "salesperson", quiet: true, path: "/app/desk?list=new", shows: "My day", act: func(p *apptest.Page) {
 		firstLead(p)
-		p.Press("More to do")
+		p.Open("More to do", "Booking")
 		p.Press("Booking")
 		p.See("Unit")
 	}},
 	{name: "lead-correct", as: "salesperson", quiet: true, path: "/app/desk?list=new", shows: "My day", act: func(p *apptest.Page) {
 		firstLead(p)
-		p.Press("More to do")
+		p.Open("More to do", "Correct name or number")
 		p.Press("Correct name or number")
 		p.See("What stood there is kept")
 	}},

@@ -381,9 +381,24 @@ func (p *Page) Press(words string) {
 		window.struck = false
 		const strike = what => document.addEventListener(what, ev => { window.struck ||= e.contains(ev.target) || !!ev.target.closest('label')?.contains(e) }, { capture: true, once: true })
 		strike('click')
-		if (e.ariaHasPopup || e.role === 'combobox') strike('pointerdown')
+		if (e.ariaExpanded !== null || e.role === 'combobox') strike('pointerdown')
 		return true
 	})()`, `window.struck ?? true`) // or the page is another by now
+}
+
+// Open presses what opens something, until it shows. A page that is still
+// growing may draw anew what was just opened, and a person presses again.
+func (p *Page) Open(words, shows string) {
+	p.t.Helper()
+	for end := time.Now().Add(patience); p.ctx.Err() == nil && time.Now().Before(end); {
+		p.Press(words)
+		for soon := time.Now().Add(patience / 6); p.ctx.Err() == nil && time.Now().Before(soon); time.Sleep(40 * time.Millisecond) {
+			if p.says(shows) {
+				return
+			}
+		}
+	}
+	p.fail("%q opens nothing with %q; the page says:\n%s", words, shows, p.Text())
 }
 
 // Type types the text into the field of this label.
