@@ -28,7 +28,7 @@ import (
 // one, however many enquiries wait.
 const (
 	InspectJob jobs.Kind = "inspect"
-	inspectKey           = "account"
+	inspectKey string    = "account"
 
 	inspectAtOnce = 20 // enquiries of a turn, and of an entry on the record
 )
