@@ -248,7 +248,9 @@ func TestAnswers(t *testing.T) {
 		}{
 			{status(204), "", 204},
 			{status(400), "refused", 400},
-			{func(w http.ResponseWriter, q *http.Request, _ got) { http.Redirect(w, q, forbidden.URL, http.StatusTemporaryRedirect) }, "redirect", 307},
+			{func(w http.ResponseWriter, q *http.Request, _ got) {
+				http.Redirect(w, q, forbidden.URL, http.StatusTemporaryRedirect)
+			}, "redirect", 307},
 			{func(http.ResponseWriter, *http.Request, got) { panic(http.ErrAbortHandler) }, "no_answer", 0},
 			{func(w http.ResponseWriter, _ *http.Request, _ got) { w.Header().Set("X", strings.Repeat("x", 1<<20)) }, "no_answer", 0},
 			{func(w http.ResponseWriter, q *http.Request, _ got) {
