@@ -4,36 +4,18 @@ import (
 	"context"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"catchment/internal/capture"
+	"catchment/internal/clocktest"
 	"catchment/internal/journal"
 	"catchment/internal/limits"
 )
 
-// clock stands until it is moved.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
-
 func TestAnAccountHasItsLimit(t *testing.T) {
-	c := &clock{at: time.Now()}
-	l := limits.New(limits.Rates{Leads: limits.Rate{N: 1, Per: 2 * time.Second, Burst: 3}}, []byte("secret"), c.now)
+	c := clocktest.At(time.Now())
+	l := limits.New(limits.Rates{Leads: limits.Rate{N: 1, Per: 2 * time.Second, Burst: 3}}, []byte("secret"), c.Now)
 	h := newHouse(t, change{door: func(o *capture.Options) { o.Limits = l }})
 	want := func(what string, q request, status int) answer {
 		t.Helper()
@@ -60,9 +42,9 @@ func TestAnAccountHasItsLimit(t *testing.T) {
 		t.Errorf("%d refused leads were stored", now-stored)
 	}
 	want("another account", post(`{"source":"elsewhere","person":{"phone":"+442079460001"}}`, "Authorization", "Bearer "+otherSecret), 202)
-	c.add(2*time.Second - time.Millisecond)
+	c.Pass(2*time.Second - time.Millisecond)
 	want("a millisecond before Retry-After", post(goodLead), 429)
-	c.add(time.Millisecond)
+	c.Pass(time.Millisecond)
 	want("after Retry-After", post(goodLead), 202)
 }
 

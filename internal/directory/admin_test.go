@@ -78,18 +78,18 @@ func TestThereIsAlwaysAnAdminWhoCanSignIn(t *testing.T) {
 		refused() // Pat manages people, and could make nobody admin
 
 		ways := map[string]struct{ give, take func(tx *store.Tx) error }{
-			"a password": {func(tx *store.Tx) error { return access.SetPassword(tx, omar, "$argon2id$", h.clock.now()) },
-				func(tx *store.Tx) error { return access.SetPassword(tx, omar, "", h.clock.now()) }},
+			"a password": {func(tx *store.Tx) error { return access.SetPassword(tx, omar, "$argon2id$", h.clock.Now()) },
+				func(tx *store.Tx) error { return access.SetPassword(tx, omar, "", h.clock.Now()) }},
 			"a passkey": {func(tx *store.Tx) error {
 				_, err := access.AddPasskey(access.OfUser(tx), access.Passkey{Account: s.Account(), User: omar, ID: account.NewPasskeyID(), Credential: []byte("c"),
-					PublicKey: []byte("k"), Name: []byte("n"), CreatedAt: h.clock.now()})
+					PublicKey: []byte("k"), Name: []byte("n"), CreatedAt: h.clock.Now()})
 				return err
 			}, func(tx *store.Tx) error { _, err := access.RemovePasskeys(access.OfUser(tx), omar); return err }},
 			"single sign-on": {func(tx *store.Tx) error {
 				if err := access.SetProvider(tx, access.Provider{Issuer: "https://login.example.com", Domains: []string{"example.com"}, Key: []byte("k"), Secret: []byte("s"), Compulsory: true}); err != nil {
 					return err
 				}
-				_, err := access.AddBond(tx, access.Hash{1}, omar, h.clock.now())
+				_, err := access.AddBond(tx, access.Hash{1}, omar, h.clock.Now())
 				return err
 			}, func(tx *store.Tx) error { _, err := access.RemoveProvider(tx); return err }},
 		}

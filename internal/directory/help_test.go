@@ -11,6 +11,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/account/admit"
+	"catchment/internal/clocktest"
 	"catchment/internal/directory"
 	"catchment/internal/directory/directorytest"
 	"catchment/internal/jobs/jobstest"
@@ -24,24 +25,6 @@ import (
 )
 
 func TestMain(m *testing.M) { storetest.Main(m) }
-
-// clock is the tests' own.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) pass(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
 
 // graves are tombstones for all nodes of a test.
 type graves struct {
@@ -81,7 +64,7 @@ type house struct {
 	dir     *directory.Directory
 	door    *signintest.Desk
 	keys    *directorytest.Ring
-	clock   *clock
+	clock   *clocktest.Clock
 	waker   *jobstest.Waker
 	graves  *graves
 	changed int
@@ -103,7 +86,7 @@ func each(t *testing.T, f func(h *house)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := &house{T: t, db: db, clock: &clock{at: store.Clock(time.Now())}, waker: &jobstest.Waker{}, graves: &graves{known: true}}
+		h := &house{T: t, db: db, clock: clocktest.At(store.Clock(time.Now())), waker: &jobstest.Waker{}, graves: &graves{known: true}}
 		h.keys = directorytest.Join(k, db)
 		h.dir = h.node()
 		h.door = signintest.New(t, db, h.dir, h.keys)
@@ -113,7 +96,7 @@ func each(t *testing.T, f func(h *house)) {
 
 // node is a directory on the same database.
 func (h *house) node() *directory.Directory {
-	d := directory.New(directory.Options{DB: h.db, Keys: h.keys, Waker: h.waker, Tombstones: h.graves, Now: h.clock.now,
+	d := directory.New(directory.Options{DB: h.db, Keys: h.keys, Waker: h.waker, Tombstones: h.graves, Now: h.clock.Now,
 		Changed: func(*store.Tx) error { h.changed++; return nil },
 		Record: func(_ *store.Tx, _ time.Time, _, action, _ string) error {
 			h.records = append(h.records, action)

@@ -21,7 +21,7 @@ func TestRotation(t *testing.T) {
 			first, k, err = h.dir.CreateKey(tx, directory.NewKey{Kind: directory.SecretKey, Name: "CRM", Role: account.Manager})
 			return err
 		})
-		if life := k.ExpiresAt.Sub(h.clock.now()); life != directory.KeyLife {
+		if life := k.ExpiresAt.Sub(h.clock.Now()); life != directory.KeyLife {
 			h.Errorf("a secret key without an end lives for %v", life)
 		}
 		rotate := func(overlap time.Duration, expires time.Time) (text string, k2 directory.Key, err error) {
@@ -34,13 +34,13 @@ func TestRotation(t *testing.T) {
 		if !h.authenticates(h.dir, first) { // it is believed for a moment, and its use is noted
 			h.Fatal("refused")
 		}
-		h.clock.pass(30 * 24 * time.Hour)
+		h.clock.Pass(30 * 24 * time.Hour)
 		changed := h.changed
 		second, k2, err := rotate(time.Hour, time.Time{})
-		if err != nil || k2.ID != k.ID || h.changed != changed+1 || !k2.ExpiresAt.Equal(h.clock.now().Add(directory.KeyLife)) {
+		if err != nil || k2.ID != k.ID || h.changed != changed+1 || !k2.ExpiresAt.Equal(h.clock.Now().Add(directory.KeyLife)) {
 			h.Fatalf("%+v, %v", k2, err)
 		}
-		if len(k2.Earlier) != 1 || k2.Earlier[0].Hash != k.Hash || !k2.Earlier[0].EndsAt.Equal(h.clock.now().Add(time.Hour)) || k2.Earlier[0].UsedAt.IsZero() || !k2.UsedAt.IsZero() {
+		if len(k2.Earlier) != 1 || k2.Earlier[0].Hash != k.Hash || !k2.Earlier[0].EndsAt.Equal(h.clock.Now().Add(time.Hour)) || k2.Earlier[0].UsedAt.IsZero() || !k2.UsedAt.IsZero() {
 			h.Errorf("generations: %+v", k2)
 		}
 		for _, text := range []string{first, second} {
@@ -48,11 +48,11 @@ func TestRotation(t *testing.T) {
 				h.Errorf("%+v, %v", p, err)
 			}
 		}
-		h.clock.pass(time.Hour - time.Second)
+		h.clock.Pass(time.Hour - time.Second)
 		if !h.authenticates(h.dir, first) {
 			h.Error("refused within its overlap")
 		}
-		h.clock.pass(time.Second)
+		h.clock.Pass(time.Second)
 		if h.authenticates(h.dir, first) || !h.authenticates(h.dir, second) {
 			h.Error("at the end of the overlap the old text is let in, or the new one is not")
 		}
@@ -64,19 +64,19 @@ func TestRotation(t *testing.T) {
 		if got := h.graves.buried(); len(got) != 1 || got[0].Hash != k2.Hash || !got[0].ID.IsZero() {
 			h.Errorf("buried: %+v", got)
 		}
-		h.clock.pass(time.Second)
-		soon := h.clock.now().Add(10 * time.Minute)
+		h.clock.Pass(time.Second)
+		soon := h.clock.Now().Add(10 * time.Minute)
 		if _, _, err = rotate(time.Minute, soon); err != nil {
 			h.Fatal(err)
 		}
-		h.clock.pass(time.Second)
+		h.clock.Pass(time.Second)
 		fifth, k5, err := rotate(time.Hour, time.Time{})
 		if err != nil || !k5.Earlier[0].EndsAt.Equal(soon) {
 			h.Errorf("an overlap goes beyond the end that the key had: %+v, %v", k5.Earlier, err)
 		}
 		_, _, err = rotate(directory.LongestOverlap+time.Second, time.Time{})
 		h.refused(err, 422, "invalid")
-		_, _, err = rotate(0, h.clock.now())
+		_, _, err = rotate(0, h.clock.Now())
 		h.refused(err, 422, "invalid")
 		h.refused(h.try(stranger, func(tx *store.Tx) error {
 			_, _, err := h.dir.RotateKey(tx, k.ID, 0, time.Time{})
@@ -88,8 +88,8 @@ func TestRotation(t *testing.T) {
 			h.Error("a revoked key's text is let in")
 		}
 		all := h.graves.buried()
-		if last := all[len(all)-1]; len(last.Hashes(h.clock.now())) != 3 {
-			h.Errorf("the tombstone knows %d texts, want those that worked", len(last.Hashes(h.clock.now())))
+		if last := all[len(all)-1]; len(last.Hashes(h.clock.Now())) != 3 {
+			h.Errorf("the tombstone knows %d texts, want those that worked", len(last.Hashes(h.clock.Now())))
 		}
 		_, _, err = rotate(0, time.Time{})
 		h.refused(err, 409, "key_revoked")
@@ -118,12 +118,12 @@ func TestLastUse(t *testing.T) {
 		if !used().IsZero() {
 			h.Error("used before it was")
 		}
-		first := h.clock.now()
+		first := h.clock.Now()
 		for range 3 {
 			if !h.authenticates(h.dir, text) || !used().Equal(first) {
 				h.Errorf("used at %v, want %v", used(), first)
 			}
-			h.clock.pass(20 * time.Second)
+			h.clock.Pass(20 * time.Second)
 		}
 		if !h.authenticates(h.dir, text) || !used().Equal(first.Add(time.Minute)) {
 			h.Errorf("a minute later: used at %v", used())

@@ -24,7 +24,7 @@ func TestKeys(t *testing.T) {
 		var secret, public string
 		var id account.KeyID
 		h.write(s, func(tx *store.Tx) error {
-			text, k, err := h.dir.CreateKey(tx, directory.NewKey{Kind: directory.SecretKey, Name: "CRM", Role: account.Manager, ExpiresAt: h.clock.now().Add(time.Hour)})
+			text, k, err := h.dir.CreateKey(tx, directory.NewKey{Kind: directory.SecretKey, Name: "CRM", Role: account.Manager, ExpiresAt: h.clock.Now().Add(time.Hour)})
 			secret, id = text, k.ID
 			if err != nil {
 				return err
@@ -78,13 +78,13 @@ func TestKeys(t *testing.T) {
 			h.Errorf("buried: %+v", got)
 		}
 		h.write(s, func(tx *store.Tx) (err error) {
-			secret, _, err = h.dir.CreateKey(tx, directory.NewKey{Kind: directory.SecretKey, Name: "CRM", Role: account.Manager, ExpiresAt: h.clock.now().Add(2 * time.Second)})
+			secret, _, err = h.dir.CreateKey(tx, directory.NewKey{Kind: directory.SecretKey, Name: "CRM", Role: account.Manager, ExpiresAt: h.clock.Now().Add(2 * time.Second)})
 			return err
 		})
 		if !h.authenticates(h.dir, secret) {
 			h.Error("refused")
 		}
-		h.clock.pass(2 * time.Second)
+		h.clock.Pass(2 * time.Second)
 		if h.authenticates(h.dir, secret) {
 			h.Error("an expired key is let in")
 		}
@@ -93,8 +93,8 @@ func TestKeys(t *testing.T) {
 			{Kind: directory.PublishableKey, Name: "x", Role: account.Admin, AnyOrigin: true},
 			{Kind: directory.PublishableKey, Name: "x", Origins: []string{"https://*.example.com"}}, {Kind: directory.PublishableKey, Name: "x", Origins: []string{"javascript:alert(1)"}},
 			{Kind: directory.PublishableKey, Name: "x", AnyOrigin: true, Sources: []account.SourceID{account.NewSourceID()}},
-			{Kind: directory.SecretKey, Name: "x", Role: account.Admin, ExpiresAt: h.clock.now().Add(-time.Second)},
-			{Kind: directory.SecretKey, Name: "x", Role: account.Admin, ExpiresAt: h.clock.now().Add(directory.LongestKeyLife + time.Second)}} {
+			{Kind: directory.SecretKey, Name: "x", Role: account.Admin, ExpiresAt: h.clock.Now().Add(-time.Second)},
+			{Kind: directory.SecretKey, Name: "x", Role: account.Admin, ExpiresAt: h.clock.Now().Add(directory.LongestKeyLife + time.Second)}} {
 			h.refused(h.try(s, func(tx *store.Tx) error { _, _, err := h.dir.CreateKey(tx, bad); return err }), 422, "invalid")
 		}
 	})

@@ -22,28 +22,12 @@ import (
 	"filippo.io/age"
 	"pgregory.net/rapid"
 
+	"catchment/internal/clocktest"
 	"catchment/internal/files"
 )
 
-// clock is moved by the test.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func newClock() *clock { return &clock{at: time.Date(2026, 3, 2, 9, 40, 20, 0, time.UTC)} }
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
+// began is when the tests' clocks stand first.
+var began = time.Date(2026, 3, 2, 9, 40, 20, 0, time.UTC)
 
 // WithAttrs keeps the test's time.
 func (h *timed) WithAttrs(a []slog.Attr) slog.Handler { return &timed{h.Handler.WithAttrs(a), h.clock} }
@@ -51,7 +35,7 @@ func (h *timed) WithAttrs(a []slog.Attr) slog.Handler { return &timed{h.Handler.
 // book is one with a folder.
 type book struct {
 	*Book
-	clock  *clock
+	clock  *clocktest.Clock
 	dir    string
 	bucket files.Bucket
 	own    *age.X25519Identity
@@ -70,13 +54,13 @@ func newBook(t fataler, dir string) *book {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := newBookIn(in, newClock(), identity(t))
+	b := newBookIn(in, clocktest.At(began), identity(t))
 	b.dir = dir
 	return b
 }
 
-func newBookIn(in files.Bucket, at *clock, own *age.X25519Identity) *book {
-	b := &book{Book: New(at.now), clock: at, bucket: in, own: own}
+func newBookIn(in files.Bucket, at *clocktest.Clock, own *age.X25519Identity) *book {
+	b := &book{Book: New(at.Now), clock: at, bucket: in, own: own}
 	b.log = slog.New(&timed{b.Handler(slog.NewTextHandler(&b.stderr, &slog.HandlerOptions{ReplaceAttr: Clean})), at})
 	return b
 }
@@ -93,11 +77,11 @@ func identity(t fataler) *age.X25519Identity {
 // timed gives lines the test's time.
 type timed struct {
 	slog.Handler
-	clock *clock
+	clock *clocktest.Clock
 }
 
 func (h *timed) Handle(ctx context.Context, r slog.Record) error {
-	r.Time = h.clock.now()
+	r.Time = h.clock.Now()
 	return h.Handler.Handle(ctx, r)
 }
 
@@ -114,7 +98,7 @@ func (b *book) flush(t fataler) {
 func (b *book) all(t fataler, w Want, limit int) (out []Line) {
 	t.Helper()
 	if w.Until.IsZero() {
-		w.From, w.Until = b.clock.now().Add(-365*24*time.Hour), b.clock.now().Add(time.Hour)
+		w.From, w.Until = b.clock.Now().Add(-365*24*time.Hour), b.clock.Now().Add(time.Hour)
 	}
 	r := NewReader(b.bucket, b.own)
 	for after := (&Place{}); after != nil; {
@@ -144,28 +128,28 @@ func TestALineIsKept(t *testing.T) {
 		t.Fatalf("%d files before anybody said where to", n)
 	}
 	b.begin()
-	b.clock.add(time.Second)
+	b.clock.Pass(time.Second)
 	b.log.Debug("too fine")
 	b.log.With("account_id", "acct_1").Warn("odd", "tries", 3)
-	b.clock.add(time.Second)
+	b.clock.Pass(time.Second)
 	b.log.Error("broken", "account", "acct_2", "error", errors.New("no room"))
 	b.flush(t)
 	lines := b.all(t, Want{}, 2)
 	if got := messages(lines); !slices.Equal(got, []string{"broken", "odd", "early"}) {
 		t.Fatal(got)
 	}
-	if l := lines[0]; l.Part != "logbook" || l.Level != slog.LevelError || l.Account != "acct_2" || string(l.Attrs["error"]) != `"no room"` || !l.At.Equal(b.clock.now()) {
+	if l := lines[0]; l.Part != "logbook" || l.Level != slog.LevelError || l.Account != "acct_2" || string(l.Attrs["error"]) != `"no room"` || !l.At.Equal(b.clock.Now()) {
 		t.Errorf("%+v", l)
 	}
-	w := Want{From: b.clock.now().Add(-time.Hour), Until: b.clock.now().Add(time.Hour)}
+	w := Want{From: b.clock.Now().Add(-time.Hour), Until: b.clock.Now().Add(time.Hour)}
 	for want, change := range map[string]func(w *Want){
 		"broken odd":       func(w *Want) { w.Level = slog.LevelWarn },
 		"odd":              func(w *Want) { w.Account = "acct_1" },
 		"early":            func(w *Want) { w.Request = "req_1" },
 		"broken odd early": func(w *Want) { w.Part = "logbook" },
 		"":                 func(w *Want) { w.Part = "intake" },
-		"odd early":        func(w *Want) { w.Until = b.clock.now() },
-		"broken":           func(w *Want) { w.From = b.clock.now() },
+		"odd early":        func(w *Want) { w.Until = b.clock.Now() },
+		"broken":           func(w *Want) { w.From = b.clock.Now() },
 	} {
 		one := w
 		change(&one)
@@ -288,7 +272,7 @@ const little = segmentTime + 2*time.Minute
 // property tries any sequence of lines, times, ends of the program and looks.
 func TestGoneAfterItsTime(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		at, own, in := newClock(), identity(r), &memory{files: map[string][]byte{}}
+		at, own, in := clocktest.At(began), identity(r), &memory{files: map[string][]byte{}}
 		b := newBookIn(in, at, own)
 		b.begin()
 		defer func() { b.Close() }()
@@ -297,18 +281,18 @@ func TestGoneAfterItsTime(t *testing.T) {
 		for n := range rapid.IntRange(1, 6).Draw(r, "steps") {
 			word := fmt.Sprintf("word-%d", n)
 			b.log.Info(word)
-			written[word] = at.now()
+			written[word] = at.Now()
 			b.flush(r)
 			if rapid.Bool().Draw(r, "again") {
 				b.Close()
 				b = newBookIn(in, at, own)
 				b.begin()
 			}
-			at.add(step.Draw(r, "step"))
+			at.Pass(step.Draw(r, "step"))
 			prune(r, b)
 			have := messages(b.all(r, Want{}, 5))
 			for word, then := range written {
-				switch age := at.now().Sub(then); {
+				switch age := at.Now().Sub(then); {
 				case age < Keep && !slices.Contains(have, word):
 					r.Fatalf("%s is gone after %s", word, age)
 				case age > Keep+little && slices.Contains(have, word):
@@ -317,7 +301,7 @@ func TestGoneAfterItsTime(t *testing.T) {
 			}
 		}
 		b.Close()
-		at.add(Keep + roundMost + little)
+		at.Pass(Keep + roundMost + little)
 		prune(r, b)
 		if len(in.files) != 0 {
 			r.Fatalf("left: %d files", len(in.files))
@@ -331,17 +315,17 @@ func TestNoByteIsLeft(t *testing.T) {
 	b.begin()
 	b.log.Info("canary")
 	b.flush(t)
-	b.clock.add(Keep - time.Minute)
+	b.clock.Pass(Keep - time.Minute)
 	prune(t, b)
 	if got := messages(b.all(t, Want{}, 5)); !slices.Equal(got, []string{"canary"}) {
 		t.Errorf("before its time is over: %v", got)
 	}
-	b.clock.add(little)
+	b.clock.Pass(little)
 	prune(t, b)
 	if left := tree(t, b.dir); len(left) != 1 || len(b.all(t, Want{}, 5)) != 0 {
 		t.Errorf("after its time: %d files", len(left))
 	}
-	b.clock.add(roundMost)
+	b.clock.Pass(roundMost)
 	prune(t, b)
 	if left := tree(t, b.dir); len(left) != 0 {
 		t.Errorf("with its key: %v", slices.Collect(maps.Keys(left)))
@@ -351,7 +335,7 @@ func TestNoByteIsLeft(t *testing.T) {
 
 func prune(t fataler, b *book) {
 	t.Helper()
-	if _, err := Prune(context.Background(), b.bucket, b.clock.now()); err != nil {
+	if _, err := Prune(context.Background(), b.bucket, b.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -376,12 +360,12 @@ func tree(t fataler, dir string) map[string][]byte {
 // A flood fills its hour and no more, faults still fit, what is lost is counted
 // and said, and the next hour begins anew.
 func TestAFloodHasABound(t *testing.T) {
-	b := newBookIn(&memory{files: map[string][]byte{}}, newClock(), identity(t))
+	b := newBookIn(&memory{files: map[string][]byte{}}, clocktest.At(began), identity(t))
 	b.begin()
 	long := strings.Repeat("x", lineMost-1000)
 	for n := range hourPlain/len(long) + 10 {
 		b.log.Info(long)
-		b.clock.add(time.Millisecond)
+		b.clock.Pass(time.Millisecond)
 		if n%200 == 0 {
 			b.flush(t)
 		}
@@ -394,7 +378,7 @@ func TestAFloodHasABound(t *testing.T) {
 	b.log.Error("a fault in the flood")
 	b.log.Error(strings.Repeat("y", lineMost))
 	b.flush(t)
-	lines := b.all(t, Want{From: b.clock.now().Add(-time.Minute), Until: b.clock.now().Add(time.Minute), Level: slog.LevelError}, 500)
+	lines := b.all(t, Want{From: b.clock.Now().Add(-time.Minute), Until: b.clock.Now().Add(time.Minute), Level: slog.LevelError}, 500)
 	if got := messages(lines); !slices.Contains(got, "a fault in the flood") || b.Dropped() != lost+1 {
 		t.Errorf("%v, dropped %d", got, b.Dropped())
 	}
@@ -408,10 +392,10 @@ func TestAFloodHasABound(t *testing.T) {
 	if int64(said) != b.Dropped() {
 		t.Errorf("the log says %d lines, %d were lost", said, b.Dropped())
 	}
-	b.clock.add(time.Hour)
+	b.clock.Pass(time.Hour)
 	b.log.Info("a new hour")
 	b.flush(t)
-	if got := messages(b.all(t, Want{From: b.clock.now(), Until: b.clock.now().Add(time.Minute)}, 5)); len(got) != 1 {
+	if got := messages(b.all(t, Want{From: b.clock.Now(), Until: b.clock.Now().Add(time.Minute)}, 5)); len(got) != 1 {
 		t.Errorf("the next hour: %v", got)
 	}
 	b.Close()
@@ -440,7 +424,7 @@ func TestABucketAway(t *testing.T) {
 		if err := b.Flush(t.Context()); !errors.Is(err, files.ErrAway) {
 			t.Fatal(err)
 		}
-		b.clock.add(segmentTime)
+		b.clock.Pass(segmentTime)
 	}
 	b.log.Warn("one too many") // its segment has no place
 	a.is = false
@@ -467,11 +451,11 @@ func TestALongLookIsCut(t *testing.T) {
 			b.log.Error(fmt.Sprint("found ", n))
 		}
 		b.flush(t)
-		b.clock.add(3 * time.Hour)
+		b.clock.Pass(3 * time.Hour)
 	}
 	r := NewReader(b.bucket, b.own)
 	r.most = 1
-	w := Want{From: b.clock.now().Add(-time.Hour * 1000), Until: b.clock.now(), Level: slog.LevelError}
+	w := Want{From: b.clock.Now().Add(-time.Hour * 1000), Until: b.clock.Now(), Level: slog.LevelError}
 	var got []string
 	pages := 0
 	for after := (&Place{}); after != nil; pages++ {
@@ -498,7 +482,7 @@ func TestTwoWriters(t *testing.T) {
 		word := fmt.Sprint("line ", n)
 		[]*slog.Logger{b.log, other.log}[n%2].Info(word)
 		want = append([]string{word}, want...)
-		b.clock.add(10 * time.Minute)
+		b.clock.Pass(10 * time.Minute)
 	}
 	b.Close()
 	other.Close()

@@ -63,12 +63,12 @@ func TestPumpingOneNumber(t *testing.T) {
 				h.Fatalf("%d: %v", n, err)
 			}
 			h.settle()
-			h.clock.pass(signin.CodePause)
+			h.clock.Pass(signin.CodePause)
 		}
 		_, err := h.door.AskCode(h.Context(), from(99), phone)
 		h.refused(err, 429, "code_asked_already")
 		p, _ := problem.Of(err)
-		h.clock.pass(p.RetryAfter) // it says when
+		h.clock.Pass(p.RetryAfter) // it says when
 		if _, err := h.door.AskCode(h.Context(), from(99), phone); err != nil {
 			h.Error(err)
 		}
@@ -94,7 +94,7 @@ func TestPumpingAnAccount(t *testing.T) {
 			if raised == 0 && h.counts(&s, "code.alarm")[""] > 0 {
 				raised = n
 			}
-			h.clock.pass(signin.CodePause)
+			h.clock.Pass(signin.CodePause)
 		}
 		got := h.counts(&s, "code.sent")[""]
 		if got > sent || h.counts(&s, "code.withheld")["account"] == 0 && got == sent {
@@ -162,7 +162,7 @@ func TestPumpingABlockOfNumbers(t *testing.T) {
 		fill := func(n int) {
 			h.write(other, func(tx *store.Tx) error {
 				for range n {
-					err := access.AddSent(tx, access.Sent{Flow: access.NewFlowID(), At: h.clock.now(), User: account.NewUserID(),
+					err := access.AddSent(tx, access.Sent{Flow: access.NewFlowID(), At: h.clock.Now(), User: account.NewUserID(),
 						Prefix: h.keys.LoginIndex("tel-block:+44207946"), Country: "GB"})
 					if err != nil {
 						return err
@@ -176,12 +176,12 @@ func TestPumpingABlockOfNumbers(t *testing.T) {
 		if n := h.counts(&s, "code.sent")[""]; n != 1 {
 			h.Errorf("%d sent below the bound", n)
 		}
-		h.clock.pass(signin.CodePause)
+		h.clock.Pass(signin.CodePause)
 		h.ask2(from(2), phone)
 		if n := h.counts(&s, "code.withheld")["numbers-in-a-row"]; n != 1 || h.counts(&s, "code.sent")[""] != 1 || h.counts(nil, "code.alarm")["numbers-in-a-row"] != 1 {
 			h.Errorf("%v, %v", h.counts(&s, "code.withheld"), h.counts(nil, "code.alarm"))
 		}
-		h.clock.pass(time.Hour)
+		h.clock.Pass(time.Hour)
 		h.ask2(from(3), phone)
 		if n := h.counts(&s, "code.sent")[""]; n != 2 {
 			h.Errorf("%d sent an hour later", n)
@@ -220,7 +220,7 @@ func TestCountriesOfCodes(t *testing.T) {
 			h.Errorf("%d sent, %d withheld", sent, held)
 		}
 		h.write(s, func(tx *store.Tx) error { return access.SetRule(tx, access.Rule{Countries: []string{"US"}}) })
-		h.clock.pass(signin.CodePause)
+		h.clock.Pass(signin.CodePause)
 		h.ask2(from(1), "+12125550123")
 		h.ask2(from(1), "+447700900123")
 		if sent, held := h.counts(&s, "code.sent")[""], h.counts(&s, "code.withheld")["country"]; sent != 2 || held != 3 {
@@ -258,7 +258,7 @@ func TestSprayingPasswords(t *testing.T) {
 			h.counts(&s, "sign-in.refused")["password"] != 1 {
 			h.Errorf("%v, %v, %v", h.counts(nil, "sign-in.spray"), h.counts(nil, "sign-in.refused"), h.counts(&s, "sign-in.refused"))
 		}
-		h.clock.pass(10 * time.Minute)
+		h.clock.Pass(10 * time.Minute)
 		if err := try(here, "priya@example.com", password); err != nil {
 			h.Error(err)
 		}
@@ -351,7 +351,7 @@ func TestOldPhonesAreIndexed(t *testing.T) {
 				h.Fatal(err)
 			}
 		}
-		h.clock.pass(signin.CodePause)
+		h.clock.Pass(signin.CodePause)
 		h.ask2(from(1), phone)
 		if n := h.counts(&s, "code.sent")[""]; n != 1 || h.counts(&s, "opened")[""] != 1 {
 			h.Errorf("%d sent, %v", n, h.counts(&s, "opened"))

@@ -30,10 +30,10 @@ func TestTheLastWayInOfTheLastAdmin(t *testing.T) {
 			if err := provide(tx, "https://login.example.com"); err != nil {
 				return err
 			}
-			if _, err := access.AddBond(tx, access.Hash{1}, priya.User, h.clock.now()); err != nil {
+			if _, err := access.AddBond(tx, access.Hash{1}, priya.User, h.clock.Now()); err != nil {
 				return err
 			}
-			return access.SetPassword(tx, priya.User, "", h.clock.now())
+			return access.SetPassword(tx, priya.User, "", h.clock.Now())
 		})
 		remove := func() error {
 			return h.try(s, func(tx *store.Tx) error { return h.door.RemoveProvider(tx, priya.Actor) })
@@ -45,7 +45,7 @@ func TestTheLastWayInOfTheLastAdmin(t *testing.T) {
 			}
 			return nil
 		})
-		h.clock.pass(time.Minute) // until she may ask again
+		h.clock.Pass(time.Minute) // until she may ask again
 		f, err := h.door.AskOwnCode(h.Context(), priya.Principal)
 		if err != nil {
 			h.Fatal(err)
@@ -66,7 +66,7 @@ func TestTheLastWayInOfTheLastAdmin(t *testing.T) {
 		if _, err = h.enters(d); err != nil {
 			h.Errorf("what was refused is gone: %v", err)
 		}
-		h.write(s, func(tx *store.Tx) error { return access.SetPassword(tx, priya.User, "$argon2id$", h.clock.now()) })
+		h.write(s, func(tx *store.Tx) error { return access.SetPassword(tx, priya.User, "$argon2id$", h.clock.Now()) })
 		if priya, err = h.enters(d); err != nil {
 			h.Fatal(err)
 		}

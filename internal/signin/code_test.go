@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/clocktest"
 	"catchment/internal/directory"
 	"catchment/internal/problem"
 	"catchment/internal/rights"
@@ -32,7 +33,7 @@ func TestACodeSignsIn(t *testing.T) {
 			h.Fatal(err)
 		}
 		f := h.ask("+44 20 7946 0111") // as people type it
-		if f.ExpiresAt.Sub(h.clock.now()) != 5*time.Minute || f.AgainAt.Sub(h.clock.now()) != 30*time.Second || !strings.HasPrefix(f.Secret, "cfl_") {
+		if f.ExpiresAt.Sub(h.clock.Now()) != 5*time.Minute || f.AgainAt.Sub(h.clock.Now()) != 30*time.Second || !strings.HasPrefix(f.Secret, "cfl_") {
 			h.Errorf("%+v", f)
 		}
 		code := h.code(1)
@@ -51,7 +52,7 @@ func TestACodeSignsIn(t *testing.T) {
 			if m.State != members.Active {
 				h.Error(m.State)
 			}
-			sent, used, err2 := access.SentBetween(tx, h.clock.now().Add(-time.Hour), h.clock.now().Add(time.Hour))
+			sent, used, err2 := access.SentBetween(tx, h.clock.Now().Add(-time.Hour), h.clock.Now().Add(time.Hour))
 			if sent != 1 || used != 1 {
 				h.Errorf("%d sent, %d used, %v", sent, used, err2)
 			}
@@ -88,7 +89,7 @@ func TestNobodyLearnsWhoseNumberItIs(t *testing.T) {
 		h.user(s, account.Salesperson, phone)
 		story := func(number string) (out []string) {
 			say := func(f signin.Flow, err error) {
-				out = append(out, fmt.Sprintf("%d %s %s %v", len(f.Secret), f.ExpiresAt.Sub(h.clock.now()), f.AgainAt.Sub(h.clock.now()), err))
+				out = append(out, fmt.Sprintf("%d %s %s %v", len(f.Secret), f.ExpiresAt.Sub(h.clock.Now()), f.AgainAt.Sub(h.clock.Now()), err))
 			}
 			f, err := h.door.AskCode(h.Context(), here, number)
 			say(f, err)
@@ -102,7 +103,7 @@ func TestNobodyLearnsWhoseNumberItIs(t *testing.T) {
 				out = append(out, err.Error())
 			}
 			for range signin.NumberHour + 2 {
-				h.clock.pass(signin.CodePause)
+				h.clock.Pass(signin.CodePause)
 				again, err := h.door.AskCode(h.Context(), here, number)
 				say(again, err)
 				h.settle()
@@ -110,7 +111,7 @@ func TestNobodyLearnsWhoseNumberItIs(t *testing.T) {
 			return out
 		}
 		known := story(phone)
-		h.clock.pass(-time.Duration(signin.NumberHour+2) * signin.CodePause)
+		h.clock.Pass(-time.Duration(signin.NumberHour+2) * signin.CodePause)
 		unknown := story("+442079460999")
 		if strings.Join(known, "\n") != strings.Join(unknown, "\n") {
 			h.Errorf("a known number:\n%s\nan unknown one:\n%s", strings.Join(known, "\n"), strings.Join(unknown, "\n"))
@@ -147,7 +148,7 @@ func TestGuessingACode(t *testing.T) {
 		if got := h.counts(&s, "code.guess")["wrong"]; got != signin.CodeTries {
 			h.Errorf("%d guesses on the record", got)
 		}
-		h.clock.pass(signin.CodePause)
+		h.clock.Pass(signin.CodePause)
 		f = h.ask(phone)
 		code = h.code(2)
 		for n := range signin.CodeTries - 1 { // the control: one try fewer, and it is taken
@@ -193,7 +194,7 @@ func TestGuessesAtOnce(t *testing.T) {
 		if guesses, over := h.counts(&s, "code.guess")["wrong"], h.counts(nil, "code.refused")["over"]; guesses != signin.CodeTries || over != 1 {
 			h.Errorf("%d tries, %d too many", guesses, over)
 		}
-		h.clock.pass(signin.CodePause)
+		h.clock.Pass(signin.CodePause)
 		f = h.ask(phone)
 		code = h.code(2)
 		if in := together(6, f, func(int) string { return code }); in != 1 {
@@ -225,10 +226,10 @@ func TestACodeBelongsToItsFlow(t *testing.T) {
 		if p, _ := problem.Of(err); p.RetryAfter != signin.CodePause {
 			h.Errorf("wait %s", p.RetryAfter)
 		}
-		h.clock.pass(signin.CodePause - time.Microsecond)
+		h.clock.Pass(signin.CodePause - time.Microsecond)
 		_, err = h.door.AskCode(h.Context(), here, phone)
 		h.refused(err, 429, "code_asked_already")
-		h.clock.pass(time.Microsecond)
+		h.clock.Pass(time.Microsecond)
 		next := h.ask(phone)
 		third := h.code(3)
 		_, err = h.door.ByCode(h.Context(), here, mine.Secret, first, account.ID{})
@@ -254,11 +255,11 @@ func TestClockSkew(t *testing.T) {
 			{50 * time.Second, 4 * time.Minute, true}, {50 * time.Second, 4*time.Minute + 10*time.Second, false},
 			{-50 * time.Second, 0, true}, {-24 * time.Hour, 0, false},
 		} {
-			h.clock.pass(2 * time.Hour) // nothing of the last round counts
+			h.clock.Pass(2 * time.Hour) // nothing of the last round counts
 			f := h.ask(phone)
 			n++
 			code := h.code(n)
-			elsewhere := &clock{at: h.clock.now().Add(c.ahead + c.later)}
+			elsewhere := clocktest.At(h.clock.Now().Add(c.ahead + c.later))
 			_, err := h.deskAt(h.dir, elsewhere).ByCode(h.Context(), here, f.Secret, code, account.ID{})
 			if (err == nil) != c.in {
 				h.Errorf("%s ahead, %s later: %v", c.ahead, c.later, err)

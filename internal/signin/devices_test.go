@@ -24,7 +24,7 @@ func TestNoShareWithoutTheRecord(t *testing.T) {
 		o := h.keys.Opener()
 		away := errors.New("the record is away")
 		o.Record = func(context.Context, keyring.Opening) error { return away }
-		mute := signin.New(signin.Options{DB: h.db, Directory: h.dir, Keys: h.keys, Now: h.clock.now, Opener: o})
+		mute := signin.New(signin.Options{DB: h.db, Directory: h.dir, Keys: h.keys, Now: h.clock.Now, Opener: o})
 		h.Cleanup(mute.Close)
 		if got, err := mute.Release(h.Context(), here, in.Principal, first.Device); !errors.Is(err, away) || got.Share != "" {
 			h.Errorf("%v", err)
@@ -83,7 +83,7 @@ func TestAUserHasNotManyDevices(t *testing.T) {
 			h.Fatal(err)
 		}
 		for range 20 {
-			h.clock.pass(time.Second)
+			h.clock.Pass(time.Second)
 			if _, err := h.door.Release(h.Context(), here, h.comesIn().Principal, account.DeviceID{}); err != nil {
 				h.Fatal(err)
 			}
@@ -113,7 +113,7 @@ func TestDevicesThatEndedAreForgotten(t *testing.T) {
 			h.Fatal(err)
 		}
 		h.write(s, func(tx *store.Tx) error {
-			_, err := devices.End(tx, gone.Device, devices.Revoked, h.clock.now())
+			_, err := devices.End(tx, gone.Device, devices.Revoked, h.clock.Now())
 			return err
 		})
 		there := func(id account.DeviceID) (there bool) {
@@ -130,11 +130,11 @@ func TestDevicesThatEndedAreForgotten(t *testing.T) {
 			})
 			return there
 		}
-		h.clock.pass(90 * 24 * time.Hour)
+		h.clock.Pass(90 * 24 * time.Hour)
 		if !there(gone.Device) {
 			h.Error("forgotten within 90 days")
 		}
-		h.clock.pass(time.Second)
+		h.clock.Pass(time.Second)
 		if there(gone.Device) {
 			h.Error("not forgotten after 90 days")
 		}

@@ -117,7 +117,7 @@ func TestADomainIsLookedAtEveryDay(t *testing.T) {
 			h.Errorf("set again as it was, it does not count: %v", err)
 		}
 		daily := func() {
-			h.clock.pass(25 * time.Hour)
+			h.clock.Pass(25 * time.Hour)
 			if err := h.door.RecheckDomains(h.Context()); err != nil {
 				h.Fatal(err)
 			}

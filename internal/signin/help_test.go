@@ -14,6 +14,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/account/admit"
 	"catchment/internal/audit"
+	"catchment/internal/clocktest"
 	"catchment/internal/courier"
 	"catchment/internal/directory"
 	"catchment/internal/directory/directorytest"
@@ -31,24 +32,6 @@ import (
 
 func TestMain(m *testing.M) { storetest.Main(m) }
 
-// clock is the tests' own.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) pass(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
-
 type house struct {
 	*testing.T
 	db      *store.DB
@@ -57,7 +40,7 @@ type house struct {
 	outbox  *courier.Outbox
 	events  *events.Log
 	keys    *directorytest.Ring
-	clock   *clock
+	clock   *clocktest.Clock
 	waker   *jobstest.Waker
 	changed int
 	records []string
@@ -80,7 +63,7 @@ func each(t *testing.T, f func(h *house)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := &house{T: t, db: db, clock: &clock{at: store.Clock(time.Now())}, waker: &jobstest.Waker{}, inside: outward.Everywhere, names: signintest.NewDNS(t)}
+		h := &house{T: t, db: db, clock: clocktest.At(store.Clock(time.Now())), waker: &jobstest.Waker{}, inside: outward.Everywhere, names: signintest.NewDNS(t)}
 		h.keys = directorytest.Join(k, db)
 		h.events = events.NewLog(h.waker)
 		h.outbox = &courier.Outbox{}
@@ -92,7 +75,7 @@ func each(t *testing.T, f func(h *house)) {
 
 // node is a directory on the same database.
 func (h *house) node() *directory.Directory {
-	d := directory.New(directory.Options{DB: h.db, Keys: h.keys, Waker: h.waker, Now: h.clock.now,
+	d := directory.New(directory.Options{DB: h.db, Keys: h.keys, Waker: h.waker, Now: h.clock.Now,
 		Changed: func(*store.Tx) error { h.changed++; return nil },
 		Record: func(_ *store.Tx, _ time.Time, _, action, _ string) error {
 			h.records = append(h.records, action)
@@ -108,9 +91,9 @@ func (h *house) desk(d *directory.Directory) *signin.Signin {
 }
 
 // deskAt is one with a clock of its own.
-func (h *house) deskAt(d *directory.Directory, c *clock) *signin.Signin {
+func (h *house) deskAt(d *directory.Directory, c *clocktest.Clock) *signin.Signin {
 	phones := courier.New(courier.Options{Carrier: h.outbox})
-	s := signin.New(signin.Options{DB: h.db, Directory: d, Keys: h.keys, Now: c.now, Courier: phones, Host: "leads.example.com",
+	s := signin.New(signin.Options{DB: h.db, Directory: d, Keys: h.keys, Now: c.Now, Courier: phones, Host: "leads.example.com",
 		Opener: h.keys.Opener(), Events: h.events,
 		SSO: signin.SSO{Accounts: h.keys.Accounts, PublicURL: "https://leads.example.com", Names: outward.Resolver(h.names.Address), Inside: h.inside}})
 	h.Cleanup(phones.Close)

@@ -169,7 +169,7 @@ func TestNetworksOfOperators(t *testing.T) {
 			t.Fatal(err)
 		}
 		var refused int
-		dir := directory.New(directory.Options{DB: h.db, Keys: h.keys, Now: h.clock.now, OperatorNetworks: nets,
+		dir := directory.New(directory.Options{DB: h.db, Keys: h.keys, Now: h.clock.Now, OperatorNetworks: nets,
 			Refused: func(directory.Principal) { refused++ }})
 		t.Cleanup(dir.Close)
 		door := h.desk(dir)

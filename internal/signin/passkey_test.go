@@ -126,7 +126,7 @@ func TestPasskeysThatAreNotTaken(t *testing.T) {
 		h.makes(theirs, other)
 		old := h.askPasskey()
 		late := d.Show(old.Options)
-		h.clock.pass(signin.CeremonyLife)
+		h.clock.Pass(signin.CeremonyLife)
 		used := h.askPasskey()
 		replay := d.Show(used.Options)
 		if _, err := h.door.ByPasskey(h.Context(), here, used.Secret, replay); err != nil {

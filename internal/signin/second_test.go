@@ -28,7 +28,7 @@ type app struct {
 
 // code is what the app shows so many time steps from now.
 func (a app) code(steps int) string {
-	return signintest.Code(a.h, a.secret, a.h.clock.now().Add(time.Duration(steps)*30*time.Second))
+	return signintest.Code(a.h, a.secret, a.h.clock.Now().Add(time.Duration(steps)*30*time.Second))
 }
 
 // enrol sets up an app for whoever has signed in. Its first code is of the step
@@ -113,7 +113,7 @@ func TestACodeOfTheAppWorksOnce(t *testing.T) {
 			_, err = h.show(in, signin.Proof{TOTP: code})
 			h.refused(err, 422, "invalid")
 		}
-		h.clock.pass(time.Minute)
+		h.clock.Pass(time.Minute)
 		code := a.code(0)
 		var won atomic.Int32
 		var wg sync.WaitGroup
@@ -162,7 +162,7 @@ func TestGuessingASecondFactor(t *testing.T) {
 		if got := h.counts(&s, "factor.withhold"); got["too-many"] != 2 {
 			h.Errorf("tries withheld: %v", got)
 		}
-		h.clock.pass(10 * time.Minute)
+		h.clock.Pass(10 * time.Minute)
 		if _, err := h.show(one, signin.Proof{TOTP: a.code(0)}); err != nil {
 			h.Error(err)
 		}
@@ -206,7 +206,7 @@ func TestRecoveryCodes(t *testing.T) {
 func TestFactorsChangeInAFreshSession(t *testing.T) {
 	each(t, func(h *house) {
 		_, in := h.company("priya@example.com")
-		h.clock.pass(account.StepUp)
+		h.clock.Pass(account.StepUp)
 		_, err := h.door.OfferTOTP(h.Context(), in.Principal)
 		h.refused(err, 403, "step_up_required")
 		a, strong := h.enrol(h.comesIn())
@@ -221,7 +221,7 @@ func TestFactorsChangeInAFreshSession(t *testing.T) {
 		}
 		_, err = h.door.ChangePassword(h.Context(), weak.Principal, password, "another password")
 		h.refused(err, 403, "second_factor_required")
-		h.clock.pass(account.StepUp)
+		h.clock.Pass(account.StepUp)
 		_, err = h.door.RemoveTOTP(h.Context(), strong.Principal)
 		h.refused(err, 403, "step_up_required")
 		strong, err = h.show(strong, signin.Proof{TOTP: a.code(0)})
@@ -257,9 +257,9 @@ func TestAnOfferOfASeedEnds(t *testing.T) {
 		if err != nil {
 			h.Fatal(err)
 		}
-		h.clock.pass(10 * time.Minute)
+		h.clock.Pass(10 * time.Minute)
 		in = h.comesIn()
-		_, err = h.door.ConfirmTOTP(h.Context(), in.Principal, signintest.Code(h, e.Secret, h.clock.now()))
+		_, err = h.door.ConfirmTOTP(h.Context(), in.Principal, signintest.Code(h, e.Secret, h.clock.Now()))
 		h.refused(err, 409, "no_offer")
 	})
 }
@@ -451,7 +451,7 @@ func TestOperatorsAreHired(t *testing.T) {
 			if recovery != "" {
 				return h.show(all, signin.Proof{Recovery: recovery})
 			}
-			return h.show(all, signin.Proof{TOTP: signintest.Code(h, o.App.Secret, h.clock.now())})
+			return h.show(all, signin.Proof{TOTP: signintest.Code(h, o.App.Secret, h.clock.Now())})
 		}
 		_, err := h.door.RecoverOperator(h.Context(), by, "ops@example.com")
 		h.refused(err, 404, "not_found")

@@ -106,12 +106,12 @@ func TestASessionEnds(t *testing.T) {
 	each(t, func(h *house) {
 		_, in := h.company("priya@example.com")
 		for range 4 { // used every ten hours
-			h.clock.pass(10 * time.Hour)
+			h.clock.Pass(10 * time.Hour)
 			if !h.authenticates(h.dir, in.Token) {
 				h.Fatal("a session in use ended")
 			}
 		}
-		h.clock.pass(12 * time.Hour)
+		h.clock.Pass(12 * time.Hour)
 		if h.authenticates(h.dir, in.Token) {
 			h.Error("an idle session goes on")
 		}
@@ -120,13 +120,13 @@ func TestASessionEnds(t *testing.T) {
 			h.Fatal(err)
 		}
 		for range 71 {
-			h.clock.pass(10 * time.Hour)
+			h.clock.Pass(10 * time.Hour)
 			h.authenticates(h.dir, in.Token)
 		}
 		if !h.authenticates(h.dir, in.Token) {
 			h.Error("it ended before 30 days")
 		}
-		h.clock.pass(10 * time.Hour)
+		h.clock.Pass(10 * time.Hour)
 		if h.authenticates(h.dir, in.Token) {
 			h.Error("it goes on after 30 days")
 		}
@@ -173,7 +173,7 @@ func TestALinkIsUsedOnce(t *testing.T) {
 		first, second := relink(), relink()
 		_, err = h.door.Redeem(h.Context(), here, first, "another password")
 		h.refused(err, 401, "unauthenticated") // the second one ended it
-		h.clock.pass(72*time.Hour - time.Second)
+		h.clock.Pass(72*time.Hour - time.Second)
 		if _, err = h.door.Redeem(h.Context(), here, second, "another password"); err != nil {
 			h.Error(err)
 		}
@@ -181,7 +181,7 @@ func TestALinkIsUsedOnce(t *testing.T) {
 			h.Error("a session from before the new password goes on")
 		}
 		late := relink()
-		h.clock.pass(72 * time.Hour)
+		h.clock.Pass(72 * time.Hour)
 		_, err = h.door.Redeem(h.Context(), here, late, password)
 		h.refused(err, 401, "unauthenticated")
 		_ = admin
@@ -213,7 +213,7 @@ func TestGuessingIsSlowedDown(t *testing.T) {
 			_, err := h.door.ByPassword(h.Context(), here, email, password, account.ID{})
 			h.refused(err, 429, "too_many_sign_ins")
 		}
-		h.clock.pass(time.Minute)
+		h.clock.Pass(time.Minute)
 		if _, err := h.door.ByPassword(h.Context(), here, "priya@example.com", password, account.ID{}); err != nil {
 			h.Error(err)
 		}
@@ -287,7 +287,7 @@ func TestSessionsAreListedAndEnded(t *testing.T) {
 		s, admin := h.company("priya@example.com")
 		_, stranger := h.company("omar@example.com")
 		laptop := signin.Client{Address: netip.MustParseAddr("2001:db8:7:1::9"), Agent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
-		h.clock.pass(time.Second)
+		h.clock.Pass(time.Second)
 		second, err := h.door.ByPassword(h.Context(), laptop, "priya@example.com", password, account.ID{})
 		if err != nil {
 			h.Fatal(err)
@@ -333,7 +333,7 @@ func TestSessionsAreListedAndEnded(t *testing.T) {
 		if err := h.door.EndSessions(h.Context(), third.Principal, admin.User); err != nil || h.authenticates(h.dir, admin.Token) || !h.authenticates(h.dir, third.Token) {
 			h.Errorf("all others were to end: %v", err)
 		}
-		h.clock.pass(12 * time.Hour)
+		h.clock.Pass(12 * time.Hour)
 		if got := show(admin.Principal, ""); len(got) != 0 {
 			h.Errorf("idle for too long: %v", got)
 		}

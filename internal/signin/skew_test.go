@@ -5,14 +5,15 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/clocktest"
 	"catchment/internal/directory"
 	"catchment/internal/signin"
 )
 
 // nodeAt is a node on the same database whose clock differs by so much.
 func (h *house) nodeAt(off time.Duration) (*directory.Directory, *signin.Signin) {
-	c := &clock{at: h.clock.now().Add(off)}
-	d := directory.New(directory.Options{DB: h.db, Keys: h.keys, Waker: h.waker, Now: c.now})
+	c := clocktest.At(h.clock.Now().Add(off))
+	d := directory.New(directory.Options{DB: h.db, Keys: h.keys, Waker: h.waker, Now: c.Now})
 	h.Cleanup(d.Close)
 	return d, h.deskAt(d, c)
 }
@@ -33,7 +34,7 @@ func TestSessionsAndClocksThatDiffer(t *testing.T) {
 			{11 * time.Hour, true, false}, {-11 * time.Hour, true, false},
 			{13 * time.Hour, false, false}, {-13 * time.Hour, false, false}, {31 * 24 * time.Hour, false, false}, {-31 * 24 * time.Hour, false, false},
 		} {
-			h.clock.pass(time.Minute) // another code, and another session: nodes note when one was used
+			h.clock.Pass(time.Minute) // another code, and another session: nodes note when one was used
 			in, err := h.show(h.comesIn(), signin.Proof{TOTP: a.code(0)})
 			if err != nil {
 				h.Fatal(err)
@@ -43,7 +44,7 @@ func TestSessionsAndClocksThatDiffer(t *testing.T) {
 			if (err == nil) != c.in {
 				h.Errorf("%s: %v", c.off, err)
 			}
-			if got := account.Fresh(p.Shown.Strong(), h.clock.now().Add(c.off)); err == nil && got != c.fresh {
+			if got := account.Fresh(p.Shown.Strong(), h.clock.Now().Add(c.off)); err == nil && got != c.fresh {
 				h.Errorf("%s: the second factor is fresh: %v", c.off, got)
 			}
 		}

@@ -228,7 +228,7 @@ func TestSSOByAddressAndWithTwoFactors(t *testing.T) {
 		}
 		_, err := h.door.BeginSSO(h.Context(), here, account.ID{}, "priya@example.net")
 		h.refused(err, 409, "no_sso")
-		now := h.clock.now()
+		now := h.clock.Now()
 		in := j.in(somebody("s1", "priya@example.com", "amr", []string{"pwd", "mfa"}, "auth_time", now.Unix()-60))
 		if at := in.Shown.At(account.SSOSecond); in.Shown.Level() != 2 || at.Unix() != now.Unix()-60 {
 			h.Errorf("level %d, shown %v", in.Shown.Level(), at)
@@ -269,7 +269,7 @@ func TestSSORefusesTokens(t *testing.T) {
 	each(t, func(h *house) {
 		j := h.joined(nil)
 		const priya = "priya@example.com"
-		past := h.clock.now().Add(-time.Hour).Unix()
+		past := h.clock.Now().Add(-time.Hour).Unix()
 		j.because("token", somebody("s1", priya, "aud", "another-client"))
 		j.because("token", somebody("s1", priya, "aud", []string{j.idp.ClientID, "another-client"}))
 		j.because("token", somebody("s1", priya, "azp", "another-client"))
@@ -362,7 +362,7 @@ func TestSSORefusesFlows(t *testing.T) {
 		// Too late, to come back and to fetch.
 		f = j.begin()
 		back = j.visit(f, priya)
-		h.clock.pass(signin.SSOLife)
+		h.clock.Pass(signin.SSOLife)
 		h.refused(h.door.Returned(h.Context(), here, back), 401, "unauthenticated")
 		_, err := h.door.BySSO(h.Context(), here, f.Secret)
 		h.refused(err, 401, "unauthenticated")
