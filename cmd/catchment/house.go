@@ -136,6 +136,9 @@ func (h *house) build(ctx context.Context) (err error) {
 	if err := h.c.notMoved(); err != nil {
 		return err
 	}
+	if h.c.Role != "capture" {
+		h.work.Go(func() { _, _ = thisBuild() }) // its sum is asked for when SQL is there: see noteStart
+	}
 	run, end := context.WithCancel(context.WithoutCancel(ctx))
 	h.end = end
 	if h.ring == nil {
