@@ -49,7 +49,31 @@ func (s *Server) limitTime(next http.Handler) http.Handler {
 			r.Body = (*body)(t)
 		}
 		next.ServeHTTP(t, r)
+		if r.ProtoMajor == 1 && (r.ContentLength < 0 || r.ContentLength > leftToHTTP) {
+			t.drain()
+		}
 	})
+}
+
+// What is taken of a body after its answer, of one that net/http would not read
+// to its end by itself.
+const (
+	leftToHTTP = 256 << 10
+	drainMost  = 16 << 20
+	drainTime  = 3 * time.Second
+)
+
+// drain sends the answer and takes what is left of the body, within bounds.
+// Many callers read an answer only when they have sent all that they have: a
+// connection that is closed on them before shows them a broken pipe instead of
+// the 413 (RFC 9112, section 9.6).
+func (t *timed) drain() {
+	if t.from == nil || t.ended || t.rc.Flush() != nil {
+		return
+	}
+	t.own = sooner(t.own, time.Now().Add(drainTime))
+	_ = t.setRead(t.due())
+	_, _ = io.CopyN(io.Discard, t.from, drainMost)
 }
 
 // timed is a request's answer and, as body, its body. A handler may set

@@ -1,11 +1,13 @@
 package edge
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"os"
 	"strings"
 	"testing"
@@ -129,3 +131,44 @@ func TestAnswerHasATime(t *testing.T) {
 		t.Errorf("the answer ended with %v", err)
 	}
 }
+
+// Whoever sends all of a body before they read finds the answer that was given
+// to its first bytes; without end nobody sends.
+func TestTheRestOfABodyIsTaken(t *testing.T) {
+	_, addr := serve(t, Options{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+	})})
+	send := func(head string, size int64) (int, error) {
+		c := dialFrom(t, "127.0.0.1", addr)
+		fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: a\r\n"+head+"\r\n\r\n")
+		to := io.Writer(c)
+		if chunked := httputil.NewChunkedWriter(c); strings.HasPrefix(head, "Transfer") {
+			to = chunked
+		}
+		if _, err := io.CopyN(to, zeros{}, size); err != nil {
+			return 0, err
+		}
+		if to != io.Writer(c) {
+			fmt.Fprint(c, "0\r\n\r\n")
+		}
+		a, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			return 0, err
+		}
+		return a.StatusCode, nil
+	}
+	const large = drainMost - 1<<20
+	for _, head := range []string{fmt.Sprint("Content-Length: ", large), "Transfer-Encoding: chunked"} {
+		if status, err := send(head, large); status != http.StatusRequestEntityTooLarge || err != nil {
+			t.Errorf("%s: %d, %v", head, status, err)
+		}
+	}
+	const endless = 8 * drainMost
+	if status, err := send(fmt.Sprint("Content-Length: ", endless), endless); err == nil {
+		t.Errorf("%d bytes were taken, and answered with %d", endless, status)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
