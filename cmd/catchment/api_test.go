@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"catchment/internal/logtest"
 	"catchment/internal/store"
 	"catchment/internal/totp"
 )
@@ -33,13 +34,13 @@ func settingsFor(t *testing.T, o store.Options) config {
 type running struct {
 	*server
 	c    config
-	logs *buffer
+	logs *logtest.Lines
 	stop func() // once
 }
 
 func serve(t *testing.T, c config) *running {
 	t.Helper()
-	r := &running{c: c, logs: &buffer{}}
+	r := &running{c: c, logs: &logtest.Lines{}}
 	s, err := startServer(&world{ctx: t.Context(), out: io.Discard, err: r.logs}, c)
 	if err != nil {
 		t.Fatalf("start: %v\n%s", err, r.logs)
@@ -329,22 +330,4 @@ func (s *stream) await(t *testing.T, what string, good func(event) bool) event {
 	}
 	t.Fatalf("no event: %s", what)
 	return event{}
-}
-
-// buffer is a log that may be read while it is written.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

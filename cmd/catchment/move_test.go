@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"catchment/internal/logtest"
 	"catchment/internal/store"
 	"catchment/internal/store/mover"
 	"catchment/internal/store/storetest"
@@ -21,7 +22,7 @@ import (
 
 // moved runs the command in this process.
 func moved(c config, args ...string) (status int, out string) {
-	var b buffer
+	var b logtest.Lines
 	status = run(append([]string{"move", "--data", c.Data}, args...), &b, &b)
 	return status, b.String()
 }
@@ -171,7 +172,7 @@ func TestMoveThatMissedChangesReadsAll(t *testing.T) {
 			for id := range post(t, s, shop, 0, 30, func(int) {}) {
 				attached(s.as(t, shop.admin), id)
 			}
-			var out buffer
+			var out logtest.Lines
 			x := openTransfer(t, c, to, &out)
 			if err := x.meet(); err != nil || x.tail == nil {
 				t.Fatalf("%v: %s", err, &out)
@@ -196,7 +197,7 @@ func TestMoveThatMissedChangesReadsAll(t *testing.T) {
 }
 
 // openTransfer is the move's command at its beginning, step by step.
-func openTransfer(t *testing.T, c config, to store.Options, out *buffer) *transfer {
+func openTransfer(t *testing.T, c config, to store.Options, out *logtest.Lines) *transfer {
 	t.Helper()
 	lock, err := tryLock(filepath.Join(c.Data, moveLock))
 	if err != nil || lock == nil {

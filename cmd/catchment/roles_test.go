@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"catchment/internal/keyring"
+	"catchment/internal/logtest"
 	"catchment/internal/store"
 	"catchment/internal/store/storetest"
 
@@ -39,13 +40,13 @@ func startNATS(t *testing.T) (url string) {
 // do to it.
 type process struct {
 	*exec.Cmd
-	logs  *buffer
+	logs  *logtest.Lines
 	ended chan struct{}
 }
 
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{exec.Command("catchment", args...), &buffer{}, make(chan struct{})}
+	p := &process{exec.Command("catchment", args...), &logtest.Lines{}, make(chan struct{})}
 	p.Stdout, p.Stderr = p.logs, p.logs
 	if err := p.Start(); err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package capture_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -11,7 +10,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +18,7 @@ import (
 	"catchment/internal/capture"
 	"catchment/internal/journal"
 	"catchment/internal/keyring"
+	"catchment/internal/logtest"
 	"catchment/internal/problem"
 	"catchment/internal/receipt"
 	"catchment/internal/snapshot"
@@ -52,26 +51,8 @@ type house struct {
 	reader     *snapshot.Reader
 	door       *capture.Door
 	web        *httptest.Server
-	log        *lines
+	log        *logtest.Lines
 	own, other snapshot.Account
-}
-
-// lines is a log that several goroutines write.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 type change struct {
@@ -82,7 +63,7 @@ type change struct {
 
 func newHouse(t testing.TB, cs ...change) *house {
 	t.Helper()
-	h := &house{dir: t.TempDir(), log: &lines{}, accounts: map[account.ID]*keyring.AccountKeys{}}
+	h := &house{dir: t.TempDir(), log: &logtest.Lines{}, accounts: map[account.ID]*keyring.AccountKeys{}}
 	var err error
 	if h.keys, err = keyring.Open(keyring.Options{Dir: t.TempDir()}); err != nil {
 		t.Fatal(err)

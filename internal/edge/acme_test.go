@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"catchment/internal/edge/acmetest"
+	"catchment/internal/logtest"
 )
 
 func authority(t *testing.T) (a *acmetest.Authority, trust string) {
@@ -108,7 +109,7 @@ func TestACMERefused(t *testing.T) {
 	ca.TLSALPN = nobody.Addr().String()
 	nobody.Close()
 	doors := listen(t)
-	var logs buffer
+	var logs logtest.Lines
 	certs, err := NewACME(ACMEOptions{Dir: t.TempDir(), Domains: []string{"leads.example.com"}, Directory: ca.Directory(), Roots: trust,
 		Listen: doors.Addr().String(), Log: logTo(&logs)})
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"catchment/internal/logtest"
 )
 
 func names(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto) }
@@ -81,7 +83,7 @@ func TestOnlyModernTLS(t *testing.T) {
 // which is fetched where the certificate says.
 func TestOwnIsRenewed(t *testing.T) {
 	now := time.Now()
-	o := OwnOptions{Dir: t.TempDir(), Hosts: []string{"leads.example.com"}, List: "https://leads.example.com", Now: func() time.Time { return now }, Log: logTo(&buffer{})}
+	o := OwnOptions{Dir: t.TempDir(), Hosts: []string{"leads.example.com"}, List: "https://leads.example.com", Now: func() time.Time { return now }, Log: logTo(&logtest.Lines{})}
 	open := func() (*Own, *x509.Certificate) {
 		t.Helper()
 		s, err := NewOwn(o)
@@ -173,7 +175,7 @@ func pairFiles(t *testing.T, host string) (cert, key []byte) {
 // Files that change are shown without a restart; a broken pair leaves the one
 // before in its place and says so.
 func TestFilesAreReadAgain(t *testing.T) {
-	var logs buffer
+	var logs logtest.Lines
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	put := func(c, k []byte) {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"catchment/internal/caller"
+	"catchment/internal/logtest"
 )
 
 // A handler sees who called, and no header in which a caller could have
@@ -193,7 +194,7 @@ func TestDrain(t *testing.T) {
 
 // What net/http logs has no address of a caller.
 func TestLogHasNoAddress(t *testing.T) {
-	var logs buffer
+	var logs logtest.Lines
 	_, addr := serve(t, Options{Handler: http.NotFoundHandler(), Certificates: own(t), Log: logTo(&logs)})
 	c, err := net.Dial("tcp", addr)
 	if err != nil {

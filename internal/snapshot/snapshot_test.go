@@ -1,46 +1,27 @@
 package snapshot_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"catchment/internal/account"
 	"catchment/internal/journal"
 	"catchment/internal/keyring"
+	"catchment/internal/logtest"
 	"catchment/internal/snapshot"
 	"catchment/internal/vault"
 )
-
-// lines is a log that several goroutines write.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 type house struct {
 	bucket *journal.Bucket
 	keys   *keyring.Keyring
 	writer *snapshot.Writer
 	reader *snapshot.Reader
-	log    *lines
+	log    *logtest.Lines
 }
 
 func newHouse(t *testing.T) *house {
@@ -58,7 +39,7 @@ func newHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{bucket: b, keys: k, writer: snapshot.NewWriter(b, k.SealSnapshot), log: &lines{}}
+	h := &house{bucket: b, keys: k, writer: snapshot.NewWriter(b, k.SealSnapshot), log: &logtest.Lines{}}
 	h.reader = snapshot.NewReader(b, k.OpenSnapshot, slog.New(slog.NewTextHandler(h.log, nil)))
 	t.Cleanup(h.reader.Stop)
 	return h
