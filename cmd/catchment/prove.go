@@ -12,7 +12,7 @@ import (
 )
 
 type proveCmd struct {
-	Name    string `arg:"" optional:"" default:"all" help:"first-lead, kill, sql-away, disk-full, sealed, tenants, rights, edge, delete, grant, move, roles, revoke, tamper, attack, reports, lists, import, rotate, flood, desk, bench, or all."`
+	Name    string `arg:"" optional:"" default:"all" help:"first-lead, kill, sql-away, disk-full, sealed, logs, tenants, rights, edge, delete, grant, move, roles, revoke, tamper, attack, reports, lists, import, rotate, flood, desk, bench, or all."`
 	Seconds int    `help:"How long to load, or to keep away what is taken away; each proof's own when 0."`
 	Rounds  int    `help:"How often to kill, or to revoke." default:"20"`
 	Leads   int    `help:"How many leads there are before a move, in reports or in lists; each proof's own when 0."`

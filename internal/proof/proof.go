@@ -98,6 +98,7 @@ func proofs() []proof {
 		{"sql-away", "the door works while the database is away", proveSQLAway},
 		{"disk-full", "a full disk is refused at the door, and got over", proveDiskFull},
 		{"sealed", "nothing personal stands in clear in any file", proveSealed},
+		{"logs", "nothing personal stands in the program's log, which several operators open together, and which is gone after 21 days", proveLogs},
 		{"tenants", "an account reaches nothing of another's", proveTenants},
 		{"rights", "every route answers every kind of credential as docs/rights.md says, and shows nothing that is not theirs", proveRights},
 		{"edge", "scanners find nothing at the doors, and nobody can keep others waiting", proveEdge},
