@@ -89,11 +89,13 @@ CASES ?= 300
 properties: deps
 	@go test -json -count=1 -timeout 20m -run '^TestProperty' ./internal/routing ./internal/intake -rapid.checks=$(CASES) | go run ./internal/propertytest/table
 
-# The firewall: all of the rules' own tests, and a minute of drawn texts for the
-# value gate's promise (LONG=1h for an hour of them).
+# The firewall: all of the rules' own tests, a minute of drawn texts for the
+# value gate's promise (LONG=1h for an hour of them), and two hundred letters of
+# people who mean what they say, by themselves and through a whole house.
 LONG ?= 1m
 firewall:
 	go test -count=1 -v -timeout 90m -run 'Suite|Positives|Inert$$|Blocked|Believable' ./internal/firewall -firewall.whole -firewall.long $(LONG)
+	go test -count=1 -v -run TestCourseOfALead ./cmd/catchment
 
 # Routing policies on both engines: a hundred thousand saved decisions replayed,
 # and back-tested against a slow recount, each with a control. Prints one table.
