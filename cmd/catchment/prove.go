@@ -12,9 +12,10 @@ import (
 )
 
 type proveCmd struct {
-	Name    string `arg:"" optional:"" default:"all" help:"first-lead, kill, sql-away, disk-full, sealed, logs, tenants, rights, edge, delete, grant, move, roles, revoke, tamper, attack, reports, lists, import, rotate, flood, desk, bench, or all."`
+	Name    string `arg:"" optional:"" default:"all" help:"first-lead, kill, sql-away, disk-full, sealed, logs, tenants, rights, openings, edge, delete, grant, move, roles, revoke, tamper, attack, reports, lists, import, rotate, flood, desk, bench, or all."`
 	Seconds int    `help:"How long to load, or to keep away what is taken away; each proof's own when 0."`
-	Rounds  int    `help:"How often to kill, or to revoke." default:"20"`
+	Rounds  int    `help:"How often to kill, or to revoke; a third of the sequences of openings." default:"20"`
+	Seed    uint64 `help:"What openings draws from, to draw the same again; another each time when 0."`
 	Leads   int    `help:"How many leads there are before a move, in reports or in lists; each proof's own when 0."`
 	CSVRows int    `name:"rows" help:"How many rows an import has." default:"100000"`
 	Engine  string `help:"${enum}" enum:"sqlite,postgres,both" default:"both"`
@@ -44,7 +45,7 @@ func (c proveCmd) Run(w *world) error {
 		return err
 	}
 	report, err := proof.Prove(w.ctx, c.Name, proof.Options{
-		Binary: self, Out: w.err, Engines: c.engines(), Seconds: c.Seconds, Rounds: c.Rounds, Leads: c.Leads, Rows: c.CSVRows, Postgres: startPostgres,
+		Binary: self, Out: w.err, Engines: c.engines(), Seconds: c.Seconds, Rounds: c.Rounds, Seed: c.Seed, Leads: c.Leads, Rows: c.CSVRows, Postgres: startPostgres,
 	})
 	if printErr := c.print(w, report); err == nil {
 		err = printErr

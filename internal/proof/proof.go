@@ -43,10 +43,11 @@ type Options struct {
 	Binary   string    // the program under test
 	Out      io.Writer // progress, for people
 	Engines  []Engine
-	Seconds  int // of load, or of an outage; 0: each proof's own
-	Rounds   int // of kills; 0: 20
-	Leads    int // before a move, 0: 100,000; in reports and lists, 0: 1,000,000
-	Rows     int // of an import; 0: 100,000
+	Seconds  int    // of load, or of an outage; 0: each proof's own
+	Rounds   int    // of kills; 0: 20
+	Seed     uint64 // of what is drawn; 0: another each time
+	Leads    int    // before a move, 0: 100,000; in reports and lists, 0: 1,000,000
+	Rows     int    // of an import; 0: 100,000
 	Postgres func() (Cluster, error)
 }
 
@@ -101,6 +102,7 @@ func proofs() []proof {
 		{"logs", "nothing personal stands in the program's log, which several operators open together, and which is gone after 21 days", proveLogs},
 		{"tenants", "an account reaches nothing of another's", proveTenants},
 		{"rights", "every route answers every kind of credential as docs/rights.md says, and shows nothing that is not theirs", proveRights},
+		{"openings", "no sequence of roles, grants, times and routes gives a text without a right and an entry on the record", proveOpenings},
 		{"edge", "scanners find nothing at the doors, and nobody can keep others waiting", proveEdge},
 		{"delete", "a person who was erased, and an account that was ended, are in no file, and a backup from before does not bring them back", proveDelete},
 		{"grant", "support reads by a grant alone; revoked while it reads, nothing opens any more, nor with a copy from before", proveGrant},

@@ -18,34 +18,15 @@ import (
 // credential, and compares the answers with the table in docs/rights.md.
 func proveRights(ctx context.Context, t *trial) error {
 	return t.on(ctx, func(ctx context.Context, e Engine) error {
-		// Thousands of requests come from one address; how many it may send is not asked here.
-		i, err := t.fresh(ctx, e, "--limit-stranger", "0", "--limit-address", "0", "--limit-account", "0", "--limit-holder", "0")
+		c, err := t.castOf(ctx, e, string(e)+": ")
 		if err != nil {
 			return err
 		}
-		return t.rights(ctx, i, string(e)+": ")
+		return t.rights(ctx, c, string(e)+": ")
 	})
 }
 
-func (t *trial) rights(ctx context.Context, i *instance, label string) error {
-	table, err := readRights(docs.Rights)
-	if err != nil {
-		return err
-	}
-	c := &cast{table: table, m: &matrix{a: i.world.Accounts[0], b: i.world.Accounts[1], base: i.api(""), statuses: map[int]int{}}, i: i}
-	r, err := c.m.base.do(ctx, "GET", "/openapi.json", nil, nil)
-	if err != nil {
-		return err
-	}
-	var faults []string
-	if c.m.routes, c.m.doc, faults, err = readRoutes(r.body); err != nil {
-		return err
-	}
-	faults = append(faults, table.faults(c.m.routes)...)
-	t.check(label+"the table and the document have the same routes, and ask the same of them", len(faults) == 0 && len(c.m.routes) > 100, "%d routes; %s", len(c.m.routes), counted(faults))
-	if err := c.assemble(ctx); err != nil {
-		return err
-	}
+func (t *trial) rights(ctx context.Context, c *cast, label string) error {
 	t.say("%d credentials × %d routes", len(c.all), len(c.m.routes))
 	course, err := c.try(ctx, c.m.routes, c.all)
 	if err != nil {
@@ -54,6 +35,32 @@ func (t *trial) rights(ctx context.Context, i *instance, label string) error {
 	t.judged(label, c, course)
 	t.gridOf(c, course)
 	return t.rightsControls(ctx, label, c, course)
+}
+
+// castOf starts an instance, reads the page and the document, and gives everybody
+// who asks their place. Thousands of requests come from one address; how many it
+// may send is not asked here.
+func (t *trial) castOf(ctx context.Context, e Engine, label string) (*cast, error) {
+	i, err := t.fresh(ctx, e, "--limit-stranger", "0", "--limit-address", "0", "--limit-account", "0", "--limit-holder", "0")
+	if err != nil {
+		return nil, err
+	}
+	table, err := readRights(docs.Rights)
+	if err != nil {
+		return nil, err
+	}
+	c := &cast{table: table, m: &matrix{a: i.world.Accounts[0], b: i.world.Accounts[1], base: i.api(""), statuses: map[int]int{}}, i: i}
+	r, err := c.m.base.do(ctx, "GET", "/openapi.json", nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	var faults []string
+	if c.m.routes, c.m.doc, faults, err = readRoutes(r.body); err != nil {
+		return nil, err
+	}
+	faults = append(faults, table.faults(c.m.routes)...)
+	t.check(label+"the table and the document have the same routes, and ask the same of them", len(faults) == 0 && len(c.m.routes) > 100, "%d routes; %s", len(c.m.routes), counted(faults))
+	return c, c.assemble(ctx)
 }
 
 // cell is one request that was judged.

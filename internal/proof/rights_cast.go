@@ -34,12 +34,14 @@ type cast struct {
 type credential struct {
 	standing
 	name      string
+	id        string // as the record has it; learned by the walk
 	api       *api
 	user      user
 	near, far map[string]string
-	mine      []string // the marks of leads that are theirs
-	onOffer   []string // and of those that are on offer to them, or were
-	others    []string // ids of leads and offers that they may not know of
+	mine      []string        // the marks of leads that are theirs
+	onOffer   []string        // and of those that are on offer to them, or were
+	others    []string        // ids of leads and offers that they may not know of
+	leadsTeam map[string]bool // projects whose team they lead
 	cells     int
 	classes   map[string]int
 	wrong     []string

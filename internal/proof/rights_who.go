@@ -208,7 +208,7 @@ func (c *cast) ownStaff(ctx context.Context) error {
 			if err := c.join(ctx, c.north, p, map[string]bool{"lead": true, "offers": false}); err != nil {
 				return err
 			}
-			w.team = idsOf(near, c.north)
+			w.team, w.leadsTeam = idsOf(near, c.north), set(c.north.project)
 			w.others = []string{c.far["lead"], c.far["offer"], c.far["person"]}
 		}
 		c.add(w, near, c.far)

@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"context"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -15,8 +16,28 @@ func TestProofsHold(t *testing.T) {
 	}
 }
 
-// Apart from the others, for whoever changes rights.
-func TestRightsHold(t *testing.T) { holds(t, build(t), "rights") }
+// Apart from the others, for whoever changes rights: what each role is let
+// through to, and a short walk of whose texts are in the answers, in the same
+// instance.
+func TestRightsHold(t *testing.T) {
+	o := Options{Binary: build(t), Out: t.Output(), Engines: []Engine{SQLite}}
+	r := prove(t.Context(), proof{"rights", "rights and a few openings", func(ctx context.Context, t *trial) error {
+		return t.on(ctx, func(ctx context.Context, e Engine) error {
+			c, err := t.castOf(ctx, e, "")
+			if err != nil {
+				return err
+			}
+			if err := t.openings(ctx, c, "", 1, 2, false); err != nil {
+				return err
+			}
+			return t.rights(ctx, c, "")
+		})
+	}}, o)
+	if !r.OK || r.Skipped != "" || len(r.Checks) < 40 {
+		_ = Report{Proofs: []Result{r}}.Table(t.Output())
+		t.Error("does not hold")
+	}
+}
 
 func build(t *testing.T) (program string) {
 	if testing.Short() {
