@@ -271,18 +271,23 @@ func (h *house) analyze(run context.Context) {
 	}
 }
 
-// tidy removes what has served its time.
+// tidy removes what has served its time. What operators approved just before a
+// stop is taken up at once.
 func (h *house) tidy(run context.Context) {
 	minute := time.NewTicker(time.Minute)
 	defer minute.Stop()
 	for n := 0; ; n++ {
+		err := h.approvals().Resume(run)
+		if n > 0 {
+			err = errors.Join(err, h.tidyOnce(run, n%60 == 1))
+		}
+		if err != nil && run.Err() == nil {
+			h.log.Warn("tidying did not finish; it is tried again", "error", err)
+		}
 		select {
 		case <-run.Done():
 			return
 		case <-minute.C:
-		}
-		if err := h.tidyOnce(run, n%60 == 0); err != nil && run.Err() == nil {
-			h.log.Warn("tidying did not finish; it is tried again", "error", err)
 		}
 	}
 }
@@ -301,9 +306,6 @@ func (h *house) tidyOnce(ctx context.Context, hourly bool) error {
 		return nil
 	}
 	if _, err := h.privacy.SweepGrants(ctx); err != nil {
-		return err
-	}
-	if err := h.approvals().Resume(ctx); err != nil {
 		return err
 	}
 	scopes, err := h.scopes(ctx)

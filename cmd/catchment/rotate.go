@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"time"
 
 	"catchment/internal/account"
@@ -343,6 +342,11 @@ func (c keysRewrapCmd) Run(w *world) error {
 		}
 		return err
 	})
+	if err == nil && c.Account == "" {
+		var n int
+		n, err = c.rewrapLog(w)
+		total.Keys += int64(n)
+	}
 	fmt.Fprintf(w.out, "%d keys wrapped anew, %d bytes, in %s\n", total.Keys, total.Bytes, time.Since(began).Round(time.Millisecond))
 	return err
 }
@@ -351,6 +355,7 @@ type keysExpireCmd struct {
 	config  `embed:""`
 	Account string        `help:"One account's id; all when empty."`
 	Settled time.Duration `help:"How long after a rotation processes may still use the older keys; a minute at least." default:"1h"`
+	Lose    bool          `help:"Destroy old root keys although backups, or what is kept of the log, are sealed under them: those never open again."`
 }
 
 // Run destroys old keys under which nothing is left.
@@ -389,22 +394,7 @@ func (c keysExpireCmd) Run(w *world) error {
 	if ended {
 		fmt.Fprintln(w.out, "snapshot: the older keys sign nothing any more, and doors refuse what they signed")
 	}
-	return dropRoots(w, ring, used)
-}
-
-// dropRoots destroys the root keys that wrap no account's keyset any more.
-func dropRoots(w *world, ring *keyring.Keyring, used map[uint32]bool) error {
-	idle := slices.DeleteFunc(ring.Roots(), func(id uint32) bool { return used[id] || id == ring.Root() })
-	if len(idle) == 0 {
-		return nil
-	}
-	if err := ring.DropRoots(idle...); err != nil {
-		return err
-	}
-	for _, id := range idle {
-		fmt.Fprintf(w.out, "%s is destroyed\n", keyring.RootKey(id))
-	}
-	return nil
+	return c.dropRoots(w, ring, used)
 }
 
 type keysRecoveryCmd struct {

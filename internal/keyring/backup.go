@@ -3,6 +3,7 @@ package keyring
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"filippo.io/age"
@@ -31,6 +32,27 @@ func (k *Keyring) BackupIdentity() age.Identity { return rootKey{k, backupStanza
 // opens what is the other's.
 func (k *Keyring) LogRecipient() age.Recipient { return rootKey{k, logStanza, logAAD} }
 func (k *Keyring) LogIdentity() age.Identity   { return rootKey{k, logStanza, logAAD} }
+
+// SealedUnder tells by which root key a backup, or a key of the log, is sealed,
+// from the head of the file; 0: by none.
+func SealedUnder(sealed io.Reader) uint32 {
+	var h head
+	_, _ = age.Decrypt(sealed, &h) // it opens nothing
+	return h.root
+}
+
+// head is an Identity that looks, and opens nothing.
+type head struct{ root uint32 }
+
+// Unwrap implements age.Identity.
+func (h *head) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
+	for _, s := range stanzas {
+		if s.Type == backupStanza || s.Type == logStanza {
+			h.root = WrappedBy(s.Body)
+		}
+	}
+	return nil, age.ErrIncorrectIdentity
+}
 
 type rootKey struct {
 	k           *Keyring

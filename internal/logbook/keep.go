@@ -25,7 +25,7 @@ import (
 // A segment is written again while it grows, so what is opened is one file.
 const (
 	timeForm = "20060102T150405Z"
-	keyName  = "key.age"
+	KeyName  = "key.age" // of the file that has a round's key
 	suffix   = ".age"
 	fileMost = segmentMost + 4096 // bytes of what is sealed; compressing can add a little
 )
@@ -104,7 +104,7 @@ func (b *Book) begin(ctx context.Context, start time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := b.bucket.Put(ctx, r.name+"/"+keyName, bytes.NewReader(sealed)); err != nil {
+	if err := b.bucket.Put(ctx, r.name+"/"+KeyName, bytes.NewReader(sealed)); err != nil {
 		return err
 	}
 	b.round = r
@@ -158,7 +158,7 @@ func parse(name string) (k kept, ok bool) {
 	}
 	k.name, k.round = name, dir
 	text, _, _ := strings.Cut(dir, "-")
-	if file == keyName {
+	if file == KeyName {
 		k.key = true
 	} else if text, _, ok = strings.Cut(file, "-"); !ok || !strings.HasSuffix(file, suffix) {
 		return k, false
@@ -179,6 +179,42 @@ func (k kept) over(now time.Time) bool {
 		last = last.Add(roundMost)
 	}
 	return !now.Before(last.Add(Keep))
+}
+
+// Rewrap seals the keys of rounds anew where old says so of a key's file, and
+// returns how many it were. The lines are not touched. A key that does not open
+// stays as it is.
+func Rewrap(ctx context.Context, b files.Bucket, by age.Identity, to age.Recipient, old func(sealed io.Reader) bool) (n int, err error) {
+	for f, err := range b.List(ctx, "") {
+		if err != nil {
+			return n, fmt.Errorf("logbook: %w", err)
+		}
+		if k, ok := parse(f.Name); !ok || !k.key {
+			continue
+		}
+		is, err := files.Read(ctx, b, f.Name, fileMost)
+		if errors.Is(err, files.ErrNone) || err == nil && !old(bytes.NewReader(is)) {
+			continue
+		}
+		var plain, again []byte
+		if err == nil {
+			plain, err = open(ctx, b, f.Name, by)
+		}
+		if none := new(age.NoIdentityMatchError); errors.As(err, &none) {
+			continue
+		}
+		if err == nil {
+			again, err = seal(plain, to)
+		}
+		if err == nil {
+			err = b.Put(ctx, f.Name, bytes.NewReader(again))
+		}
+		if err != nil {
+			return n, fmt.Errorf("logbook: %w", err)
+		}
+		n++
+	}
+	return n, nil
 }
 
 // Prune removes what is older than Keep, and returns how many files it were.

@@ -120,7 +120,7 @@ func (r *Reader) segments(ctx context.Context, w Want, after Place) (out []kept,
 
 func (r *Reader) open(ctx context.Context, s kept, keys map[string]age.Identity) ([]byte, error) {
 	if keys[s.round] == nil {
-		text, err := open(ctx, r.bucket, s.round+"/"+keyName, r.by)
+		text, err := open(ctx, r.bucket, s.round+"/"+KeyName, r.by)
 		if err != nil {
 			return nil, err
 		}

@@ -187,8 +187,17 @@ func TestBreakGlassEnds(t *testing.T) {
 		if state(taken) != "approved" {
 			t.Errorf("without its job: %s", state(taken))
 		}
-		p.ok(privacy.NewApprovals(p.db, p.list, p.log, 2, nil).Resume(p.Context()))
-		p.settle()
+		resume := func(later time.Duration) {
+			t.Helper()
+			p.ok(privacy.NewApprovals(p.db, p.list, p.log, 2, func() time.Time { return time.Now().Add(later) }).Resume(p.Context()))
+			_, err := p.runner.Drain(p.Context(), time.Now().Add(later+time.Second))
+			p.ok(err)
+		}
+		resume(privacy.ApproveWithin) // it was stopped for too long: nobody waits for it any more
+		if g, _, _ := p.emergency(in); len(g) != 0 {
+			t.Fatalf("after %s: %+v", privacy.ApproveWithin, g)
+		}
+		resume(30 * time.Minute)
 		g, _, _ := p.emergency(in)
 		if len(g) != 1 || state(taken) != "open" {
 			t.Fatalf("%+v, %s", g, state(taken))

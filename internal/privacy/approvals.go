@@ -145,19 +145,22 @@ func (a *Approvals) Approve(ctx context.Context, id approvals.ID, by account.Use
 	return r, err
 }
 
-// Resume begins what was approved just before the program was stopped, and
-// notes the end of what ended by itself.
+// Resume begins what was approved just before the program was stopped, as long
+// as it has not lapsed, and notes the end of what ended by itself.
 func (a *Approvals) Resume(ctx context.Context) error {
+	now := a.now()
 	var left []approvals.Request
 	err := a.db.ReadDirectory(ctx, func(d *store.Dir) error {
-		ids, err := approvals.Waiting(d, a.now().Add(-24*time.Hour))
+		left = nil
+		ids, err := approvals.Waiting(d, now.Add(-ApproveWithin))
 		for _, id := range ids {
 			if err != nil {
 				return err
 			}
 			var r approvals.Request
-			r, err = approvals.Get(d, id)
-			left = append(left, r)
+			if r, err = approvals.Get(d, id); r.StateAt(now) == approvals.Approved {
+				left = append(left, r)
+			}
 		}
 		return err
 	})

@@ -91,7 +91,7 @@ const (
 	Open     State = "open"
 	Ended    State = "ended"  // after it was open
 	Closed   State = "closed" // withdrawn or refused, before it was open
-	Lapsed   State = "lapsed" // nobody approved it in time
+	Lapsed   State = "lapsed" // it was not approved, or did not begin, in time
 )
 
 // StateAt says where it is then.
@@ -103,10 +103,10 @@ func (r Request) StateAt(now time.Time) State {
 		return Closed
 	case !r.OpenedAt.IsZero():
 		return Open
+	case !now.Before(r.LapsesAt):
+		return Lapsed // an emergency of then is none any more
 	case int64(len(r.Approvals)) >= r.Needed:
 		return Approved
-	case !now.Before(r.LapsesAt):
-		return Lapsed
 	}
 	return Asked
 }
