@@ -47,6 +47,7 @@ type config struct {
 	pushConfig
 	backupConfig
 	bucketConfig
+	filesConfig
 }
 
 func (c config) storeOptions() store.Options {
@@ -77,6 +78,9 @@ func (c config) check() error {
 		return err
 	}
 	if err := c.checkBucket(); err != nil {
+		return err
+	}
+	if err := c.checkFiles(); err != nil {
 		return err
 	}
 	if err := c.checkLog(); err != nil {

@@ -82,7 +82,7 @@ func (h *house) ended(id account.ID) (certificate string, ended bool) {
 
 func (h *house) newPrivacy() *privacy.Privacy {
 	o := privacy.Options{DB: h.db, Jobs: h.jobs, Events: h.events, Accounts: h.accounts, Ledger: h.ledger, Grants: h.grants, Scrub: h.scrub,
-		Withdraw: h.withdraw, Key: h.recordKey, JournalSeq: h.journal.LastSeq, Log: h.log}
+		Withdraw: h.leave, Key: h.recordKey, JournalSeq: h.journal.LastSeq, Log: h.log}
 	if h.db.Engine() == store.Postgres {
 		o.RemoveKept = func(ctx context.Context, id account.ID) error { return store.RemoveKept(ctx, h.storeOptions(), id) }
 	}

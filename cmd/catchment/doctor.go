@@ -54,6 +54,7 @@ func (c doctorCmd) Run(w *world) error {
 	d.journal()
 	d.backups()
 	d.bucket()
+	d.files()
 	d.log()
 	d.messages()
 	if d.fail {

@@ -25,6 +25,7 @@ import (
 	"catchment/internal/directory"
 	"catchment/internal/events"
 	"catchment/internal/files"
+	"catchment/internal/filing"
 	"catchment/internal/firewall"
 	"catchment/internal/followup"
 	"catchment/internal/insight"
@@ -82,6 +83,7 @@ type house struct {
 	intake    *intake.Intake
 	routing   *routing.Router
 	notify    *notify.Notifier
+	filing    *filing.Filing
 	privacy   *privacy.Privacy
 	runner    *jobs.Runner
 	carrier   *carry.Carrier
@@ -400,6 +402,9 @@ func (h *house) buildStages(ctx context.Context) error {
 	h.intake = intake.New(intake.Options{
 		DB: h.db, Accounts: h.accounts, Opener: keyring.NewDropOpener(), Jobs: h.jobs, Events: h.events, Stream: h.journal.Stream(), Ledger: h.ledger, Log: h.log, Firewall: h.firewall, Texts: h.opener(),
 	})
+	if err := h.openFiles(ctx); err != nil {
+		return err
+	}
 	h.privacy = h.newPrivacy()
 	h.routing = routing.New(routing.Options{DB: h.db, Jobs: h.jobs, Events: h.events, Log: h.log})
 	if h.notify, err = h.newNotifier(); err != nil {
@@ -411,6 +416,7 @@ func (h *house) buildStages(ctx context.Context) error {
 	h.routing.Register(h.runner)
 	h.notify.Register(h.runner)
 	h.privacy.Register(h.runner)
+	h.filing.Register(h.runner)
 	h.runner.Handle(intake.ReplayJob, h.intake.HandleReplay)
 	h.runner.Handle(intake.InspectJob, h.intake.HandleInspect)
 	h.sequencer = events.NewSequencer(h.db, h.journal, h.log)
@@ -439,7 +445,7 @@ func (h *house) buildDoors() error {
 	}
 	h.desk = desk.New(desk.Parts{
 		API: api, DB: h.db, Directory: h.directory, Signin: h.signin, Auth: h.directory, Routing: h.routing, Notify: h.notify, PushKey: h.ring.PushKey().Public(),
-		Followup: followup.New(h.events, h.jobs, h.accounts), Persons: h.intake, Opener: opener, Feed: h.feed, Log: h.log,
+		Followup: followup.New(h.events, h.jobs, h.accounts), Filing: h.filing, FilesRoom: h.c.FilesRoom << 20, Persons: h.intake, Opener: opener, Feed: h.feed, Log: h.log,
 		SignReceipt: func(at time.Time, message []byte) ([]byte, string) {
 			s := h.ring.ReceiptSignerAt(at)
 			return s.Sign(message), s.KeyID

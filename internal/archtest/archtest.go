@@ -15,7 +15,7 @@ var floors = []struct {
 	{"gate house", []string{"edge"}},
 	{"doors", []string{"capture", "desk", "console", "operate", "app"}},
 	{"hall", []string{"web", "sift"}},
-	{"stages", []string{"intake", "routing", "followup", "insight", "publish", "carry", "signin", "notify", "privacy", "webhook", "locksmith"}},
+	{"stages", []string{"intake", "routing", "followup", "insight", "publish", "carry", "signin", "notify", "privacy", "webhook", "locksmith", "filing"}},
 	{"the bell", []string{"alarm"}},
 	{"keeps", []string{"keyring", "directory", "events", "audit", "jobs", "snapshot", "firewall", "logbook"}},
 	{"cellars: tables", []string{
@@ -24,7 +24,7 @@ var floors = []struct {
 	{"cellars", []string{"store", "journal", "files", "courier", "keyservice", "limits", "ledger", "password"}},
 	{"keys to rooms", []string{"account/admit", "vault/reveal"}},
 	{"words about the record", []string{"checkpoint"}},
-	{"words about leads and rights", []string{"submission", "receipt", "rights"}},
+	{"words about leads and rights", []string{"submission", "receipt", "rights", "upload"}},
 	{"vault", []string{"vault"}},
 	{"words", []string{"lead", "account", "problem"}},
 	{"letters", []string{"ident", "caller", "outward", "docs", "totp"}},

@@ -330,8 +330,6 @@ func (c *Console) fileRoutes() {
 	}
 }
 
-const fileIdle = 60 * time.Second // between two pieces of a file
-
 func (c *Console) receiveFile(w http.ResponseWriter, r *http.Request, v *web.Visit) {
 	fail := func(err error) { c.API.Fail(w, r, v, putFileOp, err) }
 	id, err := web.PathID(r.PathValue("id"), lead.ParseImportID)
@@ -343,11 +341,7 @@ func (c *Console) receiveFile(w http.ResponseWriter, r *http.Request, v *web.Vis
 		fail(err)
 		return
 	}
-	rc := http.NewResponseController(w)
-	alive := func() {
-		_ = rc.SetReadDeadline(time.Now().Add(fileIdle))
-		_ = rc.SetWriteDeadline(time.Now().Add(2 * fileIdle))
-	}
+	alive := web.Alive(w)
 	alive()
 	columns, err := c.Carrier.Receive(r.Context(), v.Scope, id, file, alive)
 	if err != nil {
@@ -440,17 +434,6 @@ func (c *Console) fetchFile(w http.ResponseWriter, r *http.Request, v *web.Visit
 	}
 }
 
-// slow writes to a reader who may take long, as long as it takes something.
-type slow struct {
-	w  io.Writer
-	rc *http.ResponseController
-}
-
-func (s slow) Write(b []byte) (int, error) {
-	_ = s.rc.SetWriteDeadline(time.Now().Add(fileIdle))
-	return s.w.Write(b)
-}
-
 func csvReply(w http.ResponseWriter, name string) io.Writer {
 	return fileReply(w, name, "text/csv; charset=utf-8")
 }
@@ -460,5 +443,5 @@ func fileReply(w http.ResponseWriter, name, media string) io.Writer {
 	h.Set("Content-Type", media)
 	h.Set("Content-Disposition", `attachment; filename="`+name+`"`)
 	h.Set("Cache-Control", "no-store")
-	return slow{w, http.NewResponseController(w)}
+	return web.Patient(w)
 }

@@ -90,5 +90,5 @@ func (b *begunReply) Write(p []byte) (int, error) {
 		h.Set("Content-Disposition", `attachment; filename="record.jsonl"`)
 		h.Set("Cache-Control", "no-store")
 	}
-	return slow{b.w, http.NewResponseController(b.w)}.Write(p)
+	return web.Patient(b.w).Write(p)
 }

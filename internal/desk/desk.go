@@ -13,6 +13,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/directory"
 	"catchment/internal/events"
+	"catchment/internal/filing"
 	"catchment/internal/followup"
 	"catchment/internal/lead"
 	"catchment/internal/notify"
@@ -35,6 +36,8 @@ type Parts struct {
 	Auth      web.Authenticator
 	Routing   *routing.Router
 	Followup  *followup.Followup
+	Filing    *filing.Filing
+	FilesRoom int64 // bytes that all files of an account may have
 	Notify    *notify.Notifier
 	PushKey   []byte // what browsers subscribe with
 	Persons   Persons
@@ -83,6 +86,7 @@ func New(p Parts) *Desk {
 	d.enquiryRoutes()
 	d.submissionRoutes()
 	d.workRoutes()
+	d.fileRoutes()
 	d.visitRoutes()
 	d.bookingRoutes()
 	d.tagRoutes()

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +18,8 @@ import (
 	"catchment/internal/directory"
 	"catchment/internal/directory/directorytest"
 	"catchment/internal/events"
+	"catchment/internal/files"
+	"catchment/internal/filing"
 	"catchment/internal/followup"
 	"catchment/internal/intake"
 	"catchment/internal/jobs"
@@ -41,6 +44,8 @@ func TestMain(m *testing.M) { storetest.Main(m) }
 // doors is a running server over one database.
 type doors struct {
 	*testing.T
+	filing *filing.Filing
+	bucket files.Bucket
 	db     *store.DB
 	ring   *directorytest.Ring
 	list   *jobs.List
@@ -99,12 +104,18 @@ func openTo(t *testing.T, db *store.DB, services ...*notifytest.Service) *doors 
 		}})
 	t.Cleanup(d.notify.Close)
 	d.notify.Register(runner)
+	bucket, err := files.Open(t.Context(), t.TempDir(), files.Options{})
+	d.ok(err)
+	d.filing = filing.New(filing.Options{DB: db, Bucket: bucket, Dir: filepath.Join(t.TempDir(), "arriving")})
+	d.bucket = bucket
+	d.filing.Register(runner)
 	runner.Start()
 	t.Cleanup(runner.Stop)
 	d.door = signintest.New(t, db, d.dir, d.ring, emits)
 	d.api = web.New(web.Options{DB: db, Auth: d.dir, Version: "test"})
 	d.desk = desk.New(desk.Parts{
 		API: d.api, DB: db, Directory: d.dir, Signin: d.door.Signin, Auth: d.dir, Routing: d.router, Followup: followup.New(emits, d.list, d.ring.Accounts),
+		Filing: d.filing, FilesRoom: 60 << 20,
 		Notify: d.notify, PushKey: d.ring.PushKey().Public(),
 		Persons: intake.New(intake.Options{DB: db, Accounts: d.ring.Accounts, Jobs: d.list, Events: emits}),
 		Opener:  d.opener(),

@@ -74,6 +74,8 @@ const (
 	GrantMade          Kind = "grant.made"
 	GrantUsed          Kind = "grant.used"
 	GrantEnded         Kind = "grant.ended"
+	LeadFileAdded      Kind = "lead.file_added"
+	LeadFileRemoved    Kind = "lead.file_removed"
 )
 
 // Kinds lists all of them.
@@ -87,7 +89,7 @@ func Kinds() []Kind {
 		VisitDone, VisitNoShow, VisitCancelled, BookingMade, BookingCancelled, LeadTagged,
 		PersonSuppressed, PersonUnsuppressed, PersonCorrected, EnquiryQuarantined, EnquiryReleased, EnquiryKept,
 		KeyEnding, RecoveryUsed, DeviceRevoked, PersonErased, EnquiryErased, GrantMade,
-		GrantUsed, GrantEnded,
+		GrantUsed, GrantEnded, LeadFileAdded, LeadFileRemoved,
 	}
 }
 

@@ -19,6 +19,7 @@ type (
 	RoundID       = ident.ID[roundKind]
 	AttemptID     = ident.ID[attemptKind]
 	NoteID        = ident.ID[noteKind]
+	FileID        = ident.ID[fileKind]
 	StageID       = ident.ID[stageKind]
 	MergeID       = ident.ID[mergeKind]
 	DeadID        = ident.ID[deadKind]
@@ -38,6 +39,7 @@ func NewOfferID() OfferID             { return ident.New[offerKind]() }
 func NewRoundID() RoundID             { return ident.New[roundKind]() }
 func NewAttemptID() AttemptID         { return ident.New[attemptKind]() }
 func NewNoteID() NoteID               { return ident.New[noteKind]() }
+func NewFileID() FileID               { return ident.New[fileKind]() }
 func NewStageID() StageID             { return ident.New[stageKind]() }
 func NewMergeID() MergeID             { return ident.New[mergeKind]() }
 func NewDeadID() DeadID               { return ident.New[deadKind]() }
@@ -66,6 +68,7 @@ func ParseStageID(s string) (StageID, error)     { return ident.Parse[stageKind]
 func ParseMergeID(s string) (MergeID, error)     { return ident.Parse[mergeKind](s) }
 func ParseDeadID(s string) (DeadID, error)       { return ident.Parse[deadKind](s) }
 func ParseBookingID(s string) (BookingID, error) { return ident.Parse[bookingKind](s) }
+func ParseFileID(s string) (FileID, error)       { return ident.Parse[fileKind](s) }
 func ParseVisitID(s string) (VisitID, error)     { return ident.Parse[visitKind](s) }
 func ParseAlarmID(s string) (AlarmID, error)     { return ident.Parse[alarmKind](s) }
 func ParseRequestID(s string) (RequestID, error) { return ident.Parse[requestKind](s) }
@@ -93,6 +96,7 @@ type (
 	roundKind       struct{}
 	attemptKind     struct{}
 	noteKind        struct{}
+	fileKind        struct{}
 	stageKind       struct{}
 	mergeKind       struct{}
 	deadKind        struct{}
@@ -111,6 +115,7 @@ func (offerKind) Prefix() string       { return "offr" }
 func (roundKind) Prefix() string       { return "rnd" }
 func (attemptKind) Prefix() string     { return "attm" }
 func (noteKind) Prefix() string        { return "note" }
+func (fileKind) Prefix() string        { return "file" }
 func (stageKind) Prefix() string       { return "stg" }
 func (mergeKind) Prefix() string       { return "mrg" }
 func (deadKind) Prefix() string        { return "dead" }

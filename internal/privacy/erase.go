@@ -153,6 +153,9 @@ func (p *Privacy) write(tx *store.Tx, w whole, at time.Time) error {
 	if err := grants.Forget(tx, w.persons); err != nil {
 		return err
 	}
+	if err := p.dropFiles(tx, w.leads, at); err != nil {
+		return err
+	}
 	count, err := leads.Erase(tx, w.leads, w.enquiries)
 	if err != nil {
 		return err
@@ -170,6 +173,18 @@ func (p *Privacy) write(tx *store.Tx, w whole, at time.Time) error {
 		return err
 	}
 	return audit.Write(tx, at, audit.Entry{Actor: Actor, Action: "person.erased", About: w.id.String(), Detail: count})
+}
+
+// dropFiles has the contents of the leads' files taken from the bucket, once
+// their rows are gone. The keys that open them go with the person's.
+func (p *Privacy) dropFiles(tx *store.Tx, of []lead.ID, at time.Time) error {
+	all, err := leads.FilesOfLeads(tx, of)
+	for _, id := range all {
+		if err == nil {
+			err = p.o.Jobs.Add(tx, kindFile, id.String(), at)
+		}
+	}
+	return err
 }
 
 // tell says it once for each lead, so that it reaches whoever has one on a

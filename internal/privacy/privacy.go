@@ -36,6 +36,10 @@ const kindWithdraw jobs.Kind = "withdraw"
 // held back because they must not be contacted; its key is the person's id.
 const kindReturn jobs.Kind = "return"
 
+// kindFile is filing's job that takes a file without a row from the bucket; its
+// key is the file's id.
+const kindFile jobs.Kind = "file"
+
 // Actor is privacy's name in the record, for what nobody asked for just now.
 const Actor = "system:privacy"
 

@@ -49,7 +49,7 @@ func (r route) thing(ids map[string]string) (kind, id string) {
 }
 
 // leadKinds belong to a lead: a right reaches them as far as it reaches leads.
-var leadKinds = map[string]bool{"lead": true, "enquiry": true, "offer": true, "person": true, "merge": true, "visit": true, "booking": true, "attempt": true}
+var leadKinds = map[string]bool{"lead": true, "enquiry": true, "offer": true, "person": true, "merge": true, "visit": true, "booking": true, "attempt": true, "file": true}
 
 // standing is what the table needs to know of who asks.
 type standing struct {

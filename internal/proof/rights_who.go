@@ -138,7 +138,7 @@ func (c *cast) staff(ctx context.Context) error {
 	}
 	c.near, c.far = near, far
 	seller := c.add(&credential{name: "salesperson", api: c.north.seller.api, user: c.north.seller.user, standing: standing{role: "salesperson", session: true}}, near, far)
-	seller.owns = set(near["lead"], near["enquiry"], near["person"], near["offer"], near["visit"], near["booking"], near["attempt"])
+	seller.owns = set(near["lead"], near["enquiry"], near["person"], near["offer"], near["visit"], near["booking"], near["attempt"], near["file"])
 	seller.pool = idsOf(near, c.north)
 	d := c.north.leads[onOffer]
 	seller.offered = set(d.lead, d.enquiry, d.person)
@@ -173,7 +173,7 @@ func set(ids ...string) map[string]bool {
 
 // idsOf are those of an office's leads.
 func idsOf(near map[string]string, o *office) map[string]bool {
-	out := set(near["lead"], near["enquiry"], near["person"], near["offer"], near["visit"], near["booking"], near["attempt"], o.merge, o.held)
+	out := set(near["lead"], near["enquiry"], near["person"], near["offer"], near["visit"], near["booking"], near["attempt"], near["file"], o.merge, o.held)
 	for _, d := range o.leads {
 		maps.Copy(out, set(d.lead, d.enquiry, d.person, d.offer))
 	}
@@ -201,7 +201,7 @@ func (c *cast) ownStaff(ctx context.Context) error {
 			if near, err = c.passOn(ctx, p); err != nil {
 				return err
 			}
-			w.owns = set(near["lead"], near["enquiry"], near["person"], near["visit"], near["booking"], near["attempt"])
+			w.owns = set(near["lead"], near["enquiry"], near["person"], near["visit"], near["booking"], near["attempt"], near["file"])
 			w.mine = []string{c.north.leads[passedOn].mark + `"`}
 			w.others = []string{c.near["lead"], c.far["lead"], c.far["offer"]}
 		case "own role, teams":
@@ -461,6 +461,8 @@ func (c *cast) prepare(ctx context.Context, r route, who *credential, ids map[st
 			return nil, err
 		}
 		ids["session"] = list.Items[0].ID
+	case "remove-file":
+		return who.api, c.attach(ctx, who, ids)
 	case "delete-holiday":
 		if who.abroad {
 			return who.api, nil
@@ -496,6 +498,19 @@ func (c *cast) prepare(ctx context.Context, r route, who *credential, ids map[st
 		return who.api, c.admin.call(ctx, http.MethodPut, "/v1/projects/"+ids["project"]+"/pool/members/"+ids["user"], nil, nil)
 	}
 	return who.api, nil
+}
+
+// attach adds another file to the lead, as its owner: one that was removed is
+// gone.
+func (c *cast) attach(ctx context.Context, who *credential, ids map[string]string) error {
+	by := c.workers[ids["owner"]]
+	if by == nil { // no lead is named
+		return nil
+	}
+	id, err := by.api.attach(ctx, ids["lead"], "spare.txt", []byte("a spare file"))
+	who.owns[id], who.team[id] = who.owns[ids["file"]], who.team[ids["file"]]
+	ids["file"] = id
+	return err
 }
 
 // begin begins another attempt at the lead, as its owner: one that has its

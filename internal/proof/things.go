@@ -2,8 +2,11 @@ package proof
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"mime"
+	"net/http"
 	"time"
 )
 
@@ -192,7 +195,24 @@ func (m *matrix) sell(ctx context.Context, a *api, id string, out map[string]str
 		}
 		out[kind] = made.ID
 	}
-	return nil
+	var err error
+	out["file"], err = a.attach(ctx, id, "proof.txt", []byte("canary of a file"))
+	return err
+}
+
+// attach adds a file to a lead.
+func (a *api) attach(ctx context.Context, to, name string, content []byte) (id string, err error) {
+	path := "/v1/leads/" + to + "/files"
+	h := http.Header{"Content-Type": {"application/octet-stream"}, "Content-Disposition": {mime.FormatMediaType("attachment", map[string]string{"filename": name})}}
+	r, err := a.do(ctx, http.MethodPost, path, h, content)
+	if err != nil {
+		return "", err
+	}
+	if r.status != http.StatusCreated {
+		return "", refusal{http.MethodPost, path, r.status, problemCode(r.status, r.body), string(r.body)}
+	}
+	var made struct{ ID string }
+	return made.ID, json.Unmarshal(r.body, &made)
 }
 
 func (m *matrix) merge(ctx context.Context, a *api, keep, other string, out map[string]string) error {

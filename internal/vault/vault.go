@@ -35,8 +35,12 @@ const (
 	Raw     Field = "raw"      // a submission's body as it came
 	Trace   Field = "trace"    // IP address, user agent, referrer, query strings, as one JSON object
 	Consent Field = "consent"  // evidence of permission, as one JSON object
-	Device  Field = "device"   // of a session: browser and system
-	Network Field = "network"  // of a session: where it began
+
+	FileName Field = "file_name"   // of a lead's file: what it is called
+	Content  Field = "content_key" // and the key that opens what is in it
+
+	Device  Field = "device"  // of a session: browser and system
+	Network Field = "network" // of a session: where it began
 
 	KeyShare Field = "share" // of a device: our half of the key to what it keeps
 	Pushing  Field = "push"  // of a push subscription: where it goes, and the browser's keys

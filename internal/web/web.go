@@ -11,9 +11,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -30,7 +28,6 @@ import (
 	"catchment/internal/problem"
 	"catchment/internal/rights"
 	"catchment/internal/store"
-	"catchment/internal/store/answers"
 	"catchment/internal/vault"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -277,32 +274,19 @@ func Do[I, T any](a *API, op Op, f func(v *Visit, tx *store.Tx, in *I) (*T, erro
 }
 
 func once[I, T any](tx *store.Tx, v *Visit, mac func(string) [32]byte, op Op, key string, in *I, f func(*Visit, *store.Tx, *I) (*T, error)) (*T, error) {
-	asked, err := json.Marshal(in)
+	what, err := json.Marshal(in)
 	if err != nil {
 		return nil, err
 	}
-	hash, name := mac(op.Name+"\n"+string(asked)), mac("key\n"+key)
-	key = hex.EncodeToString(name[:]) // callers put addresses into their keys
-	known, err := answers.Find(tx, v.Actor, key)
-	if err == nil {
-		if !hmac.Equal(known.RequestHash, hash[:]) {
-			return nil, problem.Conflict("idempotency_conflict", "This Idempotency-Key was used for another request. Send a new key.")
-		}
-		body := new(T)
-		return body, json.Unmarshal(known.Body, body)
+	r := repeatable(mac, op, key, string(what))
+	body := new(T)
+	if known, err := r.recall(tx, v, body); known || err != nil {
+		return body, err
 	}
-	if !errors.Is(err, store.ErrNone) {
+	if body, err = f(v, tx, in); err != nil {
 		return nil, err
 	}
-	body, err := f(v, tx, in)
-	if err != nil {
-		return nil, err
-	}
-	text, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	return body, answers.Add(tx, v.Actor, key, answers.Answer{RequestHash: hash[:], Status: op.status(), Body: text}, v.At)
+	return body, r.keep(tx, v, body)
 }
 
 func (op Op) status() int {
@@ -319,15 +303,19 @@ type (
 
 func idempotencyKey(ctx context.Context) (string, error) {
 	key, _ := ctx.Value(keyKey{}).(string)
+	return key, checkKey(key)
+}
+
+func checkKey(key string) error {
 	if len(key) > 255 {
-		return "", problem.Unreadable("bad_idempotency_key", "Idempotency-Key takes up to 255 printable ASCII characters.")
+		return problem.Unreadable("bad_idempotency_key", "Idempotency-Key takes up to 255 printable ASCII characters.")
 	}
 	for i := range len(key) {
 		if key[i] < 0x21 || key[i] > 0x7e {
-			return "", problem.Unreadable("bad_idempotency_key", "Idempotency-Key takes printable ASCII characters without spaces.")
+			return problem.Unreadable("bad_idempotency_key", "Idempotency-Key takes printable ASCII characters without spaces.")
 		}
 	}
-	return key, nil
+	return nil
 }
 
 func (a *API) operation(op Op) huma.Operation {

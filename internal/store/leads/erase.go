@@ -26,6 +26,7 @@ type Erasure struct {
 	Enquiries   int   `json:"enquiries"`
 	Submissions int64 `json:"submissions"`
 	Notes       int64 `json:"notes"`
+	Files       int64 `json:"files,omitempty"`
 	DeadLetters int64 `json:"dead_letters"`
 }
 
@@ -58,6 +59,7 @@ func Erase(tx *store.Tx, of []lead.ID, enquiries []lead.EnquiryID) (e Erasure, e
 		{eraseHeld, anys(enquiries), nil},
 		{eraseDead, anys(enquiries), &e.DeadLetters},
 		{eraseNotes, anys(of), &e.Notes},
+		{eraseFile, anys(of), &e.Files},
 		{erasePlaces, anys(of), nil},
 	} {
 		n, err := tx.ExecList(step.st, nil, step.list)

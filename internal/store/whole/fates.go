@@ -55,6 +55,7 @@ var fates = map[string]func(*Table){
 	"passkey": left(signIn), "code_sent": left(signIn), "sso_provider": left(sso), "sso_domain": left(sso), "sso_bond": left(sso), "sso_flow": left(sso),
 	"device": left(devices), "push_subscription": left(devices),
 	"key_generation": left("a key's older texts end with their place"),
+	"lead_file":      left("what is in a file lies in the bucket; fetch files one by one"),
 	"answered":       left("answers to repeated requests live for a day"),
 	"burst":          left("counts of the last minutes"),
 	"export":         left(files), "export_chunk": left(files), "import_chunk": left(files),

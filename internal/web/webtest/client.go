@@ -21,12 +21,6 @@ type Reply struct {
 // body is JSON text, or a value to encode, or nil; header is pairs of name and value.
 func Ask(t testing.TB, token, method, url string, body any, header ...string) Reply {
 	t.Helper()
-	ok := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	var b io.Reader
 	switch x := body.(type) {
 	case nil:
@@ -34,28 +28,48 @@ func Ask(t testing.TB, token, method, url string, body any, header ...string) Re
 		b = strings.NewReader(x)
 	default:
 		text, err := json.Marshal(x)
-		ok(err)
+		if err != nil {
+			t.Fatal(err)
+		}
 		b = bytes.NewReader(text)
 	}
-	r, err := http.NewRequestWithContext(t.Context(), method, url, b)
-	ok(err)
+	if body != nil {
+		header = append([]string{"Content-Type", "application/json"}, header...)
+	}
+	return Send(t, token, method, url, b, header...)
+}
+
+// Send is Ask, of a body as it is.
+func Send(t testing.TB, token, method, url string, body io.Reader, header ...string) Reply {
+	t.Helper()
+	a, err := TrySend(t, token, method, url, body, header...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// TrySend is Send, of a request that may get no answer.
+func TrySend(t testing.TB, token, method, url string, body io.Reader, header ...string) (a Reply, err error) {
+	r, err := http.NewRequestWithContext(t.Context(), method, url, body)
+	if err != nil {
+		return a, err
+	}
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
-	}
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
 	}
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
 	resp, err := http.DefaultClient.Do(r)
-	ok(err)
+	if err != nil {
+		return a, err
+	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	ok(err)
-	a := Reply{Status: resp.StatusCode, Head: resp.Header, Text: string(text)}
+	a = Reply{Status: resp.StatusCode, Head: resp.Header, Text: string(text)}
 	_ = json.Unmarshal(text, &a.Body)
-	return a
+	return a, err
 }
 
 // Want fails the test unless the answer has the status.
