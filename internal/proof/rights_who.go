@@ -500,17 +500,27 @@ func (c *cast) prepare(ctx context.Context, r route, who *credential, ids map[st
 	return who.api, nil
 }
 
-// attach adds another file to the lead, as its owner: one that was removed is
-// gone.
+// attach finds a file of the lead, or adds one as its owner: one that was
+// removed is gone.
 func (c *cast) attach(ctx context.Context, who *credential, ids map[string]string) error {
 	by := c.workers[ids["owner"]]
 	if by == nil { // no lead is named
 		return nil
 	}
-	id, err := by.api.attach(ctx, ids["lead"], "spare.txt", []byte("a spare file"))
+	var list struct{ Items []struct{ ID string } }
+	err := by.api.get(ctx, "/v1/leads/"+ids["lead"]+"/files", &list)
+	if err != nil {
+		return err
+	}
+	id := ""
+	if len(list.Items) > 0 {
+		id = list.Items[0].ID
+	} else if id, err = by.api.attach(ctx, ids["lead"], "spare.txt", []byte("a spare file")); err != nil {
+		return err
+	}
 	who.owns[id], who.team[id] = who.owns[ids["file"]], who.team[ids["file"]]
 	ids["file"] = id
-	return err
+	return nil
 }
 
 // begin begins another attempt at the lead, as its owner: one that has its
