@@ -113,6 +113,7 @@ func proofs() []proof {
 		{"attack", "guessing, spraying, pumping, fixation, foreign pages, false headers: each tried, stopped, and on the record", proveAttack},
 		{"reports", "figures of a million leads are what a recount gives, in milliseconds", proveReports},
 		{"lists", "a page of leads among a million comes in less than 100 ms by every filter, and is what the figures count", proveLists},
+		{"webhooks", "receivers that are down, slow, lying or led inside: no event is lost, and nothing is reached that should not be", proveWebhooks},
 		{"import", "a long file comes in once, through kills, in flat memory; history is not offered, and captured leads do not wait behind a live one", proveImport},
 		{"rotate", "every key is rotated under load, and whoever does it is killed: no request fails, no lead is lost", proveRotate},
 		{"flood", "attackers at the doors do not keep others waiting", proveFlood},

@@ -244,6 +244,11 @@ func (d *Deliverer) settle(ctx context.Context, s account.Scope, l load, answers
 		if err != nil {
 			return err
 		}
+		if l.w.Fails >= tired && w.Fails == 0 { // it was down, and is back: what waits for a try tomorrow need not
+			if err := webhooks.AtOnce(tx, w.ID, now); err != nil {
+				return err
+			}
+		}
 		if err := webhooks.Keep(tx, w.ID, append(failed, l.dead...)); err != nil {
 			return err
 		}

@@ -73,8 +73,8 @@ func TestDownForADay(t *testing.T) {
 		r.says(nil)
 		h.later(mostRest)
 		h.settle()
-		if n := len(r.ids(created)); n != 240 || len(h.deliveries(h.mine, id, true)) != 0 {
-			h.Errorf("%d of 240 arrived, %d dead", n, len(h.deliveries(h.mine, id, true)))
+		if w := h.get(h.mine, id); w.Taken != 240 || len(h.deliveries(h.mine, id, false)) != 0 || len(h.deliveries(h.mine, id, true)) != 0 {
+			h.Errorf("%d of 240 taken, %d wait, %d dead", w.Taken, len(h.deliveries(h.mine, id, false)), len(h.deliveries(h.mine, id, true)))
 		}
 		h.later(25 * time.Hour)
 		h.settle()

@@ -37,6 +37,8 @@ var (
 		WHERE account_id = $1 AND webhook_id = $2 AND position = $3`)
 	againSince = store.Register("webhooks.delivery.again-since", `UPDATE webhook_delivery SET next_at = $4, tries = 0
 		WHERE account_id = $1 AND webhook_id = $2 AND happened_at >= $3`)
+	atOnce = store.Register("webhooks.delivery.at-once", `UPDATE webhook_delivery SET next_at = $3, tries = CASE WHEN tries > 1 THEN tries - 1 ELSE tries END
+		WHERE account_id = $1 AND webhook_id = $2 AND next_at > $3`)
 	counts = store.Register("webhooks.delivery.count", `SELECT COALESCE(sum(CASE WHEN next_at IS NULL THEN 1 ELSE 0 END), 0), count(*)
 		FROM webhook_delivery WHERE account_id = $1 AND webhook_id = $2`)
 	forget = store.Register("webhooks.delivery.forget", `DELETE FROM webhook_delivery
@@ -83,6 +85,13 @@ func Again(tx *store.Tx, id account.WebhookID, position int64, now time.Time) (b
 // AgainSince has those of events since then sent anew, and says how many.
 func AgainSince(tx *store.Tx, id account.WebhookID, since, now time.Time) (int64, error) {
 	return tx.Exec(againSince, id, since.UnixMicro(), now.UnixMicro())
+}
+
+// AtOnce has all that waits for a later try sent now: the receiver is back. The
+// try is one more than they had left.
+func AtOnce(tx *store.Tx, id account.WebhookID, now time.Time) error {
+	_, err := tx.Exec(atOnce, id, now.UnixMicro())
+	return err
 }
 
 // Count says how many deliveries wait, and how many are dead.
