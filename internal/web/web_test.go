@@ -424,7 +424,10 @@ func TestNoSuchRoute(t *testing.T) {
 	}{
 		{"GET", "/nothing", 404, "not_found"},
 		{"GET", "/v1/things/", 404, "not_found"},
+		{"GET", "/debug/pprof/", 404, "not_found"},
+		{"GET", "/.git/config", 404, "not_found"},
 		{"DELETE", "/v1/things", 405, "method_not_allowed"},
+		{"TRACE", "/v1/things", 405, "method_not_allowed"},
 	} {
 		resp, body := h.ask(t, c.method, c.path, "admin", "")
 		var p problem.Problem

@@ -1,0 +1,40 @@
+package signin
+
+import (
+	"strings"
+	"testing"
+)
+
+// What is tried first is refused, however it is dressed up; what people think of
+// is taken, of whatever signs, also when a usual word is in it.
+func TestPasswordsThatAreGuessed(t *testing.T) {
+	for _, s := range []string{
+		"1234567890", "0123456789", "9876543210", "123123123123", "4420794601", "aaaaaaaaaaaa", "abcabcabcabc", "!!!!!!!!!!!!", "qwertyuiop", "Qwertyuiop1", "qwertyuiop123", "asdfghjkl123", "1qaz2wsx3edc",
+		"1q2w3e4r5t6y", "q1w2e3r4t5y6", "qwerty123456", "zxcvbnm12345", "abcdefghij", "abcd1234abcd", "password12", "Password123!", "P@ssw0rd2026", "passwordpassword", "iloveyou1234", "Welcome2026!", "letmein12345", "Summer2026!",
+		"administrator", "Administrator1", "changeme1234", "catchment2026", "Catchment!!!", "salesperson1", "manchesterunited", "unbelievable", "10september", "01.01.1990..",
+	} {
+		if err := checkPassword("password", s); err == nil {
+			t.Errorf("%q is taken", s)
+		}
+	}
+	for _, s := range []string{
+		"correct horse battery", "a new password", "a long password of Ada", "a-long-password-for-the-proof", "not the right password", "kqzvmwtrhb", "eight tall herons", "Πράσινο δέντρο", "أربعة طيور خضراء",
+		"MONDAYSAREFORTEA", "h3ron h3ron reed", "tangerine-vestibule", "welcome to the jungle of york", "7e1f0c9a2bd4",
+	} {
+		if err := checkPassword("password", s); err != nil {
+			t.Errorf("%q is refused: %v", s, err)
+		}
+	}
+}
+
+func FuzzEasy(f *testing.F) {
+	for _, s := range []string{"", "password12", "أربعة طيور", "qwertyuiop", "\xff\xfe", "aé" + "aé"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		digits := strings.Map(func(r rune) rune { return '0' + r%10 }, s)
+		if easy(s); !easy("Password"+digits) || !easy(digits) {
+			t.Errorf("%q", digits)
+		}
+	})
+}
