@@ -311,6 +311,8 @@ func classOf(r *http.Request) edge.Class {
 		return edge.Stream
 	case (strings.HasPrefix(p, "/v1/imports/") || strings.HasPrefix(p, "/v1/exports/")) && (strings.HasSuffix(p, "/file") || strings.HasSuffix(p, "/result")):
 		return edge.File
+	case strings.HasPrefix(p, "/v1/leads/") && strings.Contains(p, "/files"):
+		return edge.File
 	}
 	return edge.Quick
 }

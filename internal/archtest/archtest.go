@@ -42,4 +42,4 @@ var permissions = map[string][]string{
 }
 
 // testOnly are helpers for tests, scratch servers for tests and proofs.
-var testOnly = []string{"clocktest", "logtest", "keyring/keyringtest", "archtest", "store/storetest", "store/scratch", "propertytest/table", "app/apptest/sqlcipher", "checkpoint/checkpointtest", "files/filestest", "keyservice/awstest"}
+var testOnly = []string{"clocktest", "logtest", "keyring/keyringtest", "archtest", "store/storetest", "store/scratch", "propertytest/table", "app/apptest/sqlcipher", "checkpoint/checkpointtest", "files/filestest", "keyservice/awstest", "upload/uploadtest"}

@@ -55,8 +55,9 @@ func (g *Guard) Warm() error {
 var freeText = []string{"name", "note", "message", "evidence", "place", "reason", "text", "purpose", "campaign", "when", "patterns", "tag", "tags",
 	"title", "label", "unit", "hidden", "password", "new_password", "client_secret", "recipient", "queue_name", "words", "comment", "description", "q", "search"}
 
-// freeHeader is where the reason for opening personal data is written.
-const freeHeader = "Catchment-Purpose"
+// freeHeaders are where people write: the reason for opening personal data, and
+// what a file is called.
+var freeHeaders = []string{"Catchment-Purpose", "Content-Disposition"}
 
 // Stats counts requests since the start; zeros of a nil Guard.
 func (g *Guard) Stats() GuardStats {
@@ -112,7 +113,7 @@ func (g *Guard) ask(r *http.Request, args []argument) (rules []int, refuse bool,
 	tx.ProcessConnection("", 0, "", 0) // whose address it is says nothing of the text
 	tx.ProcessURI(r.URL.EscapedPath(), r.Method, r.Proto)
 	for name, values := range r.Header {
-		if name == freeHeader || name == "Authorization" {
+		if slices.Contains(freeHeaders, name) || name == "Authorization" {
 			continue
 		}
 		for _, v := range values {
@@ -153,7 +154,7 @@ func (g *Guard) heads(h http.Header) (out []string) {
 			if name == "Authorization" {
 				v, _ = strings.CutPrefix(v, "Bearer ")
 			}
-			if name == freeHeader || plain(name) && plain(v) {
+			if slices.Contains(freeHeaders, name) || plain(name) && plain(v) {
 				continue
 			}
 			if key := name + "\x00" + v; !g.clean.knows(key) {

@@ -66,6 +66,13 @@ func TestGuard(t *testing.T) {
 			t.Errorf("%v passed", x)
 		}
 	}
+	const name = "attachment; filename*=UTF-8''..%2F..%2Fetc%2Fpasswd"
+	if rules := look(t, g, "POST", "/v1/leads/x/files", "", "Content-Disposition", name); len(rules) > 0 {
+		t.Errorf("what a file is called: %v", rules)
+	}
+	if rules := look(t, g, "POST", "/v1/leads/x/files", "", "X-Name", "../../etc/passwd"); len(rules) == 0 {
+		t.Error("the control: the same in another header passed")
+	}
 	if g.plain.Load() < 3 || g.spoke.Load() < 9 {
 		t.Errorf("%d plain, %d refused", g.plain.Load(), g.spoke.Load())
 	}

@@ -64,7 +64,7 @@ func (k Kind) MediaType() string {
 // TooLarge refuses a file that is over the limit of bytes.
 func TooLarge() error {
 	p := problem.TooLarge("file_too_large", "A file has up to %d MiB. Send a smaller one, or parts of it.", MaxBytes>>20)
-	p.Errors = []problem.Field{{Field: "file", Code: "too_large", Detail: p.Detail}}
+	p.Errors = []problem.Field{{Field: "file", Code: p.Code, Detail: p.Detail}}
 	return p
 }
 

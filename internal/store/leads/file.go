@@ -47,7 +47,9 @@ var (
 	fileByID = store.Register("leads.file.by_id", `SELECT `+fileColumns+` FROM lead_file WHERE account_id = $1 AND file_id = $2`)
 	fileOf   = store.Register("leads.file.of_lead", `SELECT `+fileColumns+` FROM lead_file
 		WHERE account_id = $1 AND lead_id = $2 AND (created_at, file_id) < ($3, $4) ORDER BY created_at DESC, file_id DESC LIMIT $5`)
-	fileDrop  = store.Register("leads.file.drop", `DELETE FROM lead_file WHERE account_id = $1 AND file_id = $2`)
+	fileDrop = store.Register("leads.file.drop", `DELETE FROM lead_file WHERE account_id = $1 AND file_id = $2`)
+	// Nobody else counts the lead's files until this transaction ends.
+	fileFence = store.Register("leads.file.fence", `UPDATE lead SET version = version WHERE account_id = $1 AND lead_id = $2`)
 	fileCount = store.Register("leads.file.count", `SELECT count(*) FROM lead_file WHERE account_id = $1 AND lead_id = $2`)
 	fileBytes = store.Register("leads.file.bytes", `SELECT COALESCE(sum(size), 0) FROM lead_file WHERE account_id = $1`)
 	filesOf   = store.List("leads.file.of_leads", `SELECT file_id FROM lead_file WHERE account_id = $1 AND lead_id IN (LIST)`)
@@ -98,8 +100,12 @@ func DropFile(tx *store.Tx, id lead.FileID) (bool, error) {
 }
 
 // CountFiles says how many files the lead has, and how many bytes all files of
-// the account have, those that arrive counted with what they may have.
+// the account have, those that arrive counted with what they may have. Until the
+// transaction ends nobody else counts those of the lead.
 func CountFiles(tx *store.Tx, id lead.ID) (ofLead int, bytes int64, err error) {
+	if err = tx.Must(fileFence, id); err != nil {
+		return 0, 0, err
+	}
 	if err = tx.Row(fileCount, id).Scan(&ofLead); err == nil {
 		err = tx.Row(fileBytes).Scan(&bytes)
 	}
