@@ -16,7 +16,7 @@ import (
 	"catchment/internal/store"
 	"catchment/internal/store/people"
 	"catchment/internal/store/storetest"
-	"catchment/internal/upload/uploadtest"
+	"catchment/internal/upload/specimen"
 	"catchment/internal/vault"
 	"catchment/internal/web/webtest"
 )
@@ -128,9 +128,9 @@ func TestFilesComeIn(t *testing.T) {
 		sam := c.user(account.Salesperson)
 		a := c.arrive(sam.id)
 		list := "/v1/leads/" + a.lead.String() + "/files"
-		made := sam.send(a, "visit.jpg", uploadtest.Photo(40, 20, 6)).want(t, 201)
+		made := sam.send(a, "visit.jpg", specimen.Photo(40, 20, 6)).want(t, 201)
 		got := sam.get(list+"/"+made.body["id"].(string)).want(t, 200)
-		if strings.Contains(got.text, uploadtest.Place) || got.head.Get("Content-Disposition") != "inline; filename=visit.jpg" {
+		if strings.Contains(got.text, specimen.Place) || got.head.Get("Content-Disposition") != "inline; filename=visit.jpg" {
 			t.Errorf("%d bytes, %v", len(got.text), got.head)
 		}
 		long := io.LimitReader(endless{}, 10<<30)

@@ -16,7 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"catchment/internal/upload/uploadtest"
+	"catchment/internal/upload/specimen"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -125,7 +125,7 @@ func (u *uploads) fetch(ctx context.Context, of int, id string) (answer, error) 
 // back as it was, under headers with which a browser runs nothing.
 func (u *uploads) honest(ctx context.Context) error {
 	text := []byte(strings.Repeat(fileCanary+"\n", 2000))
-	for name, body := range map[string][]byte{"a.pdf": uploadtest.PDF(), "a.txt": text, "a.docx": uploadtest.Word()} {
+	for name, body := range map[string][]byte{"a.pdf": specimen.PDF(), "a.txt": text, "a.docx": specimen.Word()} {
 		said, id, err := u.send(ctx, 0, name, body)
 		if err != nil {
 			return err
@@ -147,9 +147,9 @@ func (u *uploads) honest(ctx context.Context) error {
 // harmful are files of which each has its own refusal.
 func (u *uploads) harmful(ctx context.Context) error {
 	js := []byte("<script>alert(1)</script>")
-	archive := uploadtest.Zip(uploadtest.Part{Name: "a.js", Data: js})
-	bomb := uploadtest.Word(uploadtest.Part{Name: "word/media/a.bin", Data: make([]byte, 210<<20)})
-	overlapped := uploadtest.Overlapped(4000, 1<<20)
+	archive := specimen.Zip(specimen.Part{Name: "a.js", Data: js})
+	bomb := specimen.Word(specimen.Part{Name: "word/media/a.bin", Data: make([]byte, 210<<20)})
+	overlapped := specimen.Overlapped(4000, 1<<20)
 	for _, c := range []struct {
 		name string
 		body []byte
@@ -157,18 +157,18 @@ func (u *uploads) harmful(ctx context.Context) error {
 	}{
 		{"an SVG with a script", []byte(`<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>`), "415 page"},
 		{"a page", []byte("<!doctype html>" + string(js)), "415 page"},
-		{"a PDF that is an archive too", append(uploadtest.PDF(), archive...), "422 two_kinds"},
+		{"a PDF that is an archive too", append(specimen.PDF(), archive...), "422 two_kinds"},
 		{"a text that is an archive too", append([]byte("hello\n"), archive...), "422 two_kinds"},
 		{"an archive", archive, "415 kind_not_taken"},
 		{"a program", []byte("MZ\x90\x00\x03\x00\x00\x00"), "415 kind_not_taken"},
-		{"an office file with macros", uploadtest.Word(uploadtest.Part{Name: "word/vbaProject.bin", Data: js}), "415 macros"},
+		{"an office file with macros", specimen.Word(specimen.Part{Name: "word/vbaProject.bin", Data: js}), "415 macros"},
 		{fmt.Sprintf("a bomb: %d KiB that unpack to 210 MiB", len(bomb)>>10), bomb, "422 bomb"},
 		{fmt.Sprintf("a bomb of 4,000 overlapping parts: %d KiB for 4 GiB", len(overlapped)>>10), overlapped, "422 bomb"},
-		{"an archive within an archive", uploadtest.Word(uploadtest.Part{Name: "word/media/a", Data: archive}), "422 nested"},
-		{"parts that lead elsewhere", uploadtest.Word(uploadtest.Part{Name: "../../etc/passwd", Data: js}), "422 damaged"},
-		{"a PNG of 50,000 × 50,000", uploadtest.HugePNG(50_000, 50_000), "422 too_many_pixels"},
-		{"half a JPEG", uploadtest.JPEG(400, 200)[:2000], "422 damaged"},
-		{"half a PDF", uploadtest.PDF()[:100], "422 damaged"},
+		{"an archive within an archive", specimen.Word(specimen.Part{Name: "word/media/a", Data: archive}), "422 nested"},
+		{"parts that lead elsewhere", specimen.Word(specimen.Part{Name: "../../etc/passwd", Data: js}), "422 damaged"},
+		{"a PNG of 50,000 × 50,000", specimen.HugePNG(50_000, 50_000), "422 too_many_pixels"},
+		{"half a JPEG", specimen.JPEG(400, 200)[:2000], "422 damaged"},
+		{"half a PDF", specimen.PDF()[:100], "422 damaged"},
 		{"nothing", nil, "422 empty"},
 	} {
 		said, _, err := u.send(ctx, 1, "a.jpg", c.body) // the name says what it is not
@@ -191,17 +191,17 @@ func (u *uploads) count(ctx context.Context, of int) (int, error) {
 // tails are pictures that are something else besides: what is kept is a picture.
 func (u *uploads) tails(ctx context.Context) error {
 	js := []byte("*/=1;alert(1)//<script>")
-	archive := uploadtest.Zip(uploadtest.Part{Name: "a.js", Data: js})
-	comment := append(append([]byte{0xff, 0xd8, 0xff, 0xfe, 0, byte(2 + len(js))}, js...), uploadtest.JPEG(40, 20)[2:]...)
+	archive := specimen.Zip(specimen.Part{Name: "a.js", Data: js})
+	comment := append(append([]byte{0xff, 0xd8, 0xff, 0xfe, 0, byte(2 + len(js))}, js...), specimen.JPEG(40, 20)[2:]...)
 	for _, c := range []struct {
 		name string
 		body []byte
 		gone string
 	}{
-		{"a photo with its camera and place", uploadtest.Photo(40, 20, 6), uploadtest.Place},
+		{"a photo with its camera and place", specimen.Photo(40, 20, 6), specimen.Place},
 		{"a JPEG with a page in its comment", comment, "<script>"},
-		{"a GIF that is a script", append(uploadtest.GIF(40, 20), js...), "alert"},
-		{"a PNG with an archive behind it", append(uploadtest.PNG(40, 20), archive...), "PK\x03\x04"},
+		{"a GIF that is a script", append(specimen.GIF(40, 20), js...), "alert"},
+		{"a PNG with an archive behind it", append(specimen.PNG(40, 20), archive...), "PK\x03\x04"},
 	} {
 		said, id, err := u.send(ctx, 1, "a.jpg", c.body)
 		if err != nil {

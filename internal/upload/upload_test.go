@@ -13,7 +13,7 @@ import (
 
 	"catchment/internal/problem"
 	"catchment/internal/upload"
-	"catchment/internal/upload/uploadtest"
+	"catchment/internal/upload/specimen"
 )
 
 func sort(b []byte) (upload.Kind, error) { return upload.Sort(bytes.NewReader(b), int64(len(b))) }
@@ -25,8 +25,8 @@ var webp = []byte("RIFF\x1a\x00\x00\x00WEBPVP8L\x0d\x00\x00\x00\x2f\x00\x00\x00\
 
 // Every kind by its content, and every refusal with its code.
 func TestSort(t *testing.T) {
-	word := uploadtest.Word()
-	huge := uploadtest.Word(uploadtest.Part{Name: "word/media/a.bin", Data: make([]byte, 201<<20)})
+	word := specimen.Word()
+	huge := specimen.Word(specimen.Part{Name: "word/media/a.bin", Data: make([]byte, 201<<20)})
 	if len(huge) > 1<<20 {
 		t.Fatalf("the bomb has %d bytes", len(huge))
 	}
@@ -35,17 +35,17 @@ func TestSort(t *testing.T) {
 		kind upload.Kind
 		code string
 	}{
-		"jpeg":           {uploadtest.JPEG(40, 20), upload.JPEG, ""},
-		"png":            {uploadtest.PNG(40, 20), upload.PNG, ""},
-		"gif":            {uploadtest.GIF(40, 20), upload.GIF, ""},
+		"jpeg":           {specimen.JPEG(40, 20), upload.JPEG, ""},
+		"png":            {specimen.PNG(40, 20), upload.PNG, ""},
+		"gif":            {specimen.GIF(40, 20), upload.GIF, ""},
 		"webp":           {webp, upload.WebP, ""},
-		"pdf":            {uploadtest.PDF(), upload.PDF, ""},
+		"pdf":            {specimen.PDF(), upload.PDF, ""},
 		"text":           {[]byte("Bé there at 5,\r\nplease\t<b>.\n"), upload.Text, ""},
 		"text BMW":       {[]byte("BMW, MZ and the like"), upload.Text, ""},
 		"csv":            {[]byte("\xef\xbb\xbfname,rooms\nA,2\n"), upload.Text, ""},
 		"word":           {word, upload.Word, ""},
-		"excel":          {uploadtest.Zip(uploadtest.Part{Name: "[Content_Types].xml", Data: []byte("x")}, uploadtest.Part{Name: "xl/workbook.xml", Data: []byte("x")}), upload.Excel, ""},
-		"powerpoint":     {uploadtest.Zip(uploadtest.Part{Name: "[Content_Types].xml"}, uploadtest.Part{Name: "ppt/presentation.xml", Data: []byte("x")}, uploadtest.Part{Name: "ppt/embeddings/a.xlsx", Data: word}), upload.PowerPoint, ""},
+		"excel":          {specimen.Zip(specimen.Part{Name: "[Content_Types].xml", Data: []byte("x")}, specimen.Part{Name: "xl/workbook.xml", Data: []byte("x")}), upload.Excel, ""},
+		"powerpoint":     {specimen.Zip(specimen.Part{Name: "[Content_Types].xml"}, specimen.Part{Name: "ppt/presentation.xml", Data: []byte("x")}, specimen.Part{Name: "ppt/embeddings/a.xlsx", Data: word}), upload.PowerPoint, ""},
 		"empty":          {nil, "", "422 empty"},
 		"svg":            {[]byte(`<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>`), "", "415 page"},
 		"svg after BOM":  {[]byte("\xef\xbb\xbf \n<?xml version='1.0'?><svg/>"), "", "415 page"},
@@ -57,22 +57,22 @@ func TestSort(t *testing.T) {
 		"program":        {[]byte("MZ\x90\x00\x03\x00"), "", "415 kind_not_taken"},
 		"latin-1":        {[]byte("caf\xe9 for you"), "", "415 kind_not_taken"},
 		"late control":   {join(bytes.Repeat([]byte("a"), 70<<10), []byte{0}), "", "415 kind_not_taken"},
-		"zip":            {uploadtest.Zip(uploadtest.Part{Name: "a.txt", Data: []byte("a")}), "", "415 kind_not_taken"},
+		"zip":            {specimen.Zip(specimen.Part{Name: "a.txt", Data: []byte("a")}), "", "415 kind_not_taken"},
 		"no zip":         {[]byte("PK\x03\x04 not one"), "", "422 damaged"},
-		"short pdf":      {uploadtest.PDF()[:60], "", "422 damaged"},
+		"short pdf":      {specimen.PDF()[:60], "", "422 damaged"},
 		"short word":     {word[:len(word)-30], "", "422 damaged"},
-		"short png head": {uploadtest.PNG(4, 4)[:20], "", "422 damaged"},
-		"pdf and zip":    {join(uploadtest.PDF(), uploadtest.Zip(uploadtest.Part{Name: "a"})), "", "422 two_kinds"},
-		"text and zip":   {join([]byte("hello\n"), uploadtest.Zip(uploadtest.Part{Name: "a"})), "", "422 two_kinds"},
-		"text and pdf":   {join([]byte("hello\n"), uploadtest.PDF()), "", "422 two_kinds"},
-		"macros":         {uploadtest.Word(uploadtest.Part{Name: "word/vbaProject.bin", Data: []byte("x")}), "", "415 macros"},
-		"way out":        {uploadtest.Word(uploadtest.Part{Name: "word/../../etc/passwd", Data: []byte("x")}), "", "422 damaged"},
-		"nested":         {uploadtest.Word(uploadtest.Part{Name: "word/media/a", Data: word}), "", "422 nested"},
+		"short png head": {specimen.PNG(4, 4)[:20], "", "422 damaged"},
+		"pdf and zip":    {join(specimen.PDF(), specimen.Zip(specimen.Part{Name: "a"})), "", "422 two_kinds"},
+		"text and zip":   {join([]byte("hello\n"), specimen.Zip(specimen.Part{Name: "a"})), "", "422 two_kinds"},
+		"text and pdf":   {join([]byte("hello\n"), specimen.PDF()), "", "422 two_kinds"},
+		"macros":         {specimen.Word(specimen.Part{Name: "word/vbaProject.bin", Data: []byte("x")}), "", "415 macros"},
+		"way out":        {specimen.Word(specimen.Part{Name: "word/../../etc/passwd", Data: []byte("x")}), "", "422 damaged"},
+		"nested":         {specimen.Word(specimen.Part{Name: "word/media/a", Data: word}), "", "422 nested"},
 		"bomb":           {huge, "", "422 bomb"},
-		"overlapped":     {uploadtest.Overlapped(4000, 1<<20), "", "422 bomb"},
-		"many parts":     {uploadtest.Overlapped(6000, 10), "", "422 too_many_parts"},
-		"many pixels":    {uploadtest.HugePNG(50_000, 50_000), "", "422 too_many_pixels"},
-		"one long line":  {uploadtest.HugePNG(21_000, 1), "", "422 too_many_pixels"},
+		"overlapped":     {specimen.Overlapped(4000, 1<<20), "", "422 bomb"},
+		"many parts":     {specimen.Overlapped(6000, 10), "", "422 too_many_parts"},
+		"many pixels":    {specimen.HugePNG(50_000, 50_000), "", "422 too_many_pixels"},
+		"one long line":  {specimen.HugePNG(21_000, 1), "", "422 too_many_pixels"},
 	} {
 		kind, err := sort(c.file)
 		if kind != c.kind || code(err) != c.code {
@@ -109,17 +109,17 @@ func redraw(t *testing.T, b []byte) ([]byte, upload.Kind) {
 // What a picture tells besides its pixels is gone, and what was joined to it.
 func TestRedraw(t *testing.T) {
 	page := []byte("<script>alert(1)</script>")
-	archive := uploadtest.Zip(uploadtest.Part{Name: "a.js", Data: page})
-	comment := append(append([]byte{0xff, 0xd8, 0xff, 0xfe, 0, byte(2 + len(page))}, page...), uploadtest.JPEG(40, 20)[2:]...)
+	archive := specimen.Zip(specimen.Part{Name: "a.js", Data: page})
+	comment := append(append([]byte{0xff, 0xd8, 0xff, 0xfe, 0, byte(2 + len(page))}, page...), specimen.JPEG(40, 20)[2:]...)
 	for name, c := range map[string]struct {
 		file []byte
 		kind upload.Kind
 		gone string
 	}{
-		"photo":        {uploadtest.Photo(40, 20, 1), upload.JPEG, uploadtest.Place},
+		"photo":        {specimen.Photo(40, 20, 1), upload.JPEG, specimen.Place},
 		"jpeg comment": {comment, upload.JPEG, "<script"},
-		"png and zip":  {join(uploadtest.PNG(40, 20), archive), upload.PNG, "PK\x03\x04"},
-		"gif and js":   {join(uploadtest.GIF(40, 20), []byte("*/=1;alert(1)//")), upload.PNG, "alert"},
+		"png and zip":  {join(specimen.PNG(40, 20), archive), upload.PNG, "PK\x03\x04"},
+		"gif and js":   {join(specimen.GIF(40, 20), []byte("*/=1;alert(1)//")), upload.PNG, "alert"},
 		"webp":         {join(webp, page), upload.PNG, "<script"},
 	} {
 		if !bytes.Contains(c.file, []byte(c.gone)) {
@@ -133,14 +133,14 @@ func TestRedraw(t *testing.T) {
 			t.Errorf("%s: what was drawn cannot be read: %v", name, err)
 		}
 	}
-	whole := uploadtest.JPEG(400, 200)
+	whole := specimen.JPEG(400, 200)
 	for _, cut := range []int{len(whole) / 2, len(whole) - 40} {
 		if _, err := upload.Redraw(io.Discard, bytes.NewReader(whole[:cut]), int64(cut), upload.JPEG); code(err) != "422 damaged" {
 			t.Errorf("cut at %d: %v", cut, err)
 		}
 	}
 	var small bytes.Buffer
-	if _, err := upload.Redraw(&small, bytes.NewReader(uploadtest.HugePNG(9999, 9999)), 100, upload.PNG); code(err) != "422 too_many_pixels" || small.Len() > 0 {
+	if _, err := upload.Redraw(&small, bytes.NewReader(specimen.HugePNG(9999, 9999)), 100, upload.PNG); code(err) != "422 too_many_pixels" || small.Len() > 0 {
 		t.Errorf("who does not ask first: %v", err)
 	}
 }
@@ -149,7 +149,7 @@ func TestRedraw(t *testing.T) {
 func TestUpright(t *testing.T) {
 	for orientation, want := range map[int]string{1: "left top", 2: "right top", 3: "right bottom", 4: "left bottom", 5: "left top", 6: "right top", 7: "right bottom", 8: "left bottom"} {
 		for _, side := range []int{41, 40} {
-			out, _ := redraw(t, uploadtest.Photo(side, 20, orientation))
+			out, _ := redraw(t, specimen.Photo(side, 20, orientation))
 			m, err := jpeg.Decode(bytes.NewReader(out))
 			if err != nil {
 				t.Fatal(err)
@@ -230,7 +230,7 @@ func FuzzName(f *testing.F) {
 // Whatever it is, it is a kind or a problem of the file; a picture that is taken
 // can be drawn, or is damaged.
 func FuzzSort(f *testing.F) {
-	for _, b := range [][]byte{uploadtest.JPEG(9, 9), uploadtest.PNG(9, 9), uploadtest.GIF(9, 9), webp, uploadtest.PDF(), uploadtest.Word(), uploadtest.Photo(9, 9, 6), uploadtest.Overlapped(3, 9), []byte("text"), {}} {
+	for _, b := range [][]byte{specimen.JPEG(9, 9), specimen.PNG(9, 9), specimen.GIF(9, 9), webp, specimen.PDF(), specimen.Word(), specimen.Photo(9, 9, 6), specimen.Overlapped(3, 9), []byte("text"), {}} {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -1,6 +1,6 @@
-// Package uploadtest makes files for tests and proofs of what comes in: honest
+// Package specimen makes files for tests and proofs of what comes in: honest
 // ones, and those that somebody makes to do harm.
-package uploadtest
+package specimen
 
 import (
 	"archive/zip"
