@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"catchment/internal/lead"
@@ -45,6 +46,17 @@ type SubjectLead struct {
 	Attempts  []SubjectCall `json:"attempts" nullable:"false"`
 	Notes     []SubjectNote `json:"notes" nullable:"false"`
 	Visits    []SubjectSpot `json:"visits" nullable:"false"`
+	Files     []SubjectFile `json:"files" nullable:"false" doc:"What is in them is fetched at GET /v1/leads/{id}/files/{file}."`
+}
+
+// SubjectFile is a file of somebody's lead.
+type SubjectFile struct {
+	ID        string    `json:"id" example:"file_01h455vb4pex5vsknk084sn02q"`
+	Name      *string   `json:"name"`
+	Kind      string    `json:"kind" doc:"Media type." example:"application/pdf"`
+	Size      int64     `json:"size" doc:"Bytes."`
+	By        string    `json:"by"`
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // SubjectCall is an attempt to reach somebody.
@@ -206,8 +218,22 @@ func (d *SubjectData) leads(tx *store.Tx, ids []lead.ID, texts *opening) error {
 			to.Visits[n] = SubjectSpot{State: string(v.State), PlannedAt: v.At}
 			texts.add(v.Place, &to.Visits[n].Place)
 		}
+		if to.Files, err = subjectFiles(tx, l.ID, texts); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+func subjectFiles(tx *store.Tx, of lead.ID, texts *opening) ([]SubjectFile, error) {
+	all, err := leads.FilesOf(tx, of, time.Time{}, lead.FileID{}, manyOf)
+	all = slices.DeleteFunc(all, func(f leads.File) bool { return f.State != leads.FileKept })
+	out := make([]SubjectFile, len(all))
+	for i, f := range all {
+		out[i] = SubjectFile{ID: f.ID.String(), Kind: f.Kind, Size: f.Size, By: f.By, CreatedAt: f.CreatedAt}
+		texts.add(f.Name, &out[i].Name)
+	}
+	return out, err
 }
 
 func (d *SubjectData) enquiries(tx *store.Tx, of []lead.ID, persons []lead.PersonID, texts *opening) error {

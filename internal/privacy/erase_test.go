@@ -30,6 +30,9 @@ func TestErasingAPerson(t *testing.T) {
 		if w.count(countKeys, gone.id) != 0 || w.count(countNotes) != 1 || w.count(countRaw) != 1 || w.count(openKeys) != 0 {
 			t.Errorf("keys %d, notes %d, submissions %d, exports with a key %d", w.count(countKeys, gone.id), w.count(countNotes), w.count(countRaw), w.count(openKeys))
 		}
+		if w.count(countFiles) != 1 || w.count(countJobs, string(kindFile)) != 1 {
+			t.Errorf("files %d, jobs that take their contents %d", w.count(countFiles), w.count(countJobs, string(kindFile)))
+		}
 		for _, id := range []lead.EnquiryID{gone.enquiry, gone.held} {
 			if e := w.enquiry(id); e.State != lead.Erased || !e.Message.Empty() || !e.ReceivedAt.Equal(w.at) {
 				t.Errorf("%+v", e)

@@ -30,6 +30,7 @@ var (
 		VALUES ($1, $2, $3, $3, $4, 1, false)`)
 	countKeys  = store.Register("privacytest.keys", `SELECT count(*) FROM person_key WHERE account_id = $1 AND person_id = $2`)
 	countNotes = store.Register("privacytest.notes", `SELECT count(*) FROM note WHERE account_id = $1`)
+	countFiles = store.Register("privacytest.files", `SELECT count(*) FROM lead_file WHERE account_id = $1`)
 	countRaw   = store.Register("privacytest.raw", `SELECT count(*) FROM submission WHERE account_id = $1`)
 	countJobs  = store.Register("privacytest.jobs", `SELECT count(*) FROM job WHERE account_id = $1 AND kind = $2`)
 	countAudit = store.Register("privacytest.audit", `SELECT count(*) FROM audit_event WHERE account_id = $1 AND action = $2`)
@@ -153,6 +154,9 @@ func (w *world) human(phone string) human {
 		w.ok(err)
 		note := lead.NewNoteID()
 		w.ok(leads.WorkAddNote(tx, leads.Note{ID: note, Lead: h.lead, Person: h.id, By: "user_x", Text: seal(leads.NotePlace(note), "a note"), CreatedAt: w.at}))
+		file := lead.NewFileID()
+		w.ok(leads.AddFile(tx, leads.File{ID: file, Lead: h.lead, Person: h.id, By: "user_x", State: leads.FileKept, Name: seal(leads.FilePlace(file, vault.FileName), "a file"),
+			Key: seal(leads.FilePlace(file, vault.Content), "a key"), Kind: "text/plain", Size: 1, CreatedAt: w.at}))
 		return carry.AddExport(tx, &carry.Export{ID: h.export, By: "user_x", Purpose: "p", KeysetVersion: 1, Wrapped: []byte{1}, CreatedAt: w.at})
 	})
 	return h
