@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"catchment/internal/account"
@@ -85,6 +86,11 @@ type Wholes struct {
 	Keys     func() ([]byte, error) // the published keys of the record
 	Schema   func(context.Context) (int64, error)
 	Now      func() time.Time
+
+	// One is written at a time: it holds a connection that reads while the
+	// record's export takes another, and as many at once as there are
+	// connections would each wait for ever for one of the others.
+	turn sync.Mutex
 }
 
 // NewWhole is what an archive begins with.
@@ -98,6 +104,8 @@ type NewWhole struct {
 // of how many rows are done; its error ends the work. The opening of all that is
 // personal is one entry on the record, committed before anything is opened.
 func (w *Wholes) Write(ctx context.Context, s account.Scope, n NewWhole, to io.Writer, told func(done, total int64) error) (Manifest, error) {
+	w.turn.Lock()
+	defer w.turn.Unlock()
 	sink, end, err := sealTo(to, n.Recipient)
 	if err != nil {
 		return Manifest{}, err
