@@ -3,14 +3,14 @@
 # web app, and a C compiler for a reader of its sealed file. Installed on Debian
 # when they are missing and this is root; else the line to run is printed.
 set -eu
-# With the argument prove also the scanners that prove edge runs.
-if [ "${1:-}" = prove ] && ! { command -v slowhttptest && { command -v testssl || command -v testssl.sh; }; } >/dev/null 2>&1; then
+# With the argument prove also what prove edge and prove scanners run.
+if [ "${1:-}" = prove ] && ! { command -v slowhttptest && command -v sqlmap && command -v wapiti && { command -v testssl || command -v testssl.sh; }; } >/dev/null 2>&1; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-    echo "installing testssl.sh and slowhttptest, which prove edge runs"
+    echo "installing testssl.sh, slowhttptest, sqlmap and wapiti, which prove edge and prove scanners run"
     apt-get update -q
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends testssl.sh slowhttptest
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends testssl.sh slowhttptest sqlmap wapiti
   else
-    echo "prove edge is skipped without: sudo apt-get install testssl.sh slowhttptest" >&2
+    echo "prove edge and prove scanners are skipped without: sudo apt-get install testssl.sh slowhttptest sqlmap wapiti" >&2
   fi
 fi
 missing=

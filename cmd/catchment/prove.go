@@ -12,7 +12,7 @@ import (
 )
 
 type proveCmd struct {
-	Name    string `arg:"" optional:"" default:"all" help:"first-lead, kill, sql-away, disk-full, sealed, logs, tenants, rights, openings, edge, delete, grant, move, roles, revoke, tamper, attack, reports, lists, webhooks, import, rotate, flood, desk, uploads, bench, or all."`
+	Name    string `arg:"" optional:"" default:"all" help:"first-lead, kill, sql-away, disk-full, sealed, logs, tenants, rights, openings, edge, scanners, delete, grant, move, roles, revoke, tamper, attack, reports, lists, webhooks, import, rotate, flood, desk, uploads, bench, or all."`
 	Seconds int    `help:"How long to load, or to keep away what is taken away; each proof's own when 0."`
 	Rounds  int    `help:"How often to kill, or to revoke; a third of the sequences of openings." default:"20"`
 	Seed    uint64 `help:"What openings draws from, to draw the same again; another each time when 0."`

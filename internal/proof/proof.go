@@ -104,6 +104,7 @@ func proofs() []proof {
 		{"rights", "every route answers every kind of credential as docs/rights.md says, and shows nothing that is not theirs", proveRights},
 		{"openings", "no sequence of roles, grants, times and routes gives a text without a right and an entry on the record", proveOpenings},
 		{"edge", "scanners find nothing at the doors, and nobody can keep others waiting", proveEdge},
+		{"scanners", "sqlmap and wapiti find nothing behind any route, and find the holes of the control", proveScanners},
 		{"delete", "a person who was erased, and an account that was ended, are in no file, and a backup from before does not bring them back", proveDelete},
 		{"grant", "support reads by a grant alone; revoked while it reads, nothing opens any more, nor with a copy from before", proveGrant},
 		{"move", "a grown SQLite goes over to PostgreSQL while leads come in", proveMove},

@@ -50,6 +50,8 @@ var steps = []step{
 	{"prove rights", "each role may what the table says, at every route", true, prove("rights")},
 	{"prove attack", "guessing, spraying, fixation, foreign pages", true, prove("attack")},
 	{"prove edge", "testssl.sh and slowhttptest", true, prove("edge")},
+	{"prove scanners", "sqlmap and wapiti, on every route", true, prove("scanners")},
+	{"prove webhooks", "what goes out reaches no private place, and is not lost", true, prove("webhooks")},
 	{"prove sealed", "copies of all files open nothing", true, prove("sealed")},
 	{"fuzz", "every parser, for a set time each", true, (*bench).fuzz},
 }
