@@ -254,6 +254,12 @@ func TestEveryActOfAnOperatorIsOnTheRecord(t *testing.T) {
 	attached(s.as(t, shop.admin), s.as(t, shop.pub).want(202, "POST", "/v1/leads", fields{"source": shop.source, "person": fields{"name": "Asha Example", "phone": "+12025550141"}}).text("id"))
 	emergency := fields{"kind": "break-glass", "account_id": shop.account, "project_id": shop.project, "fields": []string{"name"}, "minutes": 5, "purpose": "Ticket 4711"}
 	asked := func(by api) string { return by.want(201, "POST", "/v1/operator/approvals", emergency).text("id") }
+	reported := func() string {
+		s.as(t, "").send("POST", "/report", []byte("kind=other&message=Something"), "Content-Type", "application/x-www-form-urlencoded")
+		newest, _ := op.want(200, "GET", "/v1/platform/reports?limit=1", nil).items()[0].(fields)
+		return newest["id"].(string)
+	}
+	one, another := reported(), reported()
 	made, _ := op.want(200, "GET", "/v1/platform/record?action=account.create", nil).items()[0].(fields)
 	tries := map[string]struct {
 		id   string
@@ -264,6 +270,10 @@ func TestEveryActOfAnOperatorIsOnTheRecord(t *testing.T) {
 		"ask-approval":       {"", emergency},
 		"approve":            {asked(otto), nil},
 		"close-approval":     {asked(otto), nil},
+		"open-concern":       {one, nil},
+		"note-concern":       {one, fields{"text": "Rang them."}},
+		"answer-concern":     {one, fields{"text": "It is mended."}},
+		"close-concern":      {another, nil},
 	}
 	var doc struct {
 		Paths map[string]map[string]struct {

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"catchment/internal/concern"
+	"catchment/internal/operate"
 )
 
 // contactConfig says whom to tell of a fault.
@@ -48,7 +51,7 @@ func (c contactConfig) checkContact() error {
 // is asked for: whoever reads it later asks again.
 func (c config) securityTxt(now time.Time) string {
 	var b strings.Builder
-	for _, s := range c.contacts() {
+	for _, s := range append(c.contacts(), c.reportForm()...) {
 		fmt.Fprintf(&b, "Contact: %s\n", s)
 	}
 	fmt.Fprintf(&b, "Expires: %s\n", now.UTC().Truncate(24*time.Hour).AddDate(0, 1, 0).Format(time.RFC3339))
@@ -63,9 +66,36 @@ func (c config) securityTxt(now time.Time) string {
 
 const securityTxtPath = "/.well-known/security.txt"
 
-// tellContact serves it, where somebody was named.
+// reportForm is the address of the form that reaches the operators; none where
+// it has no name of its own, or no TLS, which RFC 9116 asks for.
+func (c config) reportForm() []string {
+	if at := c.publicURL(); strings.HasPrefix(at, "https://") && (c.PublicURL != "" || c.TLS == "acme") {
+		return []string{at + operate.ReportPath}
+	}
+	return nil
+}
+
+// mailboxes are those of the contacts that mail reaches.
+func (c contactConfig) mailboxes() (out []string) {
+	for _, s := range c.contacts() {
+		if u, err := url.Parse(s); err == nil && u.Scheme == "mailto" {
+			if a, err := url.PathUnescape(u.Opaque); err == nil {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
+// newConcerns keeps what strangers report; the contacts with a mailbox are
+// written to.
+func (h *house) newConcerns() *concern.Concerns {
+	return concern.New(concern.Options{DB: h.db, Keys: h.ring, Mail: h.mail, To: h.c.mailboxes(), PublicURL: h.c.publicURL()})
+}
+
+// tellContact serves it, where somebody was named or the form can be reached.
 func (h *house) tellContact() {
-	if len(h.c.contacts()) == 0 {
+	if len(h.c.contacts())+len(h.c.reportForm()) == 0 {
 		return
 	}
 	h.mux.HandleFunc("GET "+securityTxtPath, func(w http.ResponseWriter, _ *http.Request) {

@@ -12,10 +12,16 @@ func TestSecurityTxt(t *testing.T) {
 	if err := c.checkContact(); err != nil {
 		t.Fatal(err)
 	}
-	const want = "Contact: mailto:security@example.com\nContact: https://example.com/report\nExpires: 2026-04-01T00:00:00Z\n" +
+	const want = "Contact: mailto:security@example.com\nContact: https://example.com/report\nContact: https://leads.example.com/report\nExpires: 2026-04-01T00:00:00Z\n" +
 		"Policy: https://example.com/policy\nCanonical: https://leads.example.com/.well-known/security.txt\n"
 	if got := c.securityTxt(time.Date(2026, 3, 1, 15, 4, 5, 0, time.UTC)); got != want {
 		t.Errorf("it says:\n%s", got)
+	}
+	if got := c.mailboxes(); len(got) != 1 || got[0] != "security@example.com" {
+		t.Errorf("mailboxes: %q", got)
+	}
+	if got := (config{Listen: "127.0.0.1:0", TLS: "self"}).reportForm(); got != nil {
+		t.Errorf("a machine without a name tells strangers of %q", got)
 	}
 	for _, bad := range []contactConfig{{SecurityContact: "security@example.com"}, {SecurityContact: "http://example.com"}, {SecurityContact: "mailto:"}, {SecurityContact: "mailto:a@example.com\nExpires: never"}, {SecurityPolicy: "https://example.com"},
 		{SecurityContact: "tel:+44-20-7946-0123", SecurityPolicy: "http://example.com"}} {

@@ -13,6 +13,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/account/admit"
 	"catchment/internal/audit"
+	"catchment/internal/concern"
 	"catchment/internal/directory"
 	"catchment/internal/journal"
 	"catchment/internal/keyring"
@@ -50,6 +51,7 @@ func (c doctorCmd) Run(w *world) error {
 		d.services()
 		d.domains()
 		d.unsigned()
+		d.reports()
 	}
 	d.journal()
 	d.backups()
@@ -269,6 +271,19 @@ func (d *doctor) unsigned() {
 		d.warn("%d acts of operators or at the command line wait for longer than 7 days to be signed off: GET /v1/platform/record?unsigned=true", n)
 	default:
 		d.ok("no act of an operator waits for longer than 7 days to be signed off")
+	}
+}
+
+// reports tells of those that nobody has answered in time.
+func (d *doctor) reports() {
+	n, oldest, err := d.h.newConcerns().Waiting(d.w.ctx)
+	switch {
+	case err != nil:
+		d.bad("reports from outside: %v", err)
+	case n > 0 && time.Since(oldest) > concern.AnswerIn:
+		d.warn("%d reports from outside wait for an answer, the oldest since %s: answer or close them (console, Reports from outside)", n, oldest.Format(time.DateOnly))
+	default:
+		d.ok("no report from outside waits for longer than 3 days")
 	}
 }
 

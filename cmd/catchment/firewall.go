@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"catchment/internal/firewall"
+	"catchment/internal/operate"
 	"catchment/internal/web"
 )
 
@@ -70,9 +71,10 @@ func (h *house) guards() []web.Guard {
 	return out
 }
 
-// captured are the requests that the capture door judges by itself.
+// captured are the requests that the capture door judges by itself, and reports
+// to the operators, which speak of attacks and show them.
 func captured(r *http.Request) bool {
-	return r.Method == http.MethodPost && openToPages(r)
+	return r.Method == http.MethodPost && (openToPages(r) || r.URL.Path == operate.ReportPath)
 }
 
 // walls counts what came of the firewall.

@@ -100,6 +100,7 @@ func openGallery(t *testing.T, axe string) *gallery {
 	second := api{t, made.URL, tokenOf(signInJSON(t, made.URL, demoUser{Email: made.Second["email"], Password: made.Second["password"], TOTP: made.Second["totp"]}))}
 	second.want(201, "POST", "/v1/operator/approvals", fields{"kind": "break-glass", "account_id": made.Accounts[0].ID, "leads": []any{had.items()[0].(map[string]any)["id"]}, "fields": []string{"phone"},
 		"minutes": 15, "purpose": "Leads arrive without numbers"})
+	api{t, made.URL, ""}.send("POST", "/report", []byte("kind=misuse&place=https%3A%2F%2Fexample.com%2Foffer&email=ada%40example.com&message=The+form+on+this+page+asks+for+a+card+number+before+it+shows+a+price."), "Content-Type", "application/x-www-form-urlencoded")
 	g.signIn(t)
 	timed := g.quiet.manager.want(201, "POST", "/v1/policies", fields{"project_id": g.quiet.project, "name": "In turn, timed",
 		"policy": fields{"rules": []fields{{"name": "Everybody", "method": "round_robin"}}, "clocks": []fields{{"clock": "accept_to_attempt", "seconds": 1, "hours": "wall_clock", "then": "alert"}}}})

@@ -19,6 +19,7 @@ import (
 	"catchment/internal/audit"
 	"catchment/internal/capture"
 	"catchment/internal/carry"
+	"catchment/internal/concern"
 	"catchment/internal/console"
 	"catchment/internal/courier"
 	"catchment/internal/desk"
@@ -85,6 +86,7 @@ type house struct {
 	notify    *notify.Notifier
 	filing    *filing.Filing
 	privacy   *privacy.Privacy
+	concerns  *concern.Concerns
 	runner    *jobs.Runner
 	carrier   *carry.Carrier
 	sequencer *events.Sequencer
@@ -406,6 +408,7 @@ func (h *house) buildStages(ctx context.Context) error {
 		return err
 	}
 	h.privacy = h.newPrivacy()
+	h.concerns = h.newConcerns()
 	h.routing = routing.New(routing.Options{DB: h.db, Jobs: h.jobs, Events: h.events, Log: h.log})
 	if h.notify, err = h.newNotifier(); err != nil {
 		return err

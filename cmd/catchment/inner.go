@@ -174,6 +174,7 @@ func (h *house) operate(api *web.API) {
 		Accounts: h.operatorAccounts, Journal: h.operatorJournal, Jobs: h.operatorJobs, Events: h.operatorEvents, Database: h.db.Ping, Keys: h.operatorKeys,
 		Limits: h.readLimits, SetLimits: h.setLimits, Counts: h.limits,
 		Record: audit.NewPlatform(h.db), Support: privacy.NewSupport(h.db, h.events, h.grants, nil), Approvals: approvals, Logs: h.readLogs(approvals),
+		Concerns: h.concerns, PublicURL: h.c.publicURL(),
 	})
 }
 
@@ -302,8 +303,18 @@ func (h *house) tidyOnce(ctx context.Context, hourly bool) error {
 	} else if n > 0 {
 		h.log.Info("journal trimmed", "messages", n)
 	}
+	if err := h.concerns.Tell(ctx); err != nil {
+		return err
+	}
 	if !hourly {
 		return nil
+	}
+	if n, err := h.concerns.Forget(ctx); err != nil {
+		return err
+	} else if n > 0 {
+		if err := h.scrub(ctx); err != nil {
+			return err
+		}
 	}
 	if _, err := h.privacy.SweepGrants(ctx); err != nil {
 		return err

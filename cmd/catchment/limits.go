@@ -40,6 +40,7 @@ func (c limitsConfig) rates() limits.Rates {
 		Address: limits.PerSecond(c.LimitAddress), Holder: limits.PerSecond(c.LimitHolder),
 		Stranger: limits.Rate{N: c.LimitStranger, Per: time.Minute, Burst: c.LimitStranger},
 		Account:  limits.PerSecond(c.LimitAccount), Leads: limits.PerSecond(c.LimitLeads),
+		Reports: limits.Rate{N: 4, Per: time.Hour, Burst: 4}, // a human who writes them reads nothing of it
 	}
 }
 

@@ -198,6 +198,14 @@ var screens = []screen{
 	}},
 	{name: "console-approvals", as: "operator", path: "/app/console/platform/approvals", shows: "Leads arrive without numbers"},
 	{name: "console-approvals-ask", as: "operator", path: "/app/console/platform/approvals", act: func(p *apptest.Page) { p.Press("Ask for access"); p.See("What is opened") }},
+	{name: "report-form", path: "/report"},
+	{name: "report-form-arabic", path: "/report?lang=ar"},
+	{name: "console-concerns", as: "operator", path: "/app/console/platform/reports", shows: "A form or page that deceives"},
+	{name: "console-concerns-one", as: "operator", path: "/app/console/platform/reports", act: func(p *apptest.Page) {
+		p.Press("A form or page that deceives")
+		p.Press("Read it")
+		p.See("asks for a card number")
+	}},
 	{name: "console-platform-record", as: "operator", path: "/app/console/platform/record", shows: "operator.create"},
 	{name: "join", path: "/app/join#one-time", shows: "Choose a password"},
 	{name: "nowhere", as: "salesperson", path: "/app/not/there"},

@@ -15,11 +15,11 @@ var floors = []struct {
 	{"gate house", []string{"edge"}},
 	{"doors", []string{"capture", "desk", "console", "operate", "app"}},
 	{"hall", []string{"web", "sift"}},
-	{"stages", []string{"intake", "routing", "followup", "insight", "publish", "carry", "signin", "notify", "privacy", "webhook", "locksmith", "filing"}},
+	{"stages", []string{"intake", "routing", "followup", "insight", "publish", "carry", "signin", "notify", "privacy", "webhook", "locksmith", "filing", "concern"}},
 	{"the bell", []string{"alarm"}},
 	{"keeps", []string{"keyring", "directory", "events", "audit", "jobs", "snapshot", "firewall", "logbook"}},
 	{"cellars: tables", []string{
-		"store/access", "store/alarms", "store/answers", "store/approvals", "store/carry", "store/changes", "store/counts", "store/cursor", "store/devices", "store/ending", "store/eventlog", "store/grants", "store/keys", "store/leads",
+		"store/access", "store/alarms", "store/answers", "store/approvals", "store/carry", "store/changes", "store/concerns", "store/counts", "store/cursor", "store/devices", "store/ending", "store/eventlog", "store/grants", "store/keys", "store/leads",
 		"store/members", "store/mover", "store/offers", "store/people", "store/policies", "store/published", "store/record", "store/retention", "store/setup", "store/views", "store/webhooks", "store/whole", "store/work"}},
 	{"cellars", []string{"store", "journal", "files", "courier", "keyservice", "limits", "ledger", "password"}},
 	{"keys to rooms", []string{"account/admit", "vault/reveal"}},

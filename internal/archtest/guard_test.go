@@ -18,6 +18,7 @@ import (
 	_ "catchment/internal/store/approvals"
 	_ "catchment/internal/store/carry"
 	_ "catchment/internal/store/changes"
+	_ "catchment/internal/store/concerns"
 	_ "catchment/internal/store/counts"
 	_ "catchment/internal/store/cursor"
 	_ "catchment/internal/store/devices"
@@ -174,6 +175,7 @@ var unbound = []string{
 	"grants.of-operator", "grants.whose",
 	// what operators approve is the platform's
 	"approvals.add", "approvals.approve", "approvals.close", "approvals.get", "approvals.list", "approvals.of", "approvals.open", "approvals.over", "approvals.waiting",
+	"concerns.add", "concerns.answer", "concerns.close", "concerns.drop", "concerns.drop-key", "concerns.drop-words", "concerns.get", "concerns.key", "concerns.last-told", "concerns.list", "concerns.list-open", "concerns.look", "concerns.over", "concerns.told", "concerns.unanswered", "concerns.untold", "concerns.word", "concerns.words",
 	// the platform's record
 	"record.platform.add", "record.platform.list", "record.platform.one", "record.platform.unsigned", "record.platform.unsigned.count", "record.platform.sign-off",
 	// whose record has entries to place, a tree to sign, a checkpoint to export

@@ -16,6 +16,7 @@ type Rates struct {
 	Holder   Rate // requests with one key or of one user
 	Account  Rate // requests of one account
 	Leads    Rate // leads that one account hands in
+	Reports  Rate // reports to the operators from one network
 }
 
 // Own is what one account may have instead of the house's limits, a second;
@@ -46,6 +47,7 @@ type Limits struct {
 	namer                                       *Namer
 	now                                         func() time.Time
 	addresses, strangers, holders, accounts, in *Table
+	reports                                     *Table
 }
 
 // New makes the counts, about 4 MiB. Nodes that count together have one secret.
@@ -57,7 +59,7 @@ func New(r Rates, secret []byte, now func() time.Time) *Limits {
 	began := now().Add(-time.Second)
 	return &Limits{rates: r, own: func([]byte) Own { return Own{} }, namer: NewNamer(secret), now: now,
 		addresses: NewTable(1<<16, began), strangers: NewTable(1<<16, began),
-		holders: NewTable(1<<14, began), accounts: NewTable(1<<12, began), in: NewTable(1<<12, began)}
+		holders: NewTable(1<<14, began), accounts: NewTable(1<<12, began), in: NewTable(1<<12, began), reports: NewTable(1<<12, began)}
 }
 
 // Know has accounts' own limits looked up: own gives an account's, at once and
@@ -75,7 +77,7 @@ func (l *Limits) Of(o Own) Rates {
 
 // Tables are what nodes share, in the order that all of them use.
 func (l *Limits) Tables() []*Table {
-	return []*Table{l.addresses, l.strangers, l.holders, l.accounts, l.in}
+	return []*Table{l.addresses, l.strangers, l.holders, l.accounts, l.in, l.reports}
 }
 
 // Address counts a request by where it comes from. Loopback is not limited: it
@@ -93,6 +95,14 @@ func (l *Limits) Stranger(a netip.Addr) error {
 		return nil
 	}
 	return l.network(l.strangers, l.rates.Stranger, "stranger", "This address sends too many requests without a credential.", a)
+}
+
+// Report counts what a network reports to the operators.
+func (l *Limits) Report(a netip.Addr) error {
+	if l == nil {
+		return nil
+	}
+	return l.network(l.reports, l.rates.Reports, "report", "This address sends too many reports.", a)
 }
 
 func (l *Limits) network(t *Table, r Rate, name, what string, a netip.Addr) error {

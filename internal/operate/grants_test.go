@@ -142,13 +142,18 @@ func (p *platform) opened(in signin.SignedIn, grant string) (out []audit.Record)
 // documented compares an answer's fields with the example of docs/grants.md.
 func (p *platform) documented(name string, got map[string]any) {
 	p.Helper()
-	text, err := os.ReadFile("../../docs/grants.md")
+	p.documentedIn("grants.md", name, got)
+}
+
+func (p *platform) documentedIn(page, name string, got map[string]any) {
+	p.Helper()
+	text, err := os.ReadFile("../../docs/" + page)
 	p.ok(err)
 	_, rest, ok := strings.Cut(string(text), "```json name="+name+"\n")
 	block, _, _ := strings.Cut(rest, "```")
 	var want map[string]any
 	if !ok || json.Unmarshal([]byte(block), &want) != nil {
-		p.Fatalf("docs/grants.md has no example %s", name)
+		p.Fatalf("docs/%s has no example %s", page, name)
 	}
 	for field := range want {
 		if _, ok := got[field]; !ok {

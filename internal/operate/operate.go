@@ -10,6 +10,7 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/audit"
+	"catchment/internal/concern"
 	"catchment/internal/limits"
 	"catchment/internal/privacy"
 	"catchment/internal/web"
@@ -75,6 +76,8 @@ type Parts struct {
 	Support   *privacy.Support // opens by grants, and has nothing else
 	Approvals *privacy.Approvals
 	Logs      *privacy.Logs // nil: none are kept
+	Concerns  *concern.Concerns
+	PublicURL string // of the platform
 }
 
 // AccountItem is an account as the operator sees it.
@@ -144,6 +147,8 @@ func New(p Parts) {
 	p.recordRoutes()
 	p.grantRoutes()
 	p.approvalRoutes()
+	p.concernRoutes()
+	p.reportPage()
 }
 
 type accountsIn struct{ web.Page }

@@ -15,6 +15,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/alarm"
 	"catchment/internal/audit"
+	"catchment/internal/concern"
 	"catchment/internal/directory"
 	"catchment/internal/directory/directorytest"
 	"catchment/internal/events"
@@ -24,6 +25,7 @@ import (
 	"catchment/internal/jobs/jobstest"
 	"catchment/internal/keyring"
 	"catchment/internal/keyring/keyringtest"
+	"catchment/internal/limits"
 	"catchment/internal/logbook"
 	"catchment/internal/operate"
 	"catchment/internal/privacy"
@@ -49,6 +51,11 @@ type platform struct {
 	log     *events.Log
 	ring    *directorytest.Ring
 	privacy *privacy.Privacy
+	api     *web.API
+
+	concerns *concern.Concerns
+	within   context.Context // of the pages' requests; nil: the test's
+
 	runner  *jobs.Runner
 	logs    files.Bucket  // where the log is kept
 	later   time.Duration // the clock of approvals is so far ahead
@@ -83,8 +90,10 @@ func open(t *testing.T, db *store.DB) *platform {
 	asks := privacy.NewApprovals(db, p.list, p.log, 2, func() time.Time { return time.Now().Add(p.later) })
 	p.logs, err = files.Open(t.Context(), t.TempDir(), files.Options{})
 	p.ok(err)
-	api := web.New(web.Options{DB: db, Auth: p.dir, Version: "test"})
-	operate.New(operate.Parts{API: api, Version: "v1", Started: time.Now(), Engine: string(db.Engine()), Database: db.Ping,
+	api := web.New(web.Options{DB: db, Auth: p.dir, Version: "test", Log: quiet})
+	p.api, p.concerns = api, concern.New(concern.Options{DB: db, Keys: ring.Keyring, Now: func() time.Time { return time.Now().Add(p.later) }})
+	counts := limits.New(limits.Rates{Reports: limits.Rate{N: 2, Per: time.Hour, Burst: 2}}, nil, nil)
+	operate.New(operate.Parts{Concerns: p.concerns, Counts: counts, PublicURL: "https://leads.example.com", API: api, Version: "v1", Started: time.Now(), Engine: string(db.Engine()), Database: db.Ping,
 		Keys:   func() operate.PlatformKeys { return p.keys },
 		Record: audit.NewPlatform(db), Support: privacy.NewSupport(db, p.log, keys, nil), Approvals: asks, Logs: privacy.NewLogs(asks, logbook.NewReader(p.logs, ring.Keyring.LogIdentity())),
 		Accounts: func(ctx context.Context, after web.Place, limit int) ([]operate.Account, error) {

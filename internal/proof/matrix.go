@@ -21,7 +21,7 @@ var pathKinds = map[string]string{
 	"dead-letters": "dead", "members": "user", "policies": "policy", "backtests": "backtest", "f": "source",
 	"accounts": "account", "passkeys": "passkey", "roles": "role", "views": "view", "webhooks": "webhook", "files": "file",
 	"ended":  "ending", // an account with its proof; without one nothing is told
-	"visits": "visit", "bookings": "booking", "quarantine": "enquiry", "imports": "import", "exports": "export", "archives": "archive", "sessions": "session", "devices": "device", "alarms": "alarm", "attempts": "attempt", "subject-requests": "request", "grants": "grant", "holidays": "holiday", "approvals": "approval",
+	"visits": "visit", "bookings": "booking", "quarantine": "enquiry", "imports": "import", "exports": "export", "archives": "archive", "sessions": "session", "devices": "device", "alarms": "alarm", "attempts": "attempt", "subject-requests": "request", "grants": "grant", "holidays": "holiday", "approvals": "approval", "reports": "report",
 }
 
 // nameKinds is the kind of a query parameter or a body's field, by its name, or
@@ -51,7 +51,7 @@ var inPages = []string{"capture-form", "form-thanks"}
 var prefixes = map[string]string{
 	"account": "acct", "ending": "acct", "lead": "lead", "enquiry": "enq", "offer": "offr", "person": "prsn", "merge": "mrg", "project": "proj",
 	"source": "src", "stage": "stg", "user": "user", "key": "key", "dead": "dead", "note": "note", "pool": "pool", "policy": "plcy", "round": "rnd", "attempt": "attm", "entry": "rec",
-	"visit": "visit", "booking": "book", "import": "imp", "export": "exp", "archive": "exp", "session": "sess", "backtest": "btst", "alarm": "alrm", "passkey": "passkey", "device": "dev", "request": "dsr", "role": "role", "grant": "grant", "holiday": "hol", "approval": "appr", "view": "view", "webhook": "whk", "file": "file",
+	"visit": "visit", "booking": "book", "import": "imp", "export": "exp", "archive": "exp", "session": "sess", "backtest": "btst", "alarm": "alrm", "passkey": "passkey", "device": "dev", "request": "dsr", "role": "role", "grant": "grant", "holiday": "hol", "approval": "appr", "report": "rpt", "view": "view", "webhook": "whk", "file": "file",
 }
 
 // route is one operation of the OpenAPI document.

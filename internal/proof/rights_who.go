@@ -382,8 +382,11 @@ func (c *cast) platform(ctx context.Context) error {
 	if err := c.m.approval(ctx, a, c.i.world.Accounts[0].ID, c.near); err != nil {
 		return err
 	}
+	if err := c.m.report(ctx, a, c.near); err != nil {
+		return err
+	}
 	for _, w := range c.all {
-		w.near["approval"] = c.near["approval"]
+		w.near["approval"], w.near["report"] = c.near["approval"], c.near["report"]
 	}
 	c.add(&credential{name: "operator", api: a, user: c.i.world.Operator, standing: standing{role: "operator", session: true}}, c.near, c.far)
 	s, err := c.i.enter(ctx, c.i.world.Support)

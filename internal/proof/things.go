@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -110,6 +111,24 @@ func (m *matrix) approval(ctx context.Context, a *api, of string, out map[string
 		"minutes": 5, "purpose": "proof"}, &made)
 	out["approval"] = made.ID
 	return err
+}
+
+// report has a stranger report something to the operators.
+func (m *matrix) report(ctx context.Context, operator *api, out map[string]string) error {
+	form := url.Values{"kind": {"other"}, "message": {"proof"}}.Encode()
+	r, err := m.base.as("").do(ctx, http.MethodPost, "/report", http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, []byte(form))
+	if err != nil || r.status != http.StatusOK {
+		return fmt.Errorf("the form of reports: %d, %w", r.status, err)
+	}
+	var list struct{ Items []struct{ ID string } }
+	if err := operator.get(ctx, "/v1/platform/reports?limit=1", &list); err != nil {
+		return err
+	}
+	if len(list.Items) == 0 {
+		return errors.New("a report was taken and is in no list")
+	}
+	out["report"] = list.Items[0].ID
+	return nil
 }
 
 // alarm lets a clock of a second run out for a lead, so that there is one.

@@ -185,7 +185,7 @@ var directoryTables = map[string]bool{
 	"code_flow": true, "code_sent": true, "platform_event": true, "second_factor": true, "recovery_code": true,
 	"sso_domain": true, "sso_flow": true, "platform_sign_off": true,
 	"passkey": true, "passkey_flow": true, "device": true,
-	"approval_request": true, "approval": true,
+	"approval_request": true, "approval": true, "concern": true, "concern_key": true, "concern_word": true,
 	"access_grant":  true, // whose it is, found by whom it was given to
 	"account_end":   true,
 	"webhook":       true,                     // whose has something to be told
@@ -193,10 +193,10 @@ var directoryTables = map[string]bool{
 }
 
 // unbound tables have no account_id to check.
-var unbound = map[string]bool{"journal_cursor": true, "operator": true, "code_flow": true, "platform_event": true, "platform_sign_off": true, "passkey_flow": true, "approval_request": true, "approval": true}
+var unbound = map[string]bool{"journal_cursor": true, "operator": true, "code_flow": true, "platform_event": true, "platform_sign_off": true, "passkey_flow": true, "approval_request": true, "approval": true, "concern": true, "concern_key": true, "concern_word": true}
 
 // directoryOnly is where the application's role has no business.
-var directoryOnly = map[string]bool{"operator": true, "code_flow": true, "platform_event": true, "platform_sign_off": true, "passkey_flow": true, "approval_request": true, "approval": true}
+var directoryOnly = map[string]bool{"operator": true, "code_flow": true, "platform_event": true, "platform_sign_off": true, "passkey_flow": true, "approval_request": true, "approval": true, "concern": true, "concern_key": true, "concern_word": true}
 
 // insertOnly is what nobody can rewrite.
 var insertOnly = map[string]bool{"audit_event": true, "audit_about": true, "audit_leaf": true, "audit_checkpoint": true, "platform_event": true, "platform_sign_off": true, "approval": true}

@@ -39,7 +39,9 @@ func Scrub(ctx context.Context, db *DB, o Options) error {
 }
 
 // KeyTables lists the tables whose rows, once deleted, make others unreadable.
-func KeyTables() []string { return []string{"account_keyset", "person_key", "member_key", "grant_key"} }
+func KeyTables() []string {
+	return []string{"account_keyset", "person_key", "member_key", "grant_key", "concern_key"}
+}
 
 // ErrBusy says that something else has to end first.
 var ErrBusy = errors.New("store: busy")

@@ -293,6 +293,13 @@ const approvals = createRoute({
   beforeLoad: () => useArea('opening'),
   component: lazyRouteComponent(() => import('./opening/approvals'), 'Approvals'),
 })
+const concerns = createRoute({
+  getParentRoute: () => desktop,
+  path: '/platform/reports',
+  validateSearch: (s: Record<string, unknown>): { all?: true; id?: string } => ({ all: s.all ? true : undefined, id: text(s.id) }),
+  beforeLoad: () => useArea('opening'),
+  component: lazyRouteComponent(() => import('./opening/concerns'), 'Concerns'),
+})
 export interface LogFilter {
   level?: 'warn' | 'error'
   part?: string
@@ -371,7 +378,7 @@ const tree = root.addChildren([
   start,
   signIn,
   join,
-  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, projects, project, sources, source, held, alarms, record, teamPage, roles, settings, keys, webhooks, files, platform, platformRecord, openings, grants, granted, grantedOne, approvals, log])]),
+  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, projects, project, sources, source, held, alarms, record, teamPage, roles, settings, keys, webhooks, files, platform, platformRecord, openings, grants, granted, grantedOne, approvals, concerns, log])]),
 ])
 
 export const router = createRouter({

@@ -48,7 +48,7 @@ func TestEveryTableHasAnAnswer(t *testing.T) {
 		}
 	}
 	for _, key := range store.KeyTables() {
-		if known[key].Left == "" {
+		if of := known[key]; of != nil && of.Left == "" { // nil: the platform's
 			t.Errorf("%s has keys, and is carried", key)
 		}
 	}

@@ -3,7 +3,7 @@ import type { Key } from '../lib/words'
 import type { IconName } from '../ui/icon'
 
 export interface Place {
-  to: '/console/start' | '/console/board' | '/console/leads' | '/console/routing' | '/console/reports' | '/console/people' | '/console/projects' | '/console/sources' | '/console/held' | '/console/alarms' | '/console/roles' | '/console/settings' | '/console/keys' | '/console/webhooks' | '/console/files' | '/console/record' | '/console/openings' | '/console/grants' | '/console/platform/grants' | '/console/platform/approvals' | '/console/platform' | '/console/platform/record'
+  to: '/console/start' | '/console/board' | '/console/leads' | '/console/routing' | '/console/reports' | '/console/people' | '/console/projects' | '/console/sources' | '/console/held' | '/console/alarms' | '/console/roles' | '/console/settings' | '/console/keys' | '/console/webhooks' | '/console/files' | '/console/record' | '/console/openings' | '/console/grants' | '/console/platform/grants' | '/console/platform/approvals' | '/console/platform/reports' | '/console/platform' | '/console/platform/record'
   words: Key
   icon: IconName
   /** The letter after g. */
@@ -35,6 +35,7 @@ export const places: Place[] = [
   { to: '/console/platform/record', words: 'console.nav.platformRecord', icon: 'book', letter: 'e', may: ['platform:record'] },
   { to: '/console/platform/grants', words: 'console.nav.granted', icon: 'opened', letter: 'm', may: ['platform:grants'] },
   { to: '/console/platform/approvals', words: 'console.nav.approvals', icon: 'warn', letter: 'x', may: ['platform:record'] },
+  { to: '/console/platform/reports', words: 'console.nav.concerns', icon: 'inlet', letter: 'z', may: ['platform:run'] },
 ]
 
 export const open = (may: (p: Permission) => Reach | undefined) => places.filter((p) => p.may.some(may))
