@@ -14,7 +14,7 @@ import (
 
 // firewallConfig is what can be set of the firewall.
 type firewallConfig struct {
-	Firewall         string `help:"What is done with attack text: ${enum}. on: leads are held back, other requests refused; watch: leads are held back, other requests counted." enum:"on,watch,off" default:"watch" env:"CATCHMENT_FIREWALL"`
+	Firewall         string `help:"What is done with attack text: ${enum}. on: leads are held back, other requests refused; watch: leads are held back, other requests counted." enum:"on,watch,off" default:"on" env:"CATCHMENT_FIREWALL"`
 	FirewallParanoia int    `name:"firewall-paranoia" help:"Level of the Core Rule Set, from 1 to 4: a higher one asks more rules and holds back more that is none." default:"1" env:"CATCHMENT_FIREWALL_PARANOIA"`
 	FirewallExclude  string `name:"firewall-exclude" help:"Rules that are not asked, by number, apart by commas." env:"CATCHMENT_FIREWALL_EXCLUDE"`
 }
@@ -66,7 +66,7 @@ func (h *house) openFirewall() {
 func (h *house) guards() []web.Guard {
 	out := []web.Guard{web.ByAddress(h.limits)}
 	if h.guard != nil { // behind the limits of addresses
-		out = append([]web.Guard{web.Firewalled(h.guard, h.c.Firewall != "on", h.log, captured)}, out...)
+		out = append([]web.Guard{web.Firewalled(h.guard, h.c.Firewall == "watch", h.log, captured)}, out...)
 	}
 	return out
 }

@@ -43,16 +43,16 @@ Include @owasp_crs/REQUEST-942-APPLICATION-ATTACK-SQLI.conf
 `
 
 // whole is the whole set, which adds up what its rules say and denies above
-// the usual threshold. The rules about including files by their address are left out: no
+// the usual threshold. Left out are the rules about including files by their address, and about addresses of this machine: no
 // door includes any, people send addresses of pages, and those that the server
-// calls are judged when it calls them.
+// calls are judged when it calls them. So are two about requests as such: each door says itself which types of body it
+// takes (920420; a browser calls a CSV by the name of whatever would open it), and the program may be reached by a bare address (920350).
 const whole = `
 Include @crs-setup.conf.example
 SecAction "id:900000,phase:1,pass,nolog,setvar:tx.blocking_paranoia_level=%d,setvar:tx.detection_paranoia_level=%[1]d"
 SecAction "id:900200,phase:1,pass,nolog,setvar:'tx.allowed_methods=GET HEAD POST OPTIONS PUT PATCH DELETE'"
-SecAction "id:900220,phase:1,pass,nolog,setvar:'tx.allowed_request_content_type=|application/json| |application/x-www-form-urlencoded| |multipart/form-data| |text/csv| |application/zip| |application/octet-stream|'"
 Include @owasp_crs/REQUEST-*.conf
-SecRuleRemoveById 931100 931110 931120 934110
+SecRuleRemoveById 920350 920420 931100 931110 931120 934110 934190
 `
 
 func wholeSet(s Settings) (coraza.WAF, error) {

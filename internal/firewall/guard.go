@@ -53,11 +53,15 @@ func (g *Guard) Warm() error {
 // they like, and secrets. They go into statements' arguments and onto screens
 // as text.
 var freeText = []string{"name", "note", "message", "evidence", "place", "reason", "text", "purpose", "campaign", "when", "patterns", "tag", "tags",
-	"title", "label", "unit", "hidden", "password", "new_password", "client_secret", "recipient", "queue_name", "words", "comment", "description", "q", "search"}
+	"title", "label", "unit", "hidden", "password", "new_password", "client_secret", "recipient", "queue_name", "words", "comment", "description", "q", "search", "error", "error_description"}
 
-// freeHeaders are where people write: the reason for opening personal data, and
-// what a file is called.
-var freeHeaders = []string{"Catchment-Purpose", "Content-Disposition"}
+// foreign are objects whose keys are others' words: headings of their files and fields
+// of their forms.
+var foreign = []string{"mapping", "custom", "non_personal"}
+
+// unread are headers that no rule is shown: where people write (the reason for opening personal data, and what a file is called), a token that is looked up by its hash, and
+// cookies, which are those of whatever else is served under the name; of our own only a hash is compared.
+var unread = []string{"Catchment-Purpose", "Content-Disposition", "Authorization", "Cookie"}
 
 // Stats counts requests since the start; zeros of a nil Guard.
 func (g *Guard) Stats() GuardStats {
@@ -113,7 +117,7 @@ func (g *Guard) ask(r *http.Request, args []argument) (rules []int, refuse bool,
 	tx.ProcessConnection("", 0, "", 0) // whose address it is says nothing of the text
 	tx.ProcessURI(r.URL.EscapedPath(), r.Method, r.Proto)
 	for name, values := range r.Header {
-		if slices.Contains(freeHeaders, name) || name == "Authorization" {
+		if slices.Contains(unread, name) {
 			continue
 		}
 		for _, v := range values {
@@ -151,10 +155,7 @@ func (g *Guard) heads(h http.Header) (out []string) {
 	defer g.clean.mu.RUnlock()
 	for name, values := range h {
 		for _, v := range values {
-			if name == "Authorization" {
-				v, _ = strings.CutPrefix(v, "Bearer ")
-			}
-			if slices.Contains(freeHeaders, name) || plain(name) && plain(v) {
+			if slices.Contains(unread, name) || plain(name) && plain(v) {
 				continue
 			}
 			if key := name + "\x00" + v; !g.clean.knows(key) {
@@ -204,6 +205,9 @@ func appendArgument(out []argument, name, v string, query bool) []argument {
 
 // walk gathers the strings of a JSON value, each under the name of its field.
 func walk(out []argument, name string, v any) []argument {
+	if slices.Contains(foreign, name) {
+		return out
+	}
 	switch v := v.(type) {
 	case string:
 		return appendArgument(out, name, v, false)

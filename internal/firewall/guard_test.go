@@ -1,10 +1,13 @@
 package firewall
 
 import (
+	"encoding/base64"
 	"io/fs"
+	"math/rand/v2"
 	"net/http/httptest"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -18,6 +21,7 @@ func look(t *testing.T, g *Guard, method, target, body string, header ...string)
 	r.Header.Set("Accept", "application/json")
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Content-Length", strconv.Itoa(len(body))) // as a server keeps it
 	}
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
@@ -44,6 +48,14 @@ func TestGuard(t *testing.T) {
 		{"PUT", "/v1/sources/x", `{"thanks_url":"https://www.example.com/thanks?a=1&b=2","origins":["https://www.example.com"]}`},
 		{"PUT", "/v1/account/sso", `{"issuer":"http://127.0.0.1:8080/oidc","client_id":"catchment","client_secret":"' or 1=1"}`},
 		{"POST", "/v1/webhooks", `{"url":"https://hooks.example.com/in/abc?key=1&x="}`},
+		{"POST", "/v1/webhooks", `{"url":"https://localhost/catchment"}`}, // its door says why not
+		{"POST", "/v1/webhooks", `{"url":"https://hooks.example.com/wp-admin/admin-ajax.php?action=lead&select=a,b&from=o'clock"}`},
+		{"POST", "/v1/imports", `{"mapping":{"if (yes)":"custom.if (yes)","Person's phone #; select":"person.phone"}}`},
+		{"PATCH", "/v1/persons/person_01h455vb4pex5vsknk084sn02q", `{"email":"sinead.o'neill@example.com","phone":"020 7946 0123 (ask for Ann; after 6)"}`},
+		{"GET", "/v1/sso/callback?error=access_denied&error_description=The%20user's%20account%20%27isn%27t%27%20%28or%201=1%29", ""},
+		{"PUT", "/v1/imports/imp_01h455vb4pex5vsknk084sn02q/file", "", "Content-Type", "application/vnd.ms-excel"},
+		{"GET", "/v1/leads", "", "Cookie", "another=1' or '1'='1; groups=C0001%3A1%2CC0002%3A0"}, // nobody reads it
+		{"GET", "/v1/leads", "", "Sec-Ch-Ua", `"Not)A;Brand";v="8", "Chromium";v="156"`},
 		{"POST", lead + "/person", "{}", "Catchment-Purpose", "I'm calling back; select 1"},
 	} {
 		if rules := look(t, g, x[0], x[1], x[2], x[3:]...); len(rules) > 0 {
@@ -72,6 +84,18 @@ func TestGuard(t *testing.T) {
 	}
 	if rules := look(t, g, "POST", "/v1/leads/x/files", "", "X-Name", "../../etc/passwd"); len(rules) == 0 {
 		t.Error("the control: the same in another header passed")
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 50 { // what browsers and other systems make of bytes
+		b := make([]byte, 200+r.IntN(600))
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+		for _, text := range []string{base64.StdEncoding.EncodeToString(b), base64.RawURLEncoding.EncodeToString(b)} {
+			if rules := look(t, g, "POST", "/v1/sessions", `{"passkey":{"response":{"clientDataJSON":"`+text+`"}}}`); len(rules) > 0 {
+				t.Errorf("%s refused for %v", text, rules)
+			}
+		}
 	}
 	if g.plain.Load() < 3 || g.spoke.Load() < 9 {
 		t.Errorf("%d plain, %d refused", g.plain.Load(), g.spoke.Load())
