@@ -208,7 +208,7 @@ func (s *scanners) scan(ctx context.Context, label string, f *front) error {
 			pages++
 		}
 	}
-	s.t.check(label+"wapiti has tried the links and forms", pages > 100 && len(few) <= pages/5, "%d of %d; hardly asked %s", pages-len(few), pages, counted(few)) // it leaves out what answers its first look with a refusal
+	s.t.check(label+"wapiti has tried the links and forms", pages > 50 && len(few) <= pages/2, "%d of %d; hardly asked %s", pages-len(few), pages, counted(few)) // it leaves out what answers its first look with a refusal
 	s.t.figure(label+"wapiti took", time.Since(began).Seconds(), "s")
 	broken := f.faults()
 	s.t.check(label+"no request led to a fault of the server", len(broken) == 0, "%s", counted(broken))
