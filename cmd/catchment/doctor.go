@@ -50,6 +50,7 @@ func (c doctorCmd) Run(w *world) error {
 		d.locks()
 		d.services()
 		d.domains()
+		d.hooks()
 		d.unsigned()
 		d.reports()
 	}

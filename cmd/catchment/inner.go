@@ -132,6 +132,9 @@ func (h *house) metrics(more []prometheus.Collector) *prometheus.Registry {
 	if h.notify != nil {
 		r.MustRegister(pushes{h})
 	}
+	if h.webhooks != nil {
+		r.MustRegister(hooks{h})
+	}
 	return r
 }
 

@@ -187,8 +187,8 @@ var unbound = []string{
 	"eventlog.head.new", "eventlog.place", "eventlog.unplaced", "eventlog.waiting",
 	// accounts, for the snapshot, the operator and the housekeeping
 	"ending.list", "keys.newest", "setup.accounts", "setup.accounts.more", "setup.census",
-	// whose webhook has something to be told
-	"webhooks.due",
+	// whose webhook has something to be told, and how many take nothing
+	"webhooks.due", "webhooks.figures",
 	// the work list finds what is due
 	"work.claim", "work.due", "work.failing", "work.next", "work.overdue", "work.postpone", "work.renew", "work.unlease",
 }

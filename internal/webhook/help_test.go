@@ -140,6 +140,13 @@ func (h *house) deliveries(s account.Scope, id account.WebhookID, dead bool) (ou
 	return out
 }
 
+func (h *house) figures() webhooks.Figures {
+	h.Helper()
+	f, err := h.d.Figures(h.Context())
+	h.ok(err)
+	return f
+}
+
 func (h *house) alarms() (kinds []string) {
 	h.Helper()
 	h.ok(h.db.Read(context.Background(), h.mine, func(tx *store.Tx) error {

@@ -234,7 +234,8 @@ func (d *Deliverer) post(ctx context.Context, address string, m message, keys []
 
 // settle writes what came of a step's messages, with the cursor.
 func (d *Deliverer) settle(ctx context.Context, s account.Scope, l load, answers []answer) error {
-	return d.o.DB.Write(ctx, s, func(tx *store.Tx) error {
+	dead := 0
+	err := d.o.DB.Write(ctx, s, func(tx *store.Tx) error {
 		w, err := webhooks.Get(tx, l.w.ID) // somebody may have changed it meanwhile
 		if err != nil {
 			return err
@@ -247,6 +248,12 @@ func (d *Deliverer) settle(ctx context.Context, s account.Scope, l load, answers
 		if l.w.Fails >= tired && w.Fails == 0 { // it was down, and is back: what waits for a try tomorrow need not
 			if err := webhooks.AtOnce(tx, w.ID, now); err != nil {
 				return err
+			}
+		}
+		dead = len(l.dead)
+		for _, f := range failed {
+			if f.NextAt.IsZero() {
+				dead++
 			}
 		}
 		if err := webhooks.Keep(tx, w.ID, append(failed, l.dead...)); err != nil {
@@ -269,6 +276,10 @@ func (d *Deliverer) settle(ctx context.Context, s account.Scope, l load, answers
 		}
 		return err
 	})
+	if err == nil {
+		d.count(answers, dead)
+	}
+	return err
 }
 
 // took puts the answers into the webhook and returns what is kept for another

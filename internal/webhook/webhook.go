@@ -11,8 +11,10 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -64,6 +66,7 @@ type Deliverer struct {
 	mu      sync.Mutex
 	busy    map[account.WebhookID]bool
 	ofOne   map[account.ID]int
+	counts  map[string]int64 // messages, by what came of them
 	ctx     context.Context
 	cancel  context.CancelFunc
 	starts  sync.Once
@@ -85,7 +88,42 @@ func New(o Options) *Deliverer {
 	way.Time, way.Most, way.Idle = answerIn, mostBody, atOnce
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Deliverer{o: o, lease: webhooks.NewLease(), client: outward.New(way), tests: make(chan struct{}, atOnce*4),
-		busy: map[account.WebhookID]bool{}, ofOne: map[account.ID]int{}, ctx: ctx, cancel: cancel}
+		busy: map[account.WebhookID]bool{}, ofOne: map[account.ID]int{}, counts: map[string]int64{}, ctx: ctx, cancel: cancel}
+}
+
+// Taken and Dead are outcomes beside the classes of docs/webhooks.md, which are
+// why a message was not taken at a try.
+const (
+	Taken = "taken"
+	Dead  = "dead" // it is on the dead list: no more tries
+)
+
+// Outcomes counts the tries of this process by what came of them, and the
+// messages that it put on dead lists.
+func (d *Deliverer) Outcomes() map[string]int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return maps.Clone(d.counts)
+}
+
+func (d *Deliverer) count(answers []answer, dead int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, a := range answers {
+		d.counts[cmp.Or(a.class, Taken)]++
+	}
+	if dead > 0 {
+		d.counts[Dead] += int64(dead)
+	}
+}
+
+// Figures count the webhooks of all accounts.
+func (d *Deliverer) Figures(ctx context.Context) (f webhooks.Figures, err error) {
+	err = d.o.DB.ReadDirectory(ctx, func(dir *store.Dir) (err error) {
+		f, err = webhooks.CountAll(dir)
+		return err
+	})
+	return f, err
 }
 
 // Inside are the networks in which a webhook may be reached without TLS.

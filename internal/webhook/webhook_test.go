@@ -70,6 +70,12 @@ func TestDownForADay(t *testing.T) {
 		if tried < 24 || tried > 80 || len(h.alarms()) != 0 {
 			h.Errorf("tried %d times, alarms %v", tried, h.alarms())
 		}
+		if f := h.figures(); f.Active != 1 || f.Failing != 1 || f.Waiting != 1 || f.Since.IsZero() || f.Since.After(h.now().Add(-23*time.Hour)) {
+			h.Errorf("while it is down: %+v", f)
+		}
+		if o := h.d.Outcomes(); o["server_error"] != int64(tried) || o[Taken] != 0 {
+			h.Errorf("%d tries: %v", tried, o)
+		}
 		r.says(nil)
 		h.later(mostRest)
 		h.settle()
@@ -78,6 +84,9 @@ func TestDownForADay(t *testing.T) {
 		}
 		h.later(25 * time.Hour)
 		h.settle()
+		if f, o := h.figures(), h.d.Outcomes(); f.Failing != 0 || f.Waiting != 0 || !f.Since.IsZero() || o[Taken] != 240 || o[Dead] != 0 {
+			h.Errorf("when it is back: %+v %v", f, o)
+		}
 		if w := h.get(h.mine, id); len(h.deliveries(h.mine, id, false)) != 0 || w.Fails != 0 || w.Taken != 240 {
 			h.Errorf("%+v", w)
 		}
@@ -113,6 +122,9 @@ func TestOneThatIsNeverTaken(t *testing.T) {
 		dead := h.deliveries(h.mine, id, true)
 		if len(dead) != 1 || dead[0].Status != 500 || dead[0].Class != "server_error" || dead[0].Tries != tries {
 			h.Fatalf("%+v", dead)
+		}
+		if o := h.d.Outcomes(); o[Dead] != 1 || o["server_error"] != tries {
+			h.Errorf("%v", o)
 		}
 		r.says(nil)
 		h.write(h.mine, func(tx *store.Tx) error { return h.d.ReplayOne(tx, id, poison, h.now()) })

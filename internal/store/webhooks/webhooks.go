@@ -119,7 +119,25 @@ var (
 		WHERE w.state = 'active' AND w.leased_until <= $1 AND w.rest_until <= $1
 			AND (h.next_position > COALESCE(c.position, 1) OR w.next_at <= $1 OR (w.checkpoint_size >= 0 AND a.sign_at IS NULL AND a.size > w.checkpoint_size))
 		ORDER BY w.rest_until, w.account_id, w.webhook_id LIMIT $2`)
+
+	figures = store.Unbound("webhooks.figures", `SELECT COALESCE(SUM(CASE WHEN state = 'active' THEN 1 ELSE 0 END), 0), COALESCE(SUM(CASE WHEN state = 'paused' THEN 1 ELSE 0 END), 0),
+		COALESCE(SUM(CASE WHEN state = 'gone' THEN 1 ELSE 0 END), 0), COALESCE(SUM(CASE WHEN state = 'active' AND failing_since IS NOT NULL THEN 1 ELSE 0 END), 0),
+		COALESCE(SUM(CASE WHEN state = 'active' AND next_at IS NOT NULL THEN 1 ELSE 0 END), 0), MIN(CASE WHEN state = 'active' THEN failing_since END) FROM webhook`)
 )
+
+// Figures count webhooks over all accounts.
+type Figures struct {
+	Active, Paused, Gone int64
+	Failing              int64     // active ones whose last message was not taken
+	Waiting              int64     // active ones with a message that is to be tried again
+	Since                time.Time // when the first of the failing ones began to fail; zero: none does
+}
+
+// CountAll counts them.
+func CountAll(d *store.Dir) (f Figures, err error) {
+	err = d.Row(figures).Scan(&f.Active, &f.Paused, &f.Gone, &f.Failing, &f.Waiting, store.Time(&f.Since))
+	return f, err
+}
 
 // Add keeps a new one; it reads what a caller may set, and Checkpoint.
 func Add(tx *store.Tx, w Webhook) error {
