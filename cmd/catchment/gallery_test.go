@@ -101,6 +101,14 @@ func openGallery(t *testing.T, axe string) *gallery {
 	second.want(201, "POST", "/v1/operator/approvals", fields{"kind": "break-glass", "account_id": made.Accounts[0].ID, "leads": []any{had.items()[0].(map[string]any)["id"]}, "fields": []string{"phone"},
 		"minutes": 15, "purpose": "Leads arrive without numbers"})
 	api{t, made.URL, ""}.send("POST", "/report", []byte("kind=misuse&place=https%3A%2F%2Fexample.com%2Foffer&email=ada%40example.com&message=The+form+on+this+page+asks+for+a+card+number+before+it+shows+a+price."), "Content-Type", "application/x-www-form-urlencoded")
+	look := api{t, made.URL, tokenOf(g.sessions["operator"])}.want(201, "POST", "/v1/operator/approvals", fields{"kind": "logs", "from": time.Now().Add(-time.Hour).UTC().Format(time.RFC3339), "to": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
+		"minutes": 60, "purpose": "Captures answered 503 at noon"})
+	keepLine(t, dir, "jobs: a job failed", "kind", "route", "tries", 3, "account_id", made.Accounts[0].ID, "request_id", "req_01kb4n2b0xfk5rs8", "error", "the database does not answer")
+	second.want(200, "POST", "/v1/operator/approvals/"+look.text("id")+"/approve", nil)
+	old := time.Now().AddDate(-6, 0, 0)
+	if err := os.Chtimes(filepath.Join(dir, "identity.txt"), old, old); err != nil { // a secret that is overdue
+		t.Fatal(err)
+	}
 	g.signIn(t)
 	timed := g.quiet.manager.want(201, "POST", "/v1/policies", fields{"project_id": g.quiet.project, "name": "In turn, timed",
 		"policy": fields{"rules": []fields{{"name": "Everybody", "method": "round_robin"}}, "clocks": []fields{{"clock": "accept_to_attempt", "seconds": 1, "hours": "wall_clock", "then": "alert"}}}})

@@ -48,7 +48,7 @@ func TestKeysAreRotatedAndRecovered(t *testing.T) {
 	if out := verb(0, "status"); !strings.Contains(line(out, "identity"), "overdue: catchment keys passphrase") {
 		t.Errorf("an old identity: %s", out)
 	}
-	keepLine(t, dir)
+	keepLine(t, dir, firstLine)
 	backups := filepath.Join(t.TempDir(), "backups")
 	do(t, 0, append([]string{"backup", "--backup-to", backups}, data...)...)
 	mine, other := newIdentity(t), newIdentity(t)
@@ -82,7 +82,7 @@ func TestKeysAreRotatedAndRecovered(t *testing.T) {
 	if out := verb(0, "expire", "--lose", "--backup-to", backups); !strings.Contains(out, "root "+root+" is destroyed") {
 		t.Errorf("expire: %s", out)
 	}
-	if got := keptLines(t, dir); !slices.Equal(got, []string{"kept under the first root"}) {
+	if got := keptLines(t, dir); !slices.Equal(got, []string{firstLine}) {
 		t.Errorf("the log after its root: %v", got)
 	}
 	if out := verb(0, "status"); strings.Contains(out, root) || !strings.Contains(out, "generation 2") || strings.Contains(out, "NO RECOVERY") {
@@ -124,7 +124,7 @@ func TestRootsThatAreStillNeeded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	keepLine(t, dir)
+	keepLine(t, dir, firstLine)
 	roots := []uint32{ring.Root()}
 	const round = logPrefix + "20260302T094020Z-00000000/"
 	put(round + baseName)
@@ -180,13 +180,15 @@ func TestRootsThatAreStillNeeded(t *testing.T) {
 	}
 }
 
+const firstLine = "kept under the first root"
+
 // keepLine keeps a line of the log in a data folder, as a server does.
-func keepLine(t *testing.T, dir string) {
+func keepLine(t *testing.T, dir, line string, more ...any) {
 	t.Helper()
 	book := logbook.New(nil)
 	defer book.Close()
 	book.Begin(logIn(t, dir), openedRing(t, dir).LogRecipient())
-	slog.New(book.Handler(slog.DiscardHandler)).Info("kept under the first root")
+	slog.New(book.Handler(slog.DiscardHandler)).Warn(line, more...)
 	if err := book.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -206,6 +206,11 @@ var screens = []screen{
 		p.Press("Read it")
 		p.See("asks for a card number")
 	}},
+	{name: "console-approvals-log", as: "operator", path: "/app/console/platform/approvals", act: func(p *apptest.Page) {
+		p.Press("Read")
+		p.See("jobs: a job failed")
+	}},
+	{name: "console-platform-keys", as: "operator", path: "/app/console/platform/keys", shows: "Wraps the accounts"},
 	{name: "console-platform-record", as: "operator", path: "/app/console/platform/record", shows: "operator.create"},
 	{name: "join", path: "/app/join#one-time", shows: "Choose a password"},
 	{name: "nowhere", as: "salesperson", path: "/app/not/there"},

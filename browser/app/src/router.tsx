@@ -333,6 +333,11 @@ const platform = createRoute({
   path: '/platform',
   component: lazyRouteComponent(() => import('./console/operate'), 'Platform'),
 })
+const platformKeys = createRoute({
+  getParentRoute: () => desktop,
+  path: '/platform/keys',
+  component: lazyRouteComponent(() => import('./console/platformkeys'), 'PlatformKeys'),
+})
 const platformRecord = createRoute({
   getParentRoute: () => desktop,
   path: '/platform/record',
@@ -378,7 +383,7 @@ const tree = root.addChildren([
   start,
   signIn,
   join,
-  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, projects, project, sources, source, held, alarms, record, teamPage, roles, settings, keys, webhooks, files, platform, platformRecord, openings, grants, granted, grantedOne, approvals, concerns, log])]),
+  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, projects, project, sources, source, held, alarms, record, teamPage, roles, settings, keys, webhooks, files, platform, platformKeys, platformRecord, openings, grants, granted, grantedOne, approvals, concerns, log])]),
 ])
 
 export const router = createRouter({

@@ -3,7 +3,7 @@ import type { Key } from '../lib/words'
 import type { IconName } from '../ui/icon'
 
 export interface Place {
-  to: '/console/start' | '/console/board' | '/console/leads' | '/console/routing' | '/console/reports' | '/console/people' | '/console/projects' | '/console/sources' | '/console/held' | '/console/alarms' | '/console/roles' | '/console/settings' | '/console/keys' | '/console/webhooks' | '/console/files' | '/console/record' | '/console/openings' | '/console/grants' | '/console/platform/grants' | '/console/platform/approvals' | '/console/platform/reports' | '/console/platform' | '/console/platform/record'
+  to: '/console/start' | '/console/board' | '/console/leads' | '/console/routing' | '/console/reports' | '/console/people' | '/console/projects' | '/console/sources' | '/console/held' | '/console/alarms' | '/console/roles' | '/console/settings' | '/console/keys' | '/console/webhooks' | '/console/files' | '/console/record' | '/console/openings' | '/console/grants' | '/console/platform/grants' | '/console/platform/approvals' | '/console/platform/reports' | '/console/platform' | '/console/platform/keys' | '/console/platform/record'
   words: Key
   icon: IconName
   /** The letter after g. */
@@ -32,6 +32,7 @@ export const places: Place[] = [
   { to: '/console/grants', words: 'console.nav.grants', icon: 'lock', letter: 't', may: ['record:read'] },
   { to: '/console/start', words: 'console.nav.start', icon: 'steps', letter: 's', may: ['setup:manage'] },
   { to: '/console/platform', words: 'console.nav.platform', icon: 'server', letter: 'h', may: ['platform:run'] },
+  { to: '/console/platform/keys', words: 'console.nav.platformKeys', icon: 'key', letter: 'c', may: ['platform:run'] },
   { to: '/console/platform/record', words: 'console.nav.platformRecord', icon: 'book', letter: 'e', may: ['platform:record'] },
   { to: '/console/platform/grants', words: 'console.nav.granted', icon: 'opened', letter: 'm', may: ['platform:grants'] },
   { to: '/console/platform/approvals', words: 'console.nav.approvals', icon: 'warn', letter: 'x', may: ['platform:record'] },

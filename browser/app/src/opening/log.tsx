@@ -101,10 +101,10 @@ function Lines({ r, log, ended }: { r: Schemas['Approval']; log: Schemas['Approv
         more={list.hasNextPage && !list.isFetchNextPageError ? () => void list.fetchNextPage() : undefined}
         loading={list.isFetchingNextPage}
         columns={[
-          { id: 'at', width: '208px', head: t('log.at'), cell: (l) => <time className="figures" dateTime={l.at}>{stamp(l.at)}</time> },
+          { id: 'at', width: '232px', head: t('log.at'), cell: (l) => <time className="figures" dateTime={l.at}>{stamp(l.at)}</time> },
           { id: 'level', width: '112px', head: t('log.level'), cell: (l) => <Badge tone={tones[l.level]}>{t(`log.is.${l.level}`)}</Badge> },
-          { id: 'part', width: '112px', head: t('log.part'), cell: (l) => <span dir="ltr" className="font-mono text-xs">{l.part}</span> },
           { id: 'message', width: 'minmax(280px,2fr)', head: t('log.message'), cell: (l) => <span dir="ltr">{l.message}</span> },
+          { id: 'part', width: '112px', head: t('log.part'), cell: (l) => <span dir="ltr" className="font-mono text-xs">{l.part}</span> },
           { id: 'rest', width: 'minmax(200px,2fr)', head: t('log.rest'), cell: (l) => <span dir="ltr" className="text-soft">{rest(l)}</span> },
         ]}
       />
