@@ -10,10 +10,13 @@ import (
 	"time"
 
 	"catchment/internal/account"
+	"catchment/internal/lead"
 	"catchment/internal/ledger"
 	"catchment/internal/privacy"
+	"catchment/internal/problem"
 	"catchment/internal/snapshot"
 	"catchment/internal/store"
+	"catchment/internal/store/people"
 )
 
 // ledgerFile is the deletion ledger's own file. No backup of ours carries it.
@@ -82,11 +85,47 @@ func (h *house) ended(id account.ID) (certificate string, ended bool) {
 
 func (h *house) newPrivacy() *privacy.Privacy {
 	o := privacy.Options{DB: h.db, Jobs: h.jobs, Events: h.events, Accounts: h.accounts, Ledger: h.ledger, Grants: h.grants, Scrub: h.scrub,
-		Withdraw: h.leave, Key: h.recordKey, JournalSeq: h.journal.LastSeq, Log: h.log}
+		Withdraw: h.leave, Key: h.recordKey, JournalSeq: h.journal.LastSeq, Unread: h.unread, Taken: h.taken, Log: h.log}
 	if h.db.Engine() == store.Postgres {
 		o.RemoveKept = func(ctx context.Context, id account.ID) error { return store.RemoveKept(ctx, h.storeOptions(), id) }
 	}
 	return privacy.New(o)
+}
+
+// unread names the enquiries of dead letters that speak of somebody who is to be
+// erased.
+func (h *house) unread(ctx context.Context, s account.Scope, about lead.PersonID, entries []people.Entry) (out []lead.EnquiryID, err error) {
+	found, _, err := h.intake.Unread(ctx, s, privacy.Actor, "erasure", about.String(), entries)
+	for _, u := range found {
+		out = append(out, u.Enquiry)
+	}
+	return out, err
+}
+
+// takenWithin is how long a request or a job waits for what the journal has;
+// normally that is less than a second.
+const takenWithin = 5 * time.Second
+
+// taken returns when intake has taken what the journal has now.
+func (h *house) taken(ctx context.Context) error {
+	stream, want := h.journal.Stream(), h.journal.LastSeq()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	end := time.NewTimer(takenWithin)
+	defer end.Stop()
+	for {
+		seq, err := h.directory.Cursor(ctx, stream)
+		if err != nil || seq >= want {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-end.C:
+			return problem.Busy("journal_behind", takenWithin, "Leads that were accepted lately are not in the database yet: they may be of this person. Try again in a moment.")
+		case <-again.C:
+		}
+	}
 }
 
 // replayLedger destroys again what an older database brought back.

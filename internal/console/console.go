@@ -18,6 +18,7 @@ import (
 	"catchment/internal/directory"
 	"catchment/internal/events"
 	"catchment/internal/insight"
+	"catchment/internal/intake"
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
 	"catchment/internal/limits"
@@ -26,6 +27,7 @@ import (
 	"catchment/internal/signin"
 	"catchment/internal/store"
 	"catchment/internal/store/changes"
+	"catchment/internal/store/people"
 	"catchment/internal/vault"
 	"catchment/internal/web"
 	"catchment/internal/webhook"
@@ -37,9 +39,11 @@ type Opener interface {
 	Open(ctx context.Context, scope account.Scope, actor string, purpose vault.Purpose, sealed ...vault.Sealed) (keyring.Opened, error)
 }
 
-// Replayer asks for a dead letter to be tried again. intake.Intake is one.
+// Replayer asks for a dead letter to be tried again, and finds those that speak
+// of somebody. intake.Intake is one.
 type Replayer interface {
 	AskReplay(tx *store.Tx, id lead.DeadID, actor string) error
+	Unread(ctx context.Context, s account.Scope, actor string, purpose vault.Purpose, about string, entries []people.Entry) ([]intake.Unread, int, error)
 }
 
 // Parts is what the console is made of. All but Mail, Limits and Tree are needed.

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -32,6 +33,7 @@ import (
 	"catchment/internal/signin/signintest"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
+	"catchment/internal/store/people"
 	"catchment/internal/store/storetest"
 	"catchment/internal/vault"
 	"catchment/internal/web"
@@ -56,6 +58,7 @@ type house struct {
 	insight *insight.Insight
 	watcher *insight.Watcher
 
+	behind     error // what intake answers to who waits for it
 	recordKeys receipt.Keys
 	api        *web.API
 	url        string
@@ -93,10 +96,18 @@ func open(t *testing.T, db *store.DB) *house {
 	gone, err := ledger.Open(ledger.Options{Path: filepath.Join(t.TempDir(), "deleted.log")})
 	h.ok(err)
 	t.Cleanup(func() { _ = gone.Close() })
-	erasing := privacy.New(privacy.Options{DB: db, Jobs: list, Events: h.events, Accounts: ring.Accounts, Ledger: gone, Grants: keyring.NewGrants(ring.Keyring, keyringtest.NewSafe())})
+	taking := intake.New(intake.Options{DB: db, Accounts: ring.Accounts, Opener: keyring.NewDropOpener(), Jobs: list, Events: h.events})
+	unread := func(ctx context.Context, s account.Scope, about lead.PersonID, entries []people.Entry) (out []lead.EnquiryID, err error) {
+		found, _, err := taking.Unread(ctx, s, privacy.Actor, "erasure", about.String(), entries)
+		for _, u := range found {
+			out = append(out, u.Enquiry)
+		}
+		return out, err
+	}
+	erasing := privacy.New(privacy.Options{DB: db, Jobs: list, Events: h.events, Accounts: ring.Accounts, Ledger: gone, Unread: unread, Taken: func(context.Context) error { return h.behind }, Grants: keyring.NewGrants(ring.Keyring, keyringtest.NewSafe())})
 	erasing.Register(h.runner)
 	console.New(console.Parts{API: h.api, DB: db, Directory: h.dir, Signin: h.door.Signin, Routing: h.router, Watcher: h.watcher, Events: h.events, PublicURL: "https://leads.example",
-		Replayer: intake.New(intake.Options{DB: db, Accounts: ring.Accounts, Jobs: list, Events: h.events}),
+		Replayer: taking,
 		Mail:     mail, Opener: ring.Opener(), Privacy: erasing, Webhooks: webhook.New(webhook.Options{DB: db, Accounts: ring.Accounts, Bell: alarm.Bell{Events: h.events}}), EndProof: func(account.ID) string { return "proof" }, Ended: func(account.ID) (string, bool) { return "", false }, Tree: tree(t, db, ring)})
 	server := httptest.NewServer(h.gate(web.Wrap(h.api.Mux(), log)))
 	t.Cleanup(server.Close)

@@ -151,21 +151,32 @@ func (c *Console) subjectData(ctx context.Context, v *web.Visit, in *SubjectRequ
 	if v.Purpose == "" {
 		return nil, problem.InvalidField("Catchment-Purpose", "required", "Say in this header why you open everything of a person.")
 	}
+	if err := c.Privacy.Taken(ctx); err != nil {
+		return nil, err
+	}
 	var out *SubjectData
 	var texts opening
+	var found []people.Entry
+	var of lead.PersonID
 	err := c.DB.Read(ctx, v.Scope, func(tx *store.Tx) error {
 		r, err := requestOf(tx, *in)
 		if err != nil {
 			return err
 		}
-		texts = opening{}
-		out, err = gatherSubject(tx, r.Person, v.At, &texts)
+		texts, of = opening{}, r.Person
+		if out, err = gatherSubject(tx, r.Person, v.At, &texts); err != nil {
+			return err
+		}
+		found, err = foundBy(tx, r.Person)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return out, texts.open(ctx, c.Opener, v)
+	if err := texts.open(ctx, c.Opener, v); err != nil {
+		return nil, err
+	}
+	return out, c.unread(ctx, v, of, found, out)
 }
 
 // opening gathers sealed values, to open them with one entry on the record.

@@ -1,14 +1,19 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
 
+	"catchment/internal/audit"
+	"catchment/internal/keyring"
 	"catchment/internal/lead"
+	"catchment/internal/privacy"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
 	"catchment/internal/store/people"
+	"catchment/internal/vault"
 	"catchment/internal/vault/reveal"
 	"catchment/internal/web"
 )
@@ -21,6 +26,8 @@ type SubjectData struct {
 	Enquiries []SubjectEnquiry   `json:"enquiries" nullable:"false" doc:"Also those in quarantine."`
 	Requests  []SubjectRequest   `json:"requests" nullable:"false"`
 	NotToCall []SubjectRestraint `json:"suppressions" nullable:"false"`
+	Dead      []SubjectDead      `json:"dead_letters" nullable:"false" doc:"Accepted, not processed, and with a number or an address of theirs in it."`
+	Sealed    int                `json:"dead_letters_sealed" doc:"How many dead letters of the account open for nobody: whose they are cannot be known."`
 }
 
 // SubjectPerson is a person of somebody's data.
@@ -32,6 +39,16 @@ type SubjectPerson struct {
 	Country   string    `json:"country" doc:"Of the phone, ISO 3166; empty when unknown."`
 	CreatedAt time.Time `json:"created_at"`
 	Erased    bool      `json:"erased"`
+
+	Corrected []SubjectPast `json:"corrected" nullable:"false" doc:"What stood there before a correction."`
+}
+
+// SubjectPast is what stood in a field of somebody's before it was corrected.
+type SubjectPast struct {
+	Field string    `json:"field" enum:"name,phone,email"`
+	Was   *string   `json:"was" doc:"null: nothing."`
+	By    string    `json:"by"`
+	At    time.Time `json:"at"`
 }
 
 // SubjectLead is a lead of somebody's data.
@@ -47,6 +64,28 @@ type SubjectLead struct {
 	Notes     []SubjectNote `json:"notes" nullable:"false"`
 	Visits    []SubjectSpot `json:"visits" nullable:"false"`
 	Files     []SubjectFile `json:"files" nullable:"false" doc:"What is in them is fetched at GET /v1/leads/{id}/files/{file}."`
+	Bookings  []SubjectSale `json:"bookings" nullable:"false"`
+	Stages    []SubjectStep `json:"stages" nullable:"false" doc:"Changes of stage, oldest first."`
+	Tags      []string      `json:"tags" nullable:"false"`
+	NextAt    *time.Time    `json:"next_at" doc:"The next follow-up."`
+	NextWhat  *string       `json:"next_what"`
+}
+
+// SubjectSale is a booking of somebody's.
+type SubjectSale struct {
+	Unit        string     `json:"unit" doc:"The account's own reference."`
+	ValueMinor  int64      `json:"value_minor"`
+	Currency    string     `json:"currency"`
+	BookedAt    time.Time  `json:"booked_at"`
+	CancelledAt *time.Time `json:"cancelled_at"`
+}
+
+// SubjectStep is a change of stage.
+type SubjectStep struct {
+	At     time.Time `json:"at"`
+	Stage  string    `json:"stage_id"`
+	Reason string    `json:"reason"`
+	By     string    `json:"by"`
 }
 
 // SubjectFile is a file of somebody's lead.
@@ -93,6 +132,16 @@ type SubjectEnquiry struct {
 	Custom      *string             `json:"custom" doc:"JSON object, as text."`
 	Consent     *string             `json:"consent" doc:"JSON object, as text."`
 	Submissions []SubjectSubmission `json:"submissions" nullable:"false"`
+	Withheld    []SubjectPast       `json:"withheld" nullable:"false" doc:"What one in quarantine says of a known person, and is not believed yet."`
+}
+
+// SubjectDead is a dead letter that speaks of somebody.
+type SubjectDead struct {
+	ID         string    `json:"id" example:"dead_01h455vb4pex5vsknk084sn02q"`
+	EnquiryID  string    `json:"enquiry_id"`
+	Reason     string    `json:"reason" doc:"A code: why it could not be processed."`
+	ReceivedAt time.Time `json:"received_at"`
+	Raw        *string   `json:"raw" doc:"As it came."`
 }
 
 // SubjectSubmission is what came in, as it came.
@@ -116,7 +165,7 @@ type SubjectRestraint struct {
 const manyOf = 10_000
 
 func gatherSubject(tx *store.Tx, id lead.PersonID, now time.Time, texts *opening) (*SubjectData, error) {
-	out := &SubjectData{At: now, Persons: []SubjectPerson{}, Leads: []SubjectLead{}, Enquiries: []SubjectEnquiry{}, Requests: []SubjectRequest{}, NotToCall: []SubjectRestraint{}}
+	out := &SubjectData{At: now, Persons: []SubjectPerson{}, Leads: []SubjectLead{}, Enquiries: []SubjectEnquiry{}, Requests: []SubjectRequest{}, NotToCall: []SubjectRestraint{}, Dead: []SubjectDead{}}
 	ids, err := people.Same(tx, id)
 	if err != nil {
 		return nil, err
@@ -153,7 +202,7 @@ func (d *SubjectData) persons(tx *store.Tx, ids []lead.PersonID, texts *opening)
 		texts.add(p.Name, &to.Name)
 		texts.add(p.Phone, &to.Phone)
 		texts.add(p.Email, &to.Email)
-		if err := d.personsOwn(tx, p.ID, texts); err != nil {
+		if err := d.personsOwn(tx, p.ID, to, texts); err != nil {
 			return err
 		}
 	}
@@ -161,10 +210,19 @@ func (d *SubjectData) persons(tx *store.Tx, ids []lead.PersonID, texts *opening)
 }
 
 // personsOwn adds what hangs on one person rather than on a lead.
-func (d *SubjectData) personsOwn(tx *store.Tx, id lead.PersonID, texts *opening) error {
+func (d *SubjectData) personsOwn(tx *store.Tx, id lead.PersonID, to *SubjectPerson, texts *opening) error {
 	asked, err := people.RequestsOf(tx, id)
 	if err != nil {
 		return err
+	}
+	past, err := people.Pasts(tx, id, manyOf)
+	if err != nil {
+		return err
+	}
+	to.Corrected = make([]SubjectPast, len(past))
+	for i, p := range past {
+		to.Corrected[i] = SubjectPast{Field: string(p.Field), By: p.By, At: p.At}
+		texts.add(p.Was, &to.Corrected[i].Was)
 	}
 	for _, r := range asked {
 		d.Requests = append(d.Requests, requestView(d.At)(r))
@@ -221,6 +279,34 @@ func (d *SubjectData) leads(tx *store.Tx, ids []lead.ID, texts *opening) error {
 		if to.Files, err = subjectFiles(tx, l.ID, texts); err != nil {
 			return err
 		}
+		if err := to.course(tx, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// course adds what became of a lead, in which nothing is sealed.
+func (to *SubjectLead) course(tx *store.Tx, l leads.Lead) error {
+	sales, err := leads.ListBookings(tx, l.ID, leads.Whose{}, time.Time{}, lead.BookingID{}, manyOf)
+	if err != nil {
+		return err
+	}
+	steps, err := leads.WorkChanges(tx, l.ID, manyOf)
+	if err != nil {
+		return err
+	}
+	tags, err := leads.TagsOf(tx, l.ID)
+	if err != nil {
+		return err
+	}
+	to.Bookings, to.Stages, to.Tags = []SubjectSale{}, []SubjectStep{}, append([]string{}, tags[l.ID]...)
+	to.NextAt, to.NextWhat = web.TimeOrNull(l.NextAt), web.OrNull(l.NextWhat)
+	for _, b := range sales {
+		to.Bookings = append(to.Bookings, SubjectSale{b.Unit, b.Value, b.Currency, b.BookedAt, web.TimeOrNull(b.CancelledAt)})
+	}
+	for _, c := range steps {
+		to.Stages = append(to.Stages, SubjectStep{c.At, c.To.String(), c.Reason, c.By})
 	}
 	return nil
 }
@@ -262,6 +348,59 @@ func (d *SubjectData) enquiries(tx *store.Tx, of []lead.ID, persons []lead.Perso
 			texts.add(s.Raw, &to.Submissions[n].Raw)
 			texts.add(s.Trace, &to.Submissions[n].Trace)
 		}
+		if err := to.withheld(tx, e, texts); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withheld adds what the enquiry says of a person, and is not believed yet.
+func (to *SubjectEnquiry) withheld(tx *store.Tx, e leads.Enquiry, texts *opening) error {
+	all, err := people.WithheldBy(tx, e.Person, e.ID)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(all, func(a, b people.Withheld) int { return cmp.Compare(a.Field, b.Field) })
+	to.Withheld = make([]SubjectPast, len(all))
+	for i, w := range all {
+		to.Withheld[i] = SubjectPast{Field: string(w.Field), By: e.ID.String(), At: e.ReceivedAt}
+		texts.add(vault.Sealed{Binding: people.Place(w.Person, w.Field), Subject: vault.Subject(w.Person.UUID()), Data: w.Value}, &to.Withheld[i].Was)
+	}
+	return nil
+}
+
+// foundBy lists by what the human is found, if there are dead letters that
+// could be theirs.
+func foundBy(tx *store.Tx, id lead.PersonID) ([]people.Entry, error) {
+	open, err := leads.ListDead(tx, leads.DeadOpen, leads.DeadPage{}, 1)
+	if err != nil || len(open) == 0 {
+		return nil, err
+	}
+	ids, err := people.Same(tx, id)
+	if err != nil {
+		return nil, err
+	}
+	return people.Indexes(tx, ids)
+}
+
+// unread adds dead letters, with one more entry on the record, which names
+// those that are given.
+func (c *Console) unread(ctx context.Context, v *web.Visit, id lead.PersonID, entries []people.Entry, out *SubjectData) error {
+	found, sealed, err := c.Replayer.Unread(ctx, v.Scope, v.Actor, v.Purpose, id.String(), entries)
+	if out.Sealed = sealed; err != nil || len(found) == 0 {
+		return err
+	}
+	entry := keyring.Opening{ID: vault.NewOpeningID(), Scope: v.Scope, Actor: v.Actor, Purpose: v.Purpose, Count: len(found)}
+	for _, u := range found {
+		entry.Items = append(entry.Items, keyring.Item{Binding: vault.Binding{Table: "dead_letter", Row: u.ID.UUID(), Field: vault.Raw}, Subject: vault.Subject(u.Person.UUID())})
+	}
+	err = c.DB.Write(ctx, v.Scope, func(tx *store.Tx) error { return audit.Write(tx, v.At, privacy.Entry(entry)) })
+	if err != nil {
+		return err
+	}
+	for _, u := range found {
+		out.Dead = append(out.Dead, SubjectDead{u.ID.String(), u.Enquiry.String(), u.Reason, u.ReceivedAt, web.OrNull(reveal.Text(u.Raw))})
 	}
 	return nil
 }

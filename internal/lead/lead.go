@@ -79,6 +79,7 @@ func PersonIDFrom(b [16]byte) PersonID { return ident.From[personKind](b) }
 func ImportIDFrom(b [16]byte) ImportID { return ident.From[importKind](b) }
 func EnquiryIDOf(b [16]byte) EnquiryID { return ident.From[enquiryKind](b) }
 func NoteIDFrom(b [16]byte) NoteID     { return ident.From[noteKind](b) }
+func DeadIDFrom(b [16]byte) DeadID     { return ident.From[deadKind](b) }
 func VisitIDFrom(b [16]byte) VisitID   { return ident.From[visitKind](b) }
 
 func SubmissionIDFrom(b [16]byte) SubmissionID   { return ident.From[submissionKind](b) }

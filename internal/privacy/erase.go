@@ -31,6 +31,7 @@ type whole struct {
 	leads     []lead.ID
 	enquiries []lead.EnquiryID
 	indexes   []people.Entry
+	dead      []lead.EnquiryID // of dead letters that speak of them, and became nobody's
 }
 
 // Erase destroys the person's key, and those of all who are merged with them,
@@ -48,12 +49,15 @@ func (p *Privacy) eraseAll(ctx context.Context, s account.Scope, ids []lead.Pers
 	if err != nil {
 		return err
 	}
+	if err := p.findDead(ctx, s, all); err != nil {
+		return err
+	}
 	at := p.now()
 	for _, w := range all {
 		for _, one := range w.persons { // in one entry each, so that undoing a merge in an older database hides nobody
 			e := ledger.Entry{At: at, Account: s.Account(), Person: one}
 			if one == w.id {
-				e.Enquiries = w.enquiries
+				e.Enquiries = append(slices.Clone(w.enquiries), w.dead...)
 			}
 			if err := p.o.Ledger.Add(ctx, e); err != nil {
 				return fmt.Errorf("privacy: erase: %w", err)
@@ -91,6 +95,22 @@ func (p *Privacy) find(ctx context.Context, s account.Scope, ids []lead.PersonID
 	return all, nil
 }
 
+// findDead looks for what was accepted of them and could not be processed.
+func (p *Privacy) findDead(ctx context.Context, s account.Scope, all []whole) error {
+	if p.o.Unread == nil {
+		return nil
+	}
+	for i := range all {
+		w := &all[i]
+		found, err := p.o.Unread(ctx, s, w.id, w.indexes)
+		if err != nil {
+			return fmt.Errorf("privacy: find dead letters: %w", err)
+		}
+		w.dead = found
+	}
+	return nil
+}
+
 func readWhole(tx *store.Tx, id lead.PersonID) (w whole, err error) {
 	w.id = id
 	if w.persons, err = people.Same(tx, id); err != nil {
@@ -122,7 +142,7 @@ func (p *Privacy) destroy(ctx context.Context, s account.Scope, all []whole, at 
 				if err != nil {
 					return err
 				}
-				now.indexes = w.indexes
+				now.indexes, now.dead = w.indexes, w.dead
 				return p.write(tx, now, at)
 			})
 			if err != nil {
@@ -156,7 +176,7 @@ func (p *Privacy) write(tx *store.Tx, w whole, at time.Time) error {
 	if err := p.dropFiles(tx, w.leads, at); err != nil {
 		return err
 	}
-	count, err := leads.Erase(tx, w.leads, w.enquiries)
+	count, err := leads.Erase(tx, w.leads, append(w.enquiries, w.dead...))
 	if err != nil {
 		return err
 	}

@@ -55,6 +55,8 @@ func textID(table string, id [16]byte) string {
 		return lead.PersonIDFrom(id).String()
 	case "enquiry":
 		return lead.EnquiryIDOf(id).String()
+	case "dead_letter":
+		return lead.DeadIDFrom(id).String()
 	case "note":
 		return lead.NoteIDFrom(id).String()
 	case "member":
@@ -77,7 +79,7 @@ func textID(table string, id [16]byte) string {
 // that are neither a person's nor a user's.
 func whose(table string) string {
 	switch table {
-	case "person", "enquiry", "note", "submission", "site_visit", "suppression":
+	case "person", "enquiry", "note", "submission", "site_visit", "suppression", "dead_letter":
 		return "person"
 	case "member", "session", "device", "passkey", "push_subscription":
 		return "member"

@@ -23,6 +23,7 @@ import (
 	"catchment/internal/lead"
 	"catchment/internal/ledger"
 	"catchment/internal/store"
+	"catchment/internal/store/people"
 )
 
 // EraseJob erases a person; its key is the person's id.
@@ -60,6 +61,13 @@ type Options struct {
 	// RemoveKept empties the tables of the record of an account's rows where this
 	// program's role may not; nil: it may.
 	RemoveKept func(ctx context.Context, id account.ID) error
+	// Unread names the enquiries of dead letters that speak of somebody who is found by
+	// these, on the record; nil: there are none.
+	Unread func(ctx context.Context, s account.Scope, about lead.PersonID, entries []people.Entry) ([]lead.EnquiryID, error)
+	// Taken returns when all that was acknowledged until now is in SQL, or an error
+	// when that takes too long; nil: it is.
+	Taken func(ctx context.Context) error
+
 	Key        func() checkpoint.Key // signs certificates; asked each time
 	JournalSeq func() uint64         // of the journal's newest message; nil: there is none
 	Log        *slog.Logger          // nil: silent
@@ -86,6 +94,9 @@ func New(o Options) *Privacy {
 	if o.Withdraw == nil {
 		o.Withdraw = func(context.Context, account.ID) error { return nil }
 	}
+	if o.Taken == nil {
+		o.Taken = func(context.Context) error { return nil }
+	}
 	if o.JournalSeq == nil {
 		o.JournalSeq = func() uint64 { return 0 }
 	}
@@ -101,11 +112,19 @@ func (p *Privacy) Register(r *jobs.Runner) {
 	r.Handle(RetentionJob, p.retentionJob)
 }
 
+// Taken returns when all that was acknowledged until now is in SQL, or an error
+// when that takes too long.
+func (p *Privacy) Taken(ctx context.Context) error { return p.o.Taken(ctx) }
+
 func (p *Privacy) now() time.Time { return store.Clock(p.o.Now()) }
 
 func (p *Privacy) eraseJob(ctx context.Context, j jobs.Job) error {
 	id, err := lead.ParsePersonID(j.Key)
 	if err != nil {
+		return fmt.Errorf("privacy: job erase: %w", err)
+	}
+	// What the journal has of them would become somebody new.
+	if err := p.o.Taken(ctx); err != nil {
 		return fmt.Errorf("privacy: job erase: %w", err)
 	}
 	return p.Erase(ctx, j.Scope, id)
