@@ -80,6 +80,7 @@ func ImportIDFrom(b [16]byte) ImportID { return ident.From[importKind](b) }
 func EnquiryIDOf(b [16]byte) EnquiryID { return ident.From[enquiryKind](b) }
 func NoteIDFrom(b [16]byte) NoteID     { return ident.From[noteKind](b) }
 func DeadIDFrom(b [16]byte) DeadID     { return ident.From[deadKind](b) }
+func FileIDFrom(b [16]byte) FileID     { return ident.From[fileKind](b) }
 func VisitIDFrom(b [16]byte) VisitID   { return ident.From[visitKind](b) }
 
 func SubmissionIDFrom(b [16]byte) SubmissionID   { return ident.From[submissionKind](b) }

@@ -55,6 +55,8 @@ func textID(table string, id [16]byte) string {
 		return lead.PersonIDFrom(id).String()
 	case "enquiry":
 		return lead.EnquiryIDOf(id).String()
+	case "lead_file":
+		return lead.FileIDFrom(id).String()
 	case "dead_letter":
 		return lead.DeadIDFrom(id).String()
 	case "note":
@@ -79,7 +81,7 @@ func textID(table string, id [16]byte) string {
 // that are neither a person's nor a user's.
 func whose(table string) string {
 	switch table {
-	case "person", "enquiry", "note", "submission", "site_visit", "suppression", "dead_letter":
+	case "person", "enquiry", "note", "submission", "site_visit", "suppression", "dead_letter", "lead_file":
 		return "person"
 	case "member", "session", "device", "passkey", "push_subscription":
 		return "member"
