@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -53,6 +54,10 @@ func (h *house) openFirewall() {
 	}
 	s := h.c.firewallSettings()
 	h.firewall, h.guard = firewall.NewJudge(s), firewall.NewGuard(s)
+	h.guard.Lookout = firewall.NewLookout(time.Now, func(a firewall.Alarm) {
+		h.log.Warn("the firewall has cause for alarm", "alarm", string(a.Kind), "door", string(a.Door), "rule", a.Rule, "account_id", a.Account.String())
+	})
+	h.firewall.Lookout = h.guard.Lookout
 	h.work.Go(func() {
 		for _, warm := range []func() error{h.firewall.Warm, h.guard.Warm} {
 			if err := warm(); err != nil {
@@ -77,22 +82,55 @@ func captured(r *http.Request) bool {
 	return r.Method == http.MethodPost && (openToPages(r) || r.URL.Path == operate.ReportPath)
 }
 
+// alarms are the firewall's, of this process.
+func (h *house) alarms() []firewall.Alarm {
+	if h.guard == nil {
+		return nil
+	}
+	all, _ := h.guard.Lookout.Alarms()
+	return all
+}
+
+// operatorFirewall is what operators see of it; nil with --firewall off.
+func (h *house) operatorFirewall() *operate.Firewall {
+	if h.guard == nil {
+		return nil
+	}
+	var out operate.Firewall
+	out.Alarms, out.Last = h.guard.Lookout.Alarms()
+	return &out
+}
+
 // walls counts what came of the firewall.
 type walls struct{ h *house }
 
 var (
 	wallLeads    = prometheus.NewDesc("catchment_firewall_leads_total", "Leads at the capture door, by what the firewall did: inert (its rules were not asked), judged, spoke (its rules spoke: held back), unjudged (no turn was had: held back).", []string{"outcome"}, nil)
 	wallRequests = prometheus.NewDesc("catchment_firewall_requests_total", "Requests at the other doors: plain (the rules were not asked), looked, spoke (refused, or counted with watch), failed (503).", []string{"outcome"}, nil)
+	wallAlarms   = prometheus.NewDesc("catchment_firewall_alarms", "What the firewall has cause to alarm about now, by kind: burst, new_rule, one_account.", []string{"kind"}, nil)
 	wallRules    = prometheus.NewDesc("catchment_firewall_rules_total", "How often each rule spoke.", []string{"door", "rule"}, nil)
 )
 
 // Describe implements prometheus.Collector.
-func (walls) Describe(c chan<- *prometheus.Desc) { c <- wallLeads; c <- wallRequests; c <- wallRules }
+func (walls) Describe(c chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{wallLeads, wallRequests, wallRules, wallAlarms} {
+		c <- d
+	}
+}
 
 // Collect implements prometheus.Collector.
 func (w walls) Collect(c chan<- prometheus.Metric) {
 	count := func(d *prometheus.Desc, n uint64, labels ...string) {
 		c <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	now := map[firewall.AlarmKind]int{firewall.Burst: 0, firewall.NewRule: 0, firewall.OneAccount: 0}
+	for _, a := range w.h.alarms() {
+		if a.EndedAt.IsZero() {
+			now[a.Kind]++
+		}
+	}
+	for kind, n := range now {
+		c <- prometheus.MustNewConstMetric(wallAlarms, prometheus.GaugeValue, float64(n), string(kind))
 	}
 	leads, requests := w.h.firewall.Stats(), w.h.guard.Stats()
 	for outcome, n := range map[string]uint64{"inert": leads.Inert, "judged": leads.Judged, "spoke": leads.Spoke, "unjudged": leads.Unjudged} {

@@ -174,7 +174,7 @@ func (h *house) operate(api *web.API) {
 	approvals := h.approvals()
 	operate.New(operate.Parts{
 		API: api, Version: version, Started: h.started, Engine: string(h.db.Engine()),
-		Accounts: h.operatorAccounts, Journal: h.operatorJournal, Jobs: h.operatorJobs, Events: h.operatorEvents, Database: h.db.Ping, Keys: h.operatorKeys,
+		Accounts: h.operatorAccounts, Journal: h.operatorJournal, Jobs: h.operatorJobs, Events: h.operatorEvents, Database: h.db.Ping, Keys: h.operatorKeys, Firewall: h.operatorFirewall,
 		Limits: h.readLimits, SetLimits: h.setLimits, Counts: h.limits,
 		Record: audit.NewPlatform(h.db), Support: privacy.NewSupport(h.db, h.events, h.grants, nil), Approvals: approvals, Logs: h.readLogs(approvals),
 		Concerns: h.concerns, PublicURL: h.c.publicURL(),

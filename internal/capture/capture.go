@@ -38,10 +38,10 @@ type Sealer interface {
 }
 
 // Judge says which rules of the firewall speak of what a lead says and of the
-// headers that are kept with it. It refuses nothing, and answers at once.
+// headers that are kept with it, a lead of this account and source. It refuses nothing, and answers at once.
 // *firewall.Judge is one.
 type Judge interface {
-	Lead(ctx context.Context, source account.SourceID, sub *submission.Submission, userAgent, referer string) []int
+	Lead(ctx context.Context, of account.ID, source account.SourceID, sub *submission.Submission, userAgent, referer string) []int
 }
 
 // Options is what a Door needs.

@@ -51,7 +51,7 @@ func TestAttacksAreTakenWithAVerdict(t *testing.T) {
 
 type always []int
 
-func (a always) Lead(context.Context, account.SourceID, *submission.Submission, string, string) []int {
+func (a always) Lead(context.Context, account.ID, account.SourceID, *submission.Submission, string, string) []int {
 	return a
 }
 

@@ -293,7 +293,7 @@ func (d *Door) judge(r *http.Request, it *item, sub *submission.Submission) {
 		return
 	}
 	h := &it.header
-	if h.Verdict = submission.VerdictOf(d.o.Firewall.Lead(r.Context(), h.Source, sub, r.UserAgent(), r.Referer())); h.Verdict != "" {
+	if h.Verdict = submission.VerdictOf(d.o.Firewall.Lead(r.Context(), h.Account, h.Source, sub, r.UserAgent(), r.Referer())); h.Verdict != "" {
 		d.stats.Suspicious.Add(1)
 	}
 }

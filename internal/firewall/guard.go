@@ -23,6 +23,8 @@ import (
 // hold text: no salesperson is refused for an apostrophe. It is safe for
 // concurrent use.
 type Guard struct {
+	Lookout *Lookout // is told of what is refused; nil: nobody is
+
 	waf   func() (coraza.WAF, error)
 	turns *limits.Turns[netip.Prefix]
 	clean headers
@@ -78,9 +80,9 @@ type GuardStats struct {
 }
 
 // Look returns the rules for which the request is to be refused; none when it
-// may pass. body is what was read of a JSON body, and not changed. The error
+// may pass. reference is by what the log knows the request; body is what was read of a JSON body, and not changed. The error
 // says that it could not be looked at.
-func (g *Guard) Look(ctx context.Context, from netip.Prefix, r *http.Request, body []byte) ([]int, error) {
+func (g *Guard) Look(ctx context.Context, from netip.Prefix, reference string, r *http.Request, body []byte) ([]int, error) {
 	args := arguments(r, body)
 	heads := g.heads(r.Header)
 	if len(args)+len(heads) == 0 && plainPath(r.URL) {
@@ -104,6 +106,7 @@ func (g *Guard) Look(ctx context.Context, from netip.Prefix, r *http.Request, bo
 	}
 	g.spoke.Add(1)
 	g.counts.hit(rules)
+	g.Lookout.hit(Sample{Door: AtOthers, Rules: rules, Reference: reference})
 	return rules, nil
 }
 

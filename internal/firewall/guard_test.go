@@ -26,7 +26,7 @@ func look(t *testing.T, g *Guard, method, target, body string, header ...string)
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
-	rules, err := g.Look(t.Context(), netip.Prefix{}, r, []byte(body))
+	rules, err := g.Look(t.Context(), netip.Prefix{}, "", r, []byte(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +55,7 @@ func TestGuard(t *testing.T) {
 		{"GET", "/v1/sso/callback?error=access_denied&error_description=The%20user's%20account%20%27isn%27t%27%20%28or%201=1%29", ""},
 		{"PUT", "/v1/imports/imp_01h455vb4pex5vsknk084sn02q/file", "", "Content-Type", "application/vnd.ms-excel"},
 		{"GET", "/v1/leads", "", "Cookie", "another=1' or '1'='1; groups=C0001%3A1%2CC0002%3A0"}, // nobody reads it
+		{"POST", lead + "/files", "", "Content-Disposition", "attachment; filename=\"O'Brien; select from plan.pdf\"", "Content-Type", "application/octet-stream"},
 		{"GET", "/v1/leads", "", "Sec-Ch-Ua", `"Not)A;Brand";v="8", "Chromium";v="156"`},
 		{"POST", lead + "/person", "{}", "Catchment-Purpose", "I'm calling back; select 1"},
 	} {

@@ -29,6 +29,8 @@ const (
 
 // Judge judges the values of leads. It is safe for concurrent use.
 type Judge struct {
+	Lookout *Lookout // is told of what rules spoke of; nil: nobody is
+
 	waf, all func() (coraza.WAF, error) // of the families, of the whole set
 	gate     func() (gate, error)       // nil: every value is judged
 	turns    *limits.Turns[account.SourceID]

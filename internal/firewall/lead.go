@@ -13,11 +13,11 @@ import (
 	"catchment/internal/vault/reveal"
 )
 
-// Lead returns the rules that speak of what a lead of the source says, and of
+// Lead returns the rules that speak of what a lead of the account's source says, and of
 // the headers that are kept with it; none when there is nothing to say. It
 // waits for no more than a moment: under an attack each source has its turns,
 // and what finds none is not judged, which its verdict says.
-func (j *Judge) Lead(ctx context.Context, source account.SourceID, sub *submission.Submission, userAgent, referer string) []int {
+func (j *Judge) Lead(ctx context.Context, of account.ID, source account.SourceID, sub *submission.Submission, userAgent, referer string) []int {
 	if j == nil {
 		return nil
 	}
@@ -37,6 +37,7 @@ func (j *Judge) Lead(ctx context.Context, source account.SourceID, sub *submissi
 		j.clean.learn(heads)
 	}
 	j.counts.verdict(ids)
+	j.Lookout.hit(Sample{Door: AtCapture, Rules: ids, Account: of})
 	return ids
 }
 

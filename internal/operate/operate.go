@@ -67,6 +67,7 @@ type Parts struct {
 	Events   func(ctx context.Context) (Events, error)
 	Database func(ctx context.Context) error // does it answer?
 	Keys     func() PlatformKeys
+	Firewall func() *Firewall // nil: it is off
 	// Limits reads what an account may have of its own, SetLimits stores it, on
 	// both records. 404 when there is no such account.
 	Limits    func(ctx context.Context, id account.ID) (limits.Own, error)
@@ -101,6 +102,7 @@ type Health struct {
 	Journal   *HealthJournal `json:"journal" doc:"null: it could not be asked."`
 	Jobs      *HealthJobs    `json:"jobs" doc:"null: they could not be counted."`
 	Events    *HealthEvents  `json:"events" doc:"null: they could not be counted."`
+	Firewall  *FirewallView  `json:"firewall" doc:"What the firewall has cause to alarm about, of the process that answers; it has no part in ok. null: it is off."`
 }
 
 // HealthDatabase says whether SQL answers.
@@ -141,7 +143,7 @@ func New(p Parts) {
 	web.Meet(p.API, web.Op{Method: "GET", Path: "/v1/operator/accounts", Name: "operator-accounts", Tag: "operator", Permission: account.RunPlatform,
 		Summary: "The accounts", Detail: "Newest first. Ids, names and counts of the set-up; nothing of a lead."}, p.accounts)
 	web.Meet(p.API, web.Op{Method: "GET", Path: "/v1/operator/health", Name: "operator-health", Tag: "operator", Permission: account.RunPlatform,
-		Summary: "How the machine is", Detail: "Figures over all accounts; nothing of a lead, an account or a person. Answers 200 also when something is wrong: look at ok."}, p.health)
+		Summary: "How the machine is", Detail: "Figures over all accounts; nothing of a lead or a person, and of an account no more than its id beside an alarm of the firewall. Answers 200 also when something is wrong: look at ok."}, p.health)
 	p.keyRoutes()
 	p.limitRoutes()
 	p.recordRoutes()
@@ -190,6 +192,7 @@ func (p Parts) health(ctx context.Context, _ *web.Visit, _ *struct{}) (*Health, 
 		h.Events = &HealthEvents{Unplaced: e.Unplaced, OldestMS: waited(e.Oldest), Behind: e.Behind}
 		h.OK = h.OK && e.Oldest < late
 	}
+	h.Firewall = firewallView(p.Firewall())
 	h.OK = h.OK && h.Journal != nil && h.Jobs != nil && h.Events != nil
 	return h, nil
 }

@@ -20,6 +20,7 @@ import (
 	"catchment/internal/directory/directorytest"
 	"catchment/internal/events"
 	"catchment/internal/files"
+	"catchment/internal/firewall"
 	"catchment/internal/insight"
 	"catchment/internal/jobs"
 	"catchment/internal/jobs/jobstest"
@@ -61,6 +62,7 @@ type platform struct {
 	later   time.Duration // the clock of approvals is so far ahead
 	journal operate.Journal
 	keys    operate.PlatformKeys
+	wall    *operate.Firewall
 	broken  error // of the journal
 	url     string
 	token   string
@@ -94,7 +96,7 @@ func open(t *testing.T, db *store.DB) *platform {
 	p.api, p.concerns = api, concern.New(concern.Options{DB: db, Keys: ring.Keyring, Now: func() time.Time { return time.Now().Add(p.later) }})
 	counts := limits.New(limits.Rates{Reports: limits.Rate{N: 2, Per: time.Hour, Burst: 2}}, nil, nil)
 	operate.New(operate.Parts{Concerns: p.concerns, Counts: counts, PublicURL: "https://leads.example.com", API: api, Version: "v1", Started: time.Now(), Engine: string(db.Engine()), Database: db.Ping,
-		Keys:   func() operate.PlatformKeys { return p.keys },
+		Keys: func() operate.PlatformKeys { return p.keys }, Firewall: func() *operate.Firewall { return p.wall },
 		Record: audit.NewPlatform(db), Support: privacy.NewSupport(db, p.log, keys, nil), Approvals: asks, Logs: privacy.NewLogs(asks, logbook.NewReader(p.logs, ring.Keyring.LogIdentity())),
 		Accounts: func(ctx context.Context, after web.Place, limit int) ([]operate.Account, error) {
 			return p.accounts(ctx, after, limit)
@@ -245,6 +247,28 @@ func TestHealth(t *testing.T) {
 			t.Errorf("the journal is closed: %v", h)
 		}
 	})
+}
+
+// What the firewall has cause to alarm about is shown by numbers and ids; where
+// it is off nothing is.
+func TestTheFirewallsAlarms(t *testing.T) {
+	p := open(t, storetest.SQLite(t))
+	if h := p.get("/v1/operator/health", p.token, 200); h["firewall"] != nil {
+		t.Error(h["firewall"])
+	}
+	at, id := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC), account.NewID()
+	p.wall = &operate.Firewall{
+		Alarms: []firewall.Alarm{{Kind: firewall.NewRule, Door: firewall.AtOthers, Rule: 942100, Hits: 2, RaisedAt: at, AgainAt: at}, {Kind: firewall.OneAccount, Door: firewall.AtCapture, Account: id, Hits: 40, RaisedAt: at, AgainAt: at, EndedAt: at}},
+		Last:   []firewall.Sample{{At: at, Door: firewall.AtOthers, Rules: []int{942100}, Reference: "r"}},
+	}
+	h := p.get("/v1/operator/health", p.token, 200)
+	text, err := json.Marshal(h["firewall"])
+	want := `{"alarms":[{"account_id":null,"again_at":"2026-03-02T09:00:00Z","door":"other","ended_at":null,"hits":2,"kind":"new_rule","raised_at":"2026-03-02T09:00:00Z","rule":{"id":942100,"name":"SQL Injection Attack Detected via libinjection"}},` +
+		`{"account_id":"` + id.String() + `","again_at":"2026-03-02T09:00:00Z","door":"capture","ended_at":"2026-03-02T09:00:00Z","hits":40,"kind":"one_account","raised_at":"2026-03-02T09:00:00Z","rule":null}],` +
+		`"last":[{"account_id":null,"at":"2026-03-02T09:00:00Z","door":"other","reference":"r","rules":[{"id":942100,"name":"SQL Injection Attack Detected via libinjection"}]}]}`
+	if err != nil || string(text) != want || h["ok"] != true {
+		t.Errorf("%v %s", h["ok"], text)
+	}
 }
 
 // A key that is late, and a keyring that nobody could recover, show.

@@ -30,13 +30,13 @@ func Firewalled(g *firewall.Guard, watch bool, log *slog.Logger, skip func(*http
 				next.ServeHTTP(w, r)
 				return
 			}
-			rules, err := g.Look(r.Context(), network(r), r, peek(w, r))
+			id, _ := r.Context().Value(requestKey{}).(string)
+			rules, err := g.Look(r.Context(), network(r), id, r, peek(w, r))
 			switch {
 			case err != nil && !watch:
 				WriteProblem(w, r, problem.Busy("busy", 2*time.Second, "The request could not be looked at. Repeat it after the seconds in Retry-After.").Because(err))
 				return
 			case len(rules) > 0:
-				id, _ := r.Context().Value(requestKey{}).(string)
 				log.Warn("the firewall's rules spoke of a request", "request_id", id, "method", r.Method, "rules", rules, "refused", !watch)
 				if !watch {
 					WriteProblem(w, r, problem.Forbidden("firewall_refused", "The request looks like an attack and was not taken. When it is none, tell the operator its reference: "+id+"."))

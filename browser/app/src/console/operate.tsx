@@ -19,6 +19,7 @@ import { formFault } from '../ui/toast'
 import { AccountLimits } from './accountlimits'
 import { Page, Part, Sorry } from './page'
 import { lasted } from './story'
+import { Wall } from './wall'
 
 const platform = 10_000
 
@@ -29,6 +30,7 @@ export function Platform() {
   return (
     <Page title={t('console.nav.platform')}>
       {health.isError && !h ? <Sorry error={health.error} again={() => void health.refetch()} /> : !h ? <Block className="h-32 w-full" /> : <Health h={h} />}
+      {h?.firewall && <Wall f={h.firewall} />}
       <Accounts />
     </Page>
   )
