@@ -4,12 +4,14 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import words from './words.en.json'
 
-const server = new URL('../../../../internal', import.meta.url).pathname
+const house = (dir: string) => new URL(`../../../../${dir}`, import.meta.url).pathname
 // What only programs meet: doors for keys, the gateways' answers, the operator's record; a key that a test presses.
 const elsewhere = /^(capture|submission|edge|courier|audit|demo|app\/apptest)\//
-const sources = readdirSync(server, { recursive: true, encoding: 'utf8' })
-  .filter((f) => f.endsWith('.go') && !f.endsWith('_test.go'))
-  .map((f) => ({ f, text: readFileSync(join(server, f), 'utf8') }))
+const sourcesOf = (dir: string) =>
+  readdirSync(house(dir), { recursive: true, encoding: 'utf8' })
+    .filter((f) => f.endsWith('.go') && !f.endsWith('_test.go'))
+    .map((f) => ({ f, text: readFileSync(join(house(dir), f), 'utf8') }))
+const sources = sourcesOf('internal')
 const raised = /\b(?:Unreadable|Forbidden|Conflict|TooLarge|Busy|TooMany)\("(\w+)"|InvalidField\([^,\n]+, *"(\w+)"|Code: *"(\w+)"|Field\{[^{}\n]*?"(\w+)", *"[A-Z]/g
 const codes = (text: string) => [...text.matchAll(raised)].map((m) => m[1] ?? m[2] ?? m[3] ?? m[4]!)
 const known = Object.keys(words.faults.code)
@@ -21,7 +23,7 @@ test('every code that a screen can show has words', () => {
 })
 
 test('no words are for a code that the server does not have', () => {
-  const all = sources.map(({ text }) => text).join('\n')
+  const all = [...sources, ...sourcesOf('cmd')].map(({ text }) => text).join('\n')
   expect(known.filter((c) => !all.includes(`"${c}"`))).toEqual([])
 })
 
