@@ -1,6 +1,7 @@
 package signin_test
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -390,6 +391,28 @@ func FuzzSixDigits(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		if code, ok := signin.SixDigits(s); ok && (len(code) != 6 || strings.Trim(code, "0123456789") != "") {
 			t.Errorf("%q gave %q", s, code)
+		}
+	})
+}
+
+// What was refused while the record could not be written is on it afterwards,
+// once, with what came meanwhile.
+func TestRefusalsWaitForTheRecord(t *testing.T) {
+	each(t, func(h *house) {
+		s, _ := h.company("olga@example.com")
+		try := func() {
+			if _, err := h.door.ByPassword(h.Context(), here, "olga@example.com", "wrong password", account.ID{}); err == nil {
+				h.Error("a wrong password was taken")
+			}
+		}
+		before := h.counts(&s, "sign-in.refused")["password"]
+		try()
+		ended, end := context.WithCancel(h.Context())
+		end()
+		_ = h.door.Flush(ended) // unless the door's own flush was there first, it is an error
+		try()
+		if got := h.counts(&s, "sign-in.refused")["password"] - before; got != 2 {
+			h.Errorf("%d of 2 refusals are on the record", got)
 		}
 	})
 }

@@ -31,13 +31,16 @@ type noted struct {
 
 // note counts a refusal of an account, or of nobody known.
 func (s *Signin) note(acct account.ID, action, about, why string) {
+	s.count(noted{acct, action, about, why}, 1)
+}
+
+func (s *Signin) count(k noted, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := noted{acct, action, about, why}
 	if _, ok := s.notes[k]; !ok && len(s.notes) >= mostNotes {
 		k.about = "" // whose it is gives way; that it was stays
 	}
-	s.notes[k]++
+	s.notes[k] += n
 }
 
 // noteElsewhere counts a sign-in from outside the networks that are open to the
@@ -68,22 +71,38 @@ func (s *Signin) Refused(p directory.Principal) {
 // or for a foreign page: see directory.Options.
 func (s *Signin) Unknown(why string) { s.note(account.ID{}, "request.refused", "", why) }
 
-// Flush writes what was counted.
+// Flush writes what was counted until now; when it returns, no other flush has
+// some of it in hand. What finds no database waits for the next.
 func (s *Signin) Flush(ctx context.Context) error {
+	s.flushing.Lock()
+	defer s.flushing.Unlock()
 	s.mu.Lock()
 	notes := s.notes
 	s.notes = map[noted]int{}
 	s.mu.Unlock()
-	var errs []error
-	by := map[account.ID][]audit.Entry{}
-	for k, n := range notes {
-		by[k.account] = append(by[k.account], audit.Entry{Actor: "system:signin", Action: k.action, About: k.about,
-			Detail: map[string]any{"count": n, "why": k.why}})
+	by := map[account.ID][]noted{}
+	for k := range notes {
+		by[k.account] = append(by[k.account], k)
 	}
+	var errs []error
 	for acct, list := range by {
-		errs = append(errs, s.write(ctx, acct, list))
+		err := s.write(ctx, acct, entries(list, notes))
+		if err != nil && (errors.Is(err, store.ErrAway) || ctx.Err() != nil) {
+			for _, k := range list {
+				s.count(k, notes[k])
+			}
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+func entries(list []noted, notes map[noted]int) []audit.Entry {
+	out := make([]audit.Entry, len(list))
+	for i, k := range list {
+		out[i] = audit.Entry{Actor: "system:signin", Action: k.action, About: k.about, Detail: map[string]any{"count": notes[k], "why": k.why}}
+	}
+	return out
 }
 
 func (s *Signin) write(ctx context.Context, acct account.ID, list []audit.Entry) error {

@@ -76,8 +76,9 @@ type Signin struct {
 	end  context.CancelFunc
 	work sync.WaitGroup
 
-	mu    sync.Mutex
-	notes map[noted]int // refusals for the record
+	flushing sync.Mutex // one flush at a time
+	mu       sync.Mutex
+	notes    map[noted]int // refusals for the record
 }
 
 // SignedIn is a session with a new token.
