@@ -84,7 +84,7 @@ func TestServeTLS(t *testing.T) {
 			t.Errorf("/docs has %s: %q", name, v)
 		}
 	}
-	if r, said := do("GET", s.url+securityTxtPath, nil); r.StatusCode != 200 || !strings.HasPrefix(said, "Contact: mailto:security@example.com\nExpires: 20") || !strings.HasPrefix(r.Header.Get("Content-Type"), "text/plain") {
+	if r, said := do("GET", s.url+securityTxtPath, nil); r.StatusCode != 200 || !strings.HasPrefix(said, "Contact: mailto:security@example.com\nContact: https://leads.example.com/report\nExpires: 20") || !strings.HasPrefix(r.Header.Get("Content-Type"), "text/plain") {
 		t.Errorf("%s: %d, %s", securityTxtPath, r.StatusCode, said)
 	}
 	form, said := do("POST", s.url+"/f/src_00000000000000000000000000", strings.NewReader("email=a%40example.com"), "Content-Type", "application/x-www-form-urlencoded",

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +31,13 @@ type house struct {
 	masks   bool
 	entries []keyring.Opening // since the last answer
 	found   map[string]int    // how many texts were found in answers, by who read
+	file    filedAs
+}
+
+// filedAs is a file, called as its person is, in which stands what they wrote.
+type filedAs struct {
+	id string
+	of arrivedAs
 }
 
 type arrivedAs struct {
@@ -90,6 +98,9 @@ func (c *company) reads() (out []string) {
 
 // path is a route about somebody.
 func (h *house) path(route string, of arrivedAs, offer string) string {
+	if strings.Contains(route, "{file}") {
+		of, route = h.file.of, strings.Replace(route, "{file}", h.file.id, 1)
+	}
 	for begin, id := range map[string]string{"/v1/users/": h.readers[salesTwo].id.String(), "/v1/leads/": of.lead.String(), "/v1/enquiries/": of.enquiry.String(), "/v1/persons/": of.person.String(), "/v1/offers/": offer} {
 		if strings.HasPrefix(route, begin) {
 			route = strings.Replace(route, "{id}", id, 1)
@@ -99,6 +110,15 @@ func (h *house) path(route string, of arrivedAs, offer string) string {
 		h.Fatalf("%s: which id is that?", route)
 	}
 	return route
+}
+
+// files has the manager add a file to the lead, unless the last one is its.
+func (h *house) files(of arrivedAs) {
+	if h.file.of.lead == of.lead {
+		return
+	}
+	made := h.readers[manager].send(of.arrived, url.PathEscape(of.name), []byte(of.message)).want(h, 201)
+	h.file = filedAs{made.body["id"].(string), of}
 }
 
 // comes is somebody new, of whom nothing is like anybody else's.
@@ -191,7 +211,7 @@ func (h *house) stands(id lead.ID) (owner, offered account.UserID) {
 func (h *house) entered(v *visitor, purpose string, p arrivedAs, f vault.Field) bool {
 	return slices.ContainsFunc(h.entries, func(o keyring.Opening) bool {
 		return string(o.Purpose) == purpose && (v.id.IsZero() || o.Actor == v.id.String()) && slices.ContainsFunc(o.Items, func(i keyring.Item) bool {
-			return i.Subject == vault.Subject(p.person.UUID()) && slices.Contains([]vault.Field{f, vault.Raw, vault.Note}, i.Field) && !i.Masked
+			return i.Subject == vault.Subject(p.person.UUID()) && slices.Contains([]vault.Field{f, vault.Raw, vault.Note, vault.Content, vault.FileName}, i.Field) && !i.Masked
 		})
 	})
 }
@@ -226,6 +246,7 @@ func TestNoTextWithoutARightAndAnEntry(t *testing.T) {
 	h := newHouse(t)
 	names := []string{salesOne, salesTwo, manager, teamLead, auditor, marketer, key, mute}
 	of, offer := h.comes(h.readers[salesTwo].id), lead.NewOfferID().String()
+	h.files(of)
 	read := func(t *rapid.T, who, route string) {
 		for _, fault := range h.look(who, h.path(route, of, offer)) {
 			t.Error(fault)
@@ -243,8 +264,9 @@ func TestNoTextWithoutARightAndAnEntry(t *testing.T) {
 		"note": func() {
 			h.readers[manager].post("/v1/leads/"+of.lead.String()+"/notes", map[string]any{"text": of.phone})
 		},
+		"file": func() { h.files(of) },
 	}
-	order := []string{"comes", "accepts", "declines", "lapses", "given", "masks", "note"}
+	order := []string{"comes", "accepts", "declines", "lapses", "given", "masks", "note", "file"}
 	rapid.Check(t, func(t *rapid.T) {
 		if rapid.IntRange(0, 3).Draw(t, "offered") == 0 {
 			of, offer = h.offer(salesOne)

@@ -402,6 +402,9 @@ func (a *attacker) pump(ctx context.Context, o *outcomes) error {
 func (a *attacker) guessKeys(prefix, method, path string) func(context.Context, *outcomes) error {
 	return func(ctx context.Context, o *outcomes) error {
 		lead := crowd{tag: "attack", source: a.c.apiSource(), test: true}.body(1)
+		if method == http.MethodGet {
+			lead = nil
+		}
 		for n := range 200 {
 			got, err := a.proxy.as(prefix+strings.Repeat("A", 40)+fmt.Sprintf("%03d", n)).do(ctx, method, path, from("203.0.113.6"), lead)
 			if err != nil {
@@ -412,9 +415,6 @@ func (a *attacker) guessKeys(prefix, method, path string) func(context.Context, 
 		right, want := a.c.SecretKey, http.StatusOK
 		if prefix == "cpk_" {
 			right, want = a.c.PublishableKey, http.StatusAccepted
-		}
-		if method == http.MethodGet {
-			lead = nil
 		}
 		got, err := a.proxy.as(right).do(ctx, method, path, from("203.0.113.6"), lead)
 		o.control("a key of the account", got.status == want)

@@ -117,8 +117,8 @@ func (m *matrix) approval(ctx context.Context, a *api, of string, out map[string
 func (m *matrix) report(ctx context.Context, operator *api, out map[string]string) error {
 	form := url.Values{"kind": {"other"}, "message": {"proof"}}.Encode()
 	r, err := m.base.as("").do(ctx, http.MethodPost, "/report", http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, []byte(form))
-	if err != nil || r.status != http.StatusOK {
-		return fmt.Errorf("the form of reports: %d, %w", r.status, err)
+	if err != nil || r.status != http.StatusSeeOther {
+		return fmt.Errorf("the form of reports: %d, %v", r.status, err)
 	}
 	var list struct{ Items []struct{ ID string } }
 	if err := operator.get(ctx, "/v1/platform/reports?limit=1", &list); err != nil {
