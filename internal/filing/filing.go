@@ -39,7 +39,6 @@ const (
 	pictures   = 1
 	patience   = 10 * time.Second
 	arriveFor  = 5 * time.Minute // all of a file
-	abandoned  = time.Hour       // a file that arrives for longer than this does not
 	retryAfter = 5 * time.Second
 )
 
@@ -269,7 +268,7 @@ func (f *Filing) wanted(ctx context.Context, j jobs.Job, id lead.FileID) (keep b
 		case row.State == leads.FileKept:
 			return j.Done(tx)
 		}
-		if end := row.CreatedAt.Add(abandoned); end.After(time.Now()) {
+		if end := row.CreatedAt.Add(leads.FileArrives); end.After(time.Now()) {
 			return j.Later(tx, end)
 		}
 		keep = false

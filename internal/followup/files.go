@@ -21,9 +21,6 @@ const MaxFiles = 50
 // says; its key is the file's id.
 const kindFile jobs.Kind = "file"
 
-// ArriveFor is how long a file may arrive: then it is given up.
-const ArriveFor = time.Hour
-
 // File is a file of a lead on its way in. Name and Key are sealed under the
 // person's key.
 type File struct {
@@ -37,7 +34,7 @@ type File struct {
 
 // BeginFile makes room for a file, before any of it is read. room is how many
 // bytes all files of the account may have together. What is begun and not kept
-// is given up after ArriveFor.
+// is given up after leads.FileArrives.
 func (f *Followup) BeginFile(tx *store.Tx, w Worker, n File, room int64, now time.Time) error {
 	l, err := f.load(tx, w, n.Lead)
 	if err != nil {
@@ -61,7 +58,7 @@ func (f *Followup) BeginFile(tx *store.Tx, w Worker, n File, room int64, now tim
 	if err := leads.AddFile(tx, row); err != nil {
 		return err
 	}
-	return f.jobs.Add(tx, kindFile, n.ID.String(), now.Add(ArriveFor))
+	return f.jobs.Add(tx, kindFile, n.ID.String(), now.Add(leads.FileArrives))
 }
 
 // fullUp is 413: what is too large is all files together.

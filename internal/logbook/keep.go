@@ -131,6 +131,10 @@ func open(ctx context.Context, b files.Bucket, name string, by age.Identity) ([]
 	if err != nil {
 		return nil, err
 	}
+	return unseal(sealed, by)
+}
+
+func unseal(sealed []byte, by age.Identity) ([]byte, error) {
 	r, err := age.Decrypt(bytes.NewReader(sealed), by)
 	if err != nil {
 		return nil, err
@@ -198,7 +202,7 @@ func Rewrap(ctx context.Context, b files.Bucket, by age.Identity, to age.Recipie
 		}
 		var plain, again []byte
 		if err == nil {
-			plain, err = open(ctx, b, f.Name, by)
+			plain, err = unseal(is, by)
 		}
 		if none := new(age.NoIdentityMatchError); errors.As(err, &none) {
 			continue

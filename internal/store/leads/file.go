@@ -17,6 +17,9 @@ const (
 	FileKept     = "kept"
 )
 
+// FileArrives is how long a file may arrive: then it is given up.
+const FileArrives = time.Hour
+
 // File is a row of lead_file. Name and Key open with the person's key, and what
 // lies in the bucket opens with Key.
 type File struct {
