@@ -91,11 +91,14 @@ properties: deps
 
 # The firewall: all of the rules' own tests, a minute of drawn texts for the
 # value gate's promise (LONG=1h for an hour of them), and two hundred letters of
-# people who mean what they say, by themselves and through a whole house.
+# people who mean what they say, by themselves and through a whole house. Then
+# what it costs: alternating pairs with a door that has none, and `prove firewall`.
 LONG ?= 1m
-firewall:
-	go test -count=1 -v -timeout 90m -run 'Suite|Positives|Inert$$|Blocked|Believable' ./internal/firewall -firewall.whole -firewall.long $(LONG)
+firewall: build
+	go test -count=1 -v -timeout 90m -run 'Suite|Positives|Blocked|Believable' ./internal/firewall -firewall.whole -firewall.long $(LONG)
 	go test -count=1 -v -run TestCourseOfALead ./cmd/catchment
+	go test -count=1 -v -run '^TestFirewallCost$$' ./internal/capture -firewall-pairs $(PAIRS)
+	./bin/catchment prove firewall
 
 # Routing policies on both engines: a hundred thousand saved decisions replayed,
 # and back-tested against a slow recount, each with a control. Prints one table.

@@ -11,6 +11,7 @@ type crowd struct {
 	tag    string // tells crowds apart: part of keys and addresses
 	source string // id or slug
 	test   bool
+	says   []string // messages in turn; those below when nil
 }
 
 // phones is how many reserved numbers +1 NXX 555 01YY there are here: 712 area
@@ -74,7 +75,11 @@ func (c crowd) appendBody(b []byte, n int) []byte {
 	b = append(b, '-')
 	b = strconv.AppendInt(b, int64(n), 10)
 	b = append(b, `@example.com"},"message":"`...)
-	b = append(b, messages[n%len(messages)]...)
+	says := c.says
+	if says == nil {
+		says = messages
+	}
+	b = append(b, says[n%len(says)]...)
 	b = append(b, `","attribution":{"utm_source":"search","utm_campaign":"spring-open-days","gclid":"Cj0KCQ`...)
 	b = strconv.AppendInt(b, int64(100_000_000+n), 10)
 	b = append(b, `"},"custom":{"bedrooms":`...)

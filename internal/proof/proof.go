@@ -118,6 +118,7 @@ func proofs() []proof {
 		{"import", "a long file comes in once, through kills, in flat memory; history is not offered, and captured leads do not wait behind a live one", proveImport},
 		{"rotate", "every key is rotated under load, and whoever does it is killed: no request fails, no lead is lost", proveRotate},
 		{"flood", "attackers at the doors do not keep others waiting", proveFlood},
+		{"firewall", "a flood of attacks from one source is taken and held, and another source's leads are offered as fast as before", proveFirewall},
 		{"desk", "from a lead's POST to its offer on the screen, at a thousand leads a second", proveDesk},
 		{"uploads", "files that are made to do harm, too large, too slow and too many: each has its answer, and what is kept is harmless", proveUploads},
 		{"bench", "how much the door and the offers cost", proveBench},

@@ -34,6 +34,8 @@ func TestNewFileUsesItsIndexes(t *testing.T) {
 		`SELECT count(*) FROM offer WHERE account_id = ?1 AND user_id = ?2 AND open`:                                                                                "offer_open",
 		`SELECT next_what FROM lead WHERE account_id = ?1 AND person_id = ?2 AND project_id = ?3 ORDER BY created_at`:                                               "lead_person",
 		`SELECT next_what FROM lead WHERE account_id = ?1 AND closed_at IS NULL AND NOT test AND (enquiries > 1 OR previous_id IS NOT NULL) AND enquired_at > COALESCE(tried_at, attempted_at, 0) AND (enquired_at, lead_id) > (?2, ?3) ORDER BY enquired_at, lead_id LIMIT 50`: "lead_again",
+		`SELECT state FROM quarantine WHERE account_id = ?1 AND reason = 'firewall' AND state = 'held' AND inspected_at IS NULL AND rules IN ('[1]', '[2]') ORDER BY received_at, enquiry_id LIMIT 20`:                                                                          "quarantine_unasked",
+		`SELECT state FROM quarantine WHERE account_id = ?1 AND reason = 'firewall' AND state = 'held' AND inspected_at IS NULL AND rules NOT IN ('[1]', '[2]') ORDER BY received_at, enquiry_id LIMIT 20`:                                                                      "quarantine_inspect",
 		`SELECT key FROM job WHERE run_at <= ?1 ORDER BY run_at LIMIT 8`:                                                "job_due",
 		`SELECT user_id, presence, from_at, until_at FROM presence_span WHERE account_id = ?1 AND until_at IS NULL`:     "presence_open",
 		`SELECT detail FROM audit_event WHERE account_id = ?1 AND (at, event_id) < (?2, ?3) ORDER BY at DESC LIMIT 100`: "audit_list",

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -45,6 +46,7 @@ var steps = []step{
 	{"govulncheck", "known holes of modules, as far as they are reached", false, (*bench).govulncheck},
 	{"npm audit", "known holes of what the web app is made of", false, (*bench).npmAudit},
 	{"licences", "only permissive ones, of every module and package", false, (*bench).licences},
+	{"value gate", "a minute of drawn texts: of none that it lets by do the firewall's rules speak", false, (*bench).gate},
 	{"firewall", "the Core Rule Set's own regression tests, and leads that must pass", true, (*bench).firewall},
 	{"prove tenants", "each account sees only its own", true, prove("tenants")},
 	{"prove rights", "each role may what the table says, at every route", true, prove("rights")},
@@ -52,6 +54,7 @@ var steps = []step{
 	{"prove edge", "testssl.sh and slowhttptest", true, prove("edge")},
 	{"prove scanners", "sqlmap and wapiti, on every route", true, prove("scanners")},
 	{"prove webhooks", "what goes out reaches no private place, and is not lost", true, prove("webhooks")},
+	{"prove uploads", "files that are made to do harm", true, prove("uploads")},
 	{"prove sealed", "copies of all files open nothing", true, prove("sealed")},
 	{"fuzz", "every parser, for a set time each", true, (*bench).fuzz},
 }
@@ -148,6 +151,21 @@ func (b *bench) run(dir, name string, args ...string) (out, errOut []byte, statu
 		return o.Bytes(), e.Bytes(), exit.ExitCode(), nil
 	}
 	return o.Bytes(), e.Bytes(), 0, err
+}
+
+var drawnTexts = regexp.MustCompile(`\d+ texts, \d+ of them inert`)
+
+// gate draws texts for the value gate's promise.
+func (b *bench) gate() (outcome, error) {
+	out, errOut, status, err := b.run(".", "go", "test", "-count=1", "-v", "-run", "^TestInertIsNotBlocked$", "./internal/firewall", "-firewall.long", "1m")
+	if err != nil {
+		return outcome{}, err
+	}
+	o := outcome{saw: string(drawnTexts.Find(out))}
+	if status != 0 || o.saw == "" {
+		o.wrong = []string{last(append(out, errOut...))}
+	}
+	return o, nil
 }
 
 // firewall runs the long form of the firewall's tests.

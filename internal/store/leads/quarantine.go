@@ -51,8 +51,12 @@ var (
 		ORDER BY q.received_at DESC, q.enquiry_id DESC LIMIT $6`)
 	judge = store.Register("leads.quarantine.judge", `UPDATE quarantine SET state = $4, judged_at = $5, judged_by = $6
 		WHERE account_id = $1 AND enquiry_id = $2 AND state = $3`)
+	unasked = store.Register("leads.quarantine.unasked", `SELECT `+heldColumns+` FROM quarantine
+		WHERE account_id = $1 AND reason = 'firewall' AND state = 'held' AND inspected_at IS NULL AND rules IN ('[1]', '[2]')
+		ORDER BY received_at, enquiry_id LIMIT $2`)  // firewall.TooLarge, firewall.Unjudged
 	uninspected = store.Register("leads.quarantine.uninspected", `SELECT `+heldColumns+` FROM quarantine
-		WHERE account_id = $1 AND reason = 'firewall' AND state = 'held' AND inspected_at IS NULL ORDER BY received_at, enquiry_id LIMIT $2`)
+		WHERE account_id = $1 AND reason = 'firewall' AND state = 'held' AND inspected_at IS NULL AND rules NOT IN ('[1]', '[2]')
+		ORDER BY received_at, enquiry_id LIMIT $2`)
 	inspected = store.Register("leads.quarantine.inspected", `UPDATE quarantine SET inspected_at = $3, rules = $4
 		WHERE account_id = $1 AND enquiry_id = $2 AND inspected_at IS NULL`)
 	releaseEnquiry = store.Register("leads.enquiry.release", `UPDATE enquiry SET state = 'attached', lead_id = $3, re_enquiry = $4
@@ -115,15 +119,23 @@ func rulesJSON(rules []int) string {
 }
 
 // Uninspected returns up to limit enquiries that the firewall holds and that the
-// whole set of its rules was not asked about yet, oldest first.
+// whole set of its rules was not asked about yet: first those that no rule was
+// asked about at the door, as the whole set may find nothing in them; then the oldest.
 func Uninspected(tx *store.Tx, limit int) (out []Held, err error) {
-	rows, err := tx.Query(uninspected, limit)
-	err = store.Each(rows, err, func(scan func(...any) error) error {
-		h, err := scanHeld(scan)
-		out = append(out, h)
-		return err
-	})
-	return out, err
+	for _, st := range []*store.Stmt{unasked, uninspected} {
+		if limit <= len(out) {
+			break
+		}
+		rows, err := tx.Query(st, limit-len(out))
+		if err := store.Each(rows, err, func(scan func(...any) error) error {
+			h, err := scanHeld(scan)
+			out = append(out, h)
+			return err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // Inspected notes what the whole set said.
