@@ -13,6 +13,7 @@ import (
 	"catchment/internal/courier"
 	"catchment/internal/keyring"
 	"catchment/internal/outward"
+	"catchment/internal/password"
 	"catchment/internal/signin"
 	"catchment/internal/webhook"
 )
@@ -129,14 +130,21 @@ func (h *house) dismissCouriers() {
 	}
 }
 
-func (h *house) newSignin() *signin.Signin {
+func (h *house) newSignin() (*signin.Signin, error) {
+	var leaked *password.Leaked
+	if path := h.c.LeakedPasswords; path != "" {
+		var err error
+		if leaked, err = password.OpenLeaked(path); err != nil {
+			return nil, fmt.Errorf("--leaked-passwords: %w", err)
+		}
+	}
 	host := ""
 	if u, err := url.Parse(h.c.publicURL()); err == nil {
 		host = u.Hostname()
 	}
 	return signin.New(signin.Options{DB: h.db, Directory: h.directory, Keys: h.ring, Courier: h.phones, Countries: h.c.countries(), Host: host,
-		Opener: h.opener(), Events: h.events, Jobs: h.jobs, Log: h.log, Hash: hashCommand(),
-		SSO: signin.SSO{Accounts: h.accounts, PublicURL: h.c.publicURL(), Names: outward.Resolver(h.c.DNS), Inside: h.c.insideSSO()}})
+		Opener: h.opener(), Events: h.events, Jobs: h.jobs, Log: h.log, Hash: hashCommand(), Leaked: leaked,
+		SSO: signin.SSO{Accounts: h.accounts, PublicURL: h.c.publicURL(), Names: outward.Resolver(h.c.DNS), Inside: h.c.insideSSO()}}), nil
 }
 
 // newWebhooks tells accounts' own addresses what happens.

@@ -20,20 +20,21 @@ import (
 
 // edgeConfig is what can be set of the gate house.
 type edgeConfig struct {
-	TLSCert        string `name:"tls-cert" help:"PEM file with the certificate and its chain; read again when it changes." env:"CATCHMENT_TLS_CERT" type:"path"`
-	TLSKey         string `name:"tls-key" help:"PEM file with the certificate's key." env:"CATCHMENT_TLS_KEY" type:"path"`
-	ACMEDomain     string `name:"acme-domain" help:"Host names to get certificates for, apart by commas." env:"CATCHMENT_ACME_DOMAIN"`
-	ACMEEmail      string `name:"acme-email" help:"Where the authority may write to." env:"CATCHMENT_ACME_EMAIL"`
-	ACMEDirectory  string `name:"acme-directory" help:"The authority's directory; Let's Encrypt's when empty." env:"CATCHMENT_ACME_DIRECTORY"`
-	ACMECA         string `name:"acme-ca" help:"PEM file with what to trust the authority's own TLS by, besides the system's." env:"CATCHMENT_ACME_CA" type:"path"`
-	HTTPListen     string `name:"http-listen" help:"Address for plain HTTP, as :80; all it does is send callers to --public-url." env:"CATCHMENT_HTTP_LISTEN"`
-	TrustedProxies string `name:"trusted-proxies" help:"Networks of the proxies in front, apart by commas: their word about the caller's address is taken, and nobody else's." env:"CATCHMENT_TRUSTED_PROXIES"`
-	OperatorNets   string `name:"operator-networks" help:"Networks from which operators may come, apart by commas, as 192.0.2.0/24: elsewhere their routes and sessions are refused. Empty: from anywhere." env:"CATCHMENT_OPERATOR_NETWORKS"`
-	Approvals      int    `help:"How many operators approve it, besides the one who asks, before leads are opened without an account's grant. 0: two, and one in the demo." default:"0" env:"CATCHMENT_APPROVALS"`
-	ProxyHeader    string `name:"proxy-header" help:"The header in which they write it: ${enum}." enum:"x-forwarded-for,forwarded" default:"x-forwarded-for" env:"CATCHMENT_PROXY_HEADER"`
-	Connections    int    `help:"Connections at once, from everybody." default:"16384" env:"CATCHMENT_CONNECTIONS"`
-	PerAddress     int    `name:"connections-per-address" help:"Connections at once from one IPv4 address or IPv6 /64; trusted proxies may have more." default:"512" env:"CATCHMENT_CONNECTIONS_PER_ADDRESS"`
-	DrainWait      int    `name:"drain-wait" help:"Seconds from saying that it stops (/readyz) to taking no more connections: as long as a load balancer needs to find out." default:"0" env:"CATCHMENT_DRAIN_WAIT"`
+	TLSCert         string `name:"tls-cert" help:"PEM file with the certificate and its chain; read again when it changes." env:"CATCHMENT_TLS_CERT" type:"path"`
+	TLSKey          string `name:"tls-key" help:"PEM file with the certificate's key." env:"CATCHMENT_TLS_KEY" type:"path"`
+	ACMEDomain      string `name:"acme-domain" help:"Host names to get certificates for, apart by commas." env:"CATCHMENT_ACME_DOMAIN"`
+	ACMEEmail       string `name:"acme-email" help:"Where the authority may write to." env:"CATCHMENT_ACME_EMAIL"`
+	ACMEDirectory   string `name:"acme-directory" help:"The authority's directory; Let's Encrypt's when empty." env:"CATCHMENT_ACME_DIRECTORY"`
+	ACMECA          string `name:"acme-ca" help:"PEM file with what to trust the authority's own TLS by, besides the system's." env:"CATCHMENT_ACME_CA" type:"path"`
+	HTTPListen      string `name:"http-listen" help:"Address for plain HTTP, as :80; all it does is send callers to --public-url." env:"CATCHMENT_HTTP_LISTEN"`
+	TrustedProxies  string `name:"trusted-proxies" help:"Networks of the proxies in front, apart by commas: their word about the caller's address is taken, and nobody else's." env:"CATCHMENT_TRUSTED_PROXIES"`
+	OperatorNets    string `name:"operator-networks" help:"Networks from which operators may come, apart by commas, as 192.0.2.0/24: elsewhere their routes and sessions are refused. Empty: from anywhere." env:"CATCHMENT_OPERATOR_NETWORKS"`
+	LeakedPasswords string `name:"leaked-passwords" help:"File of passwords that leaked, as Pwned Passwords gives them out: lines of SHA-1 in hexadecimal, sorted. Nobody may choose one of them. Empty: common ones are refused." type:"path" env:"CATCHMENT_LEAKED_PASSWORDS"`
+	Approvals       int    `help:"How many operators approve it, besides the one who asks, before leads are opened without an account's grant. 0: two, and one in the demo." default:"0" env:"CATCHMENT_APPROVALS"`
+	ProxyHeader     string `name:"proxy-header" help:"The header in which they write it: ${enum}." enum:"x-forwarded-for,forwarded" default:"x-forwarded-for" env:"CATCHMENT_PROXY_HEADER"`
+	Connections     int    `help:"Connections at once, from everybody." default:"16384" env:"CATCHMENT_CONNECTIONS"`
+	PerAddress      int    `name:"connections-per-address" help:"Connections at once from one IPv4 address or IPv6 /64; trusted proxies may have more." default:"512" env:"CATCHMENT_CONNECTIONS_PER_ADDRESS"`
+	DrainWait       int    `name:"drain-wait" help:"Seconds from saying that it stops (/readyz) to taking no more connections: as long as a load balancer needs to find out." default:"0" env:"CATCHMENT_DRAIN_WAIT"`
 }
 
 // checkEdge finds settings of the gate house that do not go together.

@@ -400,7 +400,9 @@ func (h *house) buildStages(ctx context.Context) error {
 	if err := h.hireCouriers(); err != nil {
 		return err
 	}
-	h.signin = h.newSignin()
+	if h.signin, err = h.newSignin(); err != nil {
+		return err
+	}
 	h.intake = intake.New(intake.Options{
 		DB: h.db, Accounts: h.accounts, Opener: keyring.NewDropOpener(), Jobs: h.jobs, Events: h.events, Stream: h.journal.Stream(), Ledger: h.ledger, Log: h.log, Firewall: h.firewall, Texts: h.opener(),
 	})

@@ -60,7 +60,11 @@ func offline(ctx context.Context, w *world, c config) (*house, error) {
 	h.keepKeysets()
 	publisher := publish.New(publish.Options{DB: h.db, Jobs: h.jobs, Log: h.log})
 	h.directory = directory.New(directory.Options{DB: h.db, Keys: ringForDirectory{h}, Log: h.log, Changed: publisher.Changed, Record: record, DeviceEnded: h.deviceEnded, PushesEnded: h.pushesEnded})
-	h.signin = h.newSignin()
+	if h.signin, err = h.newSignin(); err != nil {
+		h.directory.Close()
+		h.db.Close()
+		return nil, err
+	}
 	h.intake = intake.New(intake.Options{DB: h.db, Accounts: h.accounts, Opener: keyring.NewDropOpener(), Jobs: h.jobs, Events: h.events, Log: h.log})
 	return h, nil
 }

@@ -20,7 +20,7 @@ import (
 // Redeem uses up a one-time link: its user gets the password, becomes active,
 // and is signed in. Earlier sessions end.
 func (s *Signin) Redeem(ctx context.Context, c Client, link, password string) (SignedIn, error) {
-	if err := checkPassword("password", password); err != nil {
+	if err := s.checkPassword("password", password); err != nil {
 		return SignedIn{}, err
 	}
 	spent := problem.Unauthenticated("The link was used already, or its time is over. Ask for a new one.")
@@ -78,7 +78,7 @@ func (s *Signin) ChangePassword(ctx context.Context, p directory.Principal, old,
 	if (p.Second || p.Must) && p.Shown.Level() < 2 { // or whoever guessed the password would own it
 		return SignedIn{}, problem.Forbidden("second_factor_required", "Show your second factor first: POST it to /v1/sessions/current/factors.")
 	}
-	if err := checkPassword("new_password", fresh); err != nil {
+	if err := s.checkPassword("new_password", fresh); err != nil {
 		return SignedIn{}, err
 	}
 	mac := vault.MAC(p.User.UUID()) // tries are counted for the user

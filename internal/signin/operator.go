@@ -24,7 +24,7 @@ type Staff = access.Staff
 
 // CreateStaff is CreateOperator for either role of the platform.
 func (s *Signin) CreateStaff(ctx context.Context, who Staff, email, password string) (id account.UserID, err error) {
-	if err := checkPassword("password", password); err != nil {
+	if err := s.checkPassword("password", password); err != nil {
 		return id, err
 	}
 	stored, err := s.hasher.Hash(ctx, password)

@@ -58,6 +58,7 @@ type Options struct {
 	Jobs      *jobs.List       // for alarms that are pushed; nil: none are
 	SSO       SSO              // for single sign-on
 	Hash      []string         // command that runs password.Serve; none: passwords are hashed in this process
+	Leaked    *password.Leaked // passwords that nobody may choose, closed by Close; nil: only common ones are refused
 	Log       *slog.Logger
 	Now       func() time.Time // time.Now when nil
 }
@@ -118,6 +119,9 @@ func (s *Signin) Close() {
 	s.end()
 	s.work.Wait()
 	s.hasher.Close()
+	if s.o.Leaked != nil {
+		_ = s.o.Leaked.Close() // it was only read
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := s.Flush(ctx); err != nil {
