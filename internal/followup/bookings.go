@@ -65,11 +65,15 @@ func unitReference(s string) bool {
 }
 
 // Book keeps a booking: the sale is that of the lead's owner. A unit of a
-// project is booked once; of two at the same time one gets 409 unit_booked.
+// project is booked once; of two at the same time one gets 409 unit_booked. With
+// somebody who was erased there is no deal: 409 person_erased.
 func (f *Followup) Book(tx *store.Tx, w Worker, id lead.ID, d Deal, now time.Time) (leads.Booking, error) {
-	l, err := f.load(tx, w, id)
+	l, alive, err := f.loadAlive(tx, w, id)
 	if err != nil {
 		return leads.Booking{}, err
+	}
+	if !alive {
+		return leads.Booking{}, erased()
 	}
 	if faults := d.check(l, now); len(faults) > 0 {
 		return leads.Booking{}, problem.Invalid(faults...)

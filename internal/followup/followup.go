@@ -294,7 +294,7 @@ func (f *Followup) personKey(tx *store.Tx, p lead.PersonID) (keyring.SubjectKey,
 		return keyring.SubjectKey{}, err
 	}
 	if wrapped[subject] == nil {
-		return keyring.SubjectKey{}, problem.Conflict("person_erased", "The person of this lead was erased.")
+		return keyring.SubjectKey{}, erased()
 	}
 	keys, err := f.keys.Get(tx.Context(), tx.Account())
 	if err != nil {
@@ -308,6 +308,10 @@ func (f *Followup) personKey(tx *store.Tx, p lead.PersonID) (keyring.SubjectKey,
 		return keyring.SubjectKey{}, err
 	}
 	return keys.OpenSubjectKey(subject, wrapped[subject])
+}
+
+func erased() error {
+	return problem.Conflict("person_erased", "The person of this lead was erased.")
 }
 
 // CheckNote says what is wrong with the text of a note: nil for nothing. The
@@ -326,16 +330,28 @@ func CheckNote(field, text string) *problem.Field {
 	return nil
 }
 
-// load finds the lead for who may work it; for others it does not exist.
+// load finds the lead for who may work it; for others it does not exist. Its
+// person is held: an erasure that is judging whether anything was done waits for
+// what is done here, or this transaction waits for it and sees who is gone.
 func (f *Followup) load(tx *store.Tx, w Worker, id lead.ID) (leads.Lead, error) {
-	l, err := leads.LeadByID(tx, id)
-	if errors.Is(err, store.ErrNone) {
-		return leads.Lead{}, problem.NotFound()
-	}
-	if err == nil && !w.mayWork(l.Owner, l.Project) {
-		return leads.Lead{}, passedOn(tx, w, l)
-	}
+	l, _, err := f.loadAlive(tx, w, id)
 	return l, err
+}
+
+// loadAlive is load, and says whether the person is not erased.
+func (f *Followup) loadAlive(tx *store.Tx, w Worker, id lead.ID) (l leads.Lead, alive bool, err error) {
+	l, err = leads.LeadByID(tx, id)
+	if errors.Is(err, store.ErrNone) {
+		return leads.Lead{}, false, problem.NotFound()
+	}
+	if err != nil {
+		return l, false, err
+	}
+	if !w.mayWork(l.Owner, l.Project) {
+		return leads.Lead{}, false, passedOn(tx, w, l)
+	}
+	alive, err = people.Hold(tx, l.Person)
+	return l, alive, err
 }
 
 func (f *Followup) emit(tx *store.Tx, k events.Kind, l leads.Lead, w Worker, now time.Time, data map[string]any) {

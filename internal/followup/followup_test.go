@@ -13,6 +13,7 @@ import (
 	"catchment/internal/lead"
 	"catchment/internal/store"
 	"catchment/internal/store/leads"
+	"catchment/internal/store/people"
 	"catchment/internal/store/storetest"
 	"catchment/internal/store/work"
 	"catchment/internal/vault"
@@ -276,6 +277,54 @@ func TestNotesAreSealed(t *testing.T) {
 		err := db.Write(t.Context(), w.scope, func(tx *store.Tx) error { return second(w.f.Note(tx, w.owner, erased.ID, vault.Hide(canary), w.at)) })
 		if code(err) != "person_erased" {
 			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// Whatever is told of a lead whose person is being erased waits for the
+// erasure, and what it would have lost is refused.
+func TestWhatIsToldWaitsForAnErasure(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		for name, tell := range map[string]func(w *world, tx *store.Tx, id lead.ID) error{
+			"note": func(w *world, tx *store.Tx, id lead.ID) error {
+				return second(w.f.Note(tx, w.owner, id, vault.Hide("prefers mornings"), w.at))
+			},
+			"booking": func(w *world, tx *store.Tx, id lead.ID) error {
+				return second(w.f.Book(tx, w.owner, id, followup.Deal{Value: 1, Currency: "GBP"}, time.Now()))
+			},
+			"visit": func(w *world, tx *store.Tx, id lead.ID) error {
+				return second(w.f.PlanVisit(tx, w.owner, id, followup.Plan{At: time.Now().Add(time.Hour), Place: vault.Hide("the gate")}, time.Now()))
+			},
+		} {
+			w := newWorld(t, db)
+			l := w.lead()
+			held, goOn, told := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+			erased := make(chan error, 1)
+			go func() {
+				erased <- db.Write(t.Context(), w.scope, func(tx *store.Tx) error {
+					if err := people.HoldAlone(tx, []lead.PersonID{l.Person}); err != nil {
+						return err
+					}
+					close(held)
+					<-goOn
+					return people.Erase(tx, []lead.PersonID{l.Person}, time.Now())
+				})
+			}()
+			<-held
+			go func() {
+				told <- db.Write(t.Context(), w.scope, func(tx *store.Tx) error { return tell(w, tx, l.ID) })
+			}()
+			select {
+			case err := <-told:
+				t.Errorf("%s: did not wait: %v", name, err)
+				told <- err
+			case <-time.After(150 * time.Millisecond):
+			}
+			close(goOn)
+			w.ok(<-erased)
+			if err := <-told; code(err) != "person_erased" {
+				t.Errorf("%s: got %v", name, err)
+			}
 		}
 	})
 }

@@ -2,10 +2,14 @@ package intake
 
 import (
 	"testing"
+	"time"
 
 	"catchment/internal/account"
 	"catchment/internal/events"
 	"catchment/internal/lead"
+	"catchment/internal/store"
+	"catchment/internal/store/people"
+	"catchment/internal/vault/reveal"
 )
 
 // gone is a deletion ledger.
@@ -55,6 +59,55 @@ func TestWhatTheLedgerNamesIsDropped(t *testing.T) {
 		h.tenant = ended
 		if len(h.leads()) != 0 || len(h.dead("")) != 0 {
 			t.Error("an account that is gone has something again")
+		}
+	})
+}
+
+// Who enquires while the person of their number is being erased is somebody
+// new: what was accepted is not sealed under a key that goes.
+func TestAnEnquiryWhileItsPersonIsErased(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		first := h.post(sent{body: body("Ada", "+442079460101", "")})
+		held, goOn, erased := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		go func() {
+			erased <- h.db.Write(t.Context(), h.scope, func(tx *store.Tx) error {
+				of := []lead.PersonID{first.Person}
+				if err := people.HoldAlone(tx, of); err != nil {
+					return err
+				}
+				close(held)
+				<-goOn
+				all, err := people.Indexes(tx, of)
+				if err == nil {
+					err = people.DropIndexes(tx, all)
+				}
+				if err != nil {
+					return err
+				}
+				return people.Erase(tx, of, time.Now())
+			})
+		}()
+		<-held
+		again := sent{enquiry: lead.NewEnquiryID(), body: body("Ada", "+442079460101", "")}
+		entry := h.entry(h.tenant, again)
+		taken := make(chan struct{})
+		go func() { defer close(taken); h.take(entry) }()
+		select {
+		case <-taken:
+			t.Error("it did not wait for the erasure")
+		case <-time.After(200 * time.Millisecond):
+		}
+		close(goOn)
+		if err := <-erased; err != nil {
+			t.Fatal(err)
+		}
+		<-taken
+		e := h.enquiry(again.enquiry)
+		if e.State != lead.Attached || e.Person == first.Person {
+			t.Fatalf("%s, of the erased person: %v", e.State, e.Person == first.Person)
+		}
+		if got := h.open(h.person(e.Person).Name); reveal.Text(got.Values[0]) != "Ada" || len(h.dead("")) != 0 {
+			t.Errorf("its name does not open, or there are dead letters: %d", len(h.dead("")))
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"catchment/internal/account"
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
+	"catchment/internal/store"
 	"catchment/internal/store/leads"
 	"catchment/internal/store/people"
 	"catchment/internal/vault"
@@ -21,6 +22,7 @@ type human struct {
 	id      lead.PersonID
 	key     Sealer // nil until it is needed
 	wrapped []byte
+	erased  bool
 
 	hasName, hasPhone, hasEmail bool
 	fill                        values // what the row lacks and an item brought
@@ -53,6 +55,9 @@ func (b *batch) loadHumans(wanted []people.Key, more ...lead.PersonID) error {
 	}
 	for key, id := range found {
 		if h := b.byID[id]; h != nil {
+			if h.erased && !b.careful {
+				return store.ErrAgain // erased since the index was read, which is gone now: this is somebody new
+			}
 			b.byKey[key] = h
 		}
 	}
@@ -74,7 +79,7 @@ func (b *batch) know(ids []lead.PersonID) error {
 		root := rootOf(rows, id)
 		h := b.byID[root.ID]
 		if h == nil {
-			h = &human{id: root.ID, wrapped: root.WrappedKey, hasName: root.HasName, hasPhone: root.HasPhone, hasEmail: root.HasEmail,
+			h = &human{id: root.ID, wrapped: root.WrappedKey, erased: root.Erased, hasName: root.HasName, hasPhone: root.HasPhone, hasEmail: root.HasEmail,
 				open: map[account.ProjectID]openLead{}, closed: map[account.ProjectID]leads.Brief{}}
 			b.byID[root.ID] = h
 		}

@@ -37,6 +37,9 @@ func (in *Intake) Merge(tx *store.Tx, kept, merged lead.PersonID, actor string) 
 }
 
 func mergeable(tx *store.Tx, kept, merged lead.PersonID) error {
+	if _, err := people.Hold(tx, kept, merged); err != nil {
+		return err
+	}
 	k, err := people.One(tx, kept)
 	if errors.Is(err, store.ErrNone) {
 		return problem.NotFound()

@@ -54,20 +54,28 @@ func (p *Privacy) eraseAll(ctx context.Context, s account.Scope, ids []lead.Pers
 	}
 	at := p.now()
 	for _, w := range all {
-		for _, one := range w.persons { // in one entry each, so that undoing a merge in an older database hides nobody
-			e := ledger.Entry{At: at, Account: s.Account(), Person: one}
-			if one == w.id {
-				e.Enquiries = append(slices.Clone(w.enquiries), w.dead...)
-			}
-			if err := p.o.Ledger.Add(ctx, e); err != nil {
-				return fmt.Errorf("privacy: erase: %w", err)
-			}
+		if err := p.list(ctx, s, w, at); err != nil {
+			return err
 		}
 	}
 	if err := p.destroy(ctx, s, all, at); err != nil {
 		return err
 	}
 	return p.o.Scrub(ctx)
+}
+
+// list has the ledger name a human.
+func (p *Privacy) list(ctx context.Context, s account.Scope, w whole, at time.Time) error {
+	for _, one := range w.persons { // in one entry each, so that undoing a merge in an older database hides nobody
+		e := ledger.Entry{At: at, Account: s.Account(), Person: one}
+		if one == w.id {
+			e.Enquiries = append(slices.Clone(w.enquiries), w.dead...)
+		}
+		if err := p.o.Ledger.Add(ctx, e); err != nil {
+			return fmt.Errorf("privacy: erase: %w", err)
+		}
+	}
+	return nil
 }
 
 // find reads what the humans left. Blind indexes that come in meanwhile are
@@ -138,11 +146,10 @@ func (p *Privacy) destroy(ctx context.Context, s account.Scope, all []whole, at 
 		var ids []lead.PersonID
 		for _, w := range all {
 			err := p.o.DB.Write(ctx, s, func(tx *store.Tx) error {
-				now, err := readWhole(tx, w.id)
+				now, err := hold(tx, w)
 				if err != nil {
 					return err
 				}
-				now.indexes, now.dead = w.indexes, w.dead
 				return p.write(tx, now, at)
 			})
 			if err != nil {
@@ -157,6 +164,26 @@ func (p *Privacy) destroy(ctx context.Context, s account.Scope, all []whole, at 
 		all = slices.DeleteFunc(again, func(w whole) bool { return len(w.indexes) == 0 })
 	}
 	return nil
+}
+
+// hold has nobody write anything of a human until the transaction ends, and
+// reads what there is of them now. The persons come before their leads, as in
+// every other transaction.
+func hold(tx *store.Tx, w whole) (now whole, err error) {
+	if now, err = readWhole(tx, w.id); err != nil {
+		return now, err
+	}
+	if err := people.HoldAlone(tx, now.persons); err != nil {
+		return now, err
+	}
+	if now, err = readWhole(tx, w.id); err != nil {
+		return now, err
+	}
+	if err := leads.HoldAlone(tx, now.leads); err != nil {
+		return now, err
+	}
+	now.indexes, now.dead = w.indexes, w.dead
+	return now, nil
 }
 
 func (p *Privacy) write(tx *store.Tx, w whole, at time.Time) error {

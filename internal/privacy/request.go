@@ -29,6 +29,9 @@ func (p *Privacy) Ask(tx *store.Tx, kind people.RequestKind, of lead.PersonID, r
 	if received.After(now.Add(time.Minute)) || received.Before(now.AddDate(-1, 0, 0)) {
 		return people.Request{}, problem.InvalidField("received_at", "bad_time", "A request was received at most a year ago, and not in the future.")
 	}
+	if _, err := people.Hold(tx, of); err != nil {
+		return people.Request{}, err
+	}
 	who, err := people.One(tx, of)
 	if errors.Is(err, store.ErrNone) {
 		return people.Request{}, problem.InvalidField("person_id", "unknown_person", "No person of this account has this id.")
@@ -97,6 +100,9 @@ const restricted = "restricted"
 // restrict keeps the person's data and has nobody contact them: a suppression,
 // which counts everywhere already.
 func (p *Privacy) restrict(tx *store.Tx, id lead.PersonID, actor string, now time.Time) error {
+	if _, err := people.Hold(tx, id); err != nil {
+		return err
+	}
 	ok, err := people.Suppress(tx, people.Suppression{ID: lead.NewSuppressionID(), Person: id, Reason: restricted, By: actor, From: now})
 	if err != nil || !ok { // they must not be contacted already
 		return err

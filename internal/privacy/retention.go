@@ -13,7 +13,6 @@ import (
 	"catchment/internal/problem"
 	"catchment/internal/store"
 	"catchment/internal/store/carry"
-	"catchment/internal/store/people"
 	"catchment/internal/store/retention"
 )
 
@@ -231,10 +230,7 @@ func (p *Privacy) pageOfPersons(ctx context.Context, s account.Scope, cut retent
 	return nil
 }
 
-// retire erases who is due, and returns them. So that nobody is erased who
-// comes again meanwhile, their blind indexes go first, in a transaction that
-// looks once more: from then on the same number is of somebody new. Who did come
-// in between gets them back.
+// retire erases who is due, and returns them.
 func (p *Privacy) retire(ctx context.Context, s account.Scope, cut retention.Cut, due []verdict) (gone []verdict, err error) {
 	if len(due) == 0 {
 		return nil, nil
@@ -247,48 +243,68 @@ func (p *Privacy) retire(ctx context.Context, s account.Scope, cut retention.Cut
 	if err != nil {
 		return nil, err
 	}
-	for i := range all {
-		err := p.o.DB.Write(ctx, s, func(tx *store.Tx) error {
+	if err := p.findDead(ctx, s, all); err != nil {
+		return nil, err
+	}
+	var left []whole
+	at := p.now()
+	for _, w := range all {
+		still, err := p.retireOne(ctx, s, cut, w, at)
+		if err != nil {
+			return nil, fmt.Errorf("privacy: erase: %w", err)
+		}
+		if len(still) > 0 {
+			gone, left = append(gone, still...), append(left, w)
+		}
+	}
+	if len(gone) == 0 {
+		return nil, nil
+	}
+	if err := p.destroy(ctx, s, left, at); err != nil { // what was written beside it
+		return nil, err
+	}
+	return gone, p.o.Scrub(ctx)
+}
+
+// mostToList bounds how long a transaction waits for the ledger's bucket: on
+// SQLite nobody else writes meanwhile.
+const mostToList = 5 * time.Second
+
+// retireOne judges once more and erases, all in one transaction that holds the
+// human: what is done with them at the same moment is seen and keeps them, or
+// waits and is told that they are gone. The ledger names them before the commit,
+// when nothing but the commit can fail any more; a transaction that has to run
+// again after that does not judge again, because what the ledger names goes.
+func (p *Privacy) retireOne(ctx context.Context, s account.Scope, cut retention.Cut, w whole, at time.Time) (gone []verdict, err error) {
+	listed := false
+	err = p.o.DB.Write(ctx, s, func(tx *store.Tx) error {
+		now, err := hold(tx, w)
+		if err != nil {
+			return err
+		}
+		if !listed {
+			gone = nil
 			plan, err := retention.Get(tx)
 			if err != nil || plan.Rules.None() {
 				return err
 			}
-			still, err := judge(tx, cut, []lead.PersonID{all[i].id})
-			if err != nil || len(still) == 0 {
+			gone, err = judge(tx, cut, []lead.PersonID{w.id})
+			if err != nil || len(gone) == 0 {
 				return err
 			}
-			gone = append(gone, still...)
-			return people.DropIndexes(tx, all[i].indexes)
+		}
+		if err := p.write(tx, now, at); err != nil {
+			return err
+		}
+		tx.BeforeCommit(func() error {
+			listed = true // after an error of the ledger's it may name them all the same
+			wait, stop := context.WithTimeout(ctx, mostToList)
+			defer stop()
+			return p.list(wait, s, now, at)
 		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	ids = nil
-	err = p.o.DB.Write(ctx, s, func(tx *store.Tx) error {
-		for _, w := range all {
-			if !slices.ContainsFunc(gone, func(d verdict) bool { return d.id == w.id }) {
-				continue
-			}
-			still, err := judge(tx, cut, []lead.PersonID{w.id})
-			if err != nil {
-				return err
-			}
-			if len(still) > 0 {
-				ids = append(ids, w.id)
-				continue
-			}
-			if _, err := people.AddIndex(tx, w.indexes); err != nil {
-				return err
-			}
-			gone = slices.DeleteFunc(gone, func(d verdict) bool { return d.id == w.id })
-		}
 		return nil
 	})
-	if err != nil || len(ids) == 0 {
-		return nil, err
-	}
-	return gone, p.eraseAll(ctx, s, ids)
+	return gone, err
 }
 
 func (p *Privacy) pageOfSubmissions(ctx context.Context, s account.Scope, cut retention.Cut, at *retention.Place) error {

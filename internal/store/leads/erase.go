@@ -17,6 +17,7 @@ var (
 	eraseDead   = store.List("leads.erase.dead", `DELETE FROM dead_letter WHERE account_id = $1 AND enquiry_id IN (LIST)`)
 	eraseNotes  = store.List("leads.erase.notes", `DELETE FROM note WHERE account_id = $1 AND lead_id IN (LIST)`)
 	erasePlaces = store.List("leads.erase.places", `UPDATE site_visit SET place = NULL WHERE account_id = $1 AND lead_id IN (LIST)`)
+	holdAlone   = store.List("leads.erase.hold", `SELECT l.lead_id FROM lead l WHERE l.account_id = $1 AND l.lead_id IN (LIST) FOR UPDATE OF l`)
 	forgetMACs  = store.Register("leads.erase.bursts", `DELETE FROM burst WHERE account_id = $1`)
 )
 
@@ -43,6 +44,16 @@ func EnquiriesOfPersons(tx *store.Tx, of []lead.ID, persons []lead.PersonID) (ou
 		return nil, err
 	}
 	return out, tx.QueryList(looseEnquiries, nil, anys(persons), take)
+}
+
+// HoldAlone has nobody else write these leads until the transaction ends: what
+// was done with one before is there to be read, and what comes after meets what
+// this transaction made of it.
+func HoldAlone(tx *store.Tx, of []lead.ID) error {
+	return tx.QueryList(holdAlone, nil, anys(of), func(scan func(...any) error) error {
+		var id lead.ID
+		return scan(&id)
+	})
 }
 
 // Erase destroys what is personal in the leads and enquiries, with what came in

@@ -15,6 +15,8 @@ var (
 	eraseWithheld = store.List("people.erase.withheld", `DELETE FROM withheld WHERE account_id = $1 AND person_id IN (LIST)`)
 	erasePast     = store.List("people.erase.past", `DELETE FROM person_past WHERE account_id = $1 AND person_id IN (LIST)`)
 	eraseEvidence = store.List("people.erase.evidence", `UPDATE suppression SET evidence = NULL WHERE account_id = $1 AND person_id IN (LIST)`)
+	hold          = store.List("people.hold", `SELECT p.erased_at IS NOT NULL FROM person p WHERE p.account_id = $1 AND p.person_id IN (LIST) FOR KEY SHARE OF p`)
+	holdAlone     = store.List("people.hold_alone", `SELECT p.person_id FROM person p WHERE p.account_id = $1 AND p.person_id IN (LIST) FOR UPDATE OF p`)
 	notErased     = store.List("people.erase.left", `SELECT p.person_id FROM person p WHERE p.account_id = $1 AND p.person_id IN (LIST) AND (p.erased_at IS NULL
 		OR EXISTS (SELECT 1 FROM person_key k WHERE k.account_id = $1 AND k.person_id = p.person_id))`)
 	// All of an account's blind indexes are read: who erases is in no hurry, and
@@ -70,6 +72,32 @@ func Erase(tx *store.Tx, ids []lead.PersonID, at time.Time) error {
 		}
 	}
 	return nil
+}
+
+// Hold keeps these persons from being erased until the transaction ends, and
+// reports whether they all are there and not erased. Whoever writes something of
+// a person holds them first: then either the erasure finds it, or it is known
+// here that nothing can be written any more. Several may hold a person at once.
+func Hold(tx *store.Tx, ids ...lead.PersonID) (bool, error) {
+	there := 0
+	err := tx.QueryList(hold, nil, anys(ids), func(scan func(...any) error) error {
+		var erased bool
+		err := scan(&erased)
+		if !erased {
+			there++
+		}
+		return err
+	})
+	return there == len(ids), err
+}
+
+// HoldAlone waits until nobody holds these persons, and has nobody hold them
+// until the transaction ends: an erasure's.
+func HoldAlone(tx *store.Tx, ids []lead.PersonID) error {
+	return tx.QueryList(holdAlone, nil, anys(ids), func(scan func(...any) error) error {
+		var id lead.PersonID
+		return scan(&id)
+	})
 }
 
 // NotErased picks those persons that exist and are not erased, or not wholly.

@@ -30,6 +30,7 @@ type Known struct {
 	HasName, HasPhone, HasEmail bool
 	HasMerged                   bool   // another was merged into it
 	WrappedKey                  []byte // nil when the person was erased
+	Erased                      bool
 }
 
 var (
@@ -37,8 +38,8 @@ var (
 		WHERE account_id = $1 AND field = $2 AND mac IN (LIST)`)
 	known = store.List("people.known", `SELECT p.person_id, p.merged_into, p.name IS NOT NULL, p.phone IS NOT NULL, p.email IS NOT NULL,
 		EXISTS (SELECT 1 FROM person m WHERE m.account_id = $1 AND m.merged_into = p.person_id),
-		(SELECT k.wrapped FROM person_key k WHERE k.account_id = $1 AND k.person_id = p.person_id)
-		FROM person p WHERE p.account_id = $1 AND p.person_id IN (LIST)`)
+		(SELECT k.wrapped FROM person_key k WHERE k.account_id = $1 AND k.person_id = p.person_id), p.erased_at IS NOT NULL
+		FROM person p WHERE p.account_id = $1 AND p.person_id IN (LIST) FOR KEY SHARE OF p`)
 	mergedInto = store.List("people.merged_into", `SELECT person_id FROM person WHERE account_id = $1 AND merged_into IN (LIST)`)
 	addIndex   = store.Bulk("people.add_index",
 		`INSERT INTO person_index (account_id, field, mac, person_id) VALUES`, `($1, $2, $3, $4)`, `ON CONFLICT DO NOTHING`)
@@ -90,12 +91,17 @@ func AddIndex(tx *store.Tx, entries []Entry) (int64, error) {
 	return tx.Bulk(addIndex, rows)
 }
 
-// Load returns what intake needs of the persons, as far as they exist.
+// Load returns what intake needs of the persons, as far as they exist, and
+// holds them, see Hold: what is taken of them is not destroyed by an erasure
+// that did not know of it.
 func Load(tx *store.Tx, ids []lead.PersonID) ([]Known, error) {
 	out := make([]Known, 0, len(ids))
 	err := tx.QueryList(known, nil, anys(ids), func(scan func(...any) error) error {
 		var k Known
-		err := scan(&k.ID, &k.MergedInto, &k.HasName, &k.HasPhone, &k.HasEmail, &k.HasMerged, &k.WrappedKey)
+		err := scan(&k.ID, &k.MergedInto, &k.HasName, &k.HasPhone, &k.HasEmail, &k.HasMerged, &k.WrappedKey, &k.Erased)
+		if k.Erased {
+			k.WrappedKey = nil // PostgreSQL waited for the erasure, and knows the key from before it
+		}
 		out = append(out, k)
 		return err
 	})

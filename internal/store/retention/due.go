@@ -42,6 +42,7 @@ const personColumns = `p.person_id, p.test, p.created_at, p.erased_at IS NOT NUL
 // What was done with a lead, each at its latest.
 const leadColumns = `l.lead_id, l.person_id, l.created_at, l.enquired_at, l.offered_at, l.accepted_at, l.attempted_at, l.contacted_at, l.closed_at, l.tried_at, l.next_at,
 	(SELECT MAX(n.created_at) FROM note n WHERE n.account_id = $1 AND n.lead_id = l.lead_id),
+	(SELECT MAX(f.created_at) FROM lead_file f WHERE f.account_id = $1 AND f.lead_id = l.lead_id),
 	(SELECT MAX(a.created_at) FROM attempt a WHERE a.account_id = $1 AND a.lead_id = l.lead_id),
 	(SELECT MAX(o.made_at) FROM offer o WHERE o.account_id = $1 AND o.lead_id = l.lead_id),
 	(SELECT MAX(c.at) FROM stage_change c WHERE c.account_id = $1 AND c.lead_id = l.lead_id),
@@ -128,7 +129,7 @@ func PersonsByID(tx *store.Tx, ids []lead.PersonID) (out []Person, err error) {
 func Leads(tx *store.Tx, of []lead.PersonID) (out []Lead, err error) {
 	err = tx.QueryList(leadFacts, nil, anys(of), func(scan func(...any) error) error {
 		var l Lead
-		var at [18]time.Time
+		var at [19]time.Time
 		to := []any{&l.ID, &l.Person}
 		for i := range at {
 			to = append(to, store.Time(&at[i]))
