@@ -10,10 +10,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"catchment/internal/caller"
 	"catchment/internal/edge"
+	"catchment/internal/page"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -106,8 +108,13 @@ func (c config) certificates(log *slog.Logger) (edge.Certificates, error) {
 func (c config) tlsFolder() string  { return filepath.Join(c.Data, "tls") }
 func (c config) acmeFolder() string { return filepath.Join(c.Data, "acme") }
 
+// domains are those of --acme-domain, and the host of --files-origin.
 func (c config) domains() []string {
-	return strings.FieldsFunc(c.ACMEDomain, func(r rune) bool { return r == ',' || r == ' ' })
+	out := strings.FieldsFunc(c.ACMEDomain, func(r rune) bool { return r == ',' || r == ' ' })
+	if host := c.filesHost(); host != "" && !slices.ContainsFunc(out, func(d string) bool { return strings.EqualFold(d, host) }) {
+		out = append(out, host)
+	}
+	return out
 }
 
 // hosts are the names that an own certificate is for: those of the machine,
@@ -116,6 +123,9 @@ func (c config) hosts() []string {
 	out := []string{"localhost", "127.0.0.1", "::1"}
 	if u, err := url.Parse(c.PublicURL); err == nil {
 		out = append(out, u.Hostname())
+	}
+	if host := c.filesHost(); host != "" {
+		out = append(out, host)
 	}
 	for _, address := range []string{c.Listen, c.Inner} {
 		if host, _, err := net.SplitHostPort(address); err == nil {
@@ -312,7 +322,7 @@ func classOf(r *http.Request) edge.Class {
 		return edge.Stream
 	case (strings.HasPrefix(p, "/v1/imports/") || strings.HasPrefix(p, "/v1/exports/")) && (strings.HasSuffix(p, "/file") || strings.HasSuffix(p, "/result")):
 		return edge.File
-	case strings.HasPrefix(p, "/v1/leads/") && strings.Contains(p, "/files"):
+	case strings.HasPrefix(p, "/v1/leads/") && strings.Contains(p, "/files"), p == "/v1/images", strings.HasPrefix(p, page.Prefix):
 		return edge.File
 	}
 	return edge.Quick

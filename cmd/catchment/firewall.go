@@ -71,7 +71,7 @@ func (h *house) openFirewall() {
 func (h *house) guards() []web.Guard {
 	out := []web.Guard{web.ByAddress(h.limits)}
 	if h.guard != nil { // behind the limits of addresses
-		out = append([]web.Guard{web.Firewalled(h.guard, h.c.Firewall == "watch", h.log, captured)}, out...)
+		out = append([]web.Guard{web.Firewalled(h.guard, h.c.Firewall == "watch", h.log, func(r *http.Request) bool { return captured(r) || picture(r) })}, out...)
 	}
 	return out
 }

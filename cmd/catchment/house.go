@@ -37,6 +37,7 @@ import (
 	"catchment/internal/ledger"
 	"catchment/internal/limits"
 	"catchment/internal/notify"
+	"catchment/internal/page"
 	"catchment/internal/privacy"
 	"catchment/internal/publish"
 	"catchment/internal/routing"
@@ -98,7 +99,8 @@ type house struct {
 	watcher   *insight.Watcher
 	webhooks  *webhook.Deliverer
 	desk      *desk.Desk
-	follower  *follower // while a move copies what stands on SQL
+	page      *page.Door // nil but for --role all and web
+	follower  *follower  // while a move copies what stands on SQL
 
 	heir       atomic.Pointer[house] // the house that has this one's door after a move
 	replayed   atomic.Bool           // what was deleted is gone from this database, too
@@ -458,10 +460,12 @@ func (h *house) buildDoors() error {
 	})
 	console.New(console.Parts{
 		API: api, DB: h.db, Directory: h.directory, Signin: h.signin, Routing: h.routing, Watcher: h.watcher, Events: h.events, Replayer: h.intake, Carrier: h.carrier, Opener: opener, Privacy: h.privacy, Mail: h.mail, Webhooks: h.webhooks,
-		Limits: h.limits, Tree: h.tree, PublicURL: h.c.publicURL(), EndProof: h.endProof, Ended: h.ended,
+		Limits: h.limits, Tree: h.tree, PublicURL: h.c.publicURL(), Images: publish.NewImages(h.jobs, h.events), Filing: h.filing, FilesRoom: h.c.FilesRoom << 20, FilesURL: h.c.filesURL(), Log: h.log, EndProof: h.endProof, Ended: h.ended,
 	})
 	h.operate(api)
-	screens, err := app.New()
+	h.page = page.New(h.filing)
+	h.page.Register(h.mux)
+	screens, err := app.New(h.c.FilesOrigin)
 	if err != nil {
 		return err
 	}

@@ -135,6 +135,9 @@ func (h *house) metrics(more []prometheus.Collector) *prometheus.Registry {
 	if h.webhooks != nil {
 		r.MustRegister(hooks{h})
 	}
+	if h.page != nil {
+		r.MustRegister(pictures{h})
+	}
 	return r
 }
 

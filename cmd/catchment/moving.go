@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"catchment/internal/page"
 	"catchment/internal/problem"
 	"catchment/internal/store"
 	"catchment/internal/store/mover"
@@ -203,7 +204,7 @@ func (r *rooms) empty(within time.Duration) {
 
 // enter has the house answer from now on.
 func (s *server) enter(h *house) (before *rooms) {
-	return s.doors.Swap(&rooms{house: h, outer: web.Wrap(h.mux, s.log, h.guards()...), inner: h.innerRoutes(s.gate.metrics()...),
+	return s.doors.Swap(&rooms{house: h, outer: page.Apart(h.c.FilesOrigin, web.Wrap(h.mux, s.log, h.guards()...)), inner: h.innerRoutes(s.gate.metrics()...),
 		foreign: func() { h.unknown("foreign-origin") }})
 }
 

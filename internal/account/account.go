@@ -38,6 +38,8 @@ type (
 	ViewID = ident.ID[viewKind]
 	// WebhookID names an address that is told what happens.
 	WebhookID = ident.ID[webhookKind]
+	// ImageID names a public picture. Its link has another name, which is secret.
+	ImageID = ident.ID[imageKind]
 )
 
 // NewID makes the id of a new account. (Its kind is not exported, so that
@@ -61,6 +63,7 @@ func NewPushID() PushID         { return ident.New[pushKind]() }
 func NewGrantID() GrantID       { return ident.New[grantKind]() }
 func NewViewID() ViewID         { return ident.New[viewKind]() }
 func NewWebhookID() WebhookID   { return ident.New[webhookKind]() }
+func NewImageID() ImageID       { return ident.New[imageKind]() }
 
 // IDFrom and UserIDFrom give 16 bytes their kind back.
 func IDFrom(b [16]byte) ID         { return ident.From[scope.Account](b) }
@@ -106,6 +109,7 @@ func ParsePushID(s string) (PushID, error)         { return ident.Parse[pushKind
 func ParseGrantID(s string) (GrantID, error)       { return ident.Parse[grantKind](s) }
 func ParseViewID(s string) (ViewID, error)         { return ident.Parse[viewKind](s) }
 func ParseWebhookID(s string) (WebhookID, error)   { return ident.Parse[webhookKind](s) }
+func ParseImageID(s string) (ImageID, error)       { return ident.Parse[imageKind](s) }
 
 type (
 	userKind     struct{}
@@ -124,6 +128,7 @@ type (
 	grantKind    struct{}
 	viewKind     struct{}
 	webhookKind  struct{}
+	imageKind    struct{}
 )
 
 func (userKind) Prefix() string     { return "user" }
@@ -142,6 +147,7 @@ func (pushKind) Prefix() string     { return "push" }
 func (grantKind) Prefix() string    { return "grant" }
 func (viewKind) Prefix() string     { return "view" }
 func (webhookKind) Prefix() string  { return "whk" }
+func (imageKind) Prefix() string    { return "img" }
 
 // Role is what a user or a secret key is in an account, or on the platform: one
 // of those below, or the text form of a RoleID.
@@ -184,7 +190,7 @@ const (
 	ReadSetup      Permission = "setup:read"       // projects, sources, pools, stages, people's presence
 	ManageSetup    Permission = "setup:manage"     // projects, sources, stages
 	EnterSpend     Permission = "spend:enter"      // what was paid for sources and campaigns
-	DraftContent   Permission = "content:draft"    // what is shown on pages, before it is
+	DraftContent   Permission = "content:draft"    // what is shown on pages, before it is; pictures, which are shown to whoever has their link
 	PublishContent Permission = "content:publish"  // have it shown
 	ManagePeople   Permission = "people:manage"    // users and roles
 	ManageKeys     Permission = "keys:manage"      // publishable and secret keys

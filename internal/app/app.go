@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"mime"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 	"time"
@@ -36,7 +37,18 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 
 // The worker with the desk's sealed database may compile WebAssembly, and not
 // more; its page may not even that. A worker has the policy of its own answer.
-var sealedPolicy = strings.Replace(policy, "script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'", 1)
+func sealed(policy string) string {
+	return strings.Replace(policy, "script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'", 1)
+}
+
+// policyWith lets pages show pictures of another origin, too.
+func policyWith(pictures string) string {
+	u, err := url.Parse(pictures)
+	if err != nil || u.Host == "" {
+		return policy
+	}
+	return strings.Replace(policy, "img-src 'self'", "img-src 'self' "+u.Scheme+"://"+u.Host, 1)
+}
 
 const (
 	index   = "index.html"
@@ -54,24 +66,26 @@ type file struct {
 
 // Door serves the app under /app/ and leads there from /.
 type Door struct {
-	files map[string]*file
-	start *file
+	files  map[string]*file
+	start  *file
+	policy string // Content-Security-Policy
 }
 
-// New reads what was embedded.
-func New() (*Door, error) {
+// New reads what was embedded. pictures is the origin from which its pages show
+// public pictures besides their own; "" for none.
+func New(pictures string) (*Door, error) {
 	files, err := fs.Sub(dist, "dist")
 	if err != nil {
 		return nil, err
 	}
-	return open(files)
+	return open(files, pictures)
 }
 
 // Built says whether the program has the app in it.
 func (d *Door) Built() bool { return d.files[index] != nil }
 
-func open(from fs.FS) (*Door, error) {
-	d := &Door{files: map[string]*file{}}
+func open(from fs.FS, pictures string) (*Door, error) {
+	d := &Door{files: map[string]*file{}, policy: policyWith(pictures)}
 	err := fs.WalkDir(from, ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
@@ -105,9 +119,9 @@ func (d *Door) add(name string, text []byte) {
 	}
 	f := d.files[name]
 	if f == nil {
-		f = &file{kind: kindOf(name), forms: map[string][]byte{}, tags: map[string]string{}, hashed: strings.HasPrefix(name, "assets/"), policy: policy}
+		f = &file{kind: kindOf(name), forms: map[string][]byte{}, tags: map[string]string{}, hashed: strings.HasPrefix(name, "assets/"), policy: d.policy}
 		if strings.HasPrefix(name, "assets/sealed-") {
-			f.policy = sealedPolicy
+			f.policy = sealed(d.policy)
 		}
 		d.files[name] = f
 	}

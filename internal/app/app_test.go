@@ -23,7 +23,7 @@ func built(t *testing.T) *httptest.Server {
 		"sign.svg":            {Data: []byte("<svg/>")},
 		"sw.js":               {Data: []byte("worker")},
 		"assets/noext-hash1":  {Data: []byte("x")},
-	})
+	}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestWhatIsServedWhere(t *testing.T) {
 		}
 		want := policy
 		if strings.Contains(c.path, "/sealed-") { // and no other file
-			want = sealedPolicy
+			want = sealed(policy)
 		}
 		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Content-Security-Policy") != want {
 			t.Errorf("%s: headers %v", c.path, h)
@@ -121,8 +121,8 @@ func TestThePolicyIsStrict(t *testing.T) {
 			t.Errorf("the policy lacks %q", must)
 		}
 	}
-	if strings.Replace(sealedPolicy, " 'wasm-unsafe-eval'", "", 1) != policy || sealedPolicy == policy {
-		t.Errorf("the database's worker has the policy %q", sealedPolicy)
+	if strings.Replace(sealed(policy), " 'wasm-unsafe-eval'", "", 1) != policy || sealed(policy) == policy {
+		t.Errorf("the database's worker has the policy %q", sealed(policy))
 	}
 }
 
@@ -132,7 +132,7 @@ func TestWithoutABuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := open(fstest.MapFS{unbuilt: {Data: page}})
+	d, err := open(fstest.MapFS{unbuilt: {Data: page}}, "")
 	if err != nil || d.Built() {
 		t.Fatal(d, err)
 	}
@@ -143,10 +143,10 @@ func TestWithoutABuild(t *testing.T) {
 	if w.Code != 200 || !strings.Contains(w.Body.String(), "make build") {
 		t.Error(w.Code, w.Body)
 	}
-	if _, err := New(); err != nil {
+	if _, err := New(""); err != nil {
 		t.Error(err)
 	}
-	if _, err := open(fstest.MapFS{}); err == nil {
+	if _, err := open(fstest.MapFS{}, ""); err == nil {
 		t.Error("an empty folder was taken for an app")
 	}
 }

@@ -19,6 +19,7 @@ import (
 	_ "catchment/internal/store/carry"
 	_ "catchment/internal/store/changes"
 	_ "catchment/internal/store/concerns"
+	_ "catchment/internal/store/content"
 	_ "catchment/internal/store/counts"
 	_ "catchment/internal/store/cursor"
 	_ "catchment/internal/store/devices"

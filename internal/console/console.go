@@ -8,7 +8,9 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"log/slog"
 	"slices"
 
 	"catchment/internal/account"
@@ -17,12 +19,14 @@ import (
 	"catchment/internal/courier"
 	"catchment/internal/directory"
 	"catchment/internal/events"
+	"catchment/internal/filing"
 	"catchment/internal/insight"
 	"catchment/internal/intake"
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
 	"catchment/internal/limits"
 	"catchment/internal/privacy"
+	"catchment/internal/publish"
 	"catchment/internal/routing"
 	"catchment/internal/signin"
 	"catchment/internal/store"
@@ -64,6 +68,11 @@ type Parts struct {
 	Limits    *limits.Limits   // what accounts may have; nil: without limits
 	Tree      *audit.Sequencer // what makes the record verifiable
 	PublicURL string           // where the doors are, for snippets: "https://leads.example"
+	Images    *publish.Images
+	Filing    *filing.Filing // what public pictures show
+	FilesRoom int64          // bytes that all files of an account may have
+	FilesURL  string         // where the links to public pictures begin; PublicURL when empty
+	Log       *slog.Logger   // default slog.Default()
 	// EndProof is what the address of an account's certificate of deletion ends
 	// with: nobody can guess it. Ended gives the certificate, "" while the end goes
 	// on; false: the account has not ended.
@@ -76,6 +85,7 @@ type Console struct{ Parts }
 
 // New registers the routes.
 func New(p Parts) *Console {
+	p.Log, p.FilesURL = cmp.Or(p.Log, slog.Default()), cmp.Or(p.FilesURL, p.PublicURL)
 	c := &Console{p}
 	c.accountRoutes()
 	c.projectRoutes()
@@ -110,6 +120,7 @@ func New(p Parts) *Console {
 	c.openingRoutes()
 	c.endRoutes()
 	c.wholeRoutes()
+	c.imageRoutes()
 	return c
 }
 

@@ -19,6 +19,8 @@ import (
 	"catchment/internal/directory"
 	"catchment/internal/directory/directorytest"
 	"catchment/internal/events"
+	"catchment/internal/files"
+	"catchment/internal/filing"
 	"catchment/internal/insight"
 	"catchment/internal/intake"
 	"catchment/internal/jobs"
@@ -27,7 +29,9 @@ import (
 	"catchment/internal/keyring/keyringtest"
 	"catchment/internal/lead"
 	"catchment/internal/ledger"
+	"catchment/internal/page"
 	"catchment/internal/privacy"
+	"catchment/internal/publish"
 	"catchment/internal/receipt"
 	"catchment/internal/routing"
 	"catchment/internal/signin/signintest"
@@ -57,6 +61,8 @@ type house struct {
 	events  *events.Log
 	insight *insight.Insight
 	watcher *insight.Watcher
+	bucket  files.Bucket // of public pictures
+	filing  *filing.Filing
 
 	behind     error // what intake answers to who waits for it
 	recordKeys receipt.Keys
@@ -71,6 +77,12 @@ func each(t *testing.T, f func(t *testing.T, h *house)) {
 }
 
 func open(t *testing.T, db *store.DB) *house {
+	t.Helper()
+	return openAt(t, db, t.TempDir())
+}
+
+// openAt has its pictures in the bucket there.
+func openAt(t *testing.T, db *store.DB, bucket string) *house {
 	t.Helper()
 	h := &house{T: t, db: db}
 	ring := directorytest.Open(t, db)
@@ -106,9 +118,16 @@ func open(t *testing.T, db *store.DB) *house {
 	}
 	erasing := privacy.New(privacy.Options{DB: db, Jobs: list, Events: h.events, Accounts: ring.Accounts, Ledger: gone, Unread: unread, Taken: func(context.Context) error { return h.behind }, Grants: keyring.NewGrants(ring.Keyring, keyringtest.NewSafe())})
 	erasing.Register(h.runner)
+	h.bucket, err = files.Open(t.Context(), bucket, files.Options{})
+	h.ok(err)
+	pictures := filing.New(filing.Options{DB: db, Bucket: h.bucket, Dir: filepath.Join(t.TempDir(), "arriving")})
+	pictures.Register(h.runner)
+	h.filing = pictures
 	console.New(console.Parts{API: h.api, DB: db, Directory: h.dir, Signin: h.door.Signin, Routing: h.router, Watcher: h.watcher, Events: h.events, PublicURL: "https://leads.example",
+		Images: publish.NewImages(list, h.events), Filing: pictures, FilesRoom: 60 << 20, FilesURL: "https://files.example.net",
 		Replayer: taking,
 		Mail:     mail, Opener: ring.Opener(), Privacy: erasing, Webhooks: webhook.New(webhook.Options{DB: db, Accounts: ring.Accounts, Bell: alarm.Bell{Events: h.events}}), EndProof: func(account.ID) string { return "proof" }, Ended: func(account.ID) (string, bool) { return "", false }, Tree: tree(t, db, ring)})
+	page.New(pictures).Register(h.api.Mux())
 	server := httptest.NewServer(h.gate(web.Wrap(h.api.Mux(), log)))
 	t.Cleanup(server.Close)
 	h.url = server.URL

@@ -50,10 +50,8 @@ type FileRemoved struct {
 	Removed bool   `json:"removed"`
 }
 
-const octets = "application/octet-stream"
-
 var (
-	addFileOp = web.Op{Method: http.MethodPost, Path: "/v1/leads/{id}/files", Name: "add-file", Tag: "files", Permission: account.WorkLeads, Status: http.StatusCreated, Takes: octets, MaxBody: upload.MaxBytes,
+	addFileOp = web.Op{Method: http.MethodPost, Path: "/v1/leads/{id}/files", Name: "add-file", Tag: "files", Permission: account.WorkLeads, Status: http.StatusCreated, Takes: web.Octets, MaxBody: upload.MaxBytes,
 		Summary: "Add a file to a lead",
 		Detail: "The body is the file, as application/octet-stream whatever it is: its kind is told by its content. Its name goes into Content-Disposition: attachment; filename*=UTF-8''booking%20form.pdf. " +
 			"Taken are pictures (JPEG, PNG, WebP, GIF), PDF, plain text in UTF-8, and Word, Excel and PowerPoint files without macros, up to 25 MiB; a picture is drawn anew, without what it tells besides its pixels. docs/files.md has all refusals. Kept sealed under the person's key. " +
@@ -147,7 +145,7 @@ func (d *Desk) takeFile(w http.ResponseWriter, r *http.Request, v *web.Visit) (*
 	if err != nil {
 		return nil, err
 	}
-	if err := sendable(r); err != nil {
+	if err := web.SentAsFile(r); err != nil {
 		return nil, err
 	}
 	if err := d.Filing.Enter(ctx, v.Scope.Account()); err != nil {
@@ -175,19 +173,6 @@ func (d *Desk) takeFile(w http.ResponseWriter, r *http.Request, v *web.Visit) (*
 		d.giveUp(ctx, v, n.ID)
 	}
 	return out, err
-}
-
-// sendable says what is wrong with a file's headers.
-func sendable(r *http.Request) error {
-	switch {
-	case r.Header.Get("Content-Encoding") != "":
-		return problem.WrongType("Send the body without Content-Encoding.")
-	case r.Header.Get("Content-Type") != octets:
-		return problem.WrongType("Send the file as it is, with Content-Type: %s: what it is shows in it.", octets)
-	case r.ContentLength > upload.MaxBytes:
-		return upload.TooLarge()
-	}
-	return nil
 }
 
 func (d *Desk) keepFile(w http.ResponseWriter, r *http.Request, v *web.Visit, n followup.File, key keyring.ContentKey) (*LeadFile, error) {
@@ -323,9 +308,9 @@ func (d *Desk) describeFiles() {
 		"413": map[string]any{"description": "It is too large, or there is no room: file_too_large, too_many_files, account_full."},
 		"415": map[string]any{"description": "Files of this kind are not taken, or Content-Type is not application/octet-stream."},
 		"422": map[string]any{"description": "This file cannot be taken; errors says why."}})
-	add["requestBody"] = map[string]any{"required": true, "content": map[string]any{octets: whole}}
+	add["requestBody"] = map[string]any{"required": true, "content": map[string]any{web.Octets: whole}}
 	get := route(getFileOp, []any{leadID, fileID, header("Catchment-Purpose", "Why it is opened; it goes on the record. A session has its task as a default.")}, map[string]any{
-		"200": map[string]any{"description": "The file.", "content": map[string]any{octets: whole}},
+		"200": map[string]any{"description": "The file.", "content": map[string]any{web.Octets: whole}},
 		"422": map[string]any{"description": "A key has to say why: Catchment-Purpose."}})
 	d.API.Describe(web.Fragment{"paths": map[string]any{addFileOp.Path: map[string]any{"post": add}, getFileOp.Path: map[string]any{"get": get}}})
 }

@@ -76,6 +76,8 @@ const (
 	GrantEnded         Kind = "grant.ended"
 	LeadFileAdded      Kind = "lead.file_added"
 	LeadFileRemoved    Kind = "lead.file_removed"
+	ImageAdded         Kind = "image.added"
+	ImageRemoved       Kind = "image.removed"
 )
 
 // Kinds lists all of them.
@@ -89,7 +91,7 @@ func Kinds() []Kind {
 		VisitDone, VisitNoShow, VisitCancelled, BookingMade, BookingCancelled, LeadTagged,
 		PersonSuppressed, PersonUnsuppressed, PersonCorrected, EnquiryQuarantined, EnquiryReleased, EnquiryKept,
 		KeyEnding, RecoveryUsed, DeviceRevoked, PersonErased, EnquiryErased, GrantMade,
-		GrantUsed, GrantEnded, LeadFileAdded, LeadFileRemoved,
+		GrantUsed, GrantEnded, LeadFileAdded, LeadFileRemoved, ImageAdded, ImageRemoved,
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path"
 	"time"
 
 	"catchment/internal/account"
@@ -58,7 +59,7 @@ type Filing struct {
 	pictures *limits.Turns[account.ID]
 }
 
-// New returns it; Register has its job done.
+// New returns it; Register has its jobs done.
 func New(o Options) *Filing {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -66,8 +67,11 @@ func New(o Options) *Filing {
 	return &Filing{o, limits.NewTurns[account.ID](atOnce, ofOne, patience), limits.NewTurns[account.ID](pictures, pictures, 6*patience)}
 }
 
-// Register makes the runner do filing's job.
-func (f *Filing) Register(r *jobs.Runner) { r.Handle(FileJob, f.settle) }
+// Register makes the runner do filing's jobs.
+func (f *Filing) Register(r *jobs.Runner) {
+	r.Handle(FileJob, f.settle)
+	r.Handle(ImageJob, f.settleImage)
+}
 
 // Enter waits for a turn to send a file, before any of it is read. Leave gives
 // it back.
@@ -221,8 +225,16 @@ func away(err error) error {
 	return fmt.Errorf("filing: %w", err)
 }
 
-// RemoveAll takes all files of an account that has ended.
+// RemoveAll takes all files of an account that has ended, and its pictures.
 func (f *Filing) RemoveAll(ctx context.Context, of account.ID) error {
+	for file, err := range f.o.Bucket.List(ctx, indexName(of, "")) {
+		if err == nil {
+			err = f.forget(ctx, of, path.Base(file.Name))
+		}
+		if err != nil {
+			return fmt.Errorf("filing: %w", err)
+		}
+	}
 	for file, err := range f.o.Bucket.List(ctx, "leads/"+of.String()+"/") {
 		if err == nil {
 			err = f.o.Bucket.Remove(ctx, file.Name)

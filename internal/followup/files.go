@@ -10,6 +10,7 @@ import (
 	"catchment/internal/lead"
 	"catchment/internal/problem"
 	"catchment/internal/store"
+	"catchment/internal/store/content"
 	"catchment/internal/store/leads"
 	"catchment/internal/vault"
 )
@@ -47,7 +48,11 @@ func (f *Followup) BeginFile(tx *store.Tx, w Worker, n File, room int64, now tim
 	if count >= MaxFiles {
 		return fullUp("too_many_files", "This lead has %d files, which is as many as a lead has. Remove one that is not needed.", MaxFiles)
 	}
-	if bytes+n.Size > room {
+	_, shown, err := content.CountImages(tx)
+	if err != nil {
+		return err
+	}
+	if bytes+shown+n.Size > room {
 		return fullUp("account_full", "The files of this account fill its %d MiB. Remove some, or ask whoever runs the server for more (--files-room).", room>>20)
 	}
 	row, err := f.fileRow(tx, w, l, n, now)

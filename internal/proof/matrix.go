@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"catchment/internal/upload/specimen"
 )
 
 // The matrix says, for every place in which the API takes an id, of which kind
@@ -19,7 +21,7 @@ var pathKinds = map[string]string{
 	"leads": "lead", "enquiries": "enquiry", "offers": "offer", "persons": "person", "merges": "merge",
 	"projects": "project", "sources": "source", "stages": "stage", "users": "user", "keys": "key", "record": "entry",
 	"dead-letters": "dead", "members": "user", "policies": "policy", "backtests": "backtest", "f": "source",
-	"accounts": "account", "passkeys": "passkey", "roles": "role", "views": "view", "webhooks": "webhook", "files": "file",
+	"accounts": "account", "passkeys": "passkey", "roles": "role", "views": "view", "webhooks": "webhook", "files": "file", "images": "image",
 	"ended":  "ending", // an account with its proof; without one nothing is told
 	"visits": "visit", "bookings": "booking", "quarantine": "enquiry", "imports": "import", "exports": "export", "archives": "archive", "sessions": "session", "devices": "device", "alarms": "alarm", "attempts": "attempt", "subject-requests": "request", "grants": "grant", "holidays": "holiday", "approvals": "approval", "reports": "report",
 }
@@ -51,7 +53,7 @@ var inPages = []string{"capture-form", "form-thanks"}
 var prefixes = map[string]string{
 	"account": "acct", "ending": "acct", "lead": "lead", "enquiry": "enq", "offer": "offr", "person": "prsn", "merge": "mrg", "project": "proj",
 	"source": "src", "stage": "stg", "user": "user", "key": "key", "dead": "dead", "note": "note", "pool": "pool", "policy": "plcy", "round": "rnd", "attempt": "attm", "entry": "rec",
-	"visit": "visit", "booking": "book", "import": "imp", "export": "exp", "archive": "exp", "session": "sess", "backtest": "btst", "alarm": "alrm", "passkey": "passkey", "device": "dev", "request": "dsr", "role": "role", "grant": "grant", "holiday": "hol", "approval": "appr", "report": "rpt", "view": "view", "webhook": "whk", "file": "file",
+	"visit": "visit", "booking": "book", "import": "imp", "export": "exp", "archive": "exp", "session": "sess", "backtest": "btst", "alarm": "alrm", "passkey": "passkey", "device": "dev", "request": "dsr", "role": "role", "grant": "grant", "holiday": "hol", "approval": "appr", "report": "rpt", "view": "view", "webhook": "whk", "file": "file", "image": "img",
 }
 
 // route is one operation of the OpenAPI document.
@@ -388,6 +390,9 @@ func (r route) request(d *document, own map[string]string, at *place, id string)
 		req.contentType, req.body = "application/x-www-form-urlencoded", []byte("email=visitor%40example.com&_test=1")
 		if strings.HasSuffix(r.path, "/files") {
 			req.contentType, req.body = "application/octet-stream", []byte("A file of a lead.")
+		}
+		if r.path == "/v1/images" {
+			req.contentType, req.body = "application/octet-stream", specimen.PNG(8, 8)
 		}
 		if r.method == "PUT" { // the file of an import
 			req.contentType, req.body = "text/csv", []byte("email\nvisitor@example.com\n")

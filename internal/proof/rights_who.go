@@ -482,6 +482,13 @@ func (c *cast) prepare(ctx context.Context, r route, who *credential, ids map[st
 		err := c.admin.post(ctx, "/v1/webhooks", map[string]any{"url": "https://localhost/spare"}, &h)
 		ids["webhook"] = h.ID
 		return who.api, err
+	case "remove-image":
+		if who.abroad {
+			return who.api, nil
+		}
+		id, err := c.admin.publish(ctx)
+		ids["image"] = id
+		return who.api, err
 	case "revoke-key", "rotate-key", "change-key":
 		if who.role != "admin" || who.abroad {
 			return who.api, nil

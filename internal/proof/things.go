@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"catchment/internal/upload/specimen"
 )
 
 // things makes and lists what the company has. The message of its leads is a
@@ -171,7 +173,7 @@ func (m *matrix) alarm(ctx context.Context, a *api, out map[string]string) error
 	return errors.New("no alarm within 30s of a clock of one second")
 }
 
-// carry begins an import, an export and a back-test, and makes a role and a day off, so that there is one of each.
+// carry begins an import, an export and a back-test, and makes a role, a day off and a public picture, so that there is one of each.
 func (m *matrix) carry(ctx context.Context, a *api, out map[string]string) error {
 	for kind, of := range map[string]struct {
 		path string
@@ -193,7 +195,23 @@ func (m *matrix) carry(ctx context.Context, a *api, out map[string]string) error
 		}
 		out[kind] = made.ID
 	}
-	return nil
+	var err error
+	out["image"], err = a.publish(ctx)
+	return err
+}
+
+// publish adds a public picture.
+func (a *api) publish(ctx context.Context) (id string, err error) {
+	const path = "/v1/images"
+	r, err := a.do(ctx, http.MethodPost, path, http.Header{"Content-Type": {"application/octet-stream"}}, specimen.PNG(8, 8))
+	if err != nil {
+		return "", err
+	}
+	if r.status != http.StatusCreated {
+		return "", refusal{http.MethodPost, path, r.status, problemCode(r.status, r.body), string(r.body)}
+	}
+	var made struct{ ID string }
+	return made.ID, json.Unmarshal(r.body, &made)
 }
 
 // sell begins an attempt, plans a visit and books, so that there is one of each.

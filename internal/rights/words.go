@@ -87,7 +87,7 @@ var words = []Word{
 	{Permission: account.ReadSetup, Reaches: whole, Words: "Sees projects, sources, stages and who works here"},
 	{Permission: account.ManageSetup, Reaches: whole, Words: "Changes projects, sources and stages"},
 	{Permission: account.EnterSpend, Reaches: whole, Words: "Enters what was paid for sources and campaigns"},
-	{Permission: account.DraftContent, Reaches: whole, Coming: true, Words: "Drafts content"},
+	{Permission: account.DraftContent, Reaches: whole, Words: "Adds and removes public pictures, for mails and pages"},
 	{Permission: account.PublishContent, Reaches: whole, Coming: true, Words: "Publishes content"},
 	{Permission: account.ManagePeople, Reaches: whole, Words: "Invites and changes users, makes roles, sets the rules of signing in"},
 	{Permission: account.ManageKeys, Reaches: whole, Words: "Makes, rotates and revokes keys, and webhooks"},

@@ -59,6 +59,18 @@ func Redraw(w io.Writer, r io.ReaderAt, size int64, k Kind) (Kind, error) {
 	return out, nil
 }
 
+// Pixels says how wide and how high a picture is; nothing is decoded for it.
+func Pixels(r io.ReaderAt, size int64, k Kind) (width, height int, err error) {
+	if !k.Picture() {
+		return 0, 0, bad("damaged", damaged)
+	}
+	c, err := configs[k](io.NewSectionReader(r, 0, size))
+	if err != nil {
+		return 0, 0, bad("damaged", damaged)
+	}
+	return c.Width, c.Height, nil
+}
+
 // orientation is the EXIF tag's value, 1 to 8; 1 when there is none, or it
 // cannot be read: then the picture shows as it lies.
 func orientation(r io.ReaderAt, size int64, k Kind) int {

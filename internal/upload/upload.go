@@ -68,6 +68,12 @@ func TooLarge() error {
 	return p
 }
 
+// NoPicture refuses a file that would be taken elsewhere, where only pictures
+// are.
+func NoPicture() error {
+	return wrongKind("not_a_picture", "Only pictures are shown to everybody. Send a JPEG, PNG, WebP or GIF.")
+}
+
 // wrongKind is 415: files of this kind are not taken at all.
 func wrongKind(code, format string, args ...any) error {
 	p := problem.WrongType(format, args...)

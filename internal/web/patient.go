@@ -3,7 +3,27 @@ package web
 import (
 	"net/http"
 	"time"
+
+	"catchment/internal/problem"
+	"catchment/internal/upload"
 )
+
+// Octets is what a file's body is sent as, whatever it is.
+const Octets = "application/octet-stream"
+
+// SentAsFile says what is wrong with the headers of a request whose body is a
+// file, before any of it is read.
+func SentAsFile(r *http.Request) error {
+	switch {
+	case r.Header.Get("Content-Encoding") != "":
+		return problem.WrongType("Send the body without Content-Encoding.")
+	case r.Header.Get("Content-Type") != Octets:
+		return problem.WrongType("Send the file as it is, with Content-Type: %s: what it is shows in it.", Octets)
+	case r.ContentLength > upload.MaxBytes:
+		return upload.TooLarge()
+	}
+	return nil
+}
 
 // Idle is how long a file may rest between two pieces, in or out.
 const Idle = 60 * time.Second

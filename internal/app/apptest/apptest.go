@@ -46,7 +46,7 @@ type Browser struct {
 // missing.
 func Open(t testing.TB) *Browser {
 	t.Helper()
-	if d, err := app.New(); err != nil || !d.Built() {
+	if d, err := app.New(""); err != nil || !d.Built() {
 		t.Skip("the app is not built in: make build")
 	}
 	return start(t)

@@ -110,9 +110,16 @@ func CountFiles(tx *store.Tx, id lead.ID) (ofLead int, bytes int64, err error) {
 		return 0, 0, err
 	}
 	if err = tx.Row(fileCount, id).Scan(&ofLead); err == nil {
-		err = tx.Row(fileBytes).Scan(&bytes)
+		bytes, err = FileBytes(tx)
 	}
 	return ofLead, bytes, err
+}
+
+// FileBytes says how many bytes all files of the account's leads have, those
+// that arrive counted with what they may have.
+func FileBytes(tx *store.Tx) (bytes int64, err error) {
+	err = tx.Row(fileBytes).Scan(&bytes)
+	return bytes, err
 }
 
 // FilesOfLeads lists the files of these leads, in no order.

@@ -56,6 +56,7 @@ var fates = map[string]func(*Table){
 	"device": left(devices), "push_subscription": left(devices),
 	"key_generation": left("a key's older texts end with their place"),
 	"lead_file":      left("what is in a file lies in the bucket; fetch files one by one"),
+	"image":          left("a picture lies in the bucket, and its link is of this place; fetch pictures by their links"),
 	"answered":       left("answers to repeated requests live for a day"),
 	"burst":          left("counts of the last minutes"),
 	"export":         left(files), "export_chunk": left(files), "import_chunk": left(files),
