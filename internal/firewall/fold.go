@@ -64,10 +64,11 @@ type operatorFunc func(string) bool
 func (f operatorFunc) Evaluate(_ plugintypes.TransactionState, v string) bool { return f(v) }
 
 // append appends the text as the rules see it, without the bytes of value 0,
-// which they drop. Beyond the basic plane four digits of five make the byte,
+// which they drop; whole says that there were none. Beyond the basic plane four digits of five make the byte,
 // and the rest stands as it is.
-func (t *folded) append(dst []byte, s string) []byte {
+func (t *folded) append(dst []byte, s string) (out []byte, whole bool) {
 	const digits = "0123456789abcdef"
+	whole = true
 	for _, r := range s {
 		rest := ""
 		switch {
@@ -77,6 +78,8 @@ func (t *folded) append(dst []byte, s string) []byte {
 			}
 			if r != 0 {
 				dst = append(dst, byte(r))
+			} else {
+				whole = false
 			}
 			continue
 		case r >= 1<<20:
@@ -90,8 +93,10 @@ func (t *folded) append(dst []byte, s string) []byte {
 		}
 		if b != 0 {
 			dst = append(dst, b)
+		} else {
+			whole = false // rule 942100 speaks of the text before they are dropped, too
 		}
 		dst = append(dst, rest...)
 	}
-	return dst
+	return dst, whole
 }

@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"bytes"
+	"fmt"
 	"html"
 	"strings"
 	"unicode/utf8"
@@ -41,8 +42,30 @@ func (g gate) inert(s string) bool {
 		return true
 	}
 	var more [512]byte
-	seen := g.table.append(more[:0], s)
-	return signs(seen) && words(seen, false) && !injection(string(seen))
+	seen, whole := g.table.append(more[:0], s)
+	if !whole || !signs(seen) || !words(seen, false) || injection(string(seen)) {
+		return false
+	}
+	between, _ := libinjection.IsSQLi(escaped(s))
+	return !between
+}
+
+// escaped is the text between two transformations, of which rule 942100 speaks as
+// well (multiMatch): %u and the hexadecimal number for what is not ASCII. "1" before such a letter
+// is a number and a remainder then.
+func escaped(s string) string {
+	if isASCII(s) {
+		return s
+	}
+	b := make([]byte, 0, 4*len(s))
+	for _, r := range s {
+		if r < utf8.RuneSelf {
+			b = append(b, byte(r))
+		} else {
+			b = fmt.Appendf(b, "%%u%04x", r)
+		}
+	}
+	return string(b)
 }
 
 func isASCII(s string) bool {

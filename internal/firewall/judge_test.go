@@ -35,7 +35,7 @@ func TestGate(t *testing.T) {
 		}
 		promise(t, j, s)
 	}
-	for _, s := range []string{"' or 1=1 --", "<script>", "javascript:alert", "union select a from b", "java\tscript:x", "x\u2019 or 1=1", "1 or 1 -- "} {
+	for _, s := range []string{"' or 1=1 --", "<script>", "javascript:alert", "union select a from b", "java\tscript:x", "x\u2019 or 1=1", "1 or 1 -- ", "5 or 1שלום עולם זה טקסט בעברית "} {
 		if j.inert(s) {
 			t.Errorf("inert: %q", s)
 		}
