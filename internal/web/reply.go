@@ -196,6 +196,8 @@ func unreadable(errs []error) *problem.Problem {
 		var d huma.ErrorDetailer
 		if errors.As(err, &d) && d.ErrorDetail().Location == "body" {
 			switch m := d.ErrorDetail().Message; {
+			case strings.HasPrefix(m, zeroAt):
+				return zeroField(strings.TrimPrefix(m, zeroAt))
 			case strings.Contains(m, "duplicate"):
 				return problem.Unreadable("duplicate_key", "The JSON object has a key twice.")
 			case strings.Contains(m, "json") || strings.Contains(m, "JSON") || strings.Contains(m, "jsontext"):

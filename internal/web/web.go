@@ -201,15 +201,20 @@ func processMAC() func(string) [32]byte {
 	}
 }
 
-// strictJSON refuses repeated names, unknown members (through the schema) and
-// broken UTF-8, which encoding/json lets through.
+// strictJSON refuses repeated names, unknown members (through the schema),
+// broken UTF-8, which encoding/json lets through, and U+0000.
 var strictJSON = huma.Format{
 	Marshal: func(w io.Writer, v any) error {
 		e := json.NewEncoder(w)
 		e.SetEscapeHTML(false)
 		return e.Encode(v)
 	},
-	Unmarshal: func(data []byte, v any) error { return jsonv2.Unmarshal(data, v) },
+	Unmarshal: func(data []byte, v any) error {
+		if err := refuseZero(data); err != nil {
+			return err
+		}
+		return jsonv2.Unmarshal(data, v)
+	},
 }
 
 // Meet registers a route whose handler makes its own transactions: sign-in,
@@ -370,6 +375,10 @@ func (a *API) admit(op Op) func(huma.Context, func(huma.Context)) {
 		}
 		if err == nil && op.Method != http.MethodGet && c.Header("Content-Type") != "" && !isType(c.Header("Content-Type"), op.takes()) {
 			err = problem.WrongType("Send %s.", op.takes())
+		}
+		if err == nil {
+			u := c.URL()
+			err = zeroInQuery(&u)
 		}
 		if err != nil {
 			writeProblem(c, a.problem(v, op, err))

@@ -146,6 +146,8 @@ func TestRefusals(t *testing.T) {
 		{"byte order mark", "admin", "\ufeff{\"name\":\"x\"}", nil, 400, "malformed_json", ""},
 		{"unknown key", "admin", `{"name":"x","nmae":"y"}`, nil, 422, "unknown_field", "nmae"},
 		{"missing key", "admin", `{}`, nil, 422, "required", "name"},
+		{"a zero", "admin", `{"name":"x\u0000"}`, nil, 422, "control_characters", "name"},
+		{"no zero", "admin", `{"name":"\\u0000","nmae":"y"}`, nil, 422, "unknown_field", "nmae"},
 		{"wrong type", "admin", `{"name":5}`, nil, 422, "wrong_value", "name"},
 		{"too long", "admin", `{"name":"12345678901"}`, nil, 422, "wrong_value", "name"},
 		{"too much", "admin", `{"name":"x","count":6}`, nil, 422, "wrong_value", "count"},
@@ -250,6 +252,9 @@ func TestListsAndPurpose(t *testing.T) {
 		if resp, body := h.ask(t, "GET", "/v1/things"+bad, "seller", ""); resp.StatusCode != 422 {
 			t.Errorf("%s: %d %s", bad, resp.StatusCode, body)
 		}
+	}
+	if resp, body := h.ask(t, "GET", "/v1/things?limit=2&cursor=a%00", "seller", ""); resp.StatusCode != 422 || !strings.Contains(body, "control_characters") {
+		t.Errorf("a zero: %d %s", resp.StatusCode, body)
 	}
 	for _, c := range [][3]string{{"seller", "", "contact"}, {"admin", "", "oversight"}, {"key", "", ""}, {"key", "support call 12", "support call 12"}} {
 		header := []string{}
