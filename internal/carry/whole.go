@@ -90,7 +90,19 @@ type Wholes struct {
 	// One is written at a time: it holds a connection that reads while the
 	// record's export takes another, and as many at once as there are
 	// connections would each wait for ever for one of the others.
-	turn sync.Mutex
+	turn     chan struct{} // has room for one
+	makeTurn sync.Once
+}
+
+// wait waits for this one's turn, as long as its caller does.
+func (w *Wholes) wait(ctx context.Context) (done func(), err error) {
+	w.makeTurn.Do(func() { w.turn = make(chan struct{}, 1) })
+	select {
+	case w.turn <- struct{}{}:
+		return func() { <-w.turn }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("carry: archive: waiting for its turn: %w", ctx.Err())
+	}
 }
 
 // NewWhole is what an archive begins with.
@@ -104,8 +116,11 @@ type NewWhole struct {
 // of how many rows are done; its error ends the work. The opening of all that is
 // personal is one entry on the record, committed before anything is opened.
 func (w *Wholes) Write(ctx context.Context, s account.Scope, n NewWhole, to io.Writer, told func(done, total int64) error) (Manifest, error) {
-	w.turn.Lock()
-	defer w.turn.Unlock()
+	done, err := w.wait(ctx)
+	if err != nil {
+		return Manifest{}, err
+	}
+	defer done()
 	sink, end, err := sealTo(to, n.Recipient)
 	if err != nil {
 		return Manifest{}, err

@@ -24,7 +24,7 @@ import (
 	"catchment/internal/vault"
 )
 
-func TestMain(m *testing.M) { storetest.Main(m) }
+func TestMain(m *testing.M) { storetest.MainStrict(m) }
 
 // graves are tombstones for all nodes of a test.
 type graves struct {

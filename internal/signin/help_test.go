@@ -30,7 +30,7 @@ import (
 	"catchment/internal/vault"
 )
 
-func TestMain(m *testing.M) { storetest.Main(m) }
+func TestMain(m *testing.M) { storetest.MainStrict(m) }
 
 type house struct {
 	*testing.T

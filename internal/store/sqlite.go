@@ -16,10 +16,16 @@ import (
 
 // liteBackend has one connection that writes and a few that read. Writers
 // queue here, in order, instead of in SQLite's busy handler, which is unfair.
+//
+// The directory reads on connections of its own, as its role does on PostgreSQL:
+// an account's keys are loaded in the middle of whatever needs them, and as many
+// readings at once as there are connections would each wait for ever for one of
+// the others to load its own.
 type liteBackend struct {
 	db      *sql.DB
 	writer  chan *liteConn
 	readers chan *liteConn
+	dirs    chan *liteConn
 	all     []*liteConn
 	closing sync.Once
 	ship    *Shipping // nil: SQLite moves its log by itself; whoever has the writer may read it
@@ -48,12 +54,15 @@ func sqliteDSN(path string, readOnly bool) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + v.Encode()
 }
 
+// dirReaders read the directory, a row or a few at a time.
+const dirReaders = 2
+
 func openSQLite(ctx context.Context, o Options) (*liteBackend, error) {
 	readers := o.Readers
 	if readers <= 0 {
 		readers = 4
 	}
-	b := &liteBackend{writer: make(chan *liteConn, 1), readers: make(chan *liteConn, readers)}
+	b := &liteBackend{writer: make(chan *liteConn, 1), readers: make(chan *liteConn, readers), dirs: make(chan *liteConn, dirReaders)}
 	var err error
 	if b.db, err = sql.Open("sqlite", sqliteDSN(o.Path, false)); err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", o.Path, err)
@@ -78,11 +87,14 @@ func openSQLite(ctx context.Context, o Options) (*liteBackend, error) {
 	if err = add(b.writer, false); err == nil && o.Beside {
 		err = b.all[0].setAutocheckpoint(ctx, 0)
 	}
-	if err == nil {
-		for range readers {
-			if err = add(b.readers, true); err != nil {
-				break
-			}
+	for range readers {
+		if err == nil {
+			err = add(b.readers, true)
+		}
+	}
+	for range dirReaders {
+		if err == nil {
+			err = add(b.dirs, true)
 		}
 	}
 	if err != nil {
@@ -112,6 +124,8 @@ func (b *liteBackend) close() {
 				c.close()
 			case c := <-b.readers:
 				c.close()
+			case c := <-b.dirs:
+				c.close()
 			}
 		}
 		b.db.Close()
@@ -129,6 +143,9 @@ func (b *liteBackend) begin(ctx context.Context, m mode) (session, error) {
 	home, how := b.writer, "BEGIN IMMEDIATE"
 	if m.readOnly {
 		home, how = b.readers, "BEGIN"
+		if m.directory {
+			home = b.dirs
+		}
 	}
 	var c *liteConn
 	select {

@@ -43,6 +43,7 @@ type Options struct {
 	Readers  int    // SQLite's read connections, default 4
 	Conns    int    // PostgreSQL's connections, default 16
 	Beside   bool   // a server may have SQLite's file: its log is left to it
+	Strict   bool   // of tests: who reads and begins another transaction within is refused, see nesting
 	Log      *slog.Logger
 }
 
@@ -116,6 +117,7 @@ type DB struct {
 	b      backend
 	log    *slog.Logger
 	shared sync.Map
+	nests  *nesting // nil unless Strict
 }
 
 // Open connects. It does not change the schema: see Migrate.
@@ -136,7 +138,11 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &DB{b: b, log: o.Log}, nil
+	db := &DB{b: b, log: o.Log}
+	if o.Strict {
+		db.nests = &nesting{held: map[string]bool{}}
+	}
+	return db, nil
 }
 
 // Close waits for running transactions and closes the connections.
@@ -201,6 +207,11 @@ func pause(ctx context.Context, try int) {
 }
 
 func (db *DB) once(ctx context.Context, m mode, f func(*base) error) (again bool, err error) {
+	done, err := db.nests.begin(m)
+	if err != nil {
+		return false, err
+	}
+	defer done()
 	s, err := db.b.begin(ctx, m)
 	if err != nil {
 		return false, err

@@ -32,7 +32,7 @@ import (
 	"catchment/internal/vault"
 )
 
-func TestMain(m *testing.M) { storetest.Main(m) }
+func TestMain(m *testing.M) { storetest.MainStrict(m) }
 
 // inside is where receivers of tests may be; loopback else is not reached.
 var inside = []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}

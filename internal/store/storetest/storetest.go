@@ -26,6 +26,15 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
+// MainStrict is Main for a package in which nobody may begin a transaction while
+// they read (store.Options.Strict): its tests fail when somebody does.
+func MainStrict(m *testing.M) {
+	strict = true
+	Main(m)
+}
+
+var strict bool
+
 // Stop stops the cluster that the package's tests started, for a TestMain that
 // has more to do than Main.
 func Stop() {
@@ -82,6 +91,7 @@ func postgres(t testing.TB, template string) store.Options {
 
 func open(t testing.TB, o store.Options) *store.DB {
 	t.Helper()
+	o.Strict = strict
 	db, err := store.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
