@@ -1,6 +1,6 @@
 // Package alarm raises what an account has to look at and is about no lead:
 // codes that nobody uses, a domain that lost its record, a source
-// that fell silent, an account that is to end. Callers may rely on this: an alarm stands in the transaction that raised it, with its event and
+// that fell silent, a person who waits for an answer, an account that is to end. Callers may rely on this: an alarm stands in the transaction that raised it, with its event and
 // the job that pushes it; the same one raised again while it waits is one
 // alarm; it waits until somebody has seen it, also after it ended.
 package alarm
@@ -26,12 +26,14 @@ type Kind string
 
 // The kinds.
 const (
-	Codes  Kind = "codes"       // codes to sign in are sent and not used
-	Domain Kind = "sso_domain"  // a domain of single sign-on lost its record; about the domain
-	Silent Kind = "silence"     // a source brings nothing any more; about the source
-	Broken Kind = "break_glass" // operators opened leads in an emergency; about the grant
-	Hook   Kind = "webhook"     // an address that is told what happens has taken nothing for three days, or is gone; about the webhook
-	Ending Kind = "ending"      // an admin has asked that the account ends
+	Codes  Kind = "codes"        // codes to sign in are sent and not used
+	Domain Kind = "sso_domain"   // a domain of single sign-on lost its record; about the domain
+	Silent Kind = "silence"      // a source brings nothing any more; about the source
+	Broken Kind = "break_glass"  // operators opened leads in an emergency; about the grant
+	Hook   Kind = "webhook"      // an address that is told what happens has taken nothing for three days, or is gone; about the webhook
+	Ending Kind = "ending"       // an admin has asked that the account ends
+	Due    Kind = "request_due"  // what a person asked about their data is to be answered within a week; about the request
+	Late   Kind = "request_late" // and was not answered in time; about the request
 )
 
 // kindPush is notify's job, which pushes to those who have alarms pushed.
@@ -49,6 +51,7 @@ const (
 	Began Word = "began"
 	Asked Word = "asked"
 	Soon  Word = "soon" // a reminder
+	Over  Word = "over" // too late
 	Ended Word = "ended"
 )
 

@@ -19,7 +19,7 @@ import (
 // out, or something of the account is not as it was.
 type Alarm struct {
 	ID        string         `json:"id" example:"alrm_01h455vb4pex5vsknk084sn02q"`
-	Kind      string         `json:"kind" doc:"clock: a service-level clock of a lead ran out. Others are of the account: codes, sso_domain, silence (of a source), break_glass (operators opened leads), ending (of the account)." example:"clock"`
+	Kind      string         `json:"kind" doc:"clock: a service-level clock of a lead ran out. Others are of the account: codes, sso_domain, silence (of a source), break_glass (operators opened leads), ending (of the account), request_due and request_late (what a person asked about their data)." example:"clock"`
 	LeadID    *string        `json:"lead_id" doc:"Of a clock." example:"lead_01h455vb4pex5vsknk084sn02q"`
 	ProjectID *string        `json:"project_id" example:"proj_01h455vb4pex5vsknk084sn02q"`
 	SourceID  *string        `json:"source_id" doc:"Of an alarm about a source." example:"src_01h455vb4pex5vsknk084sn02q"`

@@ -11,10 +11,12 @@ import (
 	"catchment/internal/alarm"
 	"catchment/internal/courier"
 	"catchment/internal/jobs"
+	"catchment/internal/lead"
 	"catchment/internal/store"
 	"catchment/internal/store/ending"
 	"catchment/internal/store/grants"
 	"catchment/internal/store/members"
+	"catchment/internal/store/people"
 	"catchment/internal/store/setup"
 	"catchment/internal/vault"
 )
@@ -199,6 +201,20 @@ func (n *Notifier) words(tx *store.Tx, k mailKey) (text, error) {
 			return both(endingSoon, a.Name, moment(e.DueAt), base+"/files"), nil
 		}
 		return both(endingAsked, a.Name, moment(e.DueAt), base+"/settings", base+"/files"), nil
+	case alarm.Due, alarm.Late:
+		id, err := lead.ParseRequestID(k.about)
+		if err != nil {
+			return text{}, err
+		}
+		r, err := people.RequestByID(tx, id)
+		if errors.Is(err, store.ErrNone) || err == nil && (!r.FinishedAt.IsZero() || k.kind == alarm.Due && n.now().After(r.DueAt)) {
+			return text{}, nil // it is answered, or another letter says more
+		}
+		l := requestDue
+		if k.kind == alarm.Late {
+			l = requestLate
+		}
+		return both(l, a.Name, moment(r.DueAt), base+"/requests?id="+r.ID.String()), err
 	}
 	return text{}, nil
 }
@@ -226,6 +242,12 @@ var (
 	endingSoon = template{"Your account ends soon: take out what you need · ينتهي حسابك قريبًا: صدّر ما تحتاجه",
 		"%[1]s ends on %[2]s. After that nobody can bring back anything of it.\n\nTo take everything out before:\n%[3]s",
 		"ينتهي %[1]s في %[2]s. بعد ذلك لا يستطيع أحد أن يعيد شيئًا منه.\n\nلتصدير كل شيء قبل ذلك:\n%[3]s"}
+	requestDue = template{"Somebody waits for an answer about their data · شخص ينتظر ردًا بشأن بياناته",
+		"A person asked %[1]s something about their own data, and has no answer yet. The law wants one by %[2]s.\n\nWhat they asked, and to answer it:\n%[3]s",
+		"طلب شخص من %[1]s أمرًا بشأن بياناته ولم يتلقَّ ردًا بعد. يوجب القانون الرد قبل %[2]s.\n\nما طلبه، وللرد عليه:\n%[3]s"}
+	requestLate = template{"An answer about somebody's data is overdue · تأخر الرد على طلب يخص بيانات شخص",
+		"A person asked %[1]s something about their own data. An answer was due by %[2]s, and there is none.\n\nWhat they asked, and to answer it:\n%[3]s",
+		"طلب شخص من %[1]s أمرًا بشأن بياناته. كان الرد مستحقًا قبل %[2]s، ولم يُرسل رد.\n\nما طلبه، وللرد عليه:\n%[3]s"}
 	endingBack = template{"Your account goes on · حسابك باقٍ",
 		"That %[1]s ends was taken back. Nothing was deleted.\n\n%[2]s",
 		"تم التراجع عن إنهاء %[1]s. لم يُحذف شيء.\n\n%[2]s"}

@@ -23,6 +23,8 @@ import (
 	"catchment/internal/notify"
 	"catchment/internal/signin"
 	"catchment/internal/store"
+	"catchment/internal/store/leads"
+	"catchment/internal/store/people"
 	"catchment/internal/vault"
 )
 
@@ -232,5 +234,50 @@ func TestAdminsAreWrittenToBeforeTheEnd(t *testing.T) {
 		p.wantLetters(l, nil)
 		pass(19*24*time.Hour + time.Hour)
 		p.wantLetters(l, []string{"ana", "bea"}, "ends on", "ينتهي", "/files")
+	})
+}
+
+// Admins are written to when what a person asked is due within a week, and when
+// it is late; not of what was answered before the letter went. No letter says
+// who asked.
+func TestAdminsAreWrittenToOfRequests(t *testing.T) {
+	each(t, func(t *testing.T, p *platform) {
+		l := &letters{}
+		pass := p.mailed(l)
+		in := p.company("First")
+		p.colleagues(in)
+		mine := p.lead(in, "Ada Canary", "+442079460101")
+		ask := func(days int) (r people.Request) {
+			p.ok(p.db.Write(p.Context(), in.Scope, func(tx *store.Tx) error {
+				of, err := leads.LeadByID(tx, mine)
+				if err != nil {
+					return err
+				}
+				now := store.Clock(time.Now())
+				r, err = p.privacy.Ask(tx, people.AskAccess, of.Person, now.AddDate(0, 0, -days), in.User.String(), now)
+				return err
+			}))
+			return r
+		}
+		ask(20)
+		pass(0)
+		p.wantLetters(l, nil)
+		soon := ask(24)
+		pass(0)
+		p.wantLetters(l, []string{"ana", "bea"}, "has no answer yet", "لم يتلقَّ", "/requests?id="+soon.ID.String(), soon.DueAt.UTC().Format("2006-01-02"))
+		late := ask(40)
+		pass(0)
+		p.wantLetters(l, []string{"ana", "bea"}, "overdue", "تأخر", "/requests?id="+late.ID.String())
+
+		l.set(true) // the mail server takes nothing until the answer is there
+		quick := ask(41)
+		pass(0)
+		p.ok(p.db.Write(p.Context(), in.Scope, func(tx *store.Tx) error {
+			_, err := p.privacy.Fulfil(tx, quick.ID, in.User.String(), store.Clock(time.Now()))
+			return err
+		}))
+		l.set(false)
+		pass(2 * time.Minute)
+		p.wantLetters(l, nil)
 	})
 }

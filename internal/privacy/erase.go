@@ -213,7 +213,7 @@ func (p *Privacy) write(tx *store.Tx, w whole, at time.Time) error {
 	if err := p.closeLeads(tx, w.leads, at); err != nil {
 		return err
 	}
-	if err := finishErasures(tx, w.persons, at); err != nil {
+	if err := p.finishErasures(tx, w.persons, at); err != nil {
 		return err
 	}
 	if err := p.tell(tx, w.id, w.leads, at); err != nil {

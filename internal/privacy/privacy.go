@@ -110,6 +110,7 @@ func (p *Privacy) Register(r *jobs.Runner) {
 	r.Handle(EmergencyJob, p.beginEmergency)
 	r.Handle(EndJob, p.endJob)
 	r.Handle(RetentionJob, p.retentionJob)
+	r.Handle(ClockJob, p.clock)
 }
 
 // Taken returns when all that was acknowledged until now is in SQL, or an error

@@ -1,12 +1,16 @@
 package privacy
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"time"
 
+	"catchment/internal/alarm"
 	"catchment/internal/audit"
 	"catchment/internal/events"
+	"catchment/internal/jobs"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
 	"catchment/internal/store"
@@ -16,6 +20,13 @@ import (
 // Clock is how long an account has for an answer: a month by Article 12(3) of
 // the GDPR, counted as thirty days so that no month is too short.
 const Clock = 30 * 24 * time.Hour
+
+// Warning is how long before the end of the clock the account is told of a
+// request that nobody has answered.
+const Warning = 7 * 24 * time.Hour
+
+// ClockJob tells the account of a request's clock; its key is the request's id.
+const ClockJob jobs.Kind = "request-clock"
 
 // Ask writes down what a person asked for. received is when they did, now or
 // up to a year before.
@@ -45,6 +56,9 @@ func (p *Privacy) Ask(tx *store.Tx, kind people.RequestKind, of lead.PersonID, r
 	r := people.Request{ID: lead.NewRequestID(), Kind: kind, Person: of, State: people.RequestOpen, ReceivedAt: store.Clock(received),
 		DueAt: store.Clock(received.Add(Clock)), By: actor, CreatedAt: now}
 	if err := people.AddRequest(tx, r); err != nil {
+		return r, err
+	}
+	if err := p.o.Jobs.Add(tx, ClockJob, r.ID.String(), r.DueAt.Add(-Warning)); err != nil {
 		return r, err
 	}
 	return r, p.record(tx, r, "subject_request.received", actor, now)
@@ -146,7 +160,58 @@ func (p *Privacy) finish(tx *store.Tx, r people.Request, s people.RequestState, 
 	if err := people.MoveRequest(tx, r, was); err != nil {
 		return r, err
 	}
+	if err := p.answered(tx, r.ID, now); err != nil {
+		return r, err
+	}
 	return r, p.record(tx, r, action, actor, now)
+}
+
+// clock tells the account, when a week is left and when none is, of a request
+// that has no answer. One whose erasure runs has none yet.
+func (p *Privacy) clock(ctx context.Context, j jobs.Job) error {
+	id, err := lead.ParseRequestID(j.Key)
+	if err != nil {
+		return fmt.Errorf("privacy: job request-clock: %w", err)
+	}
+	return p.o.DB.Write(ctx, j.Scope, func(tx *store.Tx) error {
+		r, err := people.RequestByID(tx, id)
+		if errors.Is(err, store.ErrNone) || err == nil && !r.FinishedAt.IsZero() {
+			return j.Done(tx)
+		}
+		if err != nil {
+			return err
+		}
+		now := p.now()
+		switch {
+		case now.Before(r.DueAt.Add(-Warning)):
+			return j.Later(tx, r.DueAt.Add(-Warning))
+		case now.Before(r.DueAt):
+			if err := p.remind(tx, alarm.Due, alarm.Soon, r, now); err != nil {
+				return err
+			}
+			return j.Later(tx, r.DueAt)
+		}
+		if err := p.bell().End(tx, alarm.Due, r.ID.String(), now); err != nil {
+			return err
+		}
+		if err := p.remind(tx, alarm.Late, alarm.Over, r, now); err != nil {
+			return err
+		}
+		return j.Done(tx)
+	})
+}
+
+func (p *Privacy) remind(tx *store.Tx, kind alarm.Kind, word alarm.Word, r people.Request, now time.Time) error {
+	a := alarm.Alarm{About: r.ID.String(), Detail: map[string]any{"request": r.ID.String(), "asked": string(r.Kind), "due_at": r.DueAt.UTC()}}
+	if err := p.bell().Raise(tx, kind, a, now); err != nil {
+		return err
+	}
+	return p.bell().Mail(tx, kind, r.ID.String(), word, now)
+}
+
+// answered ends the alarms of the request's clock.
+func (p *Privacy) answered(tx *store.Tx, id lead.RequestID, now time.Time) error {
+	return errors.Join(p.bell().End(tx, alarm.Due, id.String(), now), p.bell().End(tx, alarm.Late, id.String(), now))
 }
 
 func (p *Privacy) record(tx *store.Tx, r people.Request, action, actor string, now time.Time) error {
@@ -156,7 +221,7 @@ func (p *Privacy) record(tx *store.Tx, r people.Request, action, actor string, n
 
 // finishErasures notes that the persons' erasures are done, and that what else
 // they asked for has nothing left that it could be about.
-func finishErasures(tx *store.Tx, ids []lead.PersonID, now time.Time) error {
+func (p *Privacy) finishErasures(tx *store.Tx, ids []lead.PersonID, now time.Time) error {
 	for _, id := range ids {
 		all, err := people.RequestsOf(tx, id)
 		if err != nil {
@@ -172,6 +237,9 @@ func finishErasures(tx *store.Tx, ids []lead.PersonID, now time.Time) error {
 				r.State, r.Reason = people.RequestRefused, Reason
 			}
 			if err := people.MoveRequest(tx, r, was); err != nil {
+				return err
+			}
+			if err := p.answered(tx, r.ID, now); err != nil {
 				return err
 			}
 		}

@@ -2,6 +2,7 @@ import { useInfiniteQuery, useMutation, useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
 import { useRef } from 'react'
 import { api, ok, type Schemas } from '../lib/api'
+import { dayName } from '../lib/format'
 import { useListKeys } from '../lib/keys'
 import { useMay } from '../lib/me'
 import { queries } from '../lib/query'
@@ -129,6 +130,7 @@ function One({ a }: { a: Schemas['Alarm'] }) {
 function about(a: Schemas['Alarm'], project?: string) {
   if (a.kind === 'clock') return [a.user_name ?? t('console.lead.nobody'), project].filter(Boolean).join(' · ')
   const values = Object.fromEntries(Object.entries(a.detail).filter(([, v]) => typeof v === 'string' || typeof v === 'number')) as Record<string, string | number>
+  if (typeof a.detail.asked === 'string' && typeof a.detail.due_at === 'string') Object.assign(values, { asked: tOf('console.asked', a.detail.asked), due: dayName(a.detail.due_at) })
   const says = tOf('console.alarm.detail', a.kind, values)
   return [says === a.kind ? '' : says, project].filter(Boolean).join(' · ')
 }
