@@ -81,6 +81,76 @@ func TestConsoleInTheBrowser(t *testing.T) {
 	comesIn(t, page, web.url, admin)
 	daysOff(t, page, web.url, admin)
 	oneProject(t, page, web.url, admin)
+	aboutTheirData(t, page, web.url, admin)
+}
+
+// aboutTheirData is what an admin does for a person who asks: finds them by
+// number, writes it down with the day they asked, gives the copy away, and
+// erases them by another request, written down from the page of their lead.
+func aboutTheirData(t *testing.T, page *apptest.Page, url string, admin api) {
+	t.Helper()
+	page.Go(url + "/app/console/requests")
+	page.See("Nobody waits for an answer")
+	page.Press("Write down a request")
+	page.Type("Who it is", "+44 20 7946 0142")
+	page.See("1 lead") // the only one who has it, and chosen
+	asked := time.Now().AddDate(0, 0, -40).Format("2006-01-02")
+	apptest.Eval[bool](page, `(() => { const i = document.querySelector('[role=dialog] input[name=on]');
+		Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set.call(i, '`+asked+`'); return i.dispatchEvent(new Event('input', { bubbles: true })) })()`)
+	page.Press("Write it down")
+	page.See("Overdue by 10 days") // from the beginning of the day they asked
+	page.See("Download everything")
+	if got := string(admin.want(200, "GET", "/v1/record?purpose=subject-access", nil).body); strings.Contains(got, `"purpose"`) {
+		t.Errorf("opened before somebody asked: %s", got)
+	}
+	apptest.Eval[bool](page, `(() => { const make = URL.createObjectURL; URL.createObjectURL = (b) => { window.givenAway = b; return make.call(URL, b) }; return true })()`)
+	page.Press("Download everything")
+	page.See("The copy is on its way")
+	if text := apptest.Eval[string](page, `window.givenAway.text()`); !strings.Contains(text, "Asha Example") || !strings.Contains(text, "+442079460142") || strings.Contains(text, "Ravi Example") {
+		t.Errorf("the copy: %s", text)
+	}
+	if got := admin.want(200, "GET", "/v1/record?purpose=subject-access", nil).items(); len(got) != 1 {
+		t.Errorf("%d openings on the record", len(got))
+	}
+	page.Press("They have their copy")
+	page.See("Noted: they have their copy")
+	page.See("Answered by")
+
+	made := admin.want(200, "GET", "/v1/subject-requests?state=answered", nil).items()[0].(map[string]any)
+	if made["kind"] != "access" || made["state"] != "done" || made["overdue"] != false {
+		t.Errorf("%v", made)
+	}
+	person := made["person_id"].(string)
+	theirs := admin.want(200, "POST", "/v1/leads/search", fields{"text": "+44 20 7946 0142"}).items()[0].(map[string]any)
+	page.Go(url + "/app/console/leads/" + theirs["id"].(string))
+	page.See("Asha Example")
+	page.Press("They ask about their data")
+	page.See("The day they asked")
+	page.Press("A copy of what is kept")
+	page.Press("To be erased")
+	page.See("everything about them destroyed")
+	page.Press("Write it down")
+	page.See("30 days left")
+	page.Press("Erase…")
+	page.Type("Type “erase” to go on", "er")
+	page.Press("Erase for good")
+	page.See("Type “erase”.")
+	if got := admin.want(200, "GET", "/v1/subject-requests?state=open", nil).items(); len(got) != 1 {
+		t.Errorf("another word erased: %v", got)
+	}
+	page.Type("Type “erase” to go on", "ase") // behind what stands there
+	page.Press("Erase for good")
+	page.Gone("Erase this person?")
+	page.See("Answered by")
+	page.Press("Close")
+	page.Press("Answered")
+	page.See("To be erased")
+	if got := string(admin.want(200, "GET", "/v1/subject-requests?state=answered", nil).body); strings.Count(got, person) != 2 || strings.Count(got, `"state":"done"`) != 2 {
+		t.Errorf("answered: %s", got)
+	}
+	page.Go(url + "/app/console/leads")
+	page.Type("Find by a whole number", "+44 20 7946 0142")
+	page.See("Nobody of this number or address")
 }
 
 // finds looks for a lead by its whole number: in the table, and by the palette

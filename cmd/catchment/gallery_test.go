@@ -96,6 +96,13 @@ func openGallery(t *testing.T, axe string) *gallery {
 	supporters := admin.want(200, "GET", "/v1/grants/supporters", nil).items()
 	admin.want(201, "POST", "/v1/grants", fields{"to": supporters[0].(map[string]any)["id"], "leads": []any{had.items()[0].(map[string]any)["id"]}, "fields": []string{"name", "phone", "message"},
 		"until": time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "reason": "Ticket 4711"})
+	for i, kind := range []string{"access", "rectify", "erase", "unrestrict"} { // new, due soon, late, and refused
+		asked := admin.want(201, "POST", "/v1/subject-requests", fields{"kind": kind, "person_id": had.items()[0].(map[string]any)["person_id"],
+			"received_at": time.Now().AddDate(0, 0, -[]int{3, 25, 40, 8}[i]).UTC().Format(time.RFC3339)})
+		if i == 3 {
+			admin.want(200, "POST", "/v1/subject-requests/"+asked.text("id")+"/refuse", fields{"reason": "not-identified"})
+		}
+	}
 	api{t, made.URL, tokenOf(g.sessions["admin"])}.until("a person who was opened to be called", "/v1/openings?purpose=contact&limit=1", func(a answer) bool { return len(a.items()) > 0 })
 	second := api{t, made.URL, tokenOf(signInJSON(t, made.URL, demoUser{Email: made.Second["email"], Password: made.Second["password"], TOTP: made.Second["totp"]}))}
 	second.want(201, "POST", "/v1/operator/approvals", fields{"kind": "break-glass", "account_id": made.Accounts[0].ID, "leads": []any{had.items()[0].(map[string]any)["id"]}, "fields": []string{"phone"},

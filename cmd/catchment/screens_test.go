@@ -189,6 +189,37 @@ var screens = []screen{
 	{name: "console-grants", as: "admin", path: "/app/console/grants", shows: "Ticket 4711"},
 	{name: "console-grants-one", as: "admin", path: "/app/console/grants", act: func(p *apptest.Page) { p.Press("Ticket 4711"); p.See("What was opened by it") }},
 	{name: "console-grants-new", as: "admin", path: "/app/console/grants", act: func(p *apptest.Page) { p.Press("Let support open leads"); p.See("For how long") }},
+	{name: "console-requests", as: "admin", tablet: true, path: "/app/console/requests", shows: "Overdue by 10 days"},
+	{name: "console-requests-answered", as: "admin", path: "/app/console/requests?tab=answered", shows: "Refused"},
+	{name: "console-requests-none", as: "admin", empty: true, path: "/app/console/requests", shows: "Nobody waits for an answer"},
+	{name: "console-requests-new", as: "admin", path: "/app/console/requests", shows: "Overdue by 10 days", act: func(p *apptest.Page) {
+		p.Press("Write down a request")
+		p.See("The day they asked")
+	}},
+	{name: "console-requests-one", as: "admin", path: "/app/console/requests", act: func(p *apptest.Page) {
+		p.Press("A copy of what is kept")
+		p.See("Download everything")
+	}},
+	{name: "console-requests-rectify", as: "admin", path: "/app/console/requests", act: func(p *apptest.Page) {
+		p.Press("Something put right")
+		p.Press("Show what stands there")
+		p.See("Put it right")
+	}},
+	{name: "console-requests-refuse", as: "admin", path: "/app/console/requests", act: func(p *apptest.Page) {
+		p.Press("A copy of what is kept")
+		p.Press("Refuse")
+		p.See("Refuse this request?")
+	}},
+	{name: "console-requests-late", as: "admin", path: "/app/console/requests", act: func(p *apptest.Page) {
+		p.Press("To be erased")
+		p.Press("Show who it is")
+		p.See("on the record")
+	}},
+	{name: "console-requests-erase", as: "admin", path: "/app/console/requests", act: func(p *apptest.Page) {
+		p.Press("To be erased")
+		p.Press("Erase…")
+		p.See("Nobody can bring it back")
+	}},
 	{name: "console-granted", as: "support", path: "/app/console/platform/grants", shows: "Ticket 4711"},
 	{name: "console-granted-one", as: "support", path: "/app/console/platform/grants", act: func(p *apptest.Page) {
 		p.Press("Ticket 4711")

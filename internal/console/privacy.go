@@ -40,7 +40,7 @@ func requestView(now time.Time) func(people.Request) SubjectRequest {
 
 type requestsIn struct {
 	web.Page
-	State string `query:"state" enum:"open,running,done,refused" doc:"Only these."`
+	State string `query:"state" enum:"open,running,done,refused,waiting,answered" doc:"Only these. waiting: open or running; answered: done or refused."`
 }
 
 // SubjectRequestPath is the input of a route about one request.

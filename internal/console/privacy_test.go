@@ -93,5 +93,16 @@ func TestSubjectRequests(t *testing.T) {
 		if got := c.admin.get("/v1/subject-requests?state=done").want(t, 200).list("items"); len(got) != 2 {
 			t.Errorf("%d done", len(got))
 		}
+		q, _ := c.somebody(s, "Cid Example", "calls at noon")
+		var open []string
+		for range 2 {
+			open = append(open, c.admin.post("/v1/subject-requests", map[string]any{"kind": "rectify", "person_id": q.String()}).want(t, 201).str("id"))
+		}
+		c.admin.post("/v1/subject-requests/"+open[0]+"/refuse", map[string]any{"reason": "not-identified"}).want(t, 200)
+		for state, want := range map[string]int{"waiting": 1, "answered": 3, "open": 1, "refused": 1} {
+			if got := c.admin.get("/v1/subject-requests?state=" + state).want(t, 200).list("items"); len(got) != want {
+				t.Errorf("%d %s, want %d", len(got), state, want)
+			}
+		}
 	})
 }

@@ -268,6 +268,13 @@ const openings = createRoute({
   beforeLoad: () => useArea('opening'),
   component: lazyRouteComponent(() => import('./opening/openings'), 'Openings'),
 })
+const requests = createRoute({
+  getParentRoute: () => desktop,
+  path: '/requests',
+  validateSearch: (s: Record<string, unknown>): { tab?: 'answered'; id?: string; person?: string; make?: true } => ({ tab: oneOf(['answered'], s.tab), id: text(s.id), person: text(s.person), make: s.make ? true : undefined }),
+  beforeLoad: () => useArea('opening'),
+  component: lazyRouteComponent(() => import('./opening/requests'), 'Requests'),
+})
 const grants = createRoute({
   getParentRoute: () => desktop,
   path: '/grants',
@@ -383,7 +390,7 @@ const tree = root.addChildren([
   start,
   signIn,
   join,
-  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, projects, project, sources, source, held, alarms, record, teamPage, roles, settings, keys, webhooks, files, platform, platformKeys, platformRecord, openings, grants, granted, grantedOne, approvals, concerns, log])]),
+  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, projects, project, sources, source, held, alarms, record, teamPage, roles, settings, keys, webhooks, files, platform, platformKeys, platformRecord, openings, requests, grants, granted, grantedOne, approvals, concerns, log])]),
 ])
 
 export const router = createRouter({

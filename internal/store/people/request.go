@@ -60,8 +60,8 @@ var (
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`)
 	getRequest  = store.Register("people.request.get", `SELECT `+requestColumns+` FROM subject_request WHERE account_id = $1 AND request_id = $2`)
 	listRequest = store.Register("people.request.list", `SELECT `+requestColumns+` FROM subject_request
-		WHERE account_id = $1 AND (created_at, request_id) < ($2, $3) AND (CAST($4 AS text) IS NULL OR state = $4)
-		ORDER BY created_at DESC, request_id DESC LIMIT $5`)
+		WHERE account_id = $1 AND (created_at, request_id) < ($2, $3) AND (CAST($4 AS text) IS NULL OR state IN ($4, $5))
+		ORDER BY created_at DESC, request_id DESC LIMIT $6`)
 	requestsOf = store.Register("people.request.of", `SELECT `+requestColumns+` FROM subject_request
 		WHERE account_id = $1 AND person_id = $2 ORDER BY created_at`)
 	moveRequest = store.Register("people.request.move", `UPDATE subject_request SET state = $4, reason = $5, done_by = $6, finished_at = $7
@@ -79,6 +79,12 @@ func RequestByID(tx *store.Tx, id lead.RequestID) (Request, error) {
 	return scanRequest(tx.Row(getRequest, id).Scan)
 }
 
+// The states that are asked for together.
+const (
+	RequestWaiting  RequestState = "waiting"  // open or running: the person has no answer
+	RequestAnswered RequestState = "answered" // done or refused
+)
+
 // ListRequests lists up to limit requests that come after the place, newest
 // first; state "" lists all.
 func ListRequests(tx *store.Tx, state RequestState, at time.Time, after lead.RequestID, limit int) (out []Request, err error) {
@@ -86,11 +92,17 @@ func ListRequests(tx *store.Tx, state RequestState, at time.Time, after lead.Req
 	if at.IsZero() {
 		from, after = int64(1)<<62, lead.NewRequestID()
 	}
-	var in any
-	if state != "" {
-		in = string(state)
+	var one, other any
+	switch state {
+	case "":
+	case RequestWaiting:
+		one, other = string(RequestOpen), string(RequestRunning)
+	case RequestAnswered:
+		one, other = string(RequestDone), string(RequestRefused)
+	default:
+		one, other = string(state), string(state)
 	}
-	rows, err := tx.Query(listRequest, from, after, in, limit)
+	rows, err := tx.Query(listRequest, from, after, one, other, limit)
 	return scanRequests(rows, err)
 }
 

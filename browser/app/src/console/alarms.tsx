@@ -113,6 +113,8 @@ function One({ a }: { a: Schemas['Alarm'] }) {
           <Link data-row to="/console/sources/$id" params={{ id: a.source_id }} className={look}><Words a={a} /></Link>
         ) : typeof a.detail.grant === 'string' ? (
           <Link data-row to="/console/grants" search={{ id: a.detail.grant }} className={look}><Words a={a} /></Link>
+        ) : typeof a.detail.request === 'string' && may('privacy:manage') ? (
+          <Link data-row to="/console/requests" search={{ id: a.detail.request }} className={look}><Words a={a} /></Link>
         ) : (
           <span className="font-medium"><Words a={a} /></span>
         )}

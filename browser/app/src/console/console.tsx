@@ -1,5 +1,6 @@
 import { getRouteApi, Link, Navigate, Outlet, useLocation, useNavigate } from '@tanstack/react-router'
 import { lazy, Suspense, useEffect, useState } from 'react'
+import { useNow } from '../lib/clock'
 import { follow, useLine } from '../lib/events'
 import { useActs } from '../lib/keys'
 import { count } from '../lib/format'
@@ -13,7 +14,7 @@ import { Icon } from '../ui/icon'
 import { Menu } from '../ui/menu'
 import { Sign } from '../ui/sign'
 import { Rows } from '../ui/skeleton'
-import { useAlarms, useFresh, useProjects } from './data'
+import { useAlarms, useFresh, useProjects, useRequests } from './data'
 import { allowed, open, type Place } from './places'
 
 const here = getRouteApi('/inside/console')
@@ -107,6 +108,7 @@ function Way({ mine, wide }: { mine: Place[]; wide?: boolean }) {
                 <Icon name={p.icon} className="size-4.5" />
                 <span className={name}>{t(p.words)}</span>
                 {p.to === '/console/alarms' && <Waiting wide={wide} />}
+                {p.to === '/console/requests' && <Due wide={wide} />}
               </Link>
             </li>
           ))}
@@ -123,8 +125,19 @@ function Waiting({ wide }: { wide?: boolean }) {
   const list = useAlarms().data
   const n = list?.items.length
   if (!n) return null
-  return <span title={t('console.alarm.waiting', { count: n })} className={cx('figures rounded-full bg-warm-ground px-1.5 text-xs font-semibold text-warm', wide ? 'ms-auto' : '-ms-3.5 self-start lg:ms-auto lg:self-center')}>{count(n)}{list.next_cursor && '+'}<span className="sr-only"> {t('console.alarm.waiting', { count: n })}</span></span>
+  return <Figure wide={wide} n={count(n) + (list.next_cursor ? '+' : '')} words={t('console.alarm.waiting', { count: n })} />
 }
+
+/** How many requests of people about their data are due within a week, or late. */
+function Due({ wide }: { wide?: boolean }) {
+  const now = useNow(60_000)
+  const n = useRequests().data?.filter((r) => Date.parse(r.due_at) - now < 7 * 86_400_000).length
+  return n ? <Figure wide={wide} n={count(n)} words={t('console.nav.requestsDue', { count: n })} /> : null
+}
+
+const Figure = ({ n, words, wide }: { n: string; words: string; wide?: boolean }) => (
+  <span title={words} className={cx('figures rounded-full bg-warm-ground px-1.5 text-xs font-semibold text-warm', wide ? 'ms-auto' : '-ms-3.5 self-start lg:ms-auto lg:self-center')}>{n}<span className="sr-only"> {words}</span></span>
+)
 
 /** Which project the screens are about. */
 function Projects({ wide }: { wide?: boolean }) {

@@ -58,6 +58,15 @@ export function useRoles() {
 export const useAlarms = () =>
   useQuery({ queryKey: ['alarms', 'raised'], staleTime: 30_000, refetchInterval: 60_000, queryFn: () => ok(api.GET('/v1/alarms', { params: { query: { limit: 100 } } })) })
 
+/** What people asked about their data and has no answer, the first that is due first. */
+export const useRequests = () =>
+  useQuery({
+    queryKey: ['requests', 'waiting'],
+    staleTime: 30_000,
+    queryFn: () => all((cursor) => ok(api.GET('/v1/subject-requests', { params: { query: { state: 'waiting', limit: 500, cursor } } }))).then((l) => l.sort((a, b) => Date.parse(a.due_at) - Date.parse(b.due_at))),
+    refetchInterval: (q) => (q.state.data?.some((r) => r.state === 'running') ? 1000 : 60_000),
+  })
+
 export type Project = Schemas['Project']
 export type User = Schemas['Colleague']
 export type Source = Schemas['Source']

@@ -3,7 +3,7 @@ import type { Key } from '../lib/words'
 import type { IconName } from '../ui/icon'
 
 export interface Place {
-  to: '/console/start' | '/console/board' | '/console/leads' | '/console/routing' | '/console/reports' | '/console/people' | '/console/projects' | '/console/sources' | '/console/held' | '/console/alarms' | '/console/roles' | '/console/settings' | '/console/keys' | '/console/webhooks' | '/console/files' | '/console/record' | '/console/openings' | '/console/grants' | '/console/platform/grants' | '/console/platform/approvals' | '/console/platform/reports' | '/console/platform' | '/console/platform/keys' | '/console/platform/record'
+  to: '/console/start' | '/console/board' | '/console/leads' | '/console/routing' | '/console/reports' | '/console/people' | '/console/projects' | '/console/sources' | '/console/held' | '/console/alarms' | '/console/roles' | '/console/settings' | '/console/keys' | '/console/webhooks' | '/console/files' | '/console/record' | '/console/openings' | '/console/grants' | '/console/requests' | '/console/platform/grants' | '/console/platform/approvals' | '/console/platform/reports' | '/console/platform' | '/console/platform/keys' | '/console/platform/record'
   words: Key
   icon: IconName
   /** The letter after g. */
@@ -30,6 +30,7 @@ export const places: Place[] = [
   { to: '/console/record', words: 'console.nav.record', icon: 'book', letter: 'v', may: ['record:read'] },
   { to: '/console/openings', words: 'console.nav.openings', icon: 'opened', letter: 'p', may: ['record:read'] },
   { to: '/console/grants', words: 'console.nav.grants', icon: 'lock', letter: 't', may: ['record:read'] },
+  { to: '/console/requests', words: 'console.nav.requests', icon: 'person', letter: 'j', may: ['privacy:manage'] },
   { to: '/console/start', words: 'console.nav.start', icon: 'steps', letter: 's', may: ['setup:manage'] },
   { to: '/console/platform', words: 'console.nav.platform', icon: 'server', letter: 'h', may: ['platform:run'] },
   { to: '/console/platform/keys', words: 'console.nav.platformKeys', icon: 'key', letter: 'c', may: ['platform:run'] },

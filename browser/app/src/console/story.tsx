@@ -130,6 +130,7 @@ function Person({ lead: l }: { lead: Lead }) {
           <Fact words={t('console.person.email')}>{p.masked ? <span className="ltr">{p.email ?? '–'}</span> : p.email ? <a href={'mailto:' + p.email} className="ltr wrap-anywhere underline-offset-4 hover:underline">{p.email.split(/(?<=@)/).map((part, i) => <Fragment key={i}>{i > 0 && <wbr />}{part}</Fragment>)}</a> : '–'}</Fact>
         </dl>
       )}
+      {may('privacy:manage') && !p?.erased && <Link to="/console/requests" search={{ person: l.person_id }} className="mt-3 inline-flex min-h-9 items-center text-sm text-accent underline-offset-4 hover:underline">{t('console.lead.asked')}</Link>}
       {!l.contactable && <p className="mt-3 flex items-center gap-2 rounded bg-lost-ground px-3 py-2 text-sm text-lost"><Icon name="warn" className="size-4" />{t('console.lead.notContactable')}</p>}
     </Part>
   )
