@@ -3,12 +3,14 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"catchment/internal/app/apptest"
+	"catchment/internal/upload/specimen"
 )
 
 // deskDemo is the quiet demo with one salesperson who takes everything.
@@ -97,6 +99,14 @@ func (d *deskDemo) aDay(me api) {
 		me.want(200, "POST", "/v1/offers/"+offer+"/accept", nil)
 		if w.result != nil {
 			me.want(201, "POST", "/v1/leads/"+lead+"/attempts", w.result)
+		}
+		if i == 0 {
+			for _, f := range []chosen{{"Passport, page 2.jpg", specimen.Photo(1200, 900, 1)}, {"Booking form, signed.pdf", specimen.PDF()}, {"What Asha asked on the phone.txt", []byte("Parking, a lift, and a place for two bicycles.\n")}} {
+				said := []string{"Content-Type", "application/octet-stream", "Content-Disposition", "attachment; filename*=UTF-8''" + url.PathEscape(f.name)}
+				if got := me.send("POST", "/v1/leads/"+lead+"/files", f.content, said...); got.status != 201 {
+					d.t.Fatalf("a file: %d %s", got.status, got.body)
+				}
+			}
 		}
 		if i == 2 {
 			me.want(201, "POST", "/v1/leads/"+lead+"/visits", fields{"at": time.Now().Add(72 * time.Hour), "place": "Show flat, second floor"})

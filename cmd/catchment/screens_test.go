@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"catchment/internal/app/apptest"
+	"catchment/internal/upload/specimen"
 )
 
 // screen is a place in the app and what shows that it is there.
@@ -26,6 +27,14 @@ type screen struct {
 func firstLead(p *apptest.Page) {
 	apptest.Row(p)
 	p.See("What happened")
+}
+
+// filesOf opens the lead of this name, where its files stand.
+func filesOf(name string) func(p *apptest.Page) {
+	return func(p *apptest.Page) {
+		p.Press(name)
+		p.Down("Add files")
+	}
 }
 
 // first opens the first row of a list by the keyboard, when the list shows
@@ -123,6 +132,48 @@ var screens = []screen{
 		p.Open("More to do", "Correct name or number")
 		p.Press("Correct name or number")
 		p.See("What stood there is kept")
+	}},
+	{name: "lead-files", as: "salesperson", quiet: true, tablet: true, path: "/app/desk?list=new", shows: "My day", act: func(p *apptest.Page) {
+		filesOf("Asha Example")(p)
+		p.Down("Booking form, signed.pdf")
+	}},
+	{name: "lead-files-none", as: "salesperson", quiet: true, path: "/app/desk?list=new", shows: "My day", act: filesOf("Esther Example")},
+	{name: "lead-files-picture", as: "salesperson", quiet: true, path: "/app/desk?list=new", shows: "My day", act: func(p *apptest.Page) {
+		filesOf("Asha Example")(p)
+		p.Press("Open Passport, page 2.jpg")
+		p.See("Save to this device")
+	}},
+	{name: "lead-files-remove", as: "salesperson", quiet: true, path: "/app/desk?list=new", shows: "My day", act: func(p *apptest.Page) {
+		filesOf("Asha Example")(p)
+		p.Press("Remove Passport, page 2.jpg")
+		p.See("Remove this file?")
+	}},
+	{name: "lead-files-coming", as: "salesperson", quiet: true, alone: true, path: "/app/desk?list=new", shows: "My day", act: func(p *apptest.Page) {
+		filesOf("Esther Example")(p)
+		apptest.Eval[bool](p, halts)
+		choose(p, chosen{"Title deed.txt", make([]byte, 4000)}, chosen{"Floor plan.txt", []byte("x")})
+		p.See("62")
+		p.Down("Floor plan.txt")
+	}},
+	{name: "lead-files-refused", as: "salesperson", quiet: true, alone: true, path: "/app/desk?list=new", shows: "My day", act: func(p *apptest.Page) {
+		filesOf("Esther Example")(p)
+		choose(p, chosen{"IMG 4711.heic", []byte("\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic")}, chosen{"Prices.docx", specimen.Zip(specimen.Part{Name: "a", Data: []byte("b")})}, chosen{"empty.txt", nil})
+		p.See("empty.txt")
+		apptest.Settle(p)
+		p.Down("IMG 4711.heic")
+	}},
+	{name: "lead-files-away", as: "salesperson", quiet: true, alone: true, path: "/app/desk?list=new", shows: "My day", act: func(p *apptest.Page) {
+		filesOf("Esther Example")(p)
+		apptest.Eval[bool](p, severs)
+		apptest.Eval[bool](p, `localStorage.setItem('test.broken', 'away'), true`)
+		choose(p, chosen{"Title deed.txt", []byte("x")})
+		p.See("Files need one")
+		p.Down("Title deed.txt")
+	}},
+	{name: "console-story-files", as: "manager", quiet: true, tablet: true, path: "/app/console/leads?names=true", act: func(p *apptest.Page) {
+		p.See("Asha Example")
+		apptest.Eval[bool](p, `([...document.querySelectorAll('main [data-row]')].find((r) => r.innerText.includes('Asha Example')).click(), true)`)
+		p.Down("Booking form, signed.pdf")
 	}},
 	{name: "outcome", as: "salesperson", quiet: true, path: "/app/desk?list=new", shows: "My day", act: func(p *apptest.Page) {
 		firstLead(p)

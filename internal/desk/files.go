@@ -31,11 +31,13 @@ type LeadFile struct {
 	Kind      string    `json:"kind" doc:"Media type, by its content." example:"application/pdf"`
 	Size      int64     `json:"size" doc:"Bytes, as they are fetched." example:"48213"`
 	By        string    `json:"by" doc:"A user's or key's id."`
+	ByName    *string   `json:"by_name" doc:"The user's name; null for a key." example:"Priya Sen"`
 	CreatedAt time.Time `json:"created_at"`
 }
 
-func fileView(f leads.File) LeadFile {
-	return LeadFile{ID: f.ID.String(), LeadID: f.Lead.String(), Kind: f.Kind, Size: f.Size, By: f.By, CreatedAt: f.CreatedAt}
+func (n names) file(f leads.File) LeadFile {
+	by, _ := account.ParseUserID(f.By) // a key is no user, and has no name here
+	return LeadFile{ID: f.ID.String(), LeadID: f.Lead.String(), Kind: f.Kind, Size: f.Size, By: f.By, ByName: web.OrNull(n.users[by]), CreatedAt: f.CreatedAt}
 }
 
 // FilePath is the input of a route about one file of a lead.
@@ -89,12 +91,16 @@ func (d *Desk) listFiles(ctx context.Context, v *web.Visit, in *pagedLead) (*web
 		}
 		cut := web.NewList(in.Page, found, func(f leads.File) web.Place { return web.Place{At: f.CreatedAt, ID: f.ID.UUID()} })
 		sees, err := sight(tx, v, l)
+		if err != nil {
+			return err
+		}
+		n, err := named(tx)
 		kept := make([]*LeadFile, 0, len(cut.Items))
 		for _, f := range cut.Items {
 			if f.State != leads.FileKept {
 				continue
 			}
-			shown := fileView(f)
+			shown := n.file(f)
 			kept = append(kept, &shown)
 			page.add(f.Name, sees.Of(rights.Notes), func(s string, _ keyring.State) { shown.Name = web.OrNull(s) })
 		}
@@ -193,7 +199,11 @@ func (d *Desk) keepFile(w http.ResponseWriter, r *http.Request, v *web.Visit, n 
 		if err != nil {
 			return err
 		}
-		out = fileView(f)
+		called, err := named(tx)
+		if err != nil {
+			return err
+		}
+		out = called.file(f)
 		return d.API.Remember(tx, v, addFileOp, r, n.Lead.String(), out)
 	})
 	return &out, err

@@ -75,7 +75,7 @@ func TestFilesOfALead(t *testing.T) {
 
 		list := "/v1/leads/" + a.lead.String() + "/files"
 		one := list + "/" + made.body["id"].(string)
-		if got := boss.get(list).want(t, 200).items(); len(got) != 1 || got[0]["name"] != "Wish list.md" {
+		if got := boss.get(list).want(t, 200).items(); len(got) != 1 || got[0]["name"] != "Wish list.md" || got[0]["by_name"] != boss.get("/v1/leads/" + a.lead.String()).body["owner_name"] || got[0]["by_name"] == nil {
 			t.Errorf("listed: %v", got)
 		}
 		if got := key.get(list).want(t, 200).items(); len(got) != 1 || got[0]["name"] != nil {

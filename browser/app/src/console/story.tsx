@@ -1,14 +1,14 @@
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import { Fragment, type ReactNode, useState } from 'react'
+import { Fragment, lazy, type ReactNode, Suspense, useState } from 'react'
 import { api, ok } from '../lib/api'
 import { useNow } from '../lib/clock'
 import { faultOf } from '../lib/fault'
 import { count, span, stopwatch } from '../lib/format'
 import { useMay } from '../lib/me'
 import { queries } from '../lib/query'
-import { purpose } from '../lib/session'
-import { t, tOf } from '../lib/words'
+import { purpose, useSession } from '../lib/session'
+import { t, tOf, useArea } from '../lib/words'
 import { Missing } from '../root'
 import { Badge } from '../ui/badge'
 import { Button } from '../ui/button'
@@ -25,6 +25,7 @@ import { LeadState, Stage } from './states'
 import { Course } from './course'
 import { Openings } from './openings'
 
+const Files = lazy(() => useArea('attached').then(() => import('../attached/files')).then((m) => ({ default: m.Files })))
 const here = getRouteApi('/inside/console/leads/$id')
 
 /** One lead, from the first enquiry until now: what happened, who decided what, and why. */
@@ -32,11 +33,14 @@ export function Story() {
   const { id } = here.useParams()
   const path = { path: { id } }
   const may = useMay()
+  const me = useSession()
   const lead = useQuery({ queryKey: ['lead', id], queryFn: () => ok(api.GET('/v1/leads/{id}', { params: path, headers: { 'Catchment-Purpose': purpose() } })) })
   useFresh(/^(lead|offer|attempt|note|enquiry|visit|booking|person|alarm)\./, ['lead', id], ['course', id])
   if (lead.isError && faultOf(lead.error).status === 404) return <Missing />
   if (lead.isError && !lead.data) return <Sorry error={lead.error} again={() => void lead.refetch()} />
   const l = lead.data
+  const reach = may('leads:work')
+  const works = reach === 'all' || reach === 'teams' || (reach === 'mine' && !!me && l?.owner_id === me.user_id)
   if (!l) return <Page title={<Block className="h-8 w-56" />}><Rows n={6} tall /></Page>
   return (
     <Page
@@ -57,6 +61,7 @@ export function Story() {
         <div className="min-w-0 space-y-8">
           <Person lead={l} />
           <Facts lead={l} />
+          <Suspense fallback={<Block className="h-24" />}><Files lead={l.id} canWork={works} title="text-base font-semibold" /></Suspense>
           {may('record:read') && <Openings lead={l.id} />}
         </div>
       </div>

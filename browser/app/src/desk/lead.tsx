@@ -5,13 +5,13 @@ import { span } from '../lib/format'
 import { useActs } from '../lib/keys'
 import { useMay } from '../lib/me'
 import { useSession } from '../lib/session'
-import { t, tOf } from '../lib/words'
+import { t, tOf, useArea } from '../lib/words'
 import { Badge, type Tone } from '../ui/badge'
 import { Button } from '../ui/button'
 import { Empty } from '../ui/empty'
 import { Icon } from '../ui/icon'
 import { Menu } from '../ui/menu'
-import { Rows } from '../ui/skeleton'
+import { Block, Rows } from '../ui/skeleton'
 import { Ago, Running, When } from '../ui/time'
 import { faultWords } from '../ui/toast'
 import { ContactBar, ContactLines } from './contact'
@@ -22,6 +22,7 @@ import { OutcomeSheet } from './outcome'
 import { nameOf } from './row'
 import { back, useTrying } from './trying'
 
+const Files = lazy(() => useArea('attached').then(() => import('../attached/files')).then((m) => ({ default: m.Files })))
 const CorrectSheet = lazy(() => import('./correct').then((m) => ({ default: m.CorrectSheet })))
 
 export type Form = 'next' | 'note' | 'visit' | 'booking' | 'close' | 'giveBack' | 'stop' | 'correct'
@@ -101,6 +102,7 @@ function Page({ lead, story }: { lead: Lead; story: ReturnType<typeof useStory> 
           <Button icon="clock" disabled={closed} onClick={() => open('next')}>{t('desk.do.next')}</Button>
         </div>
       )}
+      <Suspense fallback={<Block className="mx-4 mt-8 h-24" />}><Files lead={lead.id} canWork={canWork} title="text-base font-semibold" className="mx-4 mt-8" /></Suspense>
       <History lead={lead} story={story.data} canWork={canWork} />
       {canWork && lead.contactable && !closed && <ContactBar lead={lead} />}
       {asking && here && <OutcomeSheet lead={lead} trying={here} />}

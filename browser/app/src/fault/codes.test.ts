@@ -12,7 +12,7 @@ const sourcesOf = (dir: string) =>
     .filter((f) => f.endsWith('.go') && !f.endsWith('_test.go'))
     .map((f) => ({ f, text: readFileSync(join(house(dir), f), 'utf8') }))
 const sources = sourcesOf('internal')
-const raised = /\b(?:Unreadable|Forbidden|Conflict|TooLarge|Busy|TooMany)\("(\w+)"|InvalidField\([^,\n]+, *"(\w+)"|Code: *"(\w+)"|Field\{[^{}\n]*?"(\w+)", *"[A-Z]/g
+const raised = /\b(?:Unreadable|Forbidden|Conflict|TooLarge|Busy|TooMany|bad|wrongKind|fullUp)\("(\w+)"|InvalidField\([^,\n]+, *"(\w+)"|Code: *"(\w+)"|Field\{[^{}\n]*?"(\w+)", *"[A-Z]/g
 const codes = (text: string) => [...text.matchAll(raised)].map((m) => m[1] ?? m[2] ?? m[3] ?? m[4]!)
 const known = Object.keys(words.faults.code)
 

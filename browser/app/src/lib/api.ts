@@ -20,21 +20,24 @@ export const setAsk = (f: Ask) => void (ask = f)
 
 const pause = (ms: number) => new Promise((go) => setTimeout(go, ms))
 
-async function once(r: Request, token?: string): Promise<Response> {
+type Carry = (r: Request) => Promise<Response>
+const carried: Carry = (r) => fetch(r)
+
+async function once(r: Request, token?: string, carry = carried): Promise<Response> {
   const headers = new Headers(r.headers)
   if (token) headers.set('Authorization', 'Bearer ' + token)
   const before = r.method === 'GET' ? taken(r.url, token) : undefined
-  const answer = await (before ?? fetch(new Request(r, { headers, cache: 'no-store', referrerPolicy: 'no-referrer' })))
+  const answer = await (before ?? carry(new Request(r, { headers, cache: 'no-store', referrerPolicy: 'no-referrer' })))
   noteServerTime(answer.headers.get('Date'))
   reach.note(true)
   return answer
 }
 
 /** Repeats what got no answer, or one that says "busy": each change carries its key. */
-async function patiently(r: Request, token?: string): Promise<Response> {
+async function patiently(r: Request, token?: string, carry?: Carry): Promise<Response> {
   for (let tries = 0; ; tries++) {
     try {
-      const answer = await once(r.clone(), token)
+      const answer = await once(r.clone(), token, carry)
       const wait = Number(answer.headers.get('Retry-After')) || 1
       if (answer.status !== 503 || tries > 1 || wait > 5) return answer
       await pause(wait * 1000)
@@ -59,11 +62,11 @@ function keyed(r: Request): Request {
 
 const inTheWay: Record<string, Asked> = { second_factor_required: 'secondFactor', step_up_required: 'stepUp' }
 
-async function asSession(input: Request): Promise<Response> {
+async function asSession(input: Request, carry?: Carry): Promise<Response> {
   const r = keyed(input)
   for (let asked = 0; ; asked++) {
     const token = session.get()?.token
-    const answer = await patiently(r, token)
+    const answer = await patiently(r, token, carry)
     if (answer.status === 401 && (await Fault.of(answer.clone())).code === 'device_revoked') {
       revoked()
       return answer
@@ -79,8 +82,31 @@ async function asSession(input: Request): Promise<Response> {
 export const send = (path: string, body: unknown, headers: Record<string, string>) =>
   asSession(new Request(new URL(path, location.origin), { method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json', ...headers } }))
 
+/** A file on its way to the server. fetch does not say how far a body is, so this goes by the older way, with all else as every change has it. */
+export const sendFile = (path: string, file: Blob, headers: Record<string, string>, signal: AbortSignal, sent: (bytes: number) => void) =>
+  asSession(
+    new Request(new URL(path, location.origin), { method: 'POST', headers: { 'Content-Type': 'application/octet-stream', ...headers }, signal }),
+    (r) =>
+      new Promise((good, bad) => {
+        const x = new XMLHttpRequest()
+        x.open(r.method, r.url)
+        r.headers.forEach((value, name) => x.setRequestHeader(name, value))
+        x.upload.onprogress = (e) => sent(e.loaded)
+        x.onload = () => good(new Response(x.responseText, { status: x.status, headers: new Headers(x.getAllResponseHeaders().trim().split(/\r?\n/).flatMap((l) => (l.includes(':') ? [[l.slice(0, l.indexOf(':')), l.slice(l.indexOf(':') + 1).trim()] as [string, string]] : []))) }))
+        x.onerror = () => bad(new TypeError('no answer'))
+        const stop = () => {
+          x.abort()
+          bad(new DOMException('stopped', 'AbortError'))
+        }
+        if (r.signal.aborted) return stop()
+        r.signal.addEventListener('abort', stop)
+        sent(0)
+        x.send(file)
+      }),
+  )
+
 /** As whoever is signed in. */
-export const api = createClient<paths>({ baseUrl: location.origin, fetch: asSession })
+export const api = createClient<paths>({ baseUrl: location.origin, fetch: (r) => asSession(r) })
 
 /** As nobody, for the few routes before a session: no dialog opens on the way. */
 export const door = createClient<paths>({ baseUrl: location.origin, fetch: (r) => patiently(keyed(r)) })

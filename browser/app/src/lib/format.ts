@@ -74,3 +74,9 @@ export const money = (minor: number, currency: string) => {
 
 /** Below a thousand every language here writes a number as it is. */
 export const count = (n: number) => Number.isInteger(n) && n >= 0 && n < 1000 ? String(n) : made('n' + locale(), () => new Intl.NumberFormat(locale())).format(n)
+
+/** How large a file is, in its largest unit of a thousand: "48 kB", "2.4 MB". */
+export function bytes(n: number): string {
+  const [by, u] = n < 1000 ? [1, 'byte'] : n < 999_500 ? [1000, 'kilobyte'] : [1_000_000, 'megabyte']
+  return made('b' + locale() + u, () => new Intl.NumberFormat(locale(), { style: 'unit', unit: u, unitDisplay: u === 'byte' ? 'long' : 'short', maximumFractionDigits: u === 'megabyte' ? 1 : 0 })).format(n / by)
+}
