@@ -17,6 +17,7 @@ type RetentionRules struct {
 	LeadDays       int `json:"lead_days" doc:"Persons none of whose leads had activity for so many days are erased: 30 to 3650; 0: never." example:"730"`
 	TestLeadDays   int `json:"test_lead_days" doc:"The same, of test leads: 1 to 3650; 0: never." example:"7"`
 	SubmissionDays int `json:"submission_days" doc:"What came in, as it came, with the sender's address and browser: 30 to 3650; 0: it goes with its person." example:"90"`
+	AttachmentDays int `json:"attachment_days" doc:"Files of leads that were closed so many days ago, and added before that: 1 to 3650; 0: they go with their person." example:"365"`
 	FileDays       int `json:"file_days" doc:"Files of imports that nobody finished, and of exports that nobody fetched: 1 to 3650; 0: never." example:"14"`
 }
 
@@ -27,6 +28,7 @@ type RetentionCounts struct {
 	TestPersons int64 `json:"test_persons" example:"3"`
 	TestLeads   int64 `json:"test_leads" example:"5"`
 	Submissions int64 `json:"submissions" example:"1880"`
+	Attachments int64 `json:"attachments" doc:"Files of leads." example:"12"`
 	Files       int64 `json:"files" example:"2"`
 }
 
@@ -43,7 +45,7 @@ type Retention struct {
 // RetentionPreview is what rules would take now.
 type RetentionPreview struct {
 	Would RetentionCounts `json:"would"`
-	More  bool            `json:"more" doc:"There is more than was counted: 50,000 persons, or submissions, are looked at."`
+	More  bool            `json:"more" doc:"There is more than was counted: 50,000 persons, submissions, or files of leads, are looked at."`
 }
 
 type retentionIn struct{ Body RetentionRules }
@@ -61,11 +63,11 @@ func (c *Console) retentionRoutes() {
 }
 
 func (r RetentionRules) stored() retention.Rules {
-	return retention.Rules{Leads: r.LeadDays, Tests: r.TestLeadDays, Submissions: r.SubmissionDays, Files: r.FileDays}
+	return retention.Rules{Leads: r.LeadDays, Tests: r.TestLeadDays, Submissions: r.SubmissionDays, Attachments: r.AttachmentDays, Files: r.FileDays}
 }
 
 func rulesView(r retention.Rules) RetentionRules {
-	return RetentionRules{LeadDays: r.Leads, TestLeadDays: r.Tests, SubmissionDays: r.Submissions, FileDays: r.Files}
+	return RetentionRules{LeadDays: r.Leads, TestLeadDays: r.Tests, SubmissionDays: r.Submissions, AttachmentDays: r.Attachments, FileDays: r.Files}
 }
 
 func retentionView(p retention.Plan) *Retention {

@@ -15,15 +15,15 @@ func TestRetention(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c, stranger := h.company(), h.company()
 		boss := c.user(account.Manager)
-		rules := map[string]any{"lead_days": 730, "test_lead_days": 7, "submission_days": 90, "file_days": 14}
-		none := map[string]any{"lead_days": 0, "test_lead_days": 0, "submission_days": 0, "file_days": 0}
+		rules := map[string]any{"lead_days": 730, "test_lead_days": 7, "submission_days": 90, "attachment_days": 365, "file_days": 14}
+		none := map[string]any{"lead_days": 0, "test_lead_days": 0, "submission_days": 0, "attachment_days": 0, "file_days": 0}
 		boss.get("/v1/retention").want(t, 403)
 		boss.ask("PUT", "/v1/retention", rules).want(t, 403)
 		boss.post("/v1/retention/preview", rules).want(t, 403)
 		if got := c.admin.get("/v1/retention").want(t, 200); got.body["begins_at"] != nil || got.body["set_at"] != nil || !strings.Contains(got.text, `"lead_days":0`) {
 			t.Errorf("before: %s", got.text)
 		}
-		for field, days := range map[string]int{"lead_days": 29, "test_lead_days": 3651, "submission_days": 1, "file_days": -1} {
+		for field, days := range map[string]int{"lead_days": 29, "test_lead_days": 3651, "submission_days": 1, "attachment_days": -1, "file_days": -1} {
 			bad := maps.Clone(rules)
 			bad[field] = days
 			for _, got := range []answer{c.admin.ask("PUT", "/v1/retention", bad), c.admin.post("/v1/retention/preview", bad)} {
@@ -58,7 +58,7 @@ func TestRetention(t *testing.T) {
 			t.Errorf("switched off: %s", off.text)
 		}
 		history := c.admin.changes(c.scope.Account().String(), "")
-		for _, want := range []string{`retention.lead_days 0 730`, `retention.lead_days 730 0`, `retention.file_days 0 14`} {
+		for _, want := range []string{`retention.lead_days 0 730`, `retention.lead_days 730 0`, `retention.file_days 0 14`, `retention.attachment_days 0 365`} {
 			if strings.Count(history, want) != 1 {
 				t.Errorf("not %s once in the history:\n%s", want, history)
 			}

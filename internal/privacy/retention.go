@@ -8,11 +8,13 @@ import (
 
 	"catchment/internal/account"
 	"catchment/internal/audit"
+	"catchment/internal/events"
 	"catchment/internal/jobs"
 	"catchment/internal/lead"
 	"catchment/internal/problem"
 	"catchment/internal/store"
 	"catchment/internal/store/carry"
+	"catchment/internal/store/leads"
 	"catchment/internal/store/retention"
 )
 
@@ -39,7 +41,8 @@ const (
 	betweenPages   = time.Second // of one look, so that it takes little of the machine
 	personsAtOnce  = 200
 	enquiryAtOnce  = 1000
-	mostInAPreview = 50_000 // candidates, and submissions
+	filesAtOnce    = 200
+	mostInAPreview = 50_000 // candidates, submissions, and files of leads
 )
 
 // SetRetention changes the account's rules. What they take goes a day later at
@@ -68,7 +71,7 @@ func CheckRetention(r retention.Rules) error {
 	for _, x := range []struct {
 		field       string
 		days, least int
-	}{{"lead_days", r.Leads, ShortestKeep}, {"test_lead_days", r.Tests, ShortestKeepFile}, {"submission_days", r.Submissions, ShortestKeep}, {"file_days", r.Files, ShortestKeepFile}} {
+	}{{"lead_days", r.Leads, ShortestKeep}, {"test_lead_days", r.Tests, ShortestKeepFile}, {"submission_days", r.Submissions, ShortestKeep}, {"attachment_days", r.Attachments, ShortestKeepFile}, {"file_days", r.Files, ShortestKeepFile}} {
 		if x.days != 0 && (x.days < x.least || x.days > LongestKeep) {
 			return problem.InvalidField(x.field, "out_of_range", "Use %d to %d days, or 0: nothing goes.", x.least, LongestKeep)
 		}
@@ -110,7 +113,17 @@ func (p *Privacy) Preview(ctx context.Context, s account.Scope, r retention.Rule
 			}
 			c.Submissions, next = c.Submissions+int64(len(of)), another
 		}
-		more = more || c.Submissions >= mostInAPreview
+		for next := !cut.Attachments.IsZero(); next; next = next && c.Attachments < mostInAPreview {
+			due, err := retention.DueAttachments(tx, at.File, cut.Attachments, enquiryAtOnce)
+			if err != nil {
+				return err
+			}
+			c.Attachments += int64(len(due))
+			if next = len(due) == enquiryAtOnce; next {
+				at.File = due[len(due)-1].ID
+			}
+		}
+		more = more || c.Submissions >= mostInAPreview || c.Attachments >= mostInAPreview
 		c.Files, err = oldFiles(tx, cut.Files, now, false)
 		return err
 	})
@@ -178,6 +191,8 @@ func (p *Privacy) page(ctx context.Context, s account.Scope, plan *retention.Pla
 		return p.pageOfPersons(ctx, s, cut, at)
 	case retention.Submissions:
 		return p.pageOfSubmissions(ctx, s, cut, at)
+	case retention.Attachments:
+		return p.pageOfAttachments(ctx, s, now, at)
 	}
 	err := p.o.DB.Write(ctx, s, func(tx *store.Tx) (err error) {
 		at.Counts.Files, err = oldFiles(tx, cut.Files, now, true)
@@ -309,7 +324,7 @@ func (p *Privacy) retireOne(ctx context.Context, s account.Scope, cut retention.
 
 func (p *Privacy) pageOfSubmissions(ctx context.Context, s account.Scope, cut retention.Cut, at *retention.Place) error {
 	if cut.Submissions.IsZero() {
-		at.Step = retention.Files
+		at.Step = retention.Attachments
 		return nil
 	}
 	var of []lead.EnquiryID
@@ -329,9 +344,53 @@ func (p *Privacy) pageOfSubmissions(ctx context.Context, s account.Scope, cut re
 		})
 	}
 	if !more {
-		at.Step = retention.Files
+		at.Step = retention.Attachments
 	}
 	return err
+}
+
+// pageOfAttachments destroys files of leads: their rows, and with them their
+// keys, now, and their contents a moment later. Which are due is asked in the
+// transaction that takes them, by the rules as they are then: a lead that was
+// opened again keeps its files.
+func (p *Privacy) pageOfAttachments(ctx context.Context, s account.Scope, now time.Time, at *retention.Place) error {
+	var due []retention.Attachment
+	err := p.o.DB.Write(ctx, s, func(tx *store.Tx) error {
+		due = nil
+		plan, err := retention.Get(tx)
+		if err != nil || plan.Rules.Attachments == 0 {
+			return err
+		}
+		due, err = retention.DueAttachments(tx, at.File, plan.Rules.Cut(now).Attachments, filesAtOnce)
+		if err != nil {
+			return err
+		}
+		for _, a := range due {
+			if err := p.dropAttachment(tx, a, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	at.Counts.Attachments += int64(len(due))
+	if at.Step = retention.Files; len(due) == filesAtOnce {
+		at.Step, at.File = retention.Attachments, due[len(due)-1].ID
+	}
+	return nil
+}
+
+func (p *Privacy) dropAttachment(tx *store.Tx, a retention.Attachment, now time.Time) error {
+	if _, err := leads.DropFile(tx, a.ID); err != nil {
+		return err
+	}
+	if err := p.o.Jobs.Add(tx, kindFile, a.ID.String(), now); err != nil {
+		return err
+	}
+	p.o.Events.Emit(tx, events.Event{Kind: events.LeadFileRemoved, At: now, Lead: a.Lead, Project: a.Project, Source: a.Source, Test: a.Test, Data: map[string]any{"file_id": a.ID.String()}})
+	return audit.Write(tx, now, audit.Entry{Actor: Actor, Action: "file.removed", About: a.Lead.String(), Detail: map[string]any{"file_id": a.ID.String(), "reason": "retention"}})
 }
 
 // oldFiles counts the files of imports and exports that nobody has finished or

@@ -24,6 +24,9 @@ var (
 	testLead   = store.Register("privacytest.test.lead", `UPDATE lead SET test = true WHERE account_id = $1 AND lead_id = $2`)
 	putVisit   = store.Register("privacytest.visit", `INSERT INTO site_visit (account_id, visit_id, lead_id, project_id, person_id, state, planned_at, by_actor, created_at, changed_at)
 		VALUES ($1, $2, $3, $4, $5, 'planned', $6, 'user_x', $7, $7)`)
+	closeLead  = store.Register("privacytest.close", `UPDATE lead SET closed_at = $3 WHERE account_id = $1 AND lead_id = $2`)
+	filesOfOne = store.Register("privacytest.files.one", `SELECT count(*) FROM lead_file WHERE account_id = $1 AND lead_id = $2`)
+	removals   = store.Register("privacytest.removals", `SELECT count(*) FROM audit_event WHERE account_id = $1 AND action = 'file.removed' AND detail LIKE '%retention%'`)
 	putAttempt = store.Register("privacytest.attempt", `INSERT INTO attempt (account_id, attempt_id, lead_id, user_id, channel, disposition, reached, evidence, started_at, created_at)
 		VALUES ($1, $2, $3, $4, 'call', 'no-answer', false, 'said', $5, $5)`)
 )
@@ -322,9 +325,64 @@ func TestRetentionOfTheRest(t *testing.T) {
 }
 
 // Rules out of range are refused; without any, the job ends.
+// Files of a lead go so long after it was closed, or after they were added where
+// that was later; of an open lead, or of somebody who is restricted, they stay.
+func TestRetentionOfAttachments(t *testing.T) {
+	each(t, func(w *world) {
+		ago := func(days int) int64 { return w.now.Add(RetentionGrace).AddDate(0, 0, -days).UnixMicro() }
+		closed := func(phone string, added, ended int) human {
+			h := w.old(phone, added)
+			w.write(func(tx *store.Tx) error { return tx.Must(closeLead, h.lead, ago(ended)) })
+			return h
+		}
+		due := closed("+442079460101", 40, 31)
+		stays := map[string]human{
+			"open":                w.old("+442079460102", 40),
+			"closed a day later":  closed("+442079460103", 40, 29),
+			"added to what ended": closed("+442079460104", 29, 31),
+			"restricted":          closed("+442079460105", 40, 31),
+			"asked to be":         closed("+442079460106", 40, 31),
+			"merged with such":    closed("+442079460107", 40, 31),
+		}
+		w.write(func(tx *store.Tx) error {
+			w.ok(w.p.restrict(tx, stays["restricted"].id, "user_x", w.at))
+			_, err := w.p.Ask(tx, people.AskRestrict, stays["asked to be"].id, w.now, "user_x", w.now)
+			w.ok(err)
+			_, err = people.SetMerged(tx, people.Merge{ID: lead.NewMergeID(), Kept: stays["restricted"].id, Merged: stays["merged with such"].id, By: "user_x", At: w.at})
+			return err
+		})
+		r := retention.Rules{Attachments: 30}
+		w.now = w.now.Add(RetentionGrace)
+		if would, more, err := w.p.Preview(w.Context(), w.scope, r); err != nil || more || would != (retention.Counts{Attachments: 1}) {
+			t.Errorf("would take %+v, %v, %v", would, more, err)
+		}
+		w.now = w.now.Add(-RetentionGrace)
+		w.rules(r)
+		w.now = w.now.Add(RetentionGrace)
+		if took := w.look(); took != (retention.Counts{Attachments: 1}) {
+			t.Errorf("took %+v", took)
+		}
+		if w.count(filesOfOne, due.lead) != 0 || w.erased(due) {
+			t.Error("the file is still there, or its person is gone")
+		}
+		for name, h := range stays {
+			if w.count(filesOfOne, h.lead) != 1 {
+				t.Errorf("%s: the file is gone", name)
+			}
+		}
+		if jobs, told := w.count(countJobs, string(kindFile)), w.count(removals); jobs != 1 || told != 1 {
+			t.Errorf("%d jobs take contents, %d removals on the record", jobs, told)
+		}
+		w.now = w.now.Add(everyLook + time.Hour)
+		if took := w.look(); took.Attachments != 2 { // what was closed, or added, a day later
+			t.Errorf("a day later took %+v", took)
+		}
+	})
+}
+
 func TestRetentionRules(t *testing.T) {
 	each(t, func(w *world) {
-		for field, r := range map[string]retention.Rules{"lead_days": {Leads: 29}, "test_lead_days": {Tests: -1}, "submission_days": {Submissions: 3651}, "file_days": {Files: 3651}} {
+		for field, r := range map[string]retention.Rules{"lead_days": {Leads: 29}, "test_lead_days": {Tests: -1}, "submission_days": {Submissions: 3651}, "file_days": {Files: 3651}, "attachment_days": {Attachments: 3651}} {
 			if err := CheckRetention(r); err == nil {
 				t.Errorf("%s: %+v", field, r)
 			}

@@ -3,13 +3,14 @@ package retention
 import (
 	"time"
 
+	"catchment/internal/account"
 	"catchment/internal/lead"
 	"catchment/internal/store"
 )
 
 // Cut is before when something must have happened last to go; zero times keep
 // everything.
-type Cut struct{ Leads, Tests, Submissions, Files time.Time }
+type Cut struct{ Leads, Tests, Submissions, Attachments, Files time.Time }
 
 // Cut counts the rules' days back from now.
 func (r Rules) Cut(now time.Time) (c Cut) {
@@ -19,7 +20,7 @@ func (r Rules) Cut(now time.Time) (c Cut) {
 		}
 		return t
 	}
-	return Cut{back(r.Leads), back(r.Tests), back(r.Submissions), back(r.Files)}
+	return Cut{back(r.Leads), back(r.Tests), back(r.Submissions), back(r.Attachments), back(r.Files)}
 }
 
 // Of is the time for a person's leads.
@@ -64,7 +65,16 @@ var (
 	oldEnquiries = store.Register("retention.enquiries", `SELECT enquiry_id, received_at FROM enquiry
 		WHERE account_id = $1 AND received_at < $2 AND (received_at, enquiry_id) > ($3, $4) ORDER BY received_at, enquiry_id LIMIT $5`)
 	oldSubmissions = store.List("retention.submissions", `SELECT enquiry_id FROM submission WHERE account_id = $1 AND received_at < $2 AND enquiry_id IN (LIST)`)
-	drop           = store.List("retention.submissions.drop", `DELETE FROM submission WHERE account_id = $1 AND received_at < $2 AND enquiry_id IN (LIST)`)
+	// Whose lead it is, or with whom that person is merged, may have asked that
+	// nothing is changed.
+	attachments = store.Register("retention.attachments", `SELECT f.file_id, f.lead_id, l.project_id, l.source_id, l.test FROM lead_file f
+		JOIN lead l ON l.account_id = $1 AND l.lead_id = f.lead_id
+		JOIN person p ON p.account_id = $1 AND p.person_id = l.person_id
+		WHERE f.account_id = $1 AND f.file_id > $3 AND f.state = 'kept' AND f.created_at < $2 AND l.closed_at > 0 AND l.closed_at < $2
+		AND NOT EXISTS (SELECT 1 FROM suppression s WHERE s.account_id = $1 AND s.person_id IN (p.person_id, p.merged_into) AND s.until_at IS NULL AND s.reason = `+restriction+`)
+		AND NOT EXISTS (SELECT 1 FROM subject_request r WHERE r.account_id = $1 AND r.person_id IN (p.person_id, p.merged_into) AND r.kind = 'restrict' AND r.state = 'open')
+		ORDER BY f.file_id LIMIT $4`)
+	drop = store.List("retention.submissions.drop", `DELETE FROM submission WHERE account_id = $1 AND received_at < $2 AND enquiry_id IN (LIST)`)
 )
 
 // Person is what decides about a person, beside their leads.
@@ -180,6 +190,31 @@ func OldSubmissions(tx *store.Tx, p *Place, cut time.Time, limit int) (of []lead
 // counts it.
 func DropSubmissions(tx *store.Tx, of []lead.EnquiryID, cut time.Time) (int64, error) {
 	return tx.ExecList(drop, []any{micro(cut)}, anys(of))
+}
+
+// Attachment is a file of a lead that is due.
+type Attachment struct {
+	ID      lead.FileID
+	Lead    lead.ID
+	Project account.ProjectID
+	Source  account.SourceID
+	Test    bool
+}
+
+// DueAttachments lists up to limit files of leads after the given one that came
+// before the cut, and whose lead was closed before it.
+func DueAttachments(tx *store.Tx, after lead.FileID, cut time.Time, limit int) (out []Attachment, err error) {
+	if after.IsZero() {
+		after = lead.FileIDFrom(lowest)
+	}
+	rows, err := tx.Query(attachments, micro(cut), after, limit)
+	err = store.Each(rows, err, func(scan func(...any) error) error {
+		var a Attachment
+		err := scan(&a.ID, &a.Lead, &a.Project, &a.Source, &a.Test)
+		out = append(out, a)
+		return err
+	})
+	return out, err
 }
 
 func anys[T any](list []T) []any {

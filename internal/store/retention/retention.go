@@ -17,6 +17,7 @@ type Rules struct {
 	Leads       int `json:"lead_days,omitempty"`       // persons none of whose leads had activity for so long
 	Tests       int `json:"test_lead_days,omitempty"`  // the same, of test leads
 	Submissions int `json:"submission_days,omitempty"` // what came in, as it came
+	Attachments int `json:"attachment_days,omitempty"` // files of leads that were closed so long ago
 	Files       int `json:"file_days,omitempty"`       // of imports and exports that nobody finished
 }
 
@@ -30,6 +31,7 @@ type Counts struct {
 	TestPersons int64 `json:"test_persons"`
 	TestLeads   int64 `json:"test_leads"`
 	Submissions int64 `json:"submissions"`
+	Attachments int64 `json:"attachments"`
 	Files       int64 `json:"files"`
 }
 
@@ -40,6 +42,7 @@ type Step string
 const (
 	Persons     Step = "persons"
 	Submissions Step = "submissions"
+	Attachments Step = "attachments"
 	Files       Step = "files"
 )
 
@@ -48,6 +51,7 @@ type Place struct {
 	Step    Step           `json:"step,omitempty"`
 	Person  lead.PersonID  `json:"person,omitzero"`  // the last that was looked at
 	Enquiry lead.EnquiryID `json:"enquiry,omitzero"` // the same, of submissions
+	File    lead.FileID    `json:"file,omitzero"`    // the same, of files of leads
 	At      time.Time      `json:"at,omitzero"`      // when that enquiry came
 	Counts  Counts         `json:"counts"`           // taken so far
 }

@@ -13,8 +13,8 @@ import { formFault, say } from '../ui/toast'
 import { Asked } from './settings'
 
 const key = ['account', 'retention']
-const rules = ['lead_days', 'test_lead_days', 'submission_days', 'file_days'] as const
-const counts = ['persons', 'leads', 'test_persons', 'test_leads', 'submissions', 'files'] as const
+const rules = ['lead_days', 'test_lead_days', 'submission_days', 'attachment_days', 'file_days'] as const
+const counts = ['persons', 'leads', 'test_persons', 'test_leads', 'submissions', 'attachments', 'files'] as const
 
 /** What goes by itself after the account's days. What new rules would take is counted before they are set. */
 export function Retention() {
@@ -30,7 +30,7 @@ export function Retention() {
     e.preventDefault()
     const f = new FormData(e.currentTarget)
     const days = (k: string) => Number(f.get(k) || 0)
-    look.mutate({ lead_days: days('lead_days'), test_lead_days: days('test_lead_days'), submission_days: days('submission_days'), file_days: days('file_days') })
+    look.mutate({ lead_days: days('lead_days'), test_lead_days: days('test_lead_days'), submission_days: days('submission_days'), attachment_days: days('attachment_days'), file_days: days('file_days') })
   }
   const r = now.data
   return (
