@@ -66,7 +66,7 @@ func offline(ctx context.Context, w *world, c config) (*house, error) {
 		return nil, err
 	}
 	h.intake = intake.New(intake.Options{DB: h.db, Accounts: h.accounts, Opener: keyring.NewDropOpener(), Jobs: h.jobs, Events: h.events, Log: h.log})
-	return h, nil
+	return h, h.openFiles(ctx)
 }
 
 // closeOffline is close for what offline opened.

@@ -30,7 +30,7 @@ import (
 
 // newWholes makes what writes archives of whole accounts.
 func (h *house) newWholes() *carry.Wholes {
-	return &carry.Wholes{DB: h.db, Accounts: h.accounts, Record: h.recordOpening, Boxes: keyring.NewDropOpener(), Now: time.Now, Key: h.recordKey,
+	return &carry.Wholes{DB: h.db, Accounts: h.accounts, Record: h.recordOpening, Boxes: keyring.NewDropOpener(), Now: time.Now, Key: h.recordKey, Contents: h.filing,
 		Tree: func(ctx context.Context, s account.Scope, from int64, w io.Writer) error {
 			return h.newTree().Export(ctx, s, from, w)
 		},
@@ -240,7 +240,7 @@ func (h *house) incoming(ctx context.Context, v carry.Verified, gone *ledger.Led
 	}
 	_, schema, _ := store.Versions(ctx, h.c.storeOptions())
 	publisher := publish.New(publish.Options{DB: h.db, Jobs: h.jobs, Log: h.log})
-	return &carry.Incoming{DB: h.db, NewKeys: h.ring.NewAccountLike, Schema: schema, Now: time.Now, Gone: func(p lead.PersonID) bool { return erased[p] },
+	return &carry.Incoming{DB: h.db, NewKeys: h.ring.NewAccountLike, Schema: schema, Now: time.Now, Contents: h.filing, Gone: func(p lead.PersonID) bool { return erased[p] },
 		Finish: func(tx *store.Tx, users []carry.Login) error {
 			*link = ""
 			for _, left := range []bool{false, true} { // who has left may have the address of somebody who has not

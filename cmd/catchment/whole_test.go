@@ -28,6 +28,7 @@ import (
 func TestAnAccountMovesAsItIs(t *testing.T) {
 	t.Parallel()
 	c := settingsFor(t, store.Options{})
+	c.FilesRoom = 100
 	s := serve(t, c)
 	shop := openShop(t, c, s)
 	awaitKey(t, s, shop.pub)
@@ -40,6 +41,19 @@ func TestAnAccountMovesAsItIs(t *testing.T) {
 	stays, person := send(s, admin, "Asha Example", "+12025550141")
 	_, gone := send(s, admin, "Ben Example", "+12025550142")
 	admin.want(201, "POST", "/v1/leads/"+stays+"/notes", fields{"text": "Asked for the south side."})
+	booking := bytes.Repeat([]byte("Asha Example booked the flat on the south side.\n"), 8000)
+	attach := func(name string, content []byte) string {
+		t.Helper()
+		made := admin.send("POST", "/v1/leads/"+stays+"/files", content, "Content-Type", "application/octet-stream", "Content-Disposition", "attachment; filename*=UTF-8''"+name)
+		if made.status != 201 {
+			t.Fatalf("%d %s", made.status, made.body)
+		}
+		return made.text("id")
+	}
+	fileURL := "/v1/leads/" + stays + "/files/" + attach("booking.txt", booking)
+	if err := os.Remove(filepath.Join(c.Data, filesFolder, "leads", shop.account, attach("lost.txt", booking))); err != nil { // which nobody has any more
+		t.Fatal(err)
+	}
 	ask := admin.want(201, "POST", "/v1/subject-requests", fields{"kind": "erase", "person_id": gone}).text("id")
 	admin.want(200, "POST", "/v1/subject-requests/"+ask+"/fulfil", nil)
 	admin.until("the erasure", "/v1/subject-requests/"+ask, func(a answer) bool { return a.text("state") == "done" })
@@ -79,7 +93,9 @@ func TestAnAccountMovesAsItIs(t *testing.T) {
 		t.Error(text)
 	}
 	verify(1, "sealed")
-	verify(0, "sealed", "--open-with", path("identity"))
+	if text := verify(0, "sealed", "--open-with", path("identity")); !strings.Contains(text, "1 values did not open") {
+		t.Error(text) // the file that is lost
+	}
 	for _, at := range []int{len(file) / 3, len(file) / 2, len(file) - 200} {
 		wrong := bytes.Clone(file)
 		wrong[at] ^= 1
@@ -124,6 +140,12 @@ func TestAnAccountMovesAsItIs(t *testing.T) {
 	admin = s.as(t, equip(t, s, in.text("token")))
 	if a := admin.want(200, "GET", "/v1/leads/"+stays, nil, "Catchment-Purpose", "test"); !bytes.Contains(a.body, []byte("Asha Example")) {
 		t.Errorf("%s", a.body)
+	}
+	if f := admin.want(200, "GET", fileURL, nil, "Catchment-Purpose", "test"); !bytes.Equal(f.body, booking) {
+		t.Errorf("the file has %d bytes, and had %d", len(f.body), len(booking))
+	}
+	if list := admin.want(200, "GET", "/v1/leads/"+stays+"/files", nil, "Catchment-Purpose", "test").items(); len(list) != 1 || list[0].(fields)["name"] != "booking.txt" {
+		t.Errorf("files: %v", list)
 	}
 	awaitKey(t, s, shop.pub) // pages go on as they are
 	if again, who := send(s, admin, "Asha Example", "+12025550141"); again != stays || who != person {
@@ -283,7 +305,7 @@ func stopInTheMiddleOfAnImport(t *testing.T, from, to config, path string, by *a
 			if err != nil {
 				t.Fatal(err)
 			}
-			in := carry.Incoming{DB: h.db, NewKeys: h.ring.NewAccountLike, Schema: v.Schema, Now: time.Now, Gone: func(lead.PersonID) bool { return false },
+			in := carry.Incoming{DB: h.db, NewKeys: h.ring.NewAccountLike, Schema: v.Schema, Now: time.Now, Contents: h.filing, Gone: func(lead.PersonID) bool { return false },
 				Finish: func(*store.Tx, []carry.Login) error { t.Error("it was not stopped"); return nil },
 				PerWrite: func(rows int) error {
 					if rows >= after {

@@ -20,6 +20,7 @@ import (
 	"catchment/internal/keyring"
 	"catchment/internal/lead"
 	"catchment/internal/store"
+	"catchment/internal/store/leads"
 	"catchment/internal/store/members"
 	"catchment/internal/store/people"
 	"catchment/internal/store/whole"
@@ -86,6 +87,7 @@ type Wholes struct {
 	Keys     func() ([]byte, error) // the published keys of the record
 	Schema   func(context.Context) (int64, error)
 	Now      func() time.Time
+	Contents Contents
 
 	// One is written at a time: it holds a connection that reads while the
 	// record's export takes another, and as many at once as there are
@@ -324,6 +326,11 @@ func (x *wholeWriter) table(t *whole.Table) error {
 		at = next
 		if err := x.clear(t, rows); err != nil {
 			return err
+		}
+		if t.Name == leads.FileTable {
+			if rows, err = x.contents(rows); err != nil {
+				return err
+			}
 		}
 		for _, r := range rows {
 			b, err := lineOf(t, r)

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"catchment/internal/account"
@@ -21,6 +22,7 @@ import (
 	"catchment/internal/store"
 	"catchment/internal/store/ending"
 	"catchment/internal/store/keys"
+	"catchment/internal/store/leads"
 	"catchment/internal/store/setup"
 	"catchment/internal/store/whole"
 	"catchment/internal/submission"
@@ -162,6 +164,7 @@ type Incoming struct {
 	Schema   int64                    // the version of the tables
 	Finish   func(tx *store.Tx, users []Login) error
 	Now      func() time.Time
+	Contents Contents
 	PerWrite func(rows int) error // after each write; an error stops the import
 }
 
@@ -189,7 +192,7 @@ func (in *Incoming) Take(ctx context.Context, s account.Scope, v Verified, files
 	if err := in.clear(ctx, s); err != nil {
 		return err
 	}
-	t := &taking{in: in, ctx: ctx, s: s, want: map[string]ManifestFile{}, held: map[*whole.Table][]whole.Row{}, tables: map[string]*whole.Table{}}
+	t := &taking{in: in, ctx: ctx, s: s, want: map[string]ManifestFile{}, held: map[*whole.Table][]whole.Row{}, tables: map[string]*whole.Table{}, came: map[lead.FileID]*cameIn{}}
 	for _, f := range v.Files {
 		t.want[f.Name] = f
 	}
@@ -247,9 +250,13 @@ type taking struct {
 	held   map[*whole.Table][]whole.Row
 	users  []Login
 	rows   int
+	came   map[lead.FileID]*cameIn
 }
 
 func (t *taking) file(name string, r io.Reader) error {
+	if id, ok := strings.CutPrefix(name, contentsIn); ok {
+		return t.content(name, id, r)
+	}
 	table, ok := partOf(name)
 	if !ok && name != findingFile {
 		return nil
@@ -345,6 +352,9 @@ func (t *taking) seal(tx *store.Tx, of *whole.Table, rows []whole.Row) (out []wh
 			if r, err = t.sealDead(r); err != nil {
 				return nil, nil, err
 			}
+		}
+		if of.Name == leads.FileTable && !t.hasContent(r, known) {
+			continue
 		}
 		if of.Name == "member" {
 			users = append(users, loginOf(r))
@@ -456,6 +466,9 @@ func (t *taking) finish() error {
 		return fmt.Errorf("%w: there are no rows", ErrArchive)
 	}
 	t.sealer.Close()
+	if err := t.dropContents(); err != nil {
+		return err
+	}
 	return t.in.DB.Write(t.ctx, t.s, func(tx *store.Tx) error {
 		for _, of := range whole.Tables() {
 			for _, r := range t.held[of] {

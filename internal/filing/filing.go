@@ -216,6 +216,40 @@ func (f *Filing) Open(ctx context.Context, of account.ID, id lead.FileID, key ke
 	}{clear, sealed}, nil
 }
 
+// Bring seals what a lead's file has in it as it is read, straight into the
+// bucket: what comes from an archive was judged where it came from.
+func (f *Filing) Bring(ctx context.Context, of account.ID, id lead.FileID, key keyring.ContentKey, clear io.Reader) error {
+	sealed, into := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		w, err := key.Seal(into)
+		if err == nil {
+			if _, err = io.Copy(w, clear); err == nil {
+				err = w.Close()
+			}
+		}
+		into.CloseWithError(err)
+		done <- err
+	}()
+	err := f.o.Bucket.Put(ctx, nameOf(of, id), sealed)
+	sealed.CloseWithError(io.ErrClosedPipe)
+	if fault := <-done; err == nil || fault != nil && !errors.Is(fault, io.ErrClosedPipe) {
+		err = fault
+	}
+	if err != nil {
+		return away(err)
+	}
+	return nil
+}
+
+// Remove takes what a lead's file has in it from the bucket.
+func (f *Filing) Remove(ctx context.Context, of account.ID, id lead.FileID) error {
+	if err := f.o.Bucket.Remove(ctx, nameOf(of, id)); err != nil {
+		return fmt.Errorf("filing: %w", err)
+	}
+	return nil
+}
+
 // away is 503 while the bucket does not answer. A file that has a row and is not
 // there is our fault, and says so.
 func away(err error) error {

@@ -35,6 +35,8 @@ var fates = map[string]func(*Table){
 	"note":        sealed(under("text", "note", "note_id", vault.Note, "")),
 	"site_visit":  sealed(under("place", "site_visit", "visit_id", vault.Spot, "")),
 	"suppression": sealed(under("evidence", "suppression", "suppression_id", vault.Proof, "")),
+	// what is in it goes beside its row, and its key is made anew
+	"lead_file": all(keep(func(r Row) bool { return r["state"] == "kept" }), sealed(under("name", "lead_file", "file_id", vault.FileName, ""), under("content_key", "lead_file", "file_id", vault.Content, ""))),
 	// a user's phone or e-mail as it stood in their row
 	"change": sealed(under("was_sealed", "member", "thing", "", "thing"), under("now_sealed", "member", "thing", "", "thing")),
 	"import": all(keep(func(r Row) bool { return r["finished_at"] != nil }), empty("wrapped", "file_mac")),
@@ -55,7 +57,6 @@ var fates = map[string]func(*Table){
 	"passkey": left(signIn), "code_sent": left(signIn), "sso_provider": left(sso), "sso_domain": left(sso), "sso_bond": left(sso), "sso_flow": left(sso),
 	"device": left(devices), "push_subscription": left(devices),
 	"key_generation": left("a key's older texts end with their place"),
-	"lead_file":      left("what is in a file lies in the bucket; fetch files one by one"),
 	"image":          left("a picture lies in the bucket, and its link is of this place; fetch pictures by their links"),
 	"answered":       left("answers to repeated requests live for a day"),
 	"burst":          left("counts of the last minutes"),
@@ -106,7 +107,7 @@ func all(parts ...func(*Table)) func(*Table) {
 // jobsThatGoOn are all but those that belong to what is left out.
 func jobsThatGoOn(r Row) bool {
 	switch r["kind"] {
-	case "end-account", "end-grant", "export", "import", "account-export":
+	case "end-account", "end-grant", "export", "import", "account-export", "file":
 		return false
 	}
 	return true
