@@ -222,6 +222,15 @@ var screens = []screen{
 		p.Press("Add a webhook")
 		p.See("What it is for")
 	}},
+	{name: "console-webhook-events", as: "admin", path: "/app/console/webhooks", act: func(p *apptest.Page) {
+		p.Press("Add a webhook")
+		p.See("Only what I choose")
+		apptest.Eval[bool](p, `(document.querySelector('input[value=some]').click(), true)`)
+		p.Tick("Offers")
+		apptest.Eval[bool](p, `(document.querySelector('fieldset button[aria-expanded]').click(), true)`) // its words hold a name
+		p.Tick("A lead came in")
+		p.See("7 events chosen")
+	}},
 	{name: "console-webhook", as: "admin", path: "/app/console/webhooks", act: func(p *apptest.Page) {
 		p.Press("Add a webhook")
 		p.Type("Address", "https://localhost/catchment")

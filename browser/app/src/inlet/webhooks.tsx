@@ -7,7 +7,7 @@ import { Listing } from '../console/listing'
 import { Page } from '../console/page'
 import { Fact } from '../console/story'
 import { api, ok, type Schemas } from '../lib/api'
-import type { Fault } from '../lib/fault'
+import { Fault } from '../lib/fault'
 import { count } from '../lib/format'
 import { useActs } from '../lib/keys'
 import { queries } from '../lib/query'
@@ -16,16 +16,16 @@ import { Badge } from '../ui/badge'
 import { Button } from '../ui/button'
 import { Confirm } from '../ui/dialog'
 import { Empty } from '../ui/empty'
-import { Field, TextField } from '../ui/field'
+import { Field } from '../ui/field'
 import { Select } from '../ui/select'
 import { Sheet } from '../ui/sheet'
 import { When } from '../ui/time'
 import { formFault, say, sayFault } from '../ui/toast'
+import { Kinds } from './kinds'
 
 type Hook = Schemas['Webhook']
 type Answer = Schemas['WebhookAnswer']
 const again = () => void queries.invalidateQueries({ queryKey: ['webhooks'] })
-const lines = (s: FormDataEntryValue | null) => String(s ?? '').split(/[\s,]+/).filter(Boolean)
 
 function State({ w }: { w: Hook }) {
   if (w.state !== 'active') return <Badge tone={w.state === 'gone' ? 'lost' : 'plain'}>{t(`inlet.hook.state.${w.state}`)}</Badge>
@@ -85,15 +85,18 @@ function Fields({ w, fault }: { w?: Hook; fault: Fault | null }) {
     <>
       <Field name="url" type="url" dir="ltr" label={t('inlet.hook.address')} required defaultValue={w?.url} fault={f.url} placeholder="https://hooks.example.com/catchment" autoComplete="off" />
       <Field name="description" label={t('inlet.hook.description')} defaultValue={w?.description} maxLength={200} fault={f.description} autoComplete="off" />
-      <TextField name="events" rows={3} dir="ltr" label={t('inlet.hook.events')} help={t('inlet.hook.eventsHelp')} defaultValue={w?.events.join('\n')} fault={f.events ?? Object.entries(f).find(([k]) => k.startsWith('events.'))?.[1]} />
+      <Kinds value={w?.events ?? []} fault={f.events ?? Object.entries(f).find(([k]) => k.startsWith('events.'))?.[1]} />
     </>
   )
 }
 
 const said = (form: HTMLFormElement) => {
   const f = new FormData(form)
-  return { url: String(f.get('url')).trim(), description: String(f.get('description')).trim(), events: lines(f.get('events')) }
+  return { url: String(f.get('url')).trim(), description: String(f.get('description')).trim(), events: f.getAll('events').map(String) }
 }
+
+/** That chosen events are none would mean all of them. */
+const noneOf = (form: HTMLFormElement) => (new FormData(form).get('which') === 'some' && !said(form).events.length ? new Fault({ status: 422, code: 'invalid', title: '', errors: [{ field: 'events', code: 'required', detail: t('inlet.hook.chooseOne') }] }) : null)
 
 function New({ onClose }: { onClose: () => void }) {
   const [made, setMade] = useState<Schemas['NewWebhook'] | null>(null)
@@ -110,6 +113,8 @@ function New({ onClose }: { onClose: () => void }) {
   if (made) return <div className="space-y-4"><Secret made={made} /><Button look="primary" onClick={onClose}>{t('common.close')}</Button></div>
   const submit = (e: FormEvent<HTMLFormElement>) => {
     e.preventDefault()
+    const none = noneOf(e.currentTarget)
+    if (none) return fail(none)
     send.mutate(said(e.currentTarget))
   }
   return (
@@ -138,6 +143,8 @@ function One({ w, onGone }: { w: Hook; onGone: () => void }) {
   const remove = useMutation({ mutationFn: () => ok(api.DELETE('/v1/webhooks/{id}', { params: path })), onSuccess: onGone, onError: sayFault, onSettled: again })
   const submit = (e: FormEvent<HTMLFormElement>) => {
     e.preventDefault()
+    const none = noneOf(e.currentTarget)
+    if (none) return fail(none)
     put.mutate(said(e.currentTarget))
   }
   const active = w.state === 'active'
