@@ -82,7 +82,7 @@ func TestBadQueriesAndHeads(t *testing.T) {
 		"/v1/leads?limit=501":                         "",
 		"/v1/leads?limit=ten":                         "",
 		"/v1/leads?project=lead_1":                    "invalid project bad_id",
-		"/v1/leads?owner=%00":                         "invalid owner bad_id",
+		"/v1/leads?owner=%00":                         "invalid owner control_characters",
 		"/v1/leads?person=prsn_":                      "invalid person bad_id",
 		"/v1/leads?stage=new":                         "invalid stage bad_id",
 		"/v1/leads?category=lost":                     "",

@@ -126,7 +126,7 @@ function Clock({ r, now, large }: { r: Request; now: number; large?: boolean }) 
   const words = late ? (days ? t('request.lateBy', { count: days }) : t('request.lateToday')) : days ? t('request.daysLeft', { count: days }) : t('request.dueToday')
   return (
     <span className={cx('flex flex-wrap items-center gap-x-3 gap-y-1', large && 'flex-col !items-start')}>
-      <span className={cx('figures inline-flex items-center gap-1.5', large ? 'text-2xl font-semibold tracking-tight' : 'font-medium', late && 'text-warm')}>
+      <span className={cx('figures inline-flex items-center gap-1.5', large ? 'text-xl font-semibold tracking-tight' : 'font-medium', late && 'text-warm')}>
         {late && <Icon name="warn" className={large ? 'size-6' : 'size-4.5'} />}
         {words}
       </span>
