@@ -14,7 +14,7 @@ import { Rows } from '../ui/skeleton'
 import { Tabs } from '../ui/tabs'
 import { When } from '../ui/time'
 import { say, sayFault } from '../ui/toast'
-import { useFresh } from './data'
+import { useActor, useFresh } from './data'
 import { Page, Sorry } from './page'
 
 const here = getRouteApi('/inside/console/held')
@@ -47,20 +47,56 @@ function Quarantine({ state, opened }: { state: 'held' | 'kept' | 'released'; op
     queryFn: ({ pageParam }) => ok(api.GET('/v1/quarantine', { params: { query: { state, limit: 50, cursor: pageParam, include: opened ? ['person', 'message'] : undefined } }, headers: opened ? { 'Catchment-Purpose': purpose() } : {} })),
     getNextPageParam: (p) => p.next_cursor,
   })
+  const [picked, pick] = useState<readonly string[]>([])
   const rows = list.data?.pages.flatMap((p) => p.items) ?? []
+  const ids = rows.map((q) => q.enquiry.id)
+  const chosen = picked.filter((id) => ids.includes(id)) // somebody else may have judged one meanwhile
+  const judge = useMutation({
+    mutationFn: async (what: 'keep' | 'release') => {
+      let failed = 0
+      for (const id of chosen)
+        await ok(api.POST(`/v1/quarantine/{id}/${what}`, { params: { path: { id } } })).catch(() => {
+          failed++
+        })
+      return failed
+    },
+    onSuccess: (failed, what) => {
+      if (failed) say(t('console.held.failed', { count: failed }), { kind: 'lost' })
+      else say(t(what === 'release' ? 'console.held.areReleased' : 'console.held.areKept', { count: chosen.length }), { kind: 'good' })
+    },
+    onSettled: () => {
+      pick([])
+      void queries.invalidateQueries({ queryKey: ['held'] })
+    },
+  })
   if (list.isError && !list.data) return <Sorry error={list.error} again={() => void list.refetch()} />
   if (list.isPending) return <Rows n={4} tall />
   if (!rows.length) return <Empty title={t('console.held.none')} words={t('console.held.noneWords')} />
   return (
     <>
+      {state !== 'released' && rows.length > 1 && (
+        <div className="flex min-h-13 flex-wrap items-center gap-x-4 gap-y-2 border-b border-line py-2">
+          <label className="flex min-h-11 flex-1 items-center gap-3 text-sm font-medium md:min-h-9">
+            <input type="checkbox" className="size-4 accent-accent" checked={chosen.length === ids.length} onChange={(e) => pick(e.target.checked ? ids : [])} />
+            {chosen.length ? t('console.held.chosen', { count: chosen.length }) : t('console.held.chooseAll', { count: ids.length })}
+          </label>
+          {chosen.length > 0 && (
+            <span className="flex gap-2">
+              {state === 'held' && <Button look="quiet" disabled={judge.isPending} onClick={() => judge.mutate('keep')}>{t('console.held.keepAll')}</Button>}
+              <Button busy={judge.isPending} onClick={() => judge.mutate('release')}>{t('console.held.releaseAll')}</Button>
+            </span>
+          )}
+        </div>
+      )}
       {opened && <p className="mb-2 flex items-center gap-1.5 text-sm text-soft"><Icon name="opened" className="size-4" />{t('console.leads.onRecord')}</p>}
-      <ul>{rows.map((q) => <One key={q.enquiry.id} q={q} />)}</ul>
+      <ul>{rows.map((q) => <One key={q.enquiry.id} q={q} picked={state === 'released' || rows.length < 2 ? undefined : chosen.includes(q.enquiry.id)} onPick={(on) => pick(on ? [...chosen, q.enquiry.id] : chosen.filter((id) => id !== q.enquiry.id))} />)}</ul>
       {list.hasNextPage && <Button className="mt-4" busy={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>{t('console.held.more')}</Button>}
     </>
   )
 }
 
-function One({ q }: { q: Schemas['Quarantined'] }) {
+function One({ q, picked, onPick }: { q: Schemas['Quarantined']; /** undefined: it is not chosen with others. */ picked?: boolean; onPick: (on: boolean) => void }) {
+  const name = useActor()
   const e = q.enquiry
   const judge = useMutation({
     mutationFn: (what: 'keep' | 'release') => ok(api.POST(`/v1/quarantine/{id}/${what}`, { params: { path: { id: e.id } } })),
@@ -70,9 +106,11 @@ function One({ q }: { q: Schemas['Quarantined'] }) {
   })
   return (
     <li className="flex flex-wrap items-start gap-x-6 gap-y-3 border-b border-line py-4">
-      <div className="min-w-60 flex-1">
+      {picked !== undefined && <input type="checkbox" aria-label={t('console.held.choose')} className="mt-1 size-4 accent-accent" checked={picked} onChange={(e) => onPick(e.target.checked)} />}
+      <div className="min-w-56 flex-1">
         <p className="flex flex-wrap items-center gap-2.5"><span className="font-medium">{e.person?.name || e.person?.phone || e.person?.email || `${e.project.name} · ${e.source.name}`}</span><Badge tone="plain">{tOf('console.heldFor', q.reason)}</Badge></p>
-        <p className="mt-1 text-sm text-soft">{e.person && `${e.project.name} · ${e.source.name} · `}<When at={q.received_at} /></p>
+        <p className="mt-1 text-sm text-soft">{e.person && `${e.project.name} · ${e.source.name} · `}{t('console.held.since')} <When at={q.received_at} />{q.judged_at && <> · {t('console.held.judged', { name: name(q.judged_by) })} <When at={q.judged_at} /></>}</p>
+        <p className="mt-1 max-w-160 text-sm">{tOf('console.heldBecause', q.reason)}{q.reason === 'firewall' && ' ' + t(q.inspected_at ? 'console.held.inspected' : 'console.held.notInspected')}</p>
         {e.person && <p className="mt-1 text-sm text-soft"><span className="ltr">{[e.person.phone, e.person.email].filter(Boolean).join(' · ')}</span></p>}
         {e.message && <blockquote className="mt-2 max-w-160 border-s-2 border-edge ps-3 text-sm whitespace-pre-wrap"><span dir="auto" className="match block">{e.message}</span></blockquote>}
         {q.rules.length > 0 && <ul className="mt-1 text-sm text-soft">{q.rules.map((r) => <li key={r.id}>{t('console.held.rule', { id: r.id })} · <bdi lang="en">{r.name}</bdi></li>)}</ul>}
