@@ -110,6 +110,17 @@ var asides = []screen{
 			const i = document.getElementById('leads-file'); i.files = d.files; return i.dispatchEvent(new Event('change', { bubbles: true })) })()`)
 		p.See("Where its columns go")
 	}},
+	{name: "console-picture-remove", as: "admin", path: "/app/console/pictures", act: func(p *apptest.Page) {
+		onePicture("Copy HTML")(p)
+		p.Press("Remove")
+		p.See("Remove this picture?")
+	}},
+	{name: "console-pictures-refused", as: "admin", path: "/app/console/pictures", act: func(p *apptest.Page) {
+		pictured(p)
+		apptest.Eval[bool](p, `(() => { const d = new DataTransfer(); d.items.add(new File(['<svg xmlns="http://www.w3.org/2000/svg"/>'], 'logo.svg', { type: 'image/png' }));
+			const i = document.getElementById('picture-file'); i.files = d.files; return i.dispatchEvent(new Event('change', { bubbles: true })) })()`)
+		p.See("Put away")
+	}},
 	{name: "console-held-one", as: "manager", quiet: true, path: "/app/console/held", act: func(p *apptest.Page) {
 		p.See("Throw-away address")
 		p.Press("Open what they say")
@@ -121,6 +132,7 @@ var asides = []screen{
 		p.See("Requests of one key or user")
 	}},
 	{name: "empty-board", as: "admin", empty: true, path: "/app/console/board"},
+	{name: "empty-pictures", as: "admin", empty: true, path: "/app/console/pictures", shows: "No pictures yet"},
 	{name: "empty-leads", as: "admin", empty: true, path: "/app/console/leads", shows: "No leads yet"},
 	{name: "empty-reports", as: "admin", empty: true, path: "/app/console/reports"},
 	{name: "empty-alarms", as: "admin", empty: true, path: "/app/console/alarms", shows: "No alarm waits"},
@@ -136,6 +148,41 @@ func moreOfLead(act, shows string) func(p *apptest.Page) {
 		firstLead(p)
 		p.Open("More to do", act)
 		p.Press(act)
+		p.See(shows)
+	}
+}
+
+// pictured has five pictures in the account, which are drawn here and sent as a
+// human chooses them.
+func pictured(p *apptest.Page) {
+	p.See("Add a picture")
+	apptest.Eval[bool](p, `(async () => {
+		const until = async (f) => { for (let n = 0; n < 400 && !f(); n++) await new Promise((go) => setTimeout(go, 25)); return !!f() }
+		const all = () => [...document.querySelectorAll('main li button img')]
+		await until(() => all().length || document.body.innerText.includes('JPEG'))
+		if (all().length < 5) {
+			const d = new DataTransfer()
+			for (const [w, h, hue] of [[1200, 630, 170], [600, 800, 30], [1000, 250, 260], [320, 320, 90], [900, 600, 210]]) {
+				const c = Object.assign(document.createElement('canvas'), { width: w, height: h }), x = c.getContext('2d'), g = x.createLinearGradient(0, 0, w, h)
+				g.addColorStop(0, 'hsl(' + hue + ' 60% 75%)'), g.addColorStop(1, 'hsl(' + hue + ' 45% 35%)')
+				x.fillStyle = g, x.fillRect(0, 0, w, h), x.fillStyle = '#fff9', x.beginPath(), x.arc(w * 0.7, h * 0.35, Math.min(w, h) / 6, 0, 7), x.fill()
+				d.items.add(new File([await new Promise((go) => c.toBlob(go, 'image/jpeg', 0.9))], 'picture.jpg', { type: 'image/jpeg' }))
+			}
+			const i = document.getElementById('picture-file')
+			i.files = d.files
+			i.dispatchEvent(new Event('change', { bubbles: true }))
+		}
+		const there = await until(() => all().length >= 5 && all().every((i) => i.complete && i.naturalWidth > 0))
+		if (!there) throw new Error(all().length + ' pictures: ' + document.body.innerText.slice(0, 300))
+		return true
+	})()`)
+}
+
+// onePicture opens one of them.
+func onePicture(shows string) func(p *apptest.Page) {
+	return func(p *apptest.Page) {
+		pictured(p)
+		apptest.Eval[bool](p, `(document.querySelector('main li button').click(), true)`)
 		p.See(shows)
 	}
 }

@@ -242,6 +242,8 @@ var screens = []screen{
 	}},
 	{name: "console-keys", as: "admin", path: "/app/console/keys", shows: "Demo pages"},
 	{name: "console-files", as: "admin", path: "/app/console/files", shows: "No file was brought in yet"},
+	{name: "console-pictures", as: "admin", path: "/app/console/pictures", act: func(p *apptest.Page) { pictured(p) }},
+	{name: "console-picture", as: "admin", path: "/app/console/pictures", act: onePicture("Copy HTML")},
 	{name: "console-held", as: "manager", path: "/app/console/held", shows: "Dead letters"},
 	{name: "console-platform", as: "operator", path: "/app/console/platform", shows: "Saltmarsh"},
 	{name: "console-openings", as: "admin", path: "/app/console/openings", shows: "to make contact"},

@@ -139,7 +139,7 @@ func (c *Console) keepImage(w http.ResponseWriter, r *http.Request, v *web.Visit
 	key, _ := keyring.NewContentKey(n.ID.UUID()) // while it is looked at; then it is everybody's
 	got, err := c.Filing.Receive(ctx, of, r.Body, key, web.Alive(w))
 	if err != nil {
-		return nil, err
+		return nil, upload.OnlyPictures(err)
 	}
 	defer got.Close()
 	if !got.Kind.Picture() {

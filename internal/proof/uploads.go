@@ -34,7 +34,7 @@ func proveUploads(ctx context.Context, t *trial) error {
 			return err
 		}
 		// endless before anything else: what the others take would hide what it takes
-		for _, step := range []func(context.Context) error{u.endless, u.honest, u.harmful, u.tails, u.names, u.slow, u.crowd, u.sealed} {
+		for _, step := range []func(context.Context) error{u.endless, u.honest, u.harmful, u.tails, u.public, u.names, u.slow, u.crowd, u.sealed} {
 			if err := step(ctx); err != nil {
 				return err
 			}
@@ -216,6 +216,107 @@ func (u *uploads) tails(ctx context.Context) error {
 		u.check(c.name+" is a picture alone when it is fetched", kept && !bytes.Contains(got.body, []byte(c.gone)) && !bytes.Contains(got.body, []byte("Exif")), "%s, %d bytes", said, len(got.body))
 	}
 	return nil
+}
+
+// public sends the same to the door of public pictures, and asks for what came of
+// it as a mailbox does.
+func (u *uploads) public(ctx context.Context) error {
+	show := func(body []byte) (said string, made struct{ ID, URL string }, err error) {
+		r, err := u.a.do(ctx, http.MethodPost, "/v1/images", http.Header{"Content-Type": {"application/octet-stream"}}, body)
+		if err != nil {
+			return "", made, err
+		}
+		said, _ = saidOf(r)
+		_ = json.Unmarshal(r.body, &made) // a refusal has neither
+		return said, made, nil
+	}
+	stranger := u.i.api("")
+	link := func(url string) (answer, error) {
+		_, token, _ := strings.Cut(url, "/i/")
+		return stranger.do(ctx, http.MethodGet, "/i/"+token, nil, nil)
+	}
+	js := []byte("<script>alert(1)</script>")
+	for _, c := range []struct {
+		name string
+		body []byte
+		want string
+	}{
+		{"an SVG with a script", []byte(`<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>`), "415 page"},
+		{"a page", []byte("<!doctype html>" + string(js)), "415 page"},
+		{"a PDF", specimen.PDF(), "415 not_a_picture"},
+		{"a text", []byte("text"), "415 not_a_picture"},
+		{"an office file", specimen.Word(), "415 not_a_picture"},
+		{"an archive", specimen.Zip(specimen.Part{Name: "a.js", Data: js}), "415 kind_not_taken"},
+		{"a PNG of 50,000 × 50,000", specimen.HugePNG(50_000, 50_000), "422 too_many_pixels"},
+		{"half a JPEG", specimen.JPEG(400, 200)[:2000], "422 damaged"},
+	} {
+		said, made, err := show(c.body)
+		if err != nil {
+			return err
+		}
+		u.check("as a public picture: "+c.name+" is refused", said == c.want && made.URL == "", "%s", said)
+	}
+	var list struct{ Items []struct{ ID string } }
+	if err := u.a.get(ctx, "/v1/images", &list); err != nil {
+		return err
+	}
+	u.check("of these no picture is kept", len(list.Items) == 0, "%d", len(list.Items))
+	for name, c := range map[string]struct {
+		body []byte
+		gone string
+	}{
+		"a photo with its camera and place": {specimen.Photo(40, 20, 6), specimen.Place},
+		"a GIF that is a script":            {append(specimen.GIF(40, 20), js...), "<script>"},
+	} {
+		said, made, err := show(c.body)
+		if err != nil {
+			return err
+		}
+		got, err := link(made.URL)
+		if err != nil {
+			return err
+		}
+		h := got.header
+		safe := h.Get("Content-Security-Policy") == "sandbox; default-src 'none'" && h.Get("X-Content-Type-Options") == "nosniff" && strings.HasPrefix(h.Get("Content-Type"), "image/") &&
+			h.Get("Cache-Control") == "public, max-age=31536000, immutable" && len(h.Values("Set-Cookie")) == 0
+		alone := len(got.body) > 0 && !bytes.Contains(got.body, []byte(c.gone)) && !bytes.Contains(got.body, []byte("Exif"))
+		u.check(name+" is a picture alone for whoever has its link", said == "201" && got.status == http.StatusOK && safe && alone, "%s, %d, %d bytes", said, got.status, len(got.body))
+		_, token, _ := strings.Cut(made.URL, "/i/")
+		found := u.searchFor(token)
+		u.check("its link is in no log and no journal", len(found) == 0, "%v", found)
+		if _, err := u.a.do(ctx, http.MethodDelete, "/v1/images/"+made.ID, nil, nil); err != nil {
+			return err
+		}
+		if got, err = link(made.URL); err != nil {
+			return err
+		}
+		u.check("removed, its link says so", got.status == http.StatusGone && !bytes.Contains(got.body, []byte("JFIF")), "%d", got.status)
+		other := []byte(token)
+		other[7] = map[bool]byte{true: 'B', false: 'A'}[other[7] == 'A']
+		if got, err = link("/i/" + string(other)); err != nil {
+			return err
+		}
+		u.check("a link that differs in one letter leads to nothing", got.status == http.StatusNotFound, "%d", got.status)
+	}
+	return nil
+}
+
+// searchFor looks for a text in what is written beside database and bucket: log
+// and journal.
+func (u *uploads) searchFor(text string) (in []string) {
+	if b, err := os.ReadFile(u.i.logs); err != nil || bytes.Contains(b, []byte(text)) {
+		in = append(in, fmt.Sprint("the log ", err))
+	}
+	_ = filepath.WalkDir(u.i.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || strings.HasPrefix(d.Name(), "catchment.db") || strings.Contains(path, string(filepath.Separator)+"files"+string(filepath.Separator)) {
+			return nil // gone meanwhile, or where it belongs
+		}
+		if b, err := os.ReadFile(path); err == nil && bytes.Contains(b, []byte(text)) {
+			in = append(in, filepath.Base(path))
+		}
+		return nil
+	})
+	return in
 }
 
 func (u *uploads) names(ctx context.Context) error {

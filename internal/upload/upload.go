@@ -10,6 +10,9 @@ package upload
 import (
 	"fmt"
 	"io"
+	"net/http"
+	"slices"
+	"strings"
 
 	"catchment/internal/problem"
 )
@@ -41,8 +44,9 @@ const (
 
 // The words of the refusals.
 const (
-	takes   = "JPEG, PNG, WebP or GIF pictures, PDF, plain text in UTF-8 (CSV too), and Word, Excel and PowerPoint files without macros"
-	damaged = "It ends too early or is damaged. Open it, save it again, and send that."
+	takes    = "JPEG, PNG, WebP or GIF pictures, PDF, plain text in UTF-8 (CSV too), and Word, Excel and PowerPoint files without macros"
+	pictures = "JPEG, PNG, WebP or GIF pictures"
+	damaged  = "It ends too early or is damaged. Open it, save it again, and send that."
 )
 
 // Picture reports whether it is one, which is made anew.
@@ -71,7 +75,22 @@ func TooLarge() error {
 // NoPicture refuses a file that would be taken elsewhere, where only pictures
 // are.
 func NoPicture() error {
-	return wrongKind("not_a_picture", "Only pictures are shown to everybody. Send a JPEG, PNG, WebP or GIF.")
+	return wrongKind("not_a_picture", "Only pictures are shown to everybody. Send %s.", pictures)
+}
+
+// OnlyPictures has a refusal that says what is taken say so for where only
+// pictures are.
+func OnlyPictures(err error) error {
+	p, ok := problem.Of(err)
+	if !ok || p.Status != http.StatusUnsupportedMediaType {
+		return err
+	}
+	q := *p
+	q.Detail, q.Errors = strings.ReplaceAll(q.Detail, takes, pictures), slices.Clone(q.Errors)
+	for i := range q.Errors {
+		q.Errors[i].Detail = strings.ReplaceAll(q.Errors[i].Detail, takes, pictures)
+	}
+	return &q
 }
 
 // wrongKind is 415: files of this kind are not taken at all.

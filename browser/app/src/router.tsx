@@ -238,6 +238,12 @@ const files = createRoute({
   beforeLoad: () => Promise.all([useArea('inlet'), useArea('fault')]),
   component: lazyRouteComponent(() => import('./inlet/files'), 'Files'),
 })
+const pictures = createRoute({
+  getParentRoute: () => desktop,
+  path: '/pictures',
+  beforeLoad: () => Promise.all([useArea('inlet'), useArea('fault')]),
+  component: lazyRouteComponent(() => import('./inlet/pictures'), 'Pictures'),
+})
 const alarms = createRoute({
   getParentRoute: () => desktop,
   path: '/alarms',
@@ -390,7 +396,7 @@ const tree = root.addChildren([
   start,
   signIn,
   join,
-  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, projects, project, sources, source, held, alarms, record, teamPage, roles, settings, keys, webhooks, files, platform, platformKeys, platformRecord, openings, requests, grants, granted, grantedOne, approvals, concerns, log])]),
+  inside.addChildren([me, desk.addChildren([day, search, team, lead]), desktop.addChildren([consoleStart, steps, board, leads, story, routing, draft, policy, reports, people, colleague, projects, project, sources, source, held, alarms, record, teamPage, roles, settings, keys, webhooks, files, pictures, platform, platformKeys, platformRecord, openings, requests, grants, granted, grantedOne, approvals, concerns, log])]),
 ])
 
 export const router = createRouter({

@@ -33,8 +33,8 @@ export const useUsers = (enabled = true) =>
   useQuery({ ...lasting, enabled, queryKey: ['users'], queryFn: () => all((cursor) => ok(api.GET('/v1/users', { params: { query: { limit: 500, cursor } } }))).then(byName) })
 
 /** Names who did something: somebody of the account, a key, or the program. */
-export function useActor() {
-  const users = useUsers().data
+export function useActor(enabled = true) {
+  const users = useUsers(enabled).data
   return (id: string | null | undefined) => {
     if (!id || id.startsWith('user_')) return users?.find((u) => u.id === id)?.name ?? t('console.story.somebody')
     if (id.startsWith('key_')) return t('console.story.aKey')

@@ -3,7 +3,7 @@ import type { Key } from '../lib/words'
 import type { IconName } from '../ui/icon'
 
 export interface Place {
-  to: '/console/start' | '/console/board' | '/console/leads' | '/console/routing' | '/console/reports' | '/console/people' | '/console/projects' | '/console/sources' | '/console/held' | '/console/alarms' | '/console/roles' | '/console/settings' | '/console/keys' | '/console/webhooks' | '/console/files' | '/console/record' | '/console/openings' | '/console/grants' | '/console/requests' | '/console/platform/grants' | '/console/platform/approvals' | '/console/platform/reports' | '/console/platform' | '/console/platform/keys' | '/console/platform/record'
+  to: '/console/start' | '/console/board' | '/console/leads' | '/console/routing' | '/console/reports' | '/console/people' | '/console/projects' | '/console/sources' | '/console/held' | '/console/alarms' | '/console/roles' | '/console/settings' | '/console/keys' | '/console/webhooks' | '/console/files' | '/console/pictures' | '/console/record' | '/console/openings' | '/console/grants' | '/console/requests' | '/console/platform/grants' | '/console/platform/approvals' | '/console/platform/reports' | '/console/platform' | '/console/platform/keys' | '/console/platform/record'
   words: Key
   icon: IconName
   /** The letter after g. */
@@ -11,7 +11,7 @@ export interface Place {
   may: Permission[]
 }
 
-/** The screens in the order of the navigation; who holds one of the rights sees it. */
+/** The screens in the order of the navigation; who holds one of the rights sees it. A letter may be twice where nobody holds both rights. */
 export const places: Place[] = [
   { to: '/console/board', words: 'console.nav.board', icon: 'pulse', letter: 'b', may: ['reports:read'] },
   { to: '/console/leads', words: 'console.nav.leads', icon: 'list', letter: 'l', may: ['leads:read'] },
@@ -25,6 +25,7 @@ export const places: Place[] = [
   { to: '/console/keys', words: 'console.nav.keys', icon: 'key', letter: 'k', may: ['keys:manage'] },
   { to: '/console/webhooks', words: 'console.nav.webhooks', icon: 'message', letter: 'd', may: ['keys:manage'] },
   { to: '/console/files', words: 'console.nav.files', icon: 'swap', letter: 'i', may: ['leads:import', 'leads:export'] },
+  { to: '/console/pictures', words: 'console.nav.pictures', icon: 'image', letter: 'z', may: ['content:draft'] },
   { to: '/console/roles', words: 'console.nav.roles', icon: 'tag', letter: 'w', may: ['people:manage'] },
   { to: '/console/settings', words: 'console.nav.settings', icon: 'sliders', letter: 'n', may: ['people:manage'] },
   { to: '/console/record', words: 'console.nav.record', icon: 'book', letter: 'v', may: ['record:read'] },

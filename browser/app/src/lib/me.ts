@@ -12,7 +12,7 @@ export type Me = Schemas['Me']
 export type Reach = 'mine' | 'teams' | 'all'
 export type Permission =
   | 'leads:read' | 'persons:open' | 'leads:work' | 'leads:move' | 'leads:export' | 'leads:import' | 'reports:read' | 'routing:manage' | 'offers:answer' | 'events:follow'
-  | 'capture' | 'setup:read' | 'setup:manage' | 'spend:enter' | 'people:manage' | 'keys:manage' | 'privacy:manage' | 'account:leave' | 'grants:manage' | 'record:read' | 'platform:run' | 'platform:record' | 'platform:grants'
+  | 'capture' | 'setup:read' | 'setup:manage' | 'spend:enter' | 'people:manage' | 'keys:manage' | 'content:draft' | 'privacy:manage' | 'account:leave' | 'grants:manage' | 'record:read' | 'platform:run' | 'platform:record' | 'platform:grants'
 
 export const meQuery = queryOptions({ queryKey: ['me'], queryFn: ({ queryKey }) => through(queryKey, () => ok(api.GET('/v1/me'))) })
 export const useMe = () => useQuery(meQuery)
