@@ -100,7 +100,7 @@ func TestSubjectRequests(t *testing.T) {
 		}
 		c.admin.post("/v1/subject-requests/"+open[0]+"/refuse", map[string]any{"reason": "not-identified"}).want(t, 200)
 		for state, want := range map[string]int{"waiting": 1, "answered": 3, "open": 1, "refused": 1} {
-			if got := c.admin.get("/v1/subject-requests?state=" + state).want(t, 200).list("items"); len(got) != want {
+			if got := c.admin.get("/v1/subject-requests?state="+state).want(t, 200).list("items"); len(got) != want {
 				t.Errorf("%d %s, want %d", len(got), state, want)
 			}
 		}
