@@ -109,6 +109,7 @@ func (h *house) metrics(more []prometheus.Collector) *prometheus.Registry {
 		counter("capture_leads_total", "Leads answered with 202 or 303.", func() float64 { return float64(s.Leads.Load()) })
 		counter("capture_shed_total", "Requests refused before they were read.", func() float64 { return float64(s.Shed.Load()) })
 		r.MustRegister(refusals{h}, walls{h})
+		gauge("door_untrusted_entries", "Accounts and revocations of which this door cannot open what was published last: it goes on by what it knew before. With the keys of a door (door.age) that are too old, all of them.", func() float64 { return float64(h.snapshot.Untrusted()) })
 	}
 	if h.intake != nil {
 		s := h.intake.Stats()

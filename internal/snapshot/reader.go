@@ -19,9 +19,12 @@ type Reader struct {
 	now    atomic.Pointer[view]
 	bad    atomic.Uint64
 
+	untrusted atomic.Int64 // len(refused)
+
 	// Of the watching goroutine alone.
 	accounts map[account.ID]*Account
 	graves   map[string]*Tombstone // by name
+	refused  map[string]bool       // names of entries of which the last one did not open
 	replayed bool
 
 	starting, stopping sync.Once
@@ -62,7 +65,7 @@ func NewReader(b Bucket, open func(name string, sealed []byte) ([]byte, error), 
 	}
 	r := &Reader{
 		bucket: b, open: open, log: log, accounts: map[account.ID]*Account{},
-		graves: map[string]*Tombstone{}, ended: make(chan struct{}), known: make(chan struct{}), read: make(chan struct{}),
+		graves: map[string]*Tombstone{}, refused: map[string]bool{}, ended: make(chan struct{}), known: make(chan struct{}), read: make(chan struct{}),
 	}
 	r.now.Store(r.build())
 	return r
@@ -110,6 +113,11 @@ func (r *Reader) WhenReady() <-chan struct{} { return r.known }
 // Damaged counts entries that did not open or were not of the form.
 func (r *Reader) Damaged() uint64 { return r.bad.Load() }
 
+// Untrusted is of how many entries and revocations the last state did not open: this
+// door goes on by what it knew before. A door whose keys are older than those that
+// seal them has many.
+func (r *Reader) Untrusted() int { return int(r.untrusted.Load()) }
+
 // ByKey finds the account and key of a key's hash; nil if there is none.
 func (r *Reader) ByKey(hash [32]byte) (*Account, *Key) {
 	k := r.now.Load().keys[hash]
@@ -152,6 +160,7 @@ func (r *Reader) set(name string, sealed []byte) {
 		return
 	}
 	if sealed == nil {
+		r.trust(name)
 		r.remove(name)
 		return
 	}
@@ -165,6 +174,7 @@ func (r *Reader) set(name string, sealed []byte) {
 		r.refuse(name, err)
 		return
 	}
+	r.trust(name)
 	if old := r.accounts[a.ID]; old != nil && old.Version >= a.Version {
 		if old.Version > a.Version {
 			r.log.Warn("snapshot: an older entry was passed over", "account", a.ID, "version", a.Version, "have", old.Version)
@@ -177,7 +187,14 @@ func (r *Reader) set(name string, sealed []byte) {
 
 func (r *Reader) refuse(name string, err error) {
 	r.bad.Add(1)
+	r.refused[name] = true
+	r.untrusted.Store(int64(len(r.refused)))
 	r.log.Error("snapshot: an entry cannot be trusted; the last good one stays", "entry", name, "error", err)
+}
+
+func (r *Reader) trust(name string) {
+	delete(r.refused, name)
+	r.untrusted.Store(int64(len(r.refused)))
 }
 
 func (r *Reader) remove(name string) {

@@ -136,6 +136,7 @@ func (v *view) revoked(id account.KeyID, hash Hash) bool {
 // itself is removed.
 func (r *Reader) setTombstone(name string, sealed []byte) {
 	if sealed == nil {
+		r.trust(name)
 		delete(r.graves, name)
 		r.publish()
 		return
@@ -145,6 +146,7 @@ func (r *Reader) setTombstone(name string, sealed []byte) {
 		r.refuse(name, err)
 		return
 	}
+	r.trust(name)
 	if old := r.graves[name]; old != nil { // an earlier one may have known more
 		t.Hashes = append(t.Hashes, missing(old.Hashes, t.Hashes)...)
 		t.Settled = t.Settled || old.Settled
