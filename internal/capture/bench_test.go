@@ -21,6 +21,10 @@ func benchBody(n int) string {
 	if n%10 < 3 {
 		message = "I'm interested, and we'd like to see the three rooms with a view next week"
 	}
+	return benchLead(n, message)
+}
+
+func benchLead(n int, message string) string {
 	return fmt.Sprintf(`{"source":"site","person":{"name":"Ada Example","phone":"+44207946%04d","email":"ada.%d@example.com"},"message":%q,`+
 		`"attribution":{"utm_source":"newsletter","utm_medium":"email","utm_campaign":"spring","gclid":"Cj0KCQjw"},"custom":{"budget":"500000","rooms":3}}`, n%1000, n, message)
 }

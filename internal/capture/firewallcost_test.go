@@ -4,12 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"catchment/internal/firewall"
 )
@@ -107,29 +103,8 @@ func TestFirewallCost(t *testing.T) {
 	}
 }
 
-// handleMix gives the CPU of this process in microseconds a lead, and the leads
-// a second.
+// handleMix sends the leads of a mix, so many at a time.
 func handleMix(t *testing.T, h http.Handler, message func(int) string, leads, at int) (micros, rate float64) {
 	t.Helper()
-	before, began := cpu(), time.Now()
-	var all sync.WaitGroup
-	for c := range at {
-		all.Go(func() {
-			for i := range leads / at {
-				n := c*leads/at + i
-				body := fmt.Sprintf(`{"source":"site","person":{"name":"Ada Example","phone":"+44207946%04d","email":"ada.%d@example.com"},"message":%q,`+
-					`"attribution":{"utm_source":"newsletter","utm_medium":"email","utm_campaign":"spring","gclid":"Cj0KCQjw"},"custom":{"budget":"500000","rooms":3}}`, n%1000, n, message(n))
-				r := httptest.NewRequest(http.MethodPost, "/v1/leads", strings.NewReader(body))
-				r.Header.Set("Content-Type", "application/json")
-				r.Header.Set("Authorization", "Bearer "+secret)
-				w := httptest.NewRecorder()
-				if h.ServeHTTP(w, r); w.Code != http.StatusAccepted {
-					t.Errorf("got %d %s", w.Code, w.Body)
-					return
-				}
-			}
-		})
-	}
-	all.Wait()
-	return float64((cpu() - before).Microseconds()) / float64(leads), float64(leads) / time.Since(began).Seconds()
+	return handleLeads(t, h, leads, at, func(n int) string { return benchLead(n, message(n)) })
 }
