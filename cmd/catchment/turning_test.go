@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -130,7 +129,7 @@ func whoeverRotatesIsKilled(t *testing.T, dir, what string) {
 		}
 		done, was = done+len(now)-len(was), now
 	}
-	t.Log(fmt.Sprintf("%s: killed %d times within %s, %d keys were made all the same", what, kills, takes.Round(time.Millisecond), done))
+	t.Logf("%s: killed %d times within %s, %d keys were made all the same", what, kills, takes.Round(time.Millisecond), done)
 	if out := do(t, 0, "keys", "rotate", what, "--from", "10ms", "--data", dir); !strings.HasPrefix(out, what+" key ") {
 		t.Errorf("%s: after the kills: %s", what, out)
 	}

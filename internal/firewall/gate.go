@@ -60,7 +60,7 @@ func escaped(s string) string {
 	b := make([]byte, 0, 4*len(s))
 	for _, r := range s {
 		if r < utf8.RuneSelf {
-			b = append(b, byte(r))
+			b = utf8.AppendRune(b, r)
 		} else {
 			b = fmt.Appendf(b, "%%u%04x", r)
 		}
