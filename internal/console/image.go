@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -93,14 +92,7 @@ func (c *Console) removeImage(ctx context.Context, v *web.Visit, in *imageIn) (*
 // addImage answers POST /v1/images.
 func (c *Console) addImage(w http.ResponseWriter, r *http.Request, v *web.Visit) {
 	out, err := c.takeImage(w, r, v)
-	if err != nil {
-		c.API.Fail(w, r, v, addImageOp, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusCreated)
-	_ = json.NewEncoder(w).Encode(out) // the caller has gone
+	c.API.Answer(w, r, v, addImageOp, out, err)
 }
 
 // takeImage has the room for a picture looked at before any of it is read, and

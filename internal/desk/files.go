@@ -2,7 +2,6 @@ package desk
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -133,14 +132,7 @@ func (d *Desk) removeFile(v *web.Visit, tx *store.Tx, in *FilePath) (*FileRemove
 // addFile answers POST /v1/leads/{id}/files.
 func (d *Desk) addFile(w http.ResponseWriter, r *http.Request, v *web.Visit) {
 	out, err := d.takeFile(w, r, v)
-	if err != nil {
-		d.API.Fail(w, r, v, addFileOp, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusCreated)
-	_ = json.NewEncoder(w).Encode(out) // the caller has gone
+	d.API.Answer(w, r, v, addFileOp, out, err)
 }
 
 // takeFile has the rights and the room for a file looked at before any of it is

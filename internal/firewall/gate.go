@@ -46,6 +46,9 @@ func (g gate) inert(s string) bool {
 	if !whole || !signs(seen) || !words(seen, false) || injection(string(seen)) {
 		return false
 	}
+	if ascii { // nothing lies between
+		return true
+	}
 	between, _ := libinjection.IsSQLi(escaped(s))
 	return !between
 }
@@ -54,9 +57,6 @@ func (g gate) inert(s string) bool {
 // well (multiMatch): %u and the hexadecimal number for what is not ASCII. "1" before such a letter
 // is a number and a remainder then.
 func escaped(s string) string {
-	if isASCII(s) {
-		return s
-	}
 	b := make([]byte, 0, 4*len(s))
 	for _, r := range s {
 		if r < utf8.RuneSelf {

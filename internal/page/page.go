@@ -60,7 +60,7 @@ func (d *Door) Stats() *Stats { return &d.stats }
 
 // ServeHTTP implements http.Handler.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	who := network(r)
+	who := caller.Network(caller.Of(r))
 	if !d.turns.Enter(r.Context(), who, 1) {
 		d.stats.Busy.Add(1)
 		web.WriteProblem(w, r, problem.Busy("pictures_busy", comeAgain, "Too many pictures are asked for at once. Ask again after Retry-After."))
@@ -76,14 +76,6 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d.refuse(w, r, err)
-}
-
-func network(r *http.Request) netip.Prefix {
-	a := caller.Of(r)
-	if !a.IsValid() {
-		return netip.Prefix{}
-	}
-	return caller.Network(a)
 }
 
 // show answers with the picture, or with what was asked for of it.

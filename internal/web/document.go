@@ -49,6 +49,19 @@ func (a *API) Fail(w http.ResponseWriter, r *http.Request, v *Visit, op Op, err 
 // Ops lists every route that was registered, with its permission.
 func (a *API) Ops() []Op { return slices.Clone(a.ops) }
 
+// Answer ends a plain handler's request as the routes of the other kind end: with
+// the body as JSON and the route's status, or as Fail does.
+func (a *API) Answer(w http.ResponseWriter, r *http.Request, v *Visit, op Op, body any, err error) {
+	if err != nil {
+		a.Fail(w, r, v, op, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(op.status())
+	_ = json.NewEncoder(w).Encode(body) // the caller has gone
+}
+
 // Mux is where the routes are.
 func (a *API) Mux() *http.ServeMux { return a.mux }
 

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -31,7 +30,7 @@ func Firewalled(g *firewall.Guard, watch bool, log *slog.Logger, skip func(*http
 				return
 			}
 			id, _ := r.Context().Value(requestKey{}).(string)
-			rules, err := g.Look(r.Context(), network(r), id, r, peek(w, r))
+			rules, err := g.Look(r.Context(), caller.Network(caller.Address(r.Context())), id, r, peek(w, r))
 			switch {
 			case err != nil && !watch:
 				WriteProblem(w, r, problem.Busy("busy", 2*time.Second, "The request could not be looked at. Repeat it after the seconds in Retry-After.").Because(err))
@@ -46,14 +45,6 @@ func Firewalled(g *firewall.Guard, watch bool, log *slog.Logger, skip func(*http
 			next.ServeHTTP(w, r)
 		})
 	}
-}
-
-func network(r *http.Request) netip.Prefix {
-	a := caller.Address(r.Context())
-	if !a.IsValid() {
-		return netip.Prefix{}
-	}
-	return caller.Network(a)
 }
 
 // peek reads a body that is no file, and puts it back. What cannot be read is
